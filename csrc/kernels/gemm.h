@@ -1,0 +1,27 @@
+// gemm.h -- C = alpha * A B + beta * C (+ bias per column) with any strides; the core of linear, matmul, conv and RNN.
+#pragma once
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "kernels/stub.h"
+
+namespace pynn {
+
+enum class Epilogue : uint8_t { None, Relu };
+
+struct GemmArgs {
+  int64_t m, n, k;
+  const void *a, *b;
+  void* c;
+  // Strides in elements of (row, column): A [m,k], B [k,n], C [m,n]. C must not overlap itself, A or B.
+  int64_t a_rs, a_cs, b_rs, b_cs, c_rs, c_cs;
+  DType dtype;  // Float32, Float64; half and integer types take a plain loop with float32 / int64 accumulators
+  double alpha = 1, beta = 0;  // beta 0: C is not read (it may hold NaN)
+  const void* bias = nullptr;  // [n], added to each row
+  Epilogue epilogue = Epilogue::None;
+  // Batched: batch products, steps in elements (0: shared operand).
+  int64_t batch = 1, a_batch = 0, b_batch = 0, c_batch = 0;
+};
+PYNN_KERNEL(void, gemm, (const GemmArgs& args));
+
+}  // namespace pynn

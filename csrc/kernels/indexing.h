@@ -1,0 +1,53 @@
+// indexing.h -- gather, scatter and their kin on contiguous memory. Index ranges are checked by the kernels, which
+// return the first bad index's position (or -1) before anything is written.
+#pragma once
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "kernels/stub.h"
+
+namespace pynn {
+
+// y[r, :] = x[index[r], :]; rows of `bytes` bytes; negative indices count from the end when `wrap`.
+struct RowsArgs {
+  void* y;
+  const void* x;
+  const int64_t* index;
+  int64_t nindex, nrows, row;  // row: elements of one row
+  DType dtype;
+  bool wrap;
+  int64_t skip;  // index_add: rows with this index are left out (padding_idx); -1: none
+};
+PYNN_KERNEL(int64_t, rows_gather, (const RowsArgs& args));
+// y[index[r], :] += x[r, :], deterministic and parallel over columns or index ranges.
+PYNN_KERNEL(int64_t, rows_add, (const RowsArgs& args));
+
+// Along the middle dim of contiguous tensors: x [outer, nx, inner], index and y (or src) [outer, nindex, inner].
+enum class ScatterMode : uint8_t { Assign, Add, Multiply };
+struct GatherArgs {
+  void* y;        // gather: [outer, nindex, inner]; scatter: [outer, nx, inner], already holding the input
+  const void* x;  // gather: source; scatter: values [outer, nindex, inner], or one element when scalar_src
+  const int64_t* index;
+  int64_t outer, nx, nindex, inner;
+  DType dtype;
+  ScatterMode mode;
+  bool scalar_src;
+};
+PYNN_KERNEL(int64_t, gather, (const GatherArgs& args));
+PYNN_KERNEL(int64_t, scatter, (const GatherArgs& args));
+
+// Sort along rows [rows, n]: stable, NaN last ascending (first descending); values and positions.
+struct SortArgs {
+  const void* x;
+  void* values;
+  int64_t* indices;
+  int64_t rows, n, k;  // k < n: only the first k (topk, sorted)
+  DType dtype;
+  bool descending;
+};
+PYNN_KERNEL(void, sort_rows, (const SortArgs& args));
+
+// Positions of nonzero elements of a contiguous buffer; returns how many. index == nullptr only counts.
+PYNN_KERNEL(int64_t, nonzero, (const void* x, DType dtype, int64_t n, int64_t* index));
+
+}  // namespace pynn

@@ -1,0 +1,46 @@
+// softmax.h -- softmax and log-softmax over the middle dim of a contiguous [outer, n, inner] tensor, with backwards.
+//   y = exp(x - max) / sum(exp(x - max));   dx = (dy - sum(dy * y)) * y
+//   log: y = x - max - log(sum(exp(x - max)));  dx = dy - exp(y) * sum(dy)
+#pragma once
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "kernels/stub.h"
+
+namespace pynn {
+
+struct SoftmaxArgs {
+  void* out;
+  const void* a;  // x, or dy
+  const void* b;  // y for the backward, else unused
+  DType dtype;    // one for all; half types accumulate in float32
+  int64_t outer, n, inner;
+  bool log;
+};
+PYNN_KERNEL(void, softmax_forward, (const SoftmaxArgs& args));
+PYNN_KERNEL(void, softmax_backward, (const SoftmaxArgs& args));
+
+// Mean or sum or each of the weighted negative log likelihood straight from logits x [rows, classes]:
+//   loss_r = w[t_r] * (logsumexp(x_r) - x_r[t_r]), smoothed by eps as in PyTorch; ignored rows give 0.
+// One pass over memory; `lse` [rows] (float32 or float64 as x) is kept for the backward.
+struct CrossEntropyArgs {
+  const void* x;
+  DType dtype;  // Float32 or Float64 (half types come converted)
+  const int64_t* target;
+  const void* weight;  // [classes] of dtype, or nullptr
+  void* lse;
+  void* loss;      // forward: [rows]
+  void* row_weight;  // forward: w[t_r], 0 where ignored [rows]
+  int64_t rows, classes, ignore_index;
+  double smoothing;
+  // backward: dx = scale_r * (w-terms), scale_r = grad[r * grad_step] * grad_factor
+  void* dx;
+  const void* grad;
+  int64_t grad_step;
+  double grad_factor;
+};
+// Returns the first row whose target is out of range and not ignored, or -1.
+PYNN_KERNEL(int64_t, cross_entropy_forward, (const CrossEntropyArgs& args));
+PYNN_KERNEL(void, cross_entropy_backward, (const CrossEntropyArgs& args));
+
+}  // namespace pynn
