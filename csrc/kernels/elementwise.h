@@ -8,11 +8,10 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "core/limits.h"
 #include "kernels/stub.h"
 
 namespace pynn {
-
-constexpr int kMaxDims = 16;
 
 struct Operand {
   void* data;

@@ -1,0 +1,23 @@
+// arith.h -- what the graph needs of the ops, which stand above it: defined in ops/gradient.cpp, all differentiable.
+#pragma once
+#include "autograd/node.h"
+
+namespace pynn::autograd {
+
+// a + b; may write into a when nothing else can see it.
+Tensor add_gradients(Tensor a, const Tensor& b);
+// g summed to the output's shape and cast to its type. `from` is named in the error when it does not fit.
+Tensor fit_gradient(const Tensor& g, const OutputMeta& meta, const Node* from, size_t index);
+// A fresh dense copy.
+Tensor copy_gradient(const Tensor& g);
+// A copy whose strides are exactly `strides` (those of a dense base).
+Tensor clone_strided(const Tensor& g, Dims strides);
+Tensor zeros_for(const OutputMeta& meta);
+Tensor ones_like(const Tensor& t);
+// A view of x that starts at storage offset `offset`; recorded.
+Tensor as_strided_view(const Tensor& x, Dims sizes, Dims strides, int64_t offset);
+void copy_into(const Tensor& to, const Tensor& from);
+void add_in_place(const Tensor& to, const Tensor& g);  // to += g, not recorded
+bool has_nan(const Tensor& t);
+
+}  // namespace pynn::autograd

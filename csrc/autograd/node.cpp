@@ -1,0 +1,121 @@
+#include "autograd/node.h"
+
+#include <atomic>
+
+#include "autograd/record.h"
+#include "core/thread_state.h"
+
+namespace pynn {
+
+namespace autograd {
+std::string (*capture_traceback)() = nullptr;
+
+void seal(Node& node) {
+  static std::atomic<uint64_t> next{1};
+  node.sequence = next.fetch_add(1, std::memory_order_relaxed);
+}
+}  // namespace autograd
+
+Node::Node(const char* op) : op(op) {
+  if (thread_state.anomaly && autograd::capture_traceback) [[unlikely]]
+    made_at = autograd::capture_traceback();
+}
+Node::~Node() = default;
+
+// "softmax" -> "SoftmaxBackward0", "add_" -> "AddBackward0"
+std::string Node::name() const {
+  std::string out;
+  bool upper = true;
+  for (const char* p = op; *p; ++p) {
+    if (*p == '_') {
+      upper = true;
+      continue;
+    }
+    out += upper ? static_cast<char>(std::toupper(*p)) : *p;
+    upper = false;
+  }
+  return out + "Backward0";
+}
+
+uint32_t Node::add_output(const Tensor& t) {
+  if (num_outputs_ == 0) {
+    first_output_.sizes.assign(t.sizes());
+    first_output_.dtype = t.dtype();
+    first_output_.device = t.device();
+    first_output_.defined = true;
+  } else {
+    more_outputs_.emplace_back(t);
+  }
+  return num_outputs_++;
+}
+
+NodeHooks& Node::hooks() {
+  if (!hooks_) hooks_ = std::make_unique<NodeHooks>();
+  return *hooks_;
+}
+
+namespace detail {
+
+void released_error(const Node* node) {
+  fail(ErrorKind::Runtime, node->op,
+       ": Trying to backward through the graph a second time (or directly access saved tensors after they have already "
+       "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
+       "Specify retain_graph=True if you need to backward through the graph a second time or if you need to access "
+       "saved tensors after calling backward.");
+}
+
+}  // namespace detail
+
+Saved::Saved(const Tensor& t, const Node* node) {
+  if (!t.defined()) return;
+  PYNN_CHECK(!t.impl()->inference, node->op,
+             ": Inference tensors cannot be saved for backward. To work around you can make a clone to get a normal "
+             "tensor and use it in autograd.");
+  version_ = t.version();
+  requires_grad_ = t.requires_grad();
+  is_output_ = t.impl()->grad_fn.get() == node;
+  if (is_output_) output_nr_ = t.impl()->output_nr;
+  if (thread_state.saved_hooks) [[unlikely]] {
+    if (requires_grad_ && !is_output_) history_ = autograd::edge_of(t);
+    GradMode off(false);
+    packed_ = thread_state.saved_hooks->pack(requires_grad_ ? alias(t) : t);
+    return;
+  }
+  tensor_ = is_output_ ? alias(t) : t;
+}
+
+Tensor Saved::get(const Node* node) const {
+  Tensor t = tensor_;
+  if (packed_) {
+    t = packed_->unpack();
+    if (requires_grad_) {
+      t = alias(t);
+      if (is_output_) {
+        // falls through to the history below
+      } else if (Tensor leaf = history_.node->leaf(); leaf.defined()) {
+        t.impl()->requires_grad = true;
+        t.impl()->accumulator = nullptr;
+        return thread_state.grad_enabled ? leaf : t;
+      } else {
+        t.impl()->grad_fn = history_.node;
+        t.impl()->output_nr = history_.input_nr;
+        return t;
+      }
+    }
+  } else if (t.defined()) {
+    PYNN_CHECK(t.version() == version_, node->op,
+               ": one of the variables needed for gradient computation has been modified by an inplace operation: ",
+               "tensor of shape ", dims_str(t.sizes()), is_output_ ? concat(", which is output ", output_nr_, " of ", node->name(), ",") : "",
+               " is at version ", t.version(), "; expected version ", version_,
+               " instead. Hint: clone it before the in-place write, or enable anomaly detection to find the operation "
+               "that failed to compute its gradient, with torch.autograd.set_detect_anomaly(True).");
+  }
+  if (is_output_ && t.defined() && (thread_state.grad_enabled || packed_)) {
+    t = alias(t);
+    t.impl()->grad_fn = Ref<Node>(const_cast<Node*>(node));
+    t.impl()->output_nr = output_nr_;
+  }
+  return t;
+}
+
+}  // namespace pynn

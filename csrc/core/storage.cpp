@@ -1,0 +1,70 @@
+#include "core/storage.h"
+
+#include <cstring>
+#include <new>
+
+#include "core/allocator.h"
+#include "core/error.h"
+
+namespace pynn {
+namespace {
+
+constexpr size_t kHeader = 64;  // keeps inline data aligned
+constexpr size_t kInlineLimit = 960;
+static_assert(sizeof(Storage) <= kHeader);
+
+}  // namespace
+
+Ref<Storage> Storage::allocate(size_t nbytes, Device device) {
+  if (device.is_meta()) return wrap(nullptr, nbytes, device, nullptr, nullptr);
+  check_available(device);
+  if (nbytes <= kInlineLimit) {
+    char* block = static_cast<char*>(pynn::allocate(kHeader + nbytes));
+    Storage* s = new (block) Storage(block + kHeader, nbytes, device);
+    s->inline_bytes_ = static_cast<uint32_t>(nbytes);
+    return Ref<Storage>(s);
+  }
+  void* data = pynn::allocate(nbytes);
+  void* block = pynn::allocate(kHeader);
+  Storage* s = new (block) Storage(data, nbytes, device);
+  s->owned_ = true;
+  return Ref<Storage>(s);
+}
+
+Ref<Storage> Storage::wrap(void* data, size_t nbytes, Device device, void (*release)(void*), void* context) {
+  Storage* s = new (pynn::allocate(kHeader)) Storage(data, nbytes, device);
+  s->release_ = release;
+  s->context_ = context;
+  return Ref<Storage>(s);
+}
+
+Ref<Storage> Storage::alias(const Ref<Storage>& other) {
+  Ref<Storage> keep = other;
+  return wrap(other->data_, other->nbytes_, other->device_,
+              [](void* p) { Ref<Storage>::adopt(static_cast<Storage*>(p)); }, keep.release());
+}
+
+void Storage::resize(size_t nbytes) {
+  if (nbytes <= nbytes_) return;
+  if (device_.is_meta()) {
+    nbytes_ = nbytes;
+    return;
+  }
+  PYNN_CHECK(!release_, "resize_: the memory belongs to another object and cannot grow (clone the tensor first)");
+  void* data = pynn::allocate(nbytes);
+  std::memcpy(data, data_, nbytes_);
+  if (owned_) pynn::deallocate(data_, nbytes_);
+  data_ = data;
+  nbytes_ = nbytes;
+  owned_ = true;
+}
+
+void Storage::destroy(Storage* s) {
+  if (s->release_) s->release_(s->context_);
+  if (s->owned_) pynn::deallocate(s->data_, s->nbytes_);
+  size_t inline_bytes = s->inline_bytes_;
+  s->~Storage();
+  pynn::deallocate(s, kHeader + inline_bytes);
+}
+
+}  // namespace pynn

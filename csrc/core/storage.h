@@ -1,0 +1,43 @@
+// storage.h -- a block of memory that tensors share, with the version that in-place writes count up.
+#pragma once
+#include <atomic>
+#include <cstddef>
+
+#include "core/device.h"
+#include "core/ref.h"
+
+namespace pynn {
+
+class Storage final : public RefCounted {
+ public:
+  // Fresh memory, not cleared. Small blocks follow the header in the same allocation.
+  static Ref<Storage> allocate(size_t nbytes, Device device);
+  // Foreign memory; `release(context)` runs when the last user goes.
+  static Ref<Storage> wrap(void* data, size_t nbytes, Device device, void (*release)(void*), void* context);
+  // The same memory with a version of its own (Tensor.data).
+  static Ref<Storage> alias(const Ref<Storage>& other);
+
+  void* data() const { return data_; }
+  size_t nbytes() const { return nbytes_; }
+  Device device() const { return device_; }
+  uint32_t version() const { return version_.load(std::memory_order_relaxed); }
+  void bump_version() { version_.fetch_add(1, std::memory_order_relaxed); }
+
+  // Grows the block, keeping its content. Throws for foreign memory.
+  void resize(size_t nbytes);
+
+  static void destroy(Storage* s);
+
+ private:
+  Storage(void* data, size_t nbytes, Device device) : data_(data), nbytes_(nbytes), device_(device) {}
+  void* data_;
+  size_t nbytes_;
+  Device device_;
+  std::atomic<uint32_t> version_{0};
+  void (*release_)(void*) = nullptr;  // nullptr: data_ is ours
+  void* context_ = nullptr;
+  uint32_t inline_bytes_ = 0;  // of the data that follows the header
+  bool owned_ = false;         // data_ came from allocate(nbytes_)
+};
+
+}  // namespace pynn

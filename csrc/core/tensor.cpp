@@ -1,0 +1,93 @@
+#include "core/tensor.h"
+
+#include <cassert>
+#include <numeric>
+
+#include "core/allocator.h"
+#include "core/shape.h"
+#include "core/thread_state.h"
+
+namespace pynn {
+
+thread_local constinit ThreadState thread_state;
+
+void (*TensorImpl::pystash_free)(void*) = nullptr;
+
+void* TensorImpl::operator new(size_t bytes) { return allocate(bytes); }
+void TensorImpl::operator delete(void* p) { deallocate(p, sizeof(TensorImpl)); }
+
+void TensorImpl::set_geometry(Dims new_sizes, Dims new_strides, int64_t new_offset) {
+  sizes.assign(new_sizes);
+  strides.assign(new_strides);
+  offset = new_offset;
+  numel = 1;
+  for (int64_t s : new_sizes) numel *= s;
+  contiguous = pynn::is_contiguous(new_sizes, new_strides);
+}
+
+Ref<TensorImpl> TensorImpl::make(Ref<Storage> storage, DType dtype, Dims sizes, Dims strides, int64_t offset) {
+  Ref<TensorImpl> t(new TensorImpl);
+  t->storage = std::move(storage);
+  t->dtype = dtype;
+  t->set_geometry(sizes, strides, offset);
+  t->inference = thread_state.inference;
+  return t;
+}
+
+Tensor empty(Dims sizes, DType dtype, Device device) {
+  const int64_t n = checked_numel(sizes);
+  return Tensor(TensorImpl::make(Storage::allocate(static_cast<size_t>(n) * item_size(dtype), device), dtype, sizes,
+                                 contiguous_strides(sizes), 0));
+}
+
+Tensor empty_strided(Dims sizes, Dims strides, DType dtype, Device device) {
+  PYNN_CHECK(sizes.size() == strides.size(), "empty_strided: one stride per size needed, got ", dims_str(sizes),
+             " and ", dims_str(strides));
+  checked_numel(sizes);
+  int64_t last = 0;
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    int64_t reach;
+    PYNN_CHECK(strides[i] >= 0, "empty_strided: strides must not be negative, got ", dims_str(strides));
+    PYNN_CHECK(!__builtin_mul_overflow(std::max<int64_t>(sizes[i] - 1, 0), strides[i], &reach) &&
+                   !__builtin_add_overflow(last, reach, &last) && last < (int64_t{1} << 58),
+               "empty_strided: strides reach past what memory can hold, got ", dims_str(strides));
+  }
+  const int64_t n = span_elements(sizes, strides);
+  return Tensor(TensorImpl::make(Storage::allocate(static_cast<size_t>(n) * item_size(dtype), device), dtype, sizes,
+                                 strides, 0));
+}
+
+Tensor empty_like(const Tensor& x) { return empty_like(x, x.dtype()); }
+
+Tensor empty_like(const Tensor& x, DType dtype) {
+  if (x.is_contiguous()) return empty(x.sizes(), dtype, x.device());
+  // Keep the order of a dense permuted tensor; anything else becomes contiguous.
+  DimVector order(x.dim(), 0);
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return x.stride(a) > x.stride(b); });
+  DimVector strides(x.dim(), 1);
+  int64_t step = 1;
+  for (int64_t i = x.dim() - 1; i >= 0; --i) {
+    const int64_t d = order[i];
+    if (x.size(d) != 1 && x.stride(d) != step) return empty(x.sizes(), dtype, x.device());
+    strides[d] = step;
+    step *= x.size(d);
+  }
+  return empty_strided(x.sizes(), strides, dtype, x.device());
+}
+
+Tensor alias(const Tensor& x, Dims sizes, Dims strides, int64_t offset) {
+  return Tensor(TensorImpl::make(x.storage(), x.dtype(), sizes, strides, offset));
+}
+
+namespace {
+std::atomic<DType> g_default_dtype{DType::Float32};
+}
+DType default_dtype() { return g_default_dtype.load(std::memory_order_relaxed); }
+void set_default_dtype(DType t) {
+  PYNN_CHECK_KIND(Type, is_floating(t), "set_default_dtype: only floating-point types are supported as the default, got ",
+                  dtype_name(t));
+  g_default_dtype = t;
+}
+
+}  // namespace pynn
