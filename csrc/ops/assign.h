@@ -1,0 +1,20 @@
+// assign.h -- giving a tensor new content: copy_, and the generic in-place and out= forms of every op.
+#pragma once
+#include "core/tensor.h"
+
+namespace pynn::ops {
+
+// self <- source (cast and broadcast), recorded.
+Tensor copy_(const Tensor& self, const Tensor& source);
+// Refuses what cannot be written to.
+void check_assign(const char* op, const Tensor& self);
+// name_(self, ...): the op's result replaces self's content and history.
+void assign(const char* op, const Tensor& self, const Tensor& value);
+// op(..., out=out): resizes `out` if needed. No gradient may be involved.
+void write_out(const char* op, const Tensor& out, const Tensor& value);
+Tensor clone_of(const Tensor& x);  // recorded
+
+// Values only: casts, broadcasts nothing, records nothing.
+void copy_data(const Tensor& to, const Tensor& from);
+
+}  // namespace pynn::ops

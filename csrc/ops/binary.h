@@ -1,0 +1,61 @@
+// binary.h -- arithmetic, comparison and logic of two operands, each a tensor or a number.
+#pragma once
+#include "kernels/elementwise.h"
+#include "ops/op.h"
+
+namespace pynn::ops {
+
+Tensor add(Other a, Other b, Scalar alpha = 1);  // a + alpha * b
+Tensor sub(Other a, Other b, Scalar alpha = 1);
+Tensor mul(Other a, Other b);
+Tensor div(Other a, Other b);  // true division
+Tensor floor_divide(Other a, Other b);
+Tensor remainder(Other a, Other b);  // sign of the divisor
+Tensor fmod(Other a, Other b);       // sign of the dividend
+Tensor pow(Other a, Other b);
+Tensor maximum(Other a, Other b);
+Tensor minimum(Other a, Other b);
+Tensor atan2(Other a, Other b);
+Tensor eq(Other a, Other b);
+Tensor ne(Other a, Other b);
+Tensor lt(Other a, Other b);
+Tensor le(Other a, Other b);
+Tensor gt(Other a, Other b);
+Tensor ge(Other a, Other b);
+Tensor logical_and(Other a, Other b);
+Tensor logical_or(Other a, Other b);
+Tensor logical_xor(Other a, Other b);
+Tensor bitwise_and(Other a, Other b);
+Tensor bitwise_or(Other a, Other b);
+Tensor bitwise_xor(Other a, Other b);
+Tensor bitwise_left_shift(Other a, Other b);
+Tensor bitwise_right_shift(Other a, Other b);
+
+// In place on a; all return a.
+Tensor add_(const Tensor& a, Other b, Scalar alpha = 1);
+Tensor sub_(const Tensor& a, Other b, Scalar alpha = 1);
+Tensor mul_(const Tensor& a, Other b);
+Tensor div_(const Tensor& a, Other b);
+
+// g times a function of the forward's result or input: the maps under "Backward maps" in kernels/elementwise.h.
+Tensor map_backward(Binary op, const Tensor& g, const Tensor& saved, double p0 = 0, double p1 = 0);
+
+inline Tensor operator+(Other a, Other b) { return add(a, b); }
+inline Tensor operator-(Other a, Other b) { return sub(a, b); }
+inline Tensor operator*(Other a, Other b) { return mul(a, b); }
+inline Tensor operator/(Other a, Other b) { return div(a, b); }
+
+// PyTorch's result type: dimensioned tensors first, then 0-d tensors, then numbers, each only if of a higher category.
+DType result_type(Other a, Other b);
+
+// Plans and runs one map; operands must broadcast to out's shape. Values only.
+void run_unary(Unary op, const Tensor& out, const Tensor& x, DType compute, const double* params = nullptr,
+               const int64_t* iparams = nullptr);
+void run_binary(Binary op, const Tensor& out, Other a, Other b, DType compute, const double* params = nullptr,
+                const int64_t* iparams = nullptr);
+void run_ternary(Ternary op, const Tensor& out, Other a, Other b, Other c, DType compute,
+                 const double* params = nullptr);
+// The loop type for a result type: Float32, Float64, Int32 or Int64.
+DType compute_type(DType t);
+
+}  // namespace pynn::ops

@@ -1,0 +1,227 @@
+// op_function.cpp -- the Python object behind torch.softmax and Tensor.softmax: vectorcall into parse() and the op.
+//
+// As a method it behaves like a function of the interpreter's own (Py_TPFLAGS_METHOD_DESCRIPTOR), so that x.softmax(0)
+// builds no bound method.
+#include <structmember.h>
+
+#include <unordered_map>
+
+#include "autograd/node.h"
+#include "core/thread_state.h"
+#include "ops/assign.h"
+#include "python/fastcall.h"
+
+namespace pynn::python {
+namespace {
+
+struct OpFunction {
+  PyObject_HEAD
+  vectorcallfunc vectorcall;
+  std::string name;
+  std::vector<const Schema*> overloads;
+  Form form;
+};
+PyTypeObject* OpFunctionType;
+
+[[noreturn]] void no_overload(const OpFunction* f, PyObject* const* args, size_t nargs, PyObject* kwnames) {
+  std::string got, forms;
+  for (size_t i = 0; i < nargs; ++i) got += (i ? ", " : "") + std::string(Py_TYPE(args[i])->tp_name);
+  for (Py_ssize_t k = 0; kwnames && k < PyTuple_GET_SIZE(kwnames); ++k)
+    got += (got.empty() ? "" : ", ") + std::string(PyUnicode_AsUTF8(PyTuple_GET_ITEM(kwnames, k))) + "=" +
+           Py_TYPE(args[nargs + k])->tp_name;
+  for (const Schema* s : f->overloads) forms += std::string("\n  ") + s->def->schema;
+  fail(ErrorKind::Type, f->name, "(): no form takes these arguments, got (", got, "); the forms are:", forms);
+}
+
+// Writes the results of an op to the tensors given by out=.
+void write_out(const char* op, PyObject* out, Result& r) {
+  const auto one = [&](PyObject* o, const Tensor& value) {
+    if (!is_tensor(o)) fail(ErrorKind::Type, op, "(): argument 'out' must be Tensor, not ", Py_TYPE(o)->tp_name);
+    ops::write_out(op, tensor_of(o), value);
+    return tensor_of(o);
+  };
+  if (r.tag == Result::Tag::Tensor) {
+    r.tensor = one(out, r.tensor);
+    return;
+  }
+  Object items(checked(PySequence_Tuple(out)));
+  if (PyTuple_GET_SIZE(items.get()) != static_cast<Py_ssize_t>(r.tensors.size()))
+    fail(ErrorKind::Type, op, "(): out must hold ", r.tensors.size(), " tensors");
+  for (size_t i = 0; i < r.tensors.size(); ++i) r.tensors[i] = one(PyTuple_GET_ITEM(items.get(), i), r.tensors[i]);
+}
+
+PyObject* call_slow(OpFunction* f, const Schema& s, Frame& frame, PyObject* out) {
+  Result r;
+  if (f->form == Form::Inplace) {
+    const Tensor self = *frame.values[0].tensor;
+    ops::check_assign(f->name.c_str(), self);
+    // The op may keep its input for backward: give it one that will not be overwritten.
+    Tensor input = self;
+    bool graph = self.requires_grad();
+    for (size_t i = 1; i < s.params.size(); ++i)
+      graph |= frame.values[i].given == Kind::Tensor && frame.values[i].tensor->requires_grad();
+    if (graph && thread_state.grad_enabled) input = ops::clone_of(self);
+    frame.values[0].tensor = &input;
+    call_op(*s.def, frame.values, r);
+    ops::assign(f->name.c_str(), self, r.tensor);
+    return wrap(self);
+  }
+  call_op(*s.def, frame.values, r);
+  if (out) write_out(f->name.c_str(), out, r);
+  return wrap_result(s, r);
+}
+
+PyObject* op_vectorcall(PyObject* callable, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+  return guard([&]() -> PyObject* {
+    auto* f = reinterpret_cast<OpFunction*>(callable);
+    size_t nargs = PyVectorcall_NARGS(nargsf);
+    // out= is taken out of the arguments, so that schemas need not name it.
+    PyObject* out = nullptr;
+    SmallVector<PyObject*, 16> rest;
+    Object names;
+    if (kwnames && (f->overloads[0]->def->flags & kOut)) [[unlikely]] {
+      const Py_ssize_t nkw = PyTuple_GET_SIZE(kwnames);
+      for (Py_ssize_t k = 0; k < nkw; ++k) {
+        if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, k), "out") != 0) continue;
+        out = args[nargs + k];
+        if (out == Py_None) out = nullptr;
+        for (size_t i = 0; i < nargs; ++i) rest.push_back(args[i]);
+        names = Object(checked(PyTuple_New(nkw - 1)));
+        for (Py_ssize_t j = 0, to = 0; j < nkw; ++j) {
+          if (j == k) continue;
+          rest.push_back(args[nargs + j]);
+          PyTuple_SET_ITEM(names.get(), to++, Py_NewRef(PyTuple_GET_ITEM(kwnames, j)));
+        }
+        args = rest.data();
+        kwnames = names.get();
+        break;
+      }
+    }
+    const bool quiet = f->overloads.size() > 1;
+    for (const Schema* s : f->overloads) {
+      Frame frame;
+      if (!parse(*s, frame, args, nargs, kwnames, quiet)) continue;
+      if (out || f->form == Form::Inplace) [[unlikely]]
+        return call_slow(f, *s, frame, out);
+      Result r;
+      call_op(*s->def, frame.values, r);
+      return wrap_result(*s, r);
+    }
+    no_overload(f, args, nargs, kwnames);
+  });
+}
+
+PyObject* op_get(PyObject* self, PyObject* object, PyObject*) {
+  if (!object || object == Py_None || reinterpret_cast<OpFunction*>(self)->form == Form::Function)
+    return Py_NewRef(self);
+  return PyMethod_New(self, object);
+}
+PyObject* op_repr(PyObject* self) {
+  return PyUnicode_FromFormat("<built-in function %s>", reinterpret_cast<OpFunction*>(self)->name.c_str());
+}
+void op_dealloc(PyObject* self) {
+  auto* f = reinterpret_cast<OpFunction*>(self);
+  f->name.~basic_string();
+  f->overloads.~vector();
+  PyObject_Free(self);
+}
+PyObject* op_name(PyObject* self, void*) {
+  return PyUnicode_FromString(reinterpret_cast<OpFunction*>(self)->name.c_str());
+}
+PyObject* op_doc(PyObject* self, void*) {
+  std::string text;
+  for (const Schema* s : reinterpret_cast<OpFunction*>(self)->overloads)
+    text += std::string(text.empty() ? "" : "\n\n") + s->def->schema + "\n\n" + s->def->doc;
+  return PyUnicode_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
+}
+PyObject* op_module(PyObject*, void*) { return PyUnicode_FromString("pynn"); }
+PyObject* op_reduce(PyObject* self, PyObject*) {  // pickles by its place in the package
+  auto* f = reinterpret_cast<OpFunction*>(self);
+  const bool method = f->form != Form::Function;
+  Object owner(method ? Py_NewRef(reinterpret_cast<PyObject*>(TensorType)) : PyImport_ImportModule("pynn._C"));
+  Object builtins(PyImport_ImportModule("builtins"));
+  Object getattr(builtins ? PyObject_GetAttrString(builtins.get(), "getattr") : nullptr);
+  if (!owner || !getattr) return nullptr;
+  if (!method && f->overloads[0]->def->name().starts_with("_nn."))
+    owner = Object(PyObject_GetAttrString(owner.get(), "_nn"));
+  return owner ? Py_BuildValue("(O(Os))", getattr.get(), owner.get(), f->name.c_str()) : nullptr;
+}
+
+PyMethodDef op_methods[] = {{"__reduce__", op_reduce, METH_NOARGS, nullptr}, {}};
+PyGetSetDef op_getset[] = {{"__name__", op_name, nullptr, nullptr, nullptr},
+                           {"__qualname__", op_name, nullptr, nullptr, nullptr},
+                           {"__doc__", op_doc, nullptr, nullptr, nullptr},
+                           {"__module__", op_module, nullptr, nullptr, nullptr},
+                           {}};
+PyMemberDef op_members[] = {
+    {const_cast<char*>("__vectorcalloffset__"), T_PYSSIZET, offsetof(OpFunction, vectorcall), READONLY, nullptr}, {}};
+PyType_Slot op_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(op_dealloc)},
+                          {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                          {Py_tp_descr_get, reinterpret_cast<void*>(op_get)},
+                          {Py_tp_repr, reinterpret_cast<void*>(op_repr)},
+                          {Py_tp_methods, op_methods},
+                          {Py_tp_getset, op_getset},
+                          {Py_tp_members, op_members},
+                          {0, nullptr}};
+PyType_Spec op_spec = {"pynn._C.OpFunction", sizeof(OpFunction), 0,
+                       Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR |
+                           Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                       op_slots};
+
+}  // namespace
+
+PyObject* make_op_function(std::string name, std::vector<const Schema*> overloads, Form form) {
+  auto* f = reinterpret_cast<OpFunction*>(checked(reinterpret_cast<PyObject*>(PyObject_New(OpFunction, OpFunctionType))));
+  f->vectorcall = op_vectorcall;
+  new (&f->name) std::string(std::move(name));
+  new (&f->overloads) std::vector<const Schema*>(std::move(overloads));
+  f->form = form;
+  return reinterpret_cast<PyObject*>(f);
+}
+
+// Binds the whole registry: functions on the module (or its namespaces), methods on Tensor.
+void init_op_functions(PyObject* module) {
+  OpFunctionType = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&op_spec)));
+  std::vector<std::pair<std::string, std::vector<const Schema*>>> names;  // in order of registration
+  std::unordered_map<std::string, size_t> index;
+  for (const OpDef& def : registry()) {
+    const std::string name(def.name());
+    const auto [it, fresh] = index.try_emplace(name, names.size());
+    if (fresh) names.push_back({name, {}});
+    names[it->second].second.push_back(new Schema(def));  // lives as long as the process
+  }
+  PyObject* type = reinterpret_cast<PyObject*>(TensorType);
+  const auto put = [](PyObject* owner, const char* name, PyObject* value) {
+    Object v(value);
+    if (PyObject_SetAttrString(owner, name, v.get()) < 0) throw PythonError();
+  };
+  for (auto& [full, all] : names) {
+    const size_t dot = full.rfind('.');
+    const std::string name = full.substr(dot + 1);
+    Object owner = Object::borrow(module);
+    if (dot != full.npos) {
+      const std::string space = full.substr(0, dot);
+      if (!PyObject_HasAttrString(module, space.c_str())) {
+        Object sub(checked(PyModule_New(("pynn._C." + space).c_str())));
+        put(module, space.c_str(), Py_NewRef(sub.get()));
+      }
+      owner = Object(checked(PyObject_GetAttrString(module, space.c_str())));
+    }
+    std::vector<const Schema*> functions, methods, inplace;
+    for (const Schema* s : all) {
+      const uint8_t flags = s->def->flags;
+      if (!(flags & kMethodOnly)) functions.push_back(s);
+      if (dot == full.npos && s->self_first() && !(flags & kFunctionOnly)) methods.push_back(s);
+      if (flags & kInplace) inplace.push_back(s);
+    }
+    if (!functions.empty()) put(owner.get(), name.c_str(), make_op_function(name, functions, Form::Function));
+    if (!methods.empty()) put(type, name.c_str(), make_op_function(name, methods, Form::Method));
+    if (!inplace.empty()) {
+      const std::string in = name + "_";
+      if (dot == full.npos) put(type, in.c_str(), make_op_function(in, inplace, Form::Inplace));
+      if (!index.contains(full + "_")) put(owner.get(), in.c_str(), make_op_function(in, inplace, Form::Inplace));
+    }
+  }
+}
+
+}  // namespace pynn::python
