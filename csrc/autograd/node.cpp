@@ -73,8 +73,8 @@ Saved::Saved(const Tensor& t, const Node* node) {
              "tensor and use it in autograd.");
   version_ = t.version();
   requires_grad_ = t.requires_grad();
-  is_output_ = t.impl()->grad_fn.get() == node;
-  if (is_output_) output_nr_ = t.impl()->output_nr;
+  is_output_ = t.impl()->grad_fn.get() == node || t.impl() == node->written;
+  if (is_output_ && t.impl() != node->written) output_nr_ = t.impl()->output_nr;
   if (thread_state.saved_hooks) [[unlikely]] {
     if (requires_grad_ && !is_output_) history_ = autograd::edge_of(t);
     GradMode off(false);

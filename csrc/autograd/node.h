@@ -58,6 +58,7 @@ class Node : public RefCounted {
   std::atomic<void*> owner{nullptr};  // the backward pass that uses `slot`
   uint32_t slot = 0;
   void* pyobject = nullptr;  // not counted: the Python wrapper, if one is alive
+  const TensorImpl* written = nullptr;  // what an in-place op wrote to: an output, although a view's history is its base's
 
  private:
   uint32_t num_outputs_ = 0;

@@ -179,7 +179,9 @@ void record_inplace(const char* op, const Tensor& self, const Inputs& in, const 
     auto node = make_ref<detail::RecordedNode<std::tuple<const S&...>, F...>>(op);
     detail::collect_edges(*node, in);
     autograd::rebase_history(self, node);
+    node->written = self.impl();
     node->keep(saved);
+    node->written = nullptr;  // not counted
   }
 }
 

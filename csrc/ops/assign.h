@@ -14,6 +14,10 @@ void assign(const char* op, const Tensor& self, const Tensor& value);
 void write_out(const char* op, const Tensor& out, const Tensor& value);
 Tensor clone_of(const Tensor& x);  // recorded
 
+// RuntimeError if a result of type `from` may not be written to a tensor of type `to` (float into int ...).
+void check_castable(const char* op, DType from, DType to);
+// RuntimeError unless `sizes` broadcasts to exactly self's shape.
+void check_fits(const char* op, const Tensor& self, Dims sizes);
 // Values only: casts, broadcasts nothing, records nothing.
 void copy_data(const Tensor& to, const Tensor& from);
 

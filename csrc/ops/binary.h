@@ -10,6 +10,7 @@ Tensor sub(Other a, Other b, Scalar alpha = 1);
 Tensor mul(Other a, Other b);
 Tensor div(Other a, Other b);  // true division
 Tensor floor_divide(Other a, Other b);
+Tensor trunc_divide(Other a, Other b);
 Tensor remainder(Other a, Other b);  // sign of the divisor
 Tensor fmod(Other a, Other b);       // sign of the dividend
 Tensor pow(Other a, Other b);
@@ -47,6 +48,9 @@ inline Tensor operator/(Other a, Other b) { return div(a, b); }
 
 // PyTorch's result type: dimensioned tensors first, then 0-d tensors, then numbers, each only if of a higher category.
 DType result_type(Other a, Other b);
+
+// Integer division by zero is an error, not a trap.
+void check_zero_division(const char* op, DType t, Other b);
 
 // Plans and runs one map; operands must broadcast to out's shape. Values only.
 void run_unary(Unary op, const Tensor& out, const Tensor& x, DType compute, const double* params = nullptr,

@@ -1,0 +1,77 @@
+// assign.cpp -- giving a tensor new content.
+#include "ops/assign.h"
+
+#include "autograd/record.h"
+#include "core/shape.h"
+#include "ops/binary.h"
+#include "ops/view.h"
+
+namespace pynn::ops {
+
+void copy_data(const Tensor& to, const Tensor& from) { run_unary(Unary::Copy, to, from, to.dtype()); }
+
+void check_castable(const char* op, DType from, DType to) {
+  const auto rank = [](DType t) { return t == DType::Bool ? 0 : is_integral(t) ? 1 : is_floating(t) ? 2 : 3; };
+  PYNN_CHECK(rank(from) <= rank(to), op, ": result type ", dtype_name(from),
+             " can't be cast to the desired output type ", dtype_name(to));
+}
+
+void check_fits(const char* op, const Tensor& self, Dims sizes) {
+  if (same(self.sizes(), sizes)) return;
+  const DimVector all = broadcast_sizes(op, self.sizes(), sizes);
+  PYNN_CHECK_KIND(Shape, same(all, self.sizes()), op, ": output with shape ", dims_str(self.sizes()),
+                  " doesn't match the broadcast shape ", dims_str(all));
+}
+
+Tensor copy_(const Tensor& self, const Tensor& source) {
+  autograd::check_inplace("copy_", self);
+  if (self.same(source)) return self;
+  broadcast_strides("copy_", source.sizes(), source.strides(), self.sizes());
+  copy_data(self, source);
+  record_inplace("copy_", self, inputs(self, source), save(), [](const Tensor& g) { return mul(g, 0.0); },
+                 [](const Tensor& g) { return g; });
+  return self;
+}
+
+void check_assign(const char* op, const Tensor& self) { autograd::check_inplace(op, self); }
+
+void assign(const char* op, const Tensor& self, const Tensor& value) {
+  check_castable(op, value.dtype(), self.dtype());
+  PYNN_CHECK_KIND(Shape, same(self.sizes(), value.sizes()), op, ": output with shape ", dims_str(self.sizes()),
+                  " doesn't match the broadcast shape ", dims_str(value.sizes()));
+  copy_data(self, value);
+  record_inplace(op, self, inputs(self, value), save(), [](const Tensor&) { return Tensor(); },
+                 [](const Tensor& g) { return g; });
+}
+
+void write_out(const char* op, const Tensor& out, const Tensor& value) {
+  PYNN_CHECK(!thread_state.grad_enabled || (!out.requires_grad() && !value.requires_grad()), op,
+             ": functions with out=... arguments don't support automatic differentiation, but one of the arguments "
+             "requires grad.");
+  check_castable(op, value.dtype(), out.dtype());
+  PYNN_CHECK(out.device() == value.device(), op, ": out is on ", out.device().str(), ", the result on ",
+             value.device().str());
+  if (!same(out.sizes(), value.sizes())) {
+    const DimVector strides = contiguous_strides(value.sizes());
+    out.storage()->resize(static_cast<size_t>(out.offset() + value.numel()) * item_size(out.dtype()));
+    out.impl()->set_geometry(value.sizes(), strides, out.offset());
+  }
+  autograd::check_inplace(op, out);
+  copy_data(out, value);
+  autograd::bump_version(out);
+}
+
+Tensor clone_of(const Tensor& x) {
+  Tensor y = empty_like(x);
+  copy_data(y, x);
+  return record("clone", std::move(y), inputs(x), save(), [](const Tensor& g) { return g; });
+}
+
+namespace {
+Tensor op_copy_(const Tensor& self, const Tensor& source, bool) { return copy_(self, source); }
+}  // namespace
+PYNN_OP(op_copy_, "copy_(Tensor input, Tensor src, bool non_blocking=False) -> Tensor",
+        "Takes over the values of src, cast and broadcast. Same as torch.Tensor.copy_.", kMethodOnly);
+PYNN_OP(clone_of, "clone(Tensor input) -> Tensor", "A copy with its own memory; gradients flow through. Same as torch.clone.");
+
+}  // namespace pynn::ops

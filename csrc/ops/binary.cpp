@@ -1,0 +1,309 @@
+// binary.cpp -- arithmetic, comparison and logic of two operands.
+#include "ops/binary.h"
+
+#include <cmath>
+
+#include "autograd/record.h"
+#include "core/shape.h"
+#include "ops/assign.h"
+#include "ops/ternary.h"
+#include "ops/unary.h"
+
+namespace pynn::ops {
+namespace {
+
+void check_devices(const char* op, Other a, Other b) {
+  if (!a.tensor || !b.tensor) return;
+  const Device x = a.tensor->device(), y = b.tensor->device();
+  PYNN_CHECK(x == y || (x.is_cpu() && a.tensor->dim() == 0) || (y.is_cpu() && b.tensor->dim() == 0), op,
+             ": expected all tensors to be on the same device, got ", x.str(), " ", dims_str(a.tensor->sizes()), " and ",
+             y.str(), " ", dims_str(b.tensor->sizes()));
+}
+
+Tensor new_result(const char* op, Other a, Other b, DType type) {
+  if (!b.tensor) return empty_like(*a.tensor, type);
+  if (!a.tensor) return empty_like(*b.tensor, type);
+  check_devices(op, a, b);
+  const Tensor &x = *a.tensor, &y = *b.tensor;
+  const Device device = x.dim() || !y.dim() ? x.device() : y.device();
+  if (same(x.sizes(), y.sizes())) return empty_like(x, type);
+  return empty(broadcast_sizes(op, x.sizes(), y.sizes()), type, device);
+}
+
+// Both contiguous, one type that has a loop, same shape or a number: no plan needed.
+bool run_contiguous(Binary op, const Tensor& out, Other a, Other b, const double* params) {
+  const DType t = out.dtype();
+  if (t != DType::Float32 && t != DType::Float64) return false;
+  const auto fits = [&](const Other& o) {
+    return !o.tensor || (o.tensor->dtype() == t && o.tensor->is_contiguous() && same(o.tensor->sizes(), out.sizes()));
+  };
+  if (!fits(a) || !fits(b) || !out.is_contiguous() || !out.device().is_cpu()) return false;
+  union Cell {
+    float f;
+    double d;
+  } x, y;
+  const auto data = [&](const Other& o, Cell& cell) -> const void* {
+    if (o.tensor) return o.tensor->data();
+    if (t == DType::Float32) {
+      cell.f = static_cast<float>(o.scalar.to_double());
+    } else {
+      cell.d = o.scalar.to_double();
+    }
+    return &cell;
+  };
+  kernels::binary_contiguous(out.device(), op, t, out.data(), data(a, x), a.tensor ? 1 : 0, data(b, y), b.tensor ? 1 : 0,
+                             out.numel(), params);
+  return true;
+}
+
+// In place on the same memory the contiguous loop is right too; other overlaps go through run_binary.
+void compute(Binary op, const Tensor& out, Other a, Other b, const double* params = nullptr,
+             const int64_t* iparams = nullptr) {
+  const auto apart = [&](const Other& o) {
+    return !o.tensor || o.tensor->storage().get() != out.storage().get() || o.tensor->data() == out.data();
+  };
+  if (apart(a) && apart(b) && run_contiguous(op, out, a, b, params)) return;
+  run_binary(op, out, a, b, compute_type(out.dtype()), params, iparams);
+}
+
+constexpr double kOne[4] = {1, 0, 0, 0};
+constexpr int64_t kOneInt[2] = {1, 0};
+
+struct Alpha {
+  Alpha(const char* op, Scalar s, DType type) {
+    PYNN_CHECK(!s.is_float() || is_floating(type), op,
+               ": For integral input tensors, argument alpha must not be a floating point number.");
+    d[0] = s.to_double();
+    i[0] = s.to_int();
+  }
+  double d[4] = {};
+  int64_t i[2] = {};
+};
+
+DType arithmetic_type(const char* op, Other a, Other b) {
+  const DType t = result_type(a, b);
+  PYNN_CHECK(!is_complex(t), op, ": complex tensors are not supported yet");
+  return t;
+}
+
+DType float_type(Other a, Other b) {
+  const DType t = result_type(a, b);
+  return is_integral(t) ? default_dtype() : t;
+}
+
+const Tensor& input(const Other& o) { return o.tensor ? *o.tensor : kUndefined; }
+// What a derivative saves of an operand: the tensor, or the number.
+struct Operand {
+  Operand(const Other& o) : tensor(input(o)), scalar(o.scalar) {}
+  const Tensor& tensor;
+  Scalar scalar;
+};
+Other other(const Tensor& t, Scalar s) { return t.defined() ? Other(t) : Other(s); }
+
+}  // namespace
+
+Tensor add(Other a, Other b, Scalar alpha) {
+  const DType t = arithmetic_type("add", a, b);
+  Tensor y = new_result("add", a, b, t);
+  if (t == DType::Bool) {
+    PYNN_CHECK(alpha.is_bool() || !alpha.equals(0), "add: Boolean alpha only supported for Boolean results.");
+    compute(Binary::LogicalOr, y, a, b);
+    return y;
+  }
+  if (alpha.equals(1)) {
+    compute(Binary::Add, y, a, b, kOne, kOneInt);
+  } else {
+    const Alpha p("add", alpha, t);
+    compute(Binary::Add, y, a, b, p.d, p.i);
+  }
+  return record("add", std::move(y), inputs(input(a), input(b)), save(alpha),
+                [](const Tensor& g, Scalar) { return g; },
+                [](const Tensor& g, Scalar alpha) { return alpha.equals(1) ? g : mul(g, alpha); });
+}
+
+Tensor sub(Other a, Other b, Scalar alpha) {
+  const DType t = arithmetic_type("sub", a, b);
+  PYNN_CHECK(t != DType::Bool,
+             "sub: Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+             "operator instead.");
+  Tensor y = new_result("sub", a, b, t);
+  if (alpha.equals(1)) {
+    compute(Binary::Sub, y, a, b, kOne, kOneInt);
+  } else {
+    const Alpha p("sub", alpha, t);
+    compute(Binary::Sub, y, a, b, p.d, p.i);
+  }
+  return record("sub", std::move(y), inputs(input(a), input(b)), save(alpha),
+                [](const Tensor& g, Scalar) { return g; },
+                [](const Tensor& g, Scalar alpha) { return mul(g, -alpha); });
+}
+
+Tensor mul(Other a, Other b) {
+  const DType t = arithmetic_type("mul", a, b);
+  Tensor y = new_result("mul", a, b, t);
+  compute(t == DType::Bool ? Binary::LogicalAnd : Binary::Mul, y, a, b);
+  return record("mul", std::move(y), inputs(input(a), input(b)), save(input(a), a.scalar, input(b), b.scalar),
+                [](const Tensor& g, const Tensor&, Scalar, const Tensor& b, Scalar s) { return mul(g, other(b, s)); },
+                [](const Tensor& g, const Tensor& a, Scalar s, const Tensor&, Scalar) { return mul(g, other(a, s)); });
+}
+
+Tensor div(Other a, Other b) {
+  const DType t = float_type(a, b);
+  Tensor y = new_result("div", a, b, t);
+  compute(Binary::Div, y, a, b);
+  return record("div", std::move(y), inputs(input(a), input(b)), save(input(a), a.scalar, input(b), b.scalar),
+                [](const Tensor& g, const Tensor&, Scalar, const Tensor& b, Scalar s) { return div(g, other(b, s)); },
+                [](const Tensor& g, const Tensor& a, Scalar s, const Tensor& b, Scalar) {
+                  return mul(neg(g), div(div(other(a, s), b), b));
+                });
+}
+
+Tensor floor_divide(Other a, Other b) {
+  const DType t = arithmetic_type("floor_divide", a, b);
+  PYNN_CHECK(t != DType::Bool, "floor_divide: not supported for two bool operands");
+  Tensor y = new_result("floor_divide", a, b, t);
+  check_zero_division("floor_divide", t, b);
+  compute(Binary::FloorDiv, y, a, b);
+  return no_gradient(std::move(y));
+}
+
+Tensor trunc_divide(Other a, Other b) {
+  const DType t = arithmetic_type("div", a, b);
+  if (is_integral(t)) {
+    check_zero_division("div", t, b);
+    // a - fmod(a, b) is a multiple of b, where floor and truncation agree.
+    return floor_divide(sub(a, fmod(a, b)), b);
+  }
+  return trunc(div(a, b));
+}
+
+Tensor remainder(Other a, Other b) {
+  const DType t = arithmetic_type("remainder", a, b);
+  Tensor y = new_result("remainder", a, b, t);
+  check_zero_division("remainder", t, b);
+  compute(Binary::Remainder, y, a, b);
+  return record("remainder", std::move(y), inputs(input(a), input(b)), save(input(a), a.scalar, input(b)),
+                [](const Tensor& g, const Tensor&, Scalar, const Tensor&) { return g; },
+                [](const Tensor& g, const Tensor& a, Scalar s, const Tensor& b) {
+                  return mul(neg(g), floor_divide(other(a, s), b));
+                });
+}
+
+Tensor fmod(Other a, Other b) {
+  const DType t = arithmetic_type("fmod", a, b);
+  Tensor y = new_result("fmod", a, b, t);
+  check_zero_division("fmod", t, b);
+  compute(Binary::Fmod, y, a, b);
+  return record("fmod", std::move(y), inputs(input(a), input(b)), save(input(a), a.scalar, input(b)),
+                [](const Tensor& g, const Tensor&, Scalar, const Tensor&) { return g; },
+                [](const Tensor& g, const Tensor& a, Scalar s, const Tensor& b) {
+                  return mul(neg(g), trunc_divide(other(a, s), b));
+                });
+}
+
+// d(a^b)/da = b a^(b-1), 0 where b is 0;  d(a^b)/db = a^b log a, 0 where a is 0 and b >= 0.
+Tensor pow(Other a, Other b) {
+  const DType t = arithmetic_type("pow", a, b);
+  PYNN_CHECK(!is_integral(t) || b.tensor || b.scalar.to_int() >= 0,
+             "pow: Integers to negative integer powers are not allowed.");
+  Tensor y = new_result("pow", a, b, t);
+  compute(Binary::Pow, y, a, b);
+  return record("pow", y, inputs(input(a), input(b)), save(input(a), a.scalar, input(b), b.scalar, y),
+                [](const Tensor& g, const Tensor& a, Scalar, const Tensor& b, Scalar s, const Tensor&) -> Tensor {
+                  if (!b.defined()) {
+                    const double p = s.to_double();
+                    if (p == 0) return mul(g, 0.0);
+                    if (p == 1) return g;
+                    if (p == 2) return mul(g, mul(a, 2.0));
+                    return mul(g, mul(pow(a, p - 1), p));
+                  }
+                  return mul(g, where(eq(b, 0.0), 0.0, mul(b, pow(a, sub(b, 1.0)))));
+                },
+                [](const Tensor& g, const Tensor& a, Scalar s, const Tensor& b, Scalar, const Tensor& y) -> Tensor {
+                  if (!a.defined()) {
+                    if (s.to_double() == 0) return mul(g, where(ge(b, 0.0), 0.0, mul(y, std::log(0.0))));
+                    return mul(g, mul(y, std::log(s.to_double())));
+                  }
+                  return mul(g, where(logical_and(eq(a, 0.0), ge(b, 0.0)), 0.0, mul(y, log(a))));
+                });
+}
+
+Tensor atan2(Other a, Other b) {
+  Tensor y = new_result("atan2", a, b, float_type(a, b));
+  compute(Binary::Atan2, y, a, b);
+  return record("atan2", std::move(y), inputs(input(a), input(b)), save(input(a), input(b)),
+                [](const Tensor& g, const Tensor& a, const Tensor& b) { return mul(g, div(b, a * a + b * b)); },
+                [](const Tensor& g, const Tensor& a, const Tensor& b) { return mul(g, div(neg(a), a * a + b * b)); });
+}
+
+namespace {
+
+// The larger (smaller) one gets the gradient; ties share it, as in PyTorch.
+template <Binary op, bool larger>
+Tensor extremum(const char* name, Other a, Other b) {
+  Tensor y = new_result(name, a, b, arithmetic_type(name, a, b));
+  compute(op, y, a, b);
+  return record(name, std::move(y), inputs(input(a), input(b)), save(input(a), input(b)),
+                [](const Tensor& g, const Tensor& a, const Tensor& b) {
+                  return where(eq(a, b), mul(g, 0.5), where(larger ? gt(a, b) : lt(a, b), g, 0.0));
+                },
+                [](const Tensor& g, const Tensor& a, const Tensor& b) {
+                  return where(eq(a, b), mul(g, 0.5), where(larger ? lt(a, b) : gt(a, b), g, 0.0));
+                });
+}
+
+DType comparison_type(const char* op, Other a, Other b) { return compute_type(arithmetic_type(op, a, b)); }
+
+Tensor compare(const char* name, Binary op, Other a, Other b) {
+  const DType t = comparison_type(name, a, b);
+  Tensor y = new_result(name, a, b, DType::Bool);
+  run_binary(op, y, a, b, t);
+  return no_gradient(std::move(y));
+}
+
+Tensor bitwise(const char* name, Binary op, Other a, Other b) {
+  const DType t = arithmetic_type(name, a, b);
+  PYNN_CHECK_KIND(NotImplemented, is_integral(t), name, ": integer or bool operands are required, got ", dtype_name(t));
+  Tensor y = new_result(name, a, b, t);
+  compute(op, y, a, b);
+  return no_gradient(std::move(y));
+}
+
+Tensor shift(const char* name, Binary op, Other a, Other b) {
+  PYNN_CHECK_KIND(NotImplemented, arithmetic_type(name, a, b) != DType::Bool, name, ": not supported for bool operands");
+  return bitwise(name, op, a, b);
+}
+
+}  // namespace
+
+Tensor maximum(Other a, Other b) { return extremum<Binary::Maximum, true>("maximum", a, b); }
+Tensor minimum(Other a, Other b) { return extremum<Binary::Minimum, false>("minimum", a, b); }
+Tensor eq(Other a, Other b) { return compare("eq", Binary::Eq, a, b); }
+Tensor ne(Other a, Other b) { return compare("ne", Binary::Ne, a, b); }
+Tensor lt(Other a, Other b) { return compare("lt", Binary::Lt, a, b); }
+Tensor le(Other a, Other b) { return compare("le", Binary::Le, a, b); }
+Tensor gt(Other a, Other b) { return compare("gt", Binary::Gt, a, b); }
+Tensor ge(Other a, Other b) { return compare("ge", Binary::Ge, a, b); }
+Tensor logical_and(Other a, Other b) { return compare("logical_and", Binary::LogicalAnd, a, b); }
+Tensor logical_or(Other a, Other b) { return compare("logical_or", Binary::LogicalOr, a, b); }
+Tensor logical_xor(Other a, Other b) { return compare("logical_xor", Binary::LogicalXor, a, b); }
+Tensor bitwise_and(Other a, Other b) { return bitwise("bitwise_and", Binary::BitAnd, a, b); }
+Tensor bitwise_or(Other a, Other b) { return bitwise("bitwise_or", Binary::BitOr, a, b); }
+Tensor bitwise_xor(Other a, Other b) { return bitwise("bitwise_xor", Binary::BitXor, a, b); }
+Tensor bitwise_left_shift(Other a, Other b) { return shift("bitwise_left_shift", Binary::ShiftLeft, a, b); }
+Tensor bitwise_right_shift(Other a, Other b) { return shift("bitwise_right_shift", Binary::ShiftRight, a, b); }
+
+Tensor map_backward(Binary op, const Tensor& g, const Tensor& saved, double p0, double p1) {
+  const double params[4] = {p0, p1, 0, 0};
+  Tensor out = new_result("map_backward", g, saved, g.dtype());
+  compute(op, out, g, saved, params);
+  return out;
+}
+
+void check_zero_division(const char* op, DType t, Other b) {
+  if (!is_integral(t)) return;
+  const bool zero = b.tensor ? any_zero(*b.tensor) : b.scalar.to_int() == 0;
+  PYNN_CHECK(!zero, op, ": ZeroDivisionError: integer division by zero");
+}
+
+}  // namespace pynn::ops

@@ -1,0 +1,178 @@
+// map.cpp -- what all elementwise families share: result types, and running a planned map.
+#include "core/shape.h"
+#include "kernels/elementwise_plan.h"
+#include "ops/binary.h"
+
+namespace pynn::ops {
+namespace {
+
+int category(DType t) { return t == DType::Bool ? 0 : is_integral(t) ? 1 : is_floating(t) ? 2 : 3; }
+
+}  // namespace
+
+DType result_type(Other a, Other b) {
+  // The common case first: two tensors of one type.
+  if (a.tensor && b.tensor && a.tensor->dtype() == b.tensor->dtype()) return a.tensor->dtype();
+  DType type[3] = {DType::Bool, DType::Bool, DType::Bool};  // dimensioned, 0-d, number
+  bool any[3] = {};
+  for (const Other* o : {&a, &b}) {
+    const int rank = !o->tensor ? 2 : o->tensor->dim() > 0 ? 0 : 1;
+    DType t = o->tensor ? o->tensor->dtype() : o->scalar.is_float() ? default_dtype() : o->scalar.kind();
+    type[rank] = any[rank] ? promote(type[rank], t) : t;
+    any[rank] = true;
+  }
+  // A lower rank only counts if it brings a higher category.
+  bool have = false;
+  DType out = DType::Bool;
+  for (int rank = 0; rank < 3; ++rank) {
+    if (!any[rank]) continue;
+    if (!have || category(type[rank]) > category(out)) out = have ? promote(out, type[rank]) : type[rank];
+    have = true;
+  }
+  return out;
+}
+
+DType compute_type(DType t) {
+  switch (t) {
+    case DType::Float64:
+      return DType::Float64;
+    case DType::Float32:
+    case DType::Float16:
+    case DType::BFloat16:
+      return DType::Float32;
+    case DType::Int64:
+      return DType::Int64;
+    case DType::Complex64:
+    case DType::Complex128:
+      fail(ErrorKind::NotImplemented, "arithmetic of complex tensors is not supported yet");
+    default:
+      return DType::Int32;
+  }
+}
+
+namespace {
+
+// A number as an operand: one element of the loop's type.
+struct ScalarCell {
+  union {
+    float f;
+    double d;
+    int32_t i;
+    int64_t l;
+  };
+  void set(Scalar s, DType compute) {
+    switch (compute) {
+      case DType::Float32:
+        f = static_cast<float>(s.to_double());
+        break;
+      case DType::Float64:
+        d = s.to_double();
+        break;
+      case DType::Int32:
+        i = static_cast<int32_t>(s.to_int());
+        break;
+      default:
+        l = s.to_int();
+    }
+  }
+};
+
+struct Planner {
+  MapArgs args{};
+  ScalarCell cells[4];
+  const void* data[4];
+  DType types[4];
+  DimVector strides[4];
+
+  void result(const Tensor& out) {
+    data[0] = out.data();
+    types[0] = out.dtype();
+    strides[0].assign(out.strides());
+  }
+  void operand(int i, const Tensor& out, Other o, DType compute) {
+    if (o.tensor) {
+      data[i] = o.tensor->data();
+      types[i] = o.tensor->dtype();
+      strides[i] = broadcast_strides("map", o.tensor->sizes(), o.tensor->strides(), out.sizes());
+    } else {
+      cells[i].set(o.scalar, compute);
+      data[i] = &cells[i];
+      types[i] = compute;
+      strides[i] = DimVector(out.dim(), 0);
+    }
+  }
+  const MapArgs& plan(const Tensor& out, int n, DType compute, const double* params, const int64_t* iparams) {
+    const int64_t* s[4];
+    for (int i = 0; i < n; ++i) s[i] = strides[i].data();
+    pynn::plan(args, static_cast<int>(out.dim()), out.sizes().data(), n, s);
+    for (int i = 0; i < n; ++i) {
+      args.operands[i].data = const_cast<void*>(data[i]);
+      args.operands[i].dtype = types[i];
+    }
+    args.compute = compute;
+    if (params) std::copy_n(params, 4, args.params);
+    if (iparams) std::copy_n(iparams, 2, args.iparams);
+    return args;
+  }
+};
+
+// An operand that the result would overwrite while it is still read (same memory, another layout) is copied first.
+Tensor unaliased(const Tensor& out, const Tensor& x) {
+  if (x.storage().get() != out.storage().get() || !share_memory(out, x)) return {};
+  const bool same_place = x.offset() == out.offset() && same(x.sizes(), out.sizes()) && same(x.strides(), out.strides()) &&
+                          x.dtype() == out.dtype();
+  if (same_place) return {};
+  Tensor copy = empty(x.sizes(), x.dtype(), x.device());
+  run_unary(Unary::Copy, copy, x, x.dtype());
+  return copy;
+}
+#define PYNN_UNALIASED(o)                                                      \
+  Tensor copy_##o;                                                             \
+  if (o.tensor && (copy_##o = unaliased(out, *o.tensor)).defined()) o.tensor = &copy_##o;
+
+}  // namespace
+
+void run_unary(Unary op, const Tensor& out, const Tensor& in, DType compute, const double* params,
+               const int64_t* iparams) {
+  if (out.numel() == 0 || out.device().is_meta()) return;
+  Other x(in);
+  PYNN_UNALIASED(x);
+  Planner p;
+  p.result(out);
+  p.operand(1, out, x, compute);
+  p.plan(out, 2, compute, params, iparams);
+  if (op == Unary::Copy) {
+    kernels::map_copy(out.device(), p.args);
+  } else {
+    kernels::map_unary(out.device(), op, p.args);
+  }
+}
+
+void run_binary(Binary op, const Tensor& out, Other a, Other b, DType compute, const double* params,
+                const int64_t* iparams) {
+  if (out.numel() == 0 || out.device().is_meta()) return;
+  PYNN_UNALIASED(a);
+  PYNN_UNALIASED(b);
+  Planner p;
+  p.result(out);
+  p.operand(1, out, a, compute);
+  p.operand(2, out, b, compute);
+  p.plan(out, 3, compute, params, iparams);
+  kernels::map_binary(out.device(), op, p.args);
+}
+
+void run_ternary(Ternary op, const Tensor& out, Other a, Other b, Other c, DType compute, const double* params) {
+  if (out.numel() == 0 || out.device().is_meta()) return;
+  PYNN_UNALIASED(a);
+  PYNN_UNALIASED(b);
+  PYNN_UNALIASED(c);
+  Planner p;
+  p.result(out);
+  p.operand(1, out, a, compute);
+  p.operand(2, out, b, compute);
+  p.operand(3, out, c, compute);
+  p.plan(out, 4, compute, params, nullptr);
+  kernels::map_ternary(out.device(), op, p.args);
+}
+
+}  // namespace pynn::ops

@@ -1,0 +1,164 @@
+// matmul.cpp -- mm, bmm, matmul and linear over the one gemm kernel; any strides, no copies.
+#include "ops/matmul.h"
+
+#include "autograd/record.h"
+#include "core/shape.h"
+#include "kernels/gemm.h"
+#include "ops/assign.h"
+#include "ops/binary.h"
+#include "ops/creation.h"
+#include "ops/reduce.h"
+#include "ops/view.h"
+
+namespace pynn::ops {
+namespace {
+
+void check_operands(const char* op, const Tensor& a, const Tensor& b) {
+  PYNN_CHECK(a.dtype() == b.dtype(), op, ": expected m1 and m2 to have the same dtype, but got: ", dtype_name(a.dtype()),
+             " != ", dtype_name(b.dtype()));
+  PYNN_CHECK(a.device() == b.device(), op, ": expected all tensors to be on the same device, got ", a.device().str(), " and ",
+             b.device().str());
+  PYNN_CHECK(a.dtype() != DType::Bool, op, ": not supported for bool tensors");
+  PYNN_CHECK(!is_complex(a.dtype()), op, ": complex tensors are not supported yet");
+}
+
+void check_inner(const char* op, const Tensor& a, const Tensor& b, int64_t k, int64_t k2) {
+  PYNN_CHECK_KIND(Shape, k == k2, op, ": inner sizes differ, got ", dims_str(a.sizes()), " @ ", dims_str(b.sizes()), "; ", k,
+                  " != ", k2, " (mat1 and mat2 shapes cannot be multiplied)");
+}
+
+// c [.., n, m] of a [.., n, k] and b [.., k, m]; batch strides may be 0.
+void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& bias, double alpha = 1, double beta = 0) {
+  if (c.numel() == 0 || c.device().is_meta()) return;
+  GemmArgs g{};
+  g.m = c.size(-2);
+  g.n = c.size(-1);
+  g.k = a.size(-1);
+  g.a = a.data(), g.b = b.data(), g.c = c.data();
+  g.a_rs = a.stride(-2), g.a_cs = a.stride(-1);
+  g.b_rs = b.stride(-2), g.b_cs = b.stride(-1);
+  g.c_rs = c.stride(-2), g.c_cs = c.stride(-1);
+  g.dtype = c.dtype();
+  g.alpha = alpha, g.beta = beta;
+  g.bias = bias.defined() ? bias.data() : nullptr;
+  if (c.dim() == 3) {
+    g.batch = c.size(0);
+    g.a_batch = a.dim() == 3 ? a.stride(0) : 0;
+    g.b_batch = b.dim() == 3 ? b.stride(0) : 0;
+    g.c_batch = c.stride(0);
+  }
+  kernels::gemm(c.device(), g);
+}
+
+}  // namespace
+
+Tensor mm(const Tensor& a, const Tensor& b) {
+  PYNN_CHECK(a.dim() == 2 && b.dim() == 2, "mm: 2-D tensors are required, got ", dims_str(a.sizes()), " and ", dims_str(b.sizes()));
+  check_operands("mm", a, b);
+  check_inner("mm", a, b, a.size(1), b.size(0));
+  Tensor c = empty(DimVector{a.size(0), b.size(1)}, a.dtype(), a.device());
+  run_gemm(c, a, b, kUndefined);
+  return record("mm", std::move(c), inputs(a, b), save(a, b),
+                [](const Tensor& g, const Tensor&, const Tensor& b) { return mm(g, transpose(b, 0, 1)); },
+                [](const Tensor& g, const Tensor& a, const Tensor&) { return mm(transpose(a, 0, 1), g); });
+}
+
+Tensor bmm(const Tensor& a, const Tensor& b) {
+  PYNN_CHECK(a.dim() == 3 && b.dim() == 3, "bmm: batch1 must be a 3D tensor and batch2 too, got ", dims_str(a.sizes()), " and ",
+             dims_str(b.sizes()));
+  check_operands("bmm", a, b);
+  PYNN_CHECK_KIND(Shape, a.size(0) == b.size(0), "bmm: batch sizes differ, got ", dims_str(a.sizes()), " @ ", dims_str(b.sizes()));
+  check_inner("bmm", a, b, a.size(2), b.size(1));
+  Tensor c = empty(DimVector{a.size(0), a.size(1), b.size(2)}, a.dtype(), a.device());
+  run_gemm(c, a, b, kUndefined);
+  return record("bmm", std::move(c), inputs(a, b), save(a, b),
+                [](const Tensor& g, const Tensor&, const Tensor& b) { return bmm(g, transpose(b, 1, 2)); },
+                [](const Tensor& g, const Tensor& a, const Tensor&) { return bmm(transpose(a, 1, 2), g); });
+}
+
+Tensor matmul(const Tensor& a, const Tensor& b) {
+  PYNN_CHECK(a.dim() > 0 && b.dim() > 0, "matmul: both arguments to matmul need to be at least 1D, but they are ", a.dim(),
+             "D and ", b.dim(), "D");
+  if (a.dim() == 2 && b.dim() == 2) {
+    check_inner("matmul", a, b, a.size(1), b.size(0));
+    return mm(a, b);
+  }
+  check_operands("matmul", a, b);
+  check_inner("matmul", a, b, a.size(-1), b.size(b.dim() == 1 ? 0 : -2));
+  // Vectors are matrices of one row or column, dropped from the result.
+  if (a.dim() == 1 || b.dim() == 1) {
+    const Tensor x = a.dim() == 1 ? unsqueeze(a, 0) : a;
+    const Tensor y = b.dim() == 1 ? unsqueeze(b, 1) : b;
+    Tensor c = matmul(x, y);
+    DimVector sizes(c.sizes());
+    if (b.dim() == 1) sizes.erase(sizes.size() - 1);
+    if (a.dim() == 1) sizes.erase(sizes.size() - (b.dim() == 1 ? 1 : 2));
+    return reshape(c, sizes);
+  }
+  // One matrix on the right: the batch of the left is more rows of one product.
+  if (b.dim() == 2) {
+    DimVector sizes(a.sizes());
+    sizes.back() = b.size(1);
+    return reshape(mm(reshape(a, DimVector{a.numel() / std::max<int64_t>(a.size(-1), 1), a.size(-1)}), b), sizes);
+  }
+  const DimVector batch = broadcast_sizes("matmul", a.sizes().first(a.dim() - 2), b.sizes().first(b.dim() - 2));
+  const auto batched = [&](const Tensor& t) {
+    DimVector sizes(batch);
+    sizes.push_back(t.size(-2));
+    sizes.push_back(t.size(-1));
+    int64_t n = 1;
+    for (int64_t s : batch) n *= s;
+    return reshape(expand(t, sizes), DimVector{n, t.size(-2), t.size(-1)});
+  };
+  DimVector sizes(batch);
+  sizes.push_back(a.size(-2));
+  sizes.push_back(b.size(-1));
+  return reshape(bmm(batched(a), batched(b)), sizes);
+}
+
+// y = x w^T + b. Backward: dx = g w, dw = g^T x, db = sum of g's rows.
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
+  PYNN_CHECK(w.dim() <= 2 && x.dim() > 0, "linear: weight must be 1-D or 2-D and the input at least 1-D, got ",
+             dims_str(x.sizes()), " and ", dims_str(w.sizes()));
+  if (w.dim() < 2) return b.defined() ? add(matmul(x, w), b) : matmul(x, w);
+  check_operands("linear", x, w);
+  check_inner("linear", x, w, x.size(-1), w.size(1));
+  const int64_t out = w.size(0), in = w.size(1);
+  if (b.defined()) {
+    PYNN_CHECK(b.dtype() == x.dtype(), "linear: bias must have the input's dtype, got ", dtype_name(b.dtype()), " and ",
+               dtype_name(x.dtype()));
+    if (b.dim() != 1 || b.size(0) != out || b.stride(0) != 1) return add(linear(x, w, {}), b);
+  }
+  const int64_t rows = in ? x.numel() / in : [&] {
+    int64_t n = 1;
+    for (int64_t s : x.sizes().first(x.dim() - 1)) n *= s;
+    return n;
+  }();
+  DimVector sizes(x.sizes());
+  sizes.back() = out;
+  Tensor y = empty(sizes, x.dtype(), x.device());
+  {
+    GradMode off(false);
+    // Rows of x as a matrix; raw aliases, since the record below is of the whole op.
+    const Tensor flat = x.dim() == 2 ? x : reshape(x, DimVector{rows, in});
+    const Tensor c = y.dim() == 2 ? y : alias(y, DimVector{rows, out}, DimVector{out, 1}, 0);
+    const Tensor wt = alias(w, DimVector{in, out}, DimVector{w.stride(1), w.stride(0)}, w.offset());
+    run_gemm(c, flat, wt, b);
+  }
+  return record("linear", std::move(y), inputs(x, w, b), save(x, w),
+                [](const Tensor& g, const Tensor&, const Tensor& w) { return matmul(g, w); },
+                [](const Tensor& g, const Tensor& x, const Tensor&) {
+                  if (g.dim() == 2) return mm(transpose(g, 0, 1), x);
+                  return mm(transpose(reshape(g, DimVector{-1, g.size(-1)}), 0, 1), reshape(x, DimVector{-1, x.size(-1)}));
+                },
+                [](const Tensor& g, const Tensor&, const Tensor&) { return sum_to(g, DimVector{g.size(-1)}); });
+}
+
+PYNN_OP(mm, "mm(Tensor input, Tensor mat2) -> Tensor", "The product of two matrices. Same as torch.mm.", kOut);
+PYNN_OP(bmm, "bmm(Tensor input, Tensor mat2) -> Tensor", "Products of batches of matrices. Same as torch.bmm.", kOut);
+PYNN_OP(matmul, "matmul(Tensor input, Tensor other) -> Tensor",
+        "The product of vectors, matrices or broadcast batches of matrices. Same as torch.matmul.", kOut);
+PYNN_OP(linear, "_nn.linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor",
+        "input @ weight.T + bias; input [..., in], weight [out, in], bias [out]. Same as torch.nn.functional.linear.");
+
+}  // namespace pynn::ops

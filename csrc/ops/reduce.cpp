@@ -1,0 +1,139 @@
+// reduce.cpp -- sum and mean, and what the other reductions share: any dims are brought to the [outer, reduced, inner]
+// form of kernels/reduce.h.
+#include "ops/reduce.h"
+
+#include <numeric>
+
+#include "autograd/record.h"
+#include "core/shape.h"
+#include "ops/assign.h"
+#include "ops/binary.h"
+#include "ops/creation.h"
+#include "ops/reduce_plan.h"
+#include "ops/view.h"
+
+namespace pynn::ops {
+
+int64_t dims_mask(const char* op, const Tensor& x, std::optional<Dims> dims) {
+  if (!dims || dims->empty()) return x.dim() == 0 ? 0 : (int64_t{1} << x.dim()) - 1;
+  int64_t mask = 0;
+  for (int64_t d : *dims) {
+    const int64_t bit = int64_t{1} << wrap_dim(op, d, x);
+    PYNN_CHECK(!(mask & bit), op, ": dim ", d, " appears multiple times in the list of dims");
+    mask |= bit;
+  }
+  return x.dim() == 0 ? 0 : mask;
+}
+
+DimVector reduced_sizes(const Tensor& x, int64_t mask, bool keepdim) {
+  DimVector sizes;
+  for (int64_t i = 0; i < x.dim(); ++i) {
+    if (!(mask >> i & 1)) {
+      sizes.push_back(x.size(i));
+    } else if (keepdim) {
+      sizes.push_back(1);
+    }
+  }
+  return sizes;
+}
+
+Tensor restore_dims(const Tensor& y, int64_t mask, int64_t ndim) {
+  DimVector sizes;
+  for (int64_t i = 0, j = 0; i < ndim; ++i) sizes.push_back(mask >> i & 1 ? 1 : y.size(j++));
+  return reshape(y, sizes);
+}
+
+ReducePlan::ReducePlan(const Tensor& input, int64_t mask) : x(input) {
+  const int64_t n = x.dim();
+  // The reduced dims form one run of a contiguous tensor: no copy.
+  int64_t first = 0, last = n;
+  while (first < n && !(mask >> first & 1)) ++first;
+  while (last > first && !(mask >> (last - 1) & 1)) --last;
+  const int64_t run = ((int64_t{1} << last) - 1) & ~((int64_t{1} << first) - 1);
+  if (!x.is_contiguous() || mask != run) {
+    // Kept dims first, reduced ones last, in memory too.
+    DimVector order;
+    for (int pass = 0; pass < 2; ++pass)
+      for (int64_t i = 0; i < n; ++i)
+        if ((mask >> i & 1) == pass) order.push_back(i);
+    GradMode off(false);
+    x = contiguous(permute(x, order));
+    outer = reduced = inner = 1;
+    for (int64_t i = 0; i < n; ++i) (mask >> order[i] & 1 ? reduced : outer) *= x.size(i);
+    return;
+  }
+  outer = reduced = inner = 1;
+  for (int64_t i = 0; i < n; ++i) (i < first ? outer : i < last ? reduced : inner) *= x.size(i);
+}
+
+void run_reduce(Reduce op, const Tensor& x, int64_t mask, const Tensor& y, int64_t* index, double param) {
+  if (y.numel() == 0 || y.device().is_meta()) return;
+  const ReducePlan p(x, mask);
+  ReduceArgs args{p.x.data(), p.x.dtype(), y.data(), y.dtype(), index, p.outer, p.reduced, p.inner, param};
+  kernels::reduce(x.device(), op, args);
+}
+
+Tensor sum(const Tensor& x, std::optional<Dims> dims, bool keepdim, std::optional<DType> dtype) {
+  const DType t = dtype.value_or(is_integral(x.dtype()) ? DType::Int64 : x.dtype());
+  const Tensor in = x.dtype() != t && dtype ? to_dtype(x, t) : x;
+  const int64_t mask = dims_mask("sum", x, dims);
+  Tensor y = empty(reduced_sizes(x, mask, keepdim), t, x.device());
+  run_reduce(Reduce::Sum, in, mask, y);
+  return record("sum", std::move(y), inputs(in), save(x.sizes(), mask, keepdim),
+                [](const Tensor& g, Dims sizes, int64_t mask, bool keepdim) {
+                  return expand(keepdim ? g : restore_dims(g, mask, static_cast<int64_t>(sizes.size())), sizes);
+                });
+}
+
+Tensor mean(const Tensor& x, std::optional<Dims> dims, bool keepdim, std::optional<DType> dtype) {
+  const DType t = dtype.value_or(x.dtype());
+  PYNN_CHECK(is_floating(t), "mean: could not infer output dtype. Input dtype must be either a floating point or complex "
+             "dtype. Got: ", dtype_name(t));
+  const Tensor in = to_dtype(x, t);
+  const int64_t mask = dims_mask("mean", x, dims);
+  Tensor y = empty(reduced_sizes(x, mask, keepdim), t, x.device());
+  run_reduce(Reduce::Mean, in, mask, y);
+  const double n = static_cast<double>(x.numel()) / static_cast<double>(std::max<int64_t>(y.numel(), 1));
+  return record("mean", std::move(y), inputs(in), save(x.sizes(), mask, keepdim, n),
+                [](const Tensor& g, Dims sizes, int64_t mask, bool keepdim, double n) {
+                  return expand(div(keepdim ? g : restore_dims(g, mask, static_cast<int64_t>(sizes.size())), n), sizes);
+                });
+}
+
+Tensor sum_to(const Tensor& x, Dims sizes) {
+  const int64_t shift = x.dim() - static_cast<int64_t>(sizes.size());
+  DimVector dims;
+  for (int64_t i = 0; i < x.dim(); ++i)
+    if (i < shift || (sizes[i - shift] == 1 && x.size(i) != 1)) dims.push_back(i);
+  return dims.empty() ? x : reshape(sum(x, Dims(dims), true), sizes);
+}
+
+bool any_nonzero(const Tensor& x) {
+  if (x.numel() == 0) return false;
+  Tensor y = empty({}, DType::Bool);
+  run_reduce(Reduce::Any, x, dims_mask("any", x, {}), y);
+  return *y.data_as<bool>();
+}
+
+bool any_zero(const Tensor& x) {
+  if (x.numel() == 0) return false;
+  Tensor y = empty({}, DType::Bool);
+  run_reduce(Reduce::All, x, dims_mask("all", x, {}), y);
+  return !*y.data_as<bool>();
+}
+
+namespace {
+Tensor op_sum_all(const Tensor& x, std::optional<DType> dtype) { return sum(x, {}, false, dtype); }
+Tensor op_mean_all(const Tensor& x, std::optional<DType> dtype) { return mean(x, {}, false, dtype); }
+}  // namespace
+
+PYNN_OP(op_sum_all, "sum(Tensor input, *, dtype? dtype=None) -> Tensor", "The sum of all elements. Same as torch.sum.");
+PYNN_OP(sum, "sum(Tensor input, int[]? dim, bool keepdim=False, *, dtype? dtype=None) -> Tensor",
+        "The sum over some dims; integers add up in int64.", kOut);
+PYNN_OP(op_mean_all, "mean(Tensor input, *, dtype? dtype=None) -> Tensor", "The mean of all elements. Same as torch.mean.");
+PYNN_OP(mean, "mean(Tensor input, int[]? dim, bool keepdim=False, *, dtype? dtype=None) -> Tensor",
+        "The mean over some dims.", kOut);
+PYNN_OP(sum_to, "sum_to_size(Tensor input, int... size) -> Tensor",
+        "Sums over the dims along which `size` would be broadcast to the input. Same as torch.Tensor.sum_to_size.", kMethodOnly);
+
+}  // namespace pynn::ops

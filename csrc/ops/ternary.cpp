@@ -1,0 +1,171 @@
+// ternary.cpp -- where, lerp, addcmul, addcdiv, clamp.
+#include "ops/ternary.h"
+
+#include <cmath>
+#include <limits>
+
+#include "autograd/record.h"
+#include "core/shape.h"
+#include "ops/assign.h"
+#include "ops/binary.h"
+#include "ops/unary.h"
+
+namespace pynn::ops {
+namespace {
+
+const Tensor& input(const Other& o) { return o.tensor ? *o.tensor : kUndefined; }
+
+DimVector common_sizes(const char* op, std::initializer_list<Other> operands) {
+  DimVector sizes;
+  for (const Other& o : operands)
+    if (o.tensor) sizes = broadcast_sizes(op, sizes, o.tensor->sizes());
+  return sizes;
+}
+
+Tensor zeros_where(const Tensor& condition, const Tensor& g, bool keep_true) {
+  return keep_true ? where(condition, g, 0.0) : where(condition, 0.0, g);
+}
+
+}  // namespace
+
+Tensor where(const Tensor& condition, Other a, Other b) {
+  PYNN_CHECK(condition.dtype() == DType::Bool || condition.dtype() == DType::UInt8,
+             "where: expected condition to be a boolean tensor, but got a tensor with dtype ", dtype_name(condition.dtype()));
+  const DType t = result_type(a, b);
+  Tensor y = empty(common_sizes("where", {condition, a, b}), t, condition.device());
+  run_ternary(Ternary::Where, y, condition, a, b, compute_type(t));
+  return record("where", std::move(y), inputs(input(a), input(b)), save(condition),
+                [](const Tensor& g, const Tensor& c) { return zeros_where(c, g, true); },
+                [](const Tensor& g, const Tensor& c) { return zeros_where(c, g, false); });
+}
+
+// a + w (b - a), computed from the nearer end.
+Tensor lerp(const Tensor& a, const Tensor& b, Other w) {
+  check_floating("lerp", a);
+  PYNN_CHECK(a.dtype() == b.dtype(), "lerp: expected dtype ", dtype_name(a.dtype()), " for `end` but got dtype ",
+             dtype_name(b.dtype()));
+  Tensor y = empty(common_sizes("lerp", {a, b, w}), a.dtype(), a.device());
+  run_ternary(Ternary::Lerp, y, a, b, w, compute_type(a.dtype()));
+  return record("lerp", std::move(y), inputs(a, b, input(w)), save(a, b, input(w), w.scalar),
+                [](const Tensor& g, const Tensor&, const Tensor&, const Tensor& w, Scalar s) {
+                  return mul(g, w.defined() ? sub(1.0, w) : Other(1 - s.to_double()));
+                },
+                [](const Tensor& g, const Tensor&, const Tensor&, const Tensor& w, Scalar s) {
+                  return mul(g, w.defined() ? Other(w) : Other(s));
+                },
+                [](const Tensor& g, const Tensor& a, const Tensor& b, const Tensor&, Scalar) { return mul(g, sub(b, a)); });
+}
+
+namespace {
+
+Tensor addc(const char* op, Ternary kind, const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) {
+  const DType t = promote(promote(x.dtype(), a.dtype()), b.dtype());
+  PYNN_CHECK(kind != Ternary::Addcdiv || is_floating(t),
+             "addcdiv: integer division with addcdiv is no longer supported (convert the operands to a floating type)");
+  PYNN_CHECK(!value.is_float() || is_floating(t), op,
+             ": For integral input tensors, argument value must not be a floating point number.");
+  Tensor y = empty(common_sizes(op, {x, a, b}), t, x.device());
+  const double params[4] = {value.to_double(), 0, 0, 0};
+  run_ternary(kind, y, x, a, b, compute_type(t), params);
+  return y;
+}
+
+}  // namespace
+
+Tensor addcmul(const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) {
+  return record("addcmul", addc("addcmul", Ternary::Addcmul, x, a, b, value), inputs(x, a, b), save(a, b, value),
+                [](const Tensor& g, const Tensor&, const Tensor&, Scalar) { return g; },
+                [](const Tensor& g, const Tensor&, const Tensor& b, Scalar v) { return mul(mul(g, b), v); },
+                [](const Tensor& g, const Tensor& a, const Tensor&, Scalar v) { return mul(mul(g, a), v); });
+}
+
+Tensor addcdiv(const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) {
+  return record("addcdiv", addc("addcdiv", Ternary::Addcdiv, x, a, b, value), inputs(x, a, b), save(a, b, value),
+                [](const Tensor& g, const Tensor&, const Tensor&, Scalar) { return g; },
+                [](const Tensor& g, const Tensor&, const Tensor& b, Scalar v) { return mul(div(g, b), v); },
+                [](const Tensor& g, const Tensor& a, const Tensor& b, Scalar v) {
+                  return mul(mul(neg(g), div(a, mul(b, b))), v);
+                });
+}
+
+// The gradient passes where min <= x <= max, borders included.
+Tensor clamp(const Tensor& x, std::optional<Scalar> min, std::optional<Scalar> max) {
+  PYNN_CHECK(min || max, "clamp: At least one of 'min' or 'max' must not be None");
+  DType t = x.dtype();
+  if (min) t = result_type(x, *min);
+  if (max) t = promote(t, result_type(x, *max));
+  if (t == DType::Bool) t = DType::Int64;
+  const DType loop = compute_type(t);
+  constexpr double inf = std::numeric_limits<double>::infinity();
+  const double params[4] = {min ? min->to_double() : -inf, max ? max->to_double() : inf, 0, 0};
+  const int64_t iparams[2] = {min ? min->to_int() : INT64_MIN, max ? max->to_int() : INT64_MAX};
+  Tensor y = empty_like(x, t);
+  run_unary(Unary::Clamp, y, x, loop == DType::Int32 ? DType::Int64 : loop, params, iparams);
+  return record("clamp", std::move(y), inputs(x), save(x, min, max),
+                [](const Tensor& g, const Tensor& x, std::optional<Scalar> min, std::optional<Scalar> max) {
+                  Tensor inside = min ? ge(x, *min) : le(x, *max);
+                  if (min && max) inside = logical_and(inside, le(x, *max));
+                  return where(inside, g, 0.0);
+                });
+}
+
+namespace {
+
+Tensor op_clamp_tensors(const Tensor& x, const Tensor& min, const Tensor& max) {
+  PYNN_CHECK(min.defined() || max.defined(), "clamp: At least one of 'min' or 'max' must not be None");
+  DType t = x.dtype();
+  if (min.defined()) t = result_type(x, min);
+  if (max.defined()) t = promote(t, result_type(x, max));
+  DimVector sizes(x.sizes());
+  if (min.defined()) sizes = broadcast_sizes("clamp", sizes, min.sizes());
+  if (max.defined()) sizes = broadcast_sizes("clamp", sizes, max.sizes());
+  Tensor y = empty(sizes, t, x.device());
+  constexpr double inf = std::numeric_limits<double>::infinity();
+  const Other low = min.defined() ? Other(min) : is_floating(t) ? Other(-inf) : Other(Scalar(INT64_MIN));
+  const Other high = max.defined() ? Other(max) : is_floating(t) ? Other(inf) : Other(Scalar(INT64_MAX));
+  run_ternary(Ternary::Clamp, y, x, low, high, is_floating(t) ? compute_type(t) : DType::Int64);
+  return record("clamp", std::move(y), inputs(x, min, max), save(x, min, max),
+                [](const Tensor& g, const Tensor& x, const Tensor& min, const Tensor& max) {
+                  Tensor inside = min.defined() ? ge(x, min) : le(x, max);
+                  if (min.defined() && max.defined()) inside = logical_and(inside, le(x, max));
+                  return where(inside, g, 0.0);
+                },
+                [](const Tensor& g, const Tensor& x, const Tensor& min, const Tensor& max) {
+                  Tensor taken = lt(x, min);
+                  if (max.defined()) taken = logical_and(taken, lt(min, max));
+                  return where(taken, g, 0.0);
+                },
+                [](const Tensor& g, const Tensor& x, const Tensor& min, const Tensor& max) {
+                  Tensor taken = gt(x, max);
+                  if (min.defined()) taken = logical_or(taken, gt(min, max));
+                  return where(taken, g, 0.0);
+                });
+}
+Tensor op_clamp_min(const Tensor& x, Scalar min) { return clamp(x, min, {}); }
+Tensor op_clamp_max(const Tensor& x, Scalar max) { return clamp(x, {}, max); }
+Tensor op_where_other(const Tensor& condition, Other a, Other b) { return where(condition, a, b); }
+Tensor op_where_method(const Tensor& a, const Tensor& condition, Other b) { return where(condition, a, b); }
+
+}  // namespace
+
+PYNN_OP(op_where_other, "where(Tensor condition, Other input, Other other) -> Tensor",
+        "input where condition holds, else other, with broadcasting. Same as torch.where.", kFunctionOnly | kOut);
+PYNN_OP(op_where_method, "where(Tensor input, Tensor condition, Other other) -> Tensor",
+        "The tensor's own values where condition holds, else other.", kMethodOnly);
+PYNN_OP(lerp, "lerp(Tensor input, Tensor end, Other weight) -> Tensor",
+        "input + weight * (end - input), exact at both ends. Same as torch.lerp.", kOut | kInplace);
+PYNN_OP(addcmul, "addcmul(Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor",
+        "input + value * tensor1 * tensor2. Same as torch.addcmul.", kOut | kInplace);
+PYNN_OP(addcdiv, "addcdiv(Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor",
+        "input + value * tensor1 / tensor2. Same as torch.addcdiv.", kOut | kInplace);
+PYNN_OP(clamp, "clamp(Tensor input, Scalar? min=None, Scalar? max=None) -> Tensor",
+        "min(max(input, min), max); a missing bound does not bind. Same as torch.clamp.", kOut | kInplace);
+PYNN_OP(op_clamp_tensors, "clamp(Tensor input, Tensor? min=None, Tensor? max=None) -> Tensor",
+        "Bounds by tensors that broadcast.", kOut | kInplace);
+PYNN_OP(clamp, "clip(Tensor input, Scalar? min=None, Scalar? max=None) -> Tensor", "Alias of clamp.", kOut | kInplace);
+PYNN_OP(op_clamp_tensors, "clip(Tensor input, Tensor? min=None, Tensor? max=None) -> Tensor", "Alias of clamp.",
+        kOut | kInplace);
+PYNN_OP(op_clamp_min, "clamp_min(Tensor input, Scalar min) -> Tensor", "max(input, min).", kOut | kInplace);
+PYNN_OP(op_clamp_max, "clamp_max(Tensor input, Scalar max) -> Tensor", "min(input, max).", kOut | kInplace);
+
+}  // namespace pynn::ops
