@@ -14,7 +14,6 @@ from .optimizer import (
     _check_modes,
     _check_nonnegative,
     _new_step,
-    _number,
     _steps_to_tensors,
 )
 
@@ -114,7 +113,7 @@ class Adagrad(Optimizer):
 
 
 def _update(p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-    lr = _number(group["lr"]) / (1 + state["step"].item() * group["lr_decay"])
+    lr = float(group["lr"]) / (1 + state["step"].item() * group["lr_decay"])
     state["step"].add_(1)
     if group["maximize"]:
         grad = -grad

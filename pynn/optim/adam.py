@@ -14,14 +14,17 @@ from .optimizer import (
     _check_lr,
     _check_modes,
     _check_nonnegative,
+    _gather,
     _new_step,
-    _number,
     _steps_to_tensors,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+_KEYS = ("step", "exp_avg", "exp_avg_sq")
+_AMSGRAD_KEYS = (*_KEYS, "max_exp_avg_sq")
 
 
 class Adam(Optimizer):
@@ -115,29 +118,29 @@ class Adam(Optimizer):
         if closure is not None:
             with pynn.enable_grad():
                 loss = closure()
-        state = self.state
         for group in self.param_groups:
-            params = group["params"]
-            grads = [g for p in params if (g := p.grad) is not None]
-            if len(grads) != len(params):
-                params = [p for p in params if p.grad is not None]
-            states = [state[p] for p in params]
             amsgrad = group["amsgrad"]
-            if not all(states):
-                _start(params, states, amsgrad)
+            keys = _AMSGRAD_KEYS if amsgrad else _KEYS
+            params, grads, columns = _gather(group["params"], self.state, keys)
+            if columns is None:
+                for p in params:
+                    _start(p, self.state[p], keys)
+                params, grads, columns = _gather(params, self.state, keys)
+                assert columns is not None
+            steps, exp_avgs, exp_avg_sqs, *max_exp_avg_sqs = columns
             beta1, beta2 = group["betas"]
             _optim.adam_step(
                 params,
                 grads,
-                [s["exp_avg"] for s in states],
-                [s["exp_avg_sq"] for s in states],
-                [s["max_exp_avg_sq"] for s in states] if amsgrad else [],
-                [s["step"] for s in states],
-                _number(group["lr"]),
-                _number(beta1),
-                _number(beta2),
-                _number(group["eps"]),
-                _number(group["weight_decay"]),
+                exp_avgs,
+                exp_avg_sqs,
+                max_exp_avg_sqs[0] if amsgrad else [],
+                steps,
+                group["lr"],
+                beta1,
+                beta2,
+                group["eps"],
+                group["weight_decay"],
                 amsgrad,
                 group["decoupled_weight_decay"],
                 group["maximize"],
@@ -188,12 +191,11 @@ class AdamW(Adam):
             group["decoupled_weight_decay"] = True  # also after loading a checkpoint of Adam
 
 
-def _start(params: list[Tensor], states: list[dict[str, Any]], amsgrad: bool) -> None:
-    """Fill the empty states of parameters that get their first gradient."""
-    for p, state in zip(params, states, strict=True):
-        if not state:
-            state["step"] = _new_step()
-            state["exp_avg"] = pynn.zeros_like(p)
-            state["exp_avg_sq"] = pynn.zeros_like(p)
-            if amsgrad:
-                state["max_exp_avg_sq"] = pynn.zeros_like(p)
+def _start(p: Tensor, state: dict[str, Any], keys: tuple[str, ...]) -> None:
+    """Fill the state of a parameter that gets its first gradient."""
+    if not state:
+        state["step"] = _new_step()
+        for key in keys[1:]:
+            state[key] = pynn.zeros_like(p)
+    elif missing := [key for key in keys if state.get(key) is None]:
+        raise KeyError(f"Adam: the state of a parameter must hold {', '.join(keys)}; {missing} missing")

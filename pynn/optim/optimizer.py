@@ -75,11 +75,11 @@ class Optimizer:
         self.__dict__.setdefault("_optimizer_step_post_hooks", OrderedDict())
 
     def __repr__(self) -> str:
-        lines = [f"{type(self).__name__} ("]
+        text = f"{type(self).__name__} ("
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
-            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
-        return "\n".join(lines) + "\n)"
+            lines = [f"    {key}: {group[key]}\n" for key in sorted(group) if key != "params"]
+            text += f"\nParameter Group {i}\n" + "".join(lines)
+        return text + ")"
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters once; `closure`, if given, computes the loss again and returns it."""
@@ -307,9 +307,28 @@ def _check_modes(
         raise RuntimeError(f"{name}: capturable must be False, got True (there is no graph capture here)")
 
 
-def _number(x: Any) -> float:
-    """A hyperparameter as a float; it may be an int or a tensor with one element."""
-    return x if x.__class__ is float else float(x)
+def _gather(
+    params: list[Tensor], state: defaultdict[Any, Any], keys: tuple[str, ...]
+) -> tuple[list[Tensor], list[Tensor], list[list[Any]] | None]:
+    """The parameters that have a gradient, their gradients, and for each key the list of `state[p][key]`.
+
+    None stands for those lists if an entry is missing or None. Nothing is cached: programs replace
+    parameters, gradients and state entries between steps, and the next step must see it.
+    """
+    grads = [grad for p in params if (grad := p.grad) is not None]
+    if len(grads) != len(params):
+        params = [p for p in params if p.grad is not None]
+    columns: list[list[Any]] | None = []
+    if keys:
+        states = [state[p] for p in params]
+        try:
+            columns = [[value for s in states if (value := s[key]) is not None] for key in keys]
+        except KeyError:
+            columns = None
+        else:
+            if min(map(len, columns)) != len(params):
+                columns = None
+    return params, grads, columns
 
 
 def _new_step(value: float = 0.0) -> Tensor:

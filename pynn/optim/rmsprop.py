@@ -14,7 +14,6 @@ from .optimizer import (
     _check_modes,
     _check_nonnegative,
     _new_step,
-    _number,
     _steps_to_tensors,
 )
 
@@ -111,7 +110,7 @@ class RMSprop(Optimizer):
 
 
 def _update(p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-    lr, alpha, momentum = _number(group["lr"]), group["alpha"], group["momentum"]
+    lr, alpha, momentum = float(group["lr"]), group["alpha"], group["momentum"]
     if not state:
         state["step"] = _new_step()
         state["square_avg"] = pynn.zeros_like(p)

@@ -8,7 +8,7 @@ import pynn
 from pynn import Tensor
 from pynn._C import _optim
 
-from .optimizer import Optimizer, ParamsT, _check_lr, _check_modes, _check_nonnegative, _number
+from .optimizer import Optimizer, ParamsT, _check_lr, _check_modes, _check_nonnegative, _gather
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,49 +90,33 @@ class SGD(Optimizer):
             with pynn.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            params = group["params"]
-            grads = [g for p in params if (g := p.grad) is not None]
-            if len(grads) != len(params):
-                params = [p for p in params if p.grad is not None]
-            momentum = group["momentum"]
-            bufs: list[Tensor] = []
-            has_buf: list[int] = []
-            fresh: list[tuple[dict[str, Any], Tensor]] = []
-            if momentum != 0:
-                bufs, has_buf, fresh = self._buffers(params)
+            keys = ("momentum_buffer",) if group["momentum"] != 0 else ()
+            params, grads, columns = _gather(group["params"], self.state, keys)
+            fresh: dict[Tensor, Tensor] = {}
+            if columns is None:
+                bufs, has_buf, fresh = self._first_buffers(params)
+            else:
+                bufs = columns[0] if columns else []
+                has_buf = [1] * len(bufs)
             _optim.sgd_step(
                 params,
                 grads,
                 bufs,
                 has_buf,
-                _number(group["lr"]),
-                _number(momentum),
-                _number(group["dampening"]),
-                _number(group["weight_decay"]),
+                group["lr"],
+                group["momentum"],
+                group["dampening"],
+                group["weight_decay"],
                 group["nesterov"],
                 group["maximize"],
             )
-            for state, buf in fresh:  # only now is their content valid
-                state["momentum_buffer"] = buf
+            for p, buf in fresh.items():  # only now is their content valid
+                self.state[p]["momentum_buffer"] = buf
         return loss
 
-    def _buffers(
-        self, params: list[Tensor]
-    ) -> tuple[list[Tensor], list[int], list[tuple[dict[str, Any], Tensor]]]:
-        """The momentum buffers; 1 where one was written before, else 0; the new ones with their state."""
-        states = [self.state[p] for p in params]
-        try:
-            bufs = [b for s in states if (b := s["momentum_buffer"]) is not None]
-        except KeyError:
-            bufs = []
-        if len(bufs) == len(params):
-            return bufs, [1] * len(bufs), []
-        bufs, has_buf, fresh = [], [], []
-        for p, state in zip(params, states, strict=True):
-            buf = state.get("momentum_buffer")
-            has_buf.append(0 if buf is None else 1)
-            if buf is None:
-                buf = pynn.empty_like(p)
-                fresh.append((state, buf))
-            bufs.append(buf)
-        return bufs, has_buf, fresh
+    def _first_buffers(self, params: list[Tensor]) -> tuple[list[Tensor], list[int], dict[Tensor, Tensor]]:
+        """The momentum buffers; 1 where one was written before, else 0; the new ones by parameter."""
+        old = [self.state[p].get("momentum_buffer") for p in params]
+        fresh = {p: pynn.empty_like(p) for p, buf in zip(params, old, strict=True) if buf is None}
+        bufs = [fresh[p] if buf is None else buf for p, buf in zip(params, old, strict=True)]
+        return bufs, [int(buf is not None) for buf in old], fresh

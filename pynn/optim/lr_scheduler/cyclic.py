@@ -100,7 +100,7 @@ class CyclicLR(_MomentumCycle):
         super().__init__(optimizer, last_epoch)
         self.base_lrs = base_lrs
 
-    def scale_fn(self, x: float) -> float:
+    def scale_fn(self, x: float) -> Any:
         """The height of a cycle for the cycle or batch `x`."""
         if self._scale_fn_custom is not None:
             return self._scale_fn_custom(x)

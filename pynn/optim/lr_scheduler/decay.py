@@ -233,7 +233,8 @@ class PolynomialLR(_FactorLR):
         if self._is_initial or self.last_epoch > self.total_iters:
             return 1.0
         now, before = (1.0 - epoch / self.total_iters for epoch in (self.last_epoch, self.last_epoch - 1))
-        return (now / before) ** self.power
+        factor: float = (now / before) ** self.power
+        return factor
 
     def _get_closed_form_lr(self) -> list[Any]:
         done = min(self.total_iters, self.last_epoch) / self.total_iters
@@ -342,4 +343,4 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         # n periods end at T_0 * (T_mult^n - 1) / (T_mult - 1)
         n = 0 if epoch < self.T_0 else int(math.log(epoch / self.T_0 * (self.T_mult - 1) + 1, self.T_mult))
         self.T_i = self.T_0 * self.T_mult**n
-        self.T_cur = epoch - self.T_0 * (self.T_mult**n - 1) / (self.T_mult - 1)
+        self.T_cur = epoch - self.T_0 * (self.T_mult**n - 1) // (self.T_mult - 1)

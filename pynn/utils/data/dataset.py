@@ -141,8 +141,10 @@ class Subset(Dataset[T_co]):
 
     def __getitems__(self, indices: list[int]) -> list[T_co]:
         mine = [self.indices[i] for i in indices]
-        if callable(getattr(self.dataset, "__getitems__", None)):
-            return self.dataset.__getitems__(mine)  # type: ignore[attr-defined]
+        fetch: Any = getattr(self.dataset, "__getitems__", None)
+        if callable(fetch):
+            batch: list[T_co] = fetch(mine)
+            return batch
         return [self.dataset[i] for i in mine]
 
     def __len__(self) -> int:
@@ -182,4 +184,4 @@ def random_split(
         )
     order = pynn.randperm(size, generator=generator).tolist()
     ends = accumulate(lengths)
-    return [Subset(dataset, order[end - n : end]) for end, n in zip(ends, lengths, strict=True)]  # type: ignore[misc]
+    return [Subset(dataset, order[end - n : end]) for end, n in zip(ends, lengths, strict=True)]
