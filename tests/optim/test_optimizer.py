@@ -306,3 +306,9 @@ def test_hooked_optimizer_is_freed_at_once():
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_names_of_the_module():
+    assert pynn.optim.lr_scheduler.StepLR.__module__.startswith("pynn.optim.lr_scheduler")
+    with pytest.raises(AttributeError, match="has no attribute 'Missing'"):
+        _ = pynn.optim.Missing
