@@ -1,0 +1,201 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pynn
+from pynn import Tensor
+from pynn._C import _optim
+
+from .optimizer import (
+    Optimizer,
+    ParamsT,
+    _check_lr,
+    _check_modes,
+    _check_nonnegative,
+    _gather,
+    _new_step,
+    _steps_to_tensors,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_KEYS = ("step", "exp_avg", "exp_avg_sq")
+_AMSGRAD_KEYS = (*_KEYS, "max_exp_avg_sq")
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, https://arxiv.org/abs/1412.6980). Same as torch.optim.Adam.
+
+    With gradient g (negated by `maximize`) and betas b1, b2, at step t:
+
+        g += weight_decay * p
+        m = b1 * m + (1 - b1) * g;  v = b2 * v + (1 - b2) * g^2
+        p -= lr * m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)
+
+    Args:
+        params: tensors, groups, or named parameters, see `Optimizer`.
+        lr: learning rate, a number or a tensor with one element.
+        betas: decay of the running means of g and g^2, in [0, 1).
+        eps: added to the denominator.
+        weight_decay: L2 penalty.
+        amsgrad: divide by the largest v so far (https://openreview.net/forum?id=ryQu7f-RZ).
+        foreach, fused: accepted; a step is always one call per group.
+        maximize: climb instead of descend.
+        capturable, differentiable: only False.
+        decoupled_weight_decay: shrink p by lr * weight_decay instead of changing g, which makes it AdamW.
+
+    Raises:
+        ValueError: a negative lr, eps or weight decay, or a beta outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
+    ) -> None:
+        _check_lr(lr)
+        if foreach and isinstance(lr, Tensor):
+            raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
+        _check_nonnegative("epsilon value", eps)
+        for i, beta in enumerate(betas):
+            if isinstance(beta, Tensor) and beta.numel() != 1:
+                raise ValueError(f"Tensor betas[{i}] must be 1-element")
+            if not 0.0 <= beta < 1.0:
+                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+        _check_nonnegative("weight_decay value", weight_decay)
+        beta1, beta2 = betas
+        kind = Tensor if isinstance(beta1, Tensor) else float
+        if not (isinstance(beta1, kind) and isinstance(beta2, kind)):
+            raise ValueError("betas must be either both floats or both Tensors")
+        _check_modes(type(self).__name__, foreach, differentiable, fused, capturable)
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": (beta1, beta2),
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "amsgrad": amsgrad,
+                "maximize": maximize,
+                "foreach": foreach,
+                "capturable": capturable,
+                "differentiable": differentiable,
+                "fused": fused,
+                "decoupled_weight_decay": decoupled_weight_decay,
+            },
+        )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group.setdefault("amsgrad", False)
+            group.setdefault("maximize", False)
+            group.setdefault("foreach", None)
+            group.setdefault("capturable", False)
+            group.setdefault("differentiable", False)
+            group.setdefault("decoupled_weight_decay", False)
+            group.setdefault("fused", None)
+        _steps_to_tensors(self)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update the parameters that have a gradient; return what `closure` returned."""
+        loss = None
+        if closure is not None:
+            with pynn.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            amsgrad = group["amsgrad"]
+            keys = _AMSGRAD_KEYS if amsgrad else _KEYS
+            params, grads, columns = _gather(group["params"], self.state, keys)
+            if columns is None:
+                for p in params:
+                    _start(p, self.state[p], keys)
+                params, grads, columns = _gather(params, self.state, keys)
+                assert columns is not None
+            steps, exp_avgs, exp_avg_sqs, *max_exp_avg_sqs = columns
+            beta1, beta2 = group["betas"]
+            _optim.adam_step(
+                params,
+                grads,
+                exp_avgs,
+                exp_avg_sqs,
+                max_exp_avg_sqs[0] if amsgrad else [],
+                steps,
+                group["lr"],
+                beta1,
+                beta2,
+                group["eps"],
+                group["weight_decay"],
+                amsgrad,
+                group["decoupled_weight_decay"],
+                group["maximize"],
+            )
+        return loss
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (https://arxiv.org/abs/1711.05101). Same as torch.optim.AdamW.
+
+    The weight decay is `p *= 1 - lr * weight_decay` before the step of Adam, and does not enter m and v.
+    Arguments and errors are those of `Adam`.
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            foreach=foreach,
+            maximize=maximize,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
+            decoupled_weight_decay=True,
+        )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group["decoupled_weight_decay"] = True  # also after loading a checkpoint of Adam
+
+
+def _start(p: Tensor, state: dict[str, Any], keys: tuple[str, ...]) -> None:
+    """Fill the state of a parameter that gets its first gradient."""
+    if not state:
+        state["step"] = _new_step()
+        for key in keys[1:]:
+            state[key] = pynn.zeros_like(p)
+    elif missing := [key for key in keys if state.get(key) is None]:
+        raise KeyError(f"Adam: the state of a parameter must hold {', '.join(keys)}; {missing} missing")

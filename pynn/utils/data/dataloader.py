@@ -1,0 +1,332 @@
+"""DataLoader: batches of a data set."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
+from typing import Any, Generic, TypeVar, cast
+
+import pynn
+from pynn.utils.data.collate import default_collate, default_convert
+from pynn.utils.data.dataset import Dataset, IterableDataset, Subset, TensorDataset
+from pynn.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
+
+T_co = TypeVar("T_co", covariant=True)
+
+_FIXED = frozenset(("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers"))
+
+
+def get_worker_info() -> None:
+    """None: there are no worker processes. Same as torch.utils.data.get_worker_info in the main process."""
+    return None
+
+
+class DataLoader(Generic[T_co]):
+    """Iterates over a data set in batches. Same as torch.utils.data.DataLoader, except for workers.
+
+    There are no worker processes yet: with `num_workers` > 0 everything is loaded in the calling process, in
+    the same order and with the same batches. Then `worker_init_fn` is not called, `get_worker_info()` is None
+    inside the data set, an `IterableDataset` is read once (not once per worker), random numbers drawn by the
+    data set come from the caller's generators; `timeout`, `prefetch_factor` and `in_order` change nothing.
+
+    Args:
+        dataset: with `__getitem__` (or `__getitems__`) and `__len__`, or an `IterableDataset`.
+        batch_size: samples per batch; None gives single samples.
+        shuffle: a new random order in every iteration, drawn as PyTorch draws it.
+        sampler: the order of the samples, in place of `shuffle`.
+        batch_sampler: lists of indices, in place of `batch_size`, `shuffle`, `sampler` and `drop_last`.
+        num_workers, prefetch_factor, persistent_workers, timeout, worker_init_fn, multiprocessing_context,
+            in_order: checked as in PyTorch, see above.
+        collate_fn: makes a batch of a list of samples; by default `default_collate`, and without batches
+            `default_convert`.
+        pin_memory, pin_memory_device: accepted; there is no pinned memory on a CPU.
+        drop_last: leave out the last batch if it is short.
+        generator: where the order is drawn from; the global generator by default.
+
+    Raises:
+        ValueError: arguments that exclude each other or are out of range.
+
+    An exception of the data set, the sampler or `collate_fn` comes through unchanged.
+    """
+
+    _initialized = False
+
+    def __init__(
+        self,
+        dataset: Dataset[T_co],
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler: Sampler[Any] | Iterable[Any] | None = None,
+        batch_sampler: Sampler[list[Any]] | Iterable[list[Any]] | None = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], None] | None = None,
+        multiprocessing_context: Any = None,
+        generator: pynn.Generator | None = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
+    ) -> None:
+        _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
+        if num_workers > 0 and prefetch_factor is None:
+            prefetch_factor = 2
+        self.dataset = dataset
+        self.num_workers = num_workers
+        self.prefetch_factor = prefetch_factor
+        self.pin_memory = pin_memory
+        self.pin_memory_device = pin_memory_device
+        self.timeout = timeout
+        self.worker_init_fn = worker_init_fn
+        self.multiprocessing_context = multiprocessing_context
+        self.in_order = in_order
+
+        self._iterable = isinstance(dataset, IterableDataset)
+        if self._iterable:
+            options = {"shuffle": shuffle or None, "sampler": sampler, "batch_sampler": batch_sampler}
+            for name, value in options.items():
+                if value is not None:
+                    raise ValueError(
+                        f"DataLoader with IterableDataset: expected unspecified {name} option, "
+                        f"but got {name}={value}"
+                    )
+        if sampler is not None and shuffle:
+            raise ValueError("sampler option is mutually exclusive with shuffle")
+        if batch_sampler is not None:
+            if batch_size != 1 or shuffle or sampler is not None or drop_last:
+                raise ValueError(
+                    "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and "
+                    "drop_last"
+                )
+            batch_size = None
+        elif batch_size is None and drop_last:
+            raise ValueError(
+                "batch_size=None option disables auto-batching and is mutually exclusive with drop_last"
+            )
+        if sampler is None:
+            if self._iterable:
+                sampler = _Endless()
+            elif shuffle:
+                sampler = RandomSampler(dataset, generator=generator)  # type: ignore[arg-type]
+            else:
+                sampler = SequentialSampler(dataset)  # type: ignore[arg-type]
+        if batch_size is not None:
+            batch_sampler = BatchSampler(cast(Any, sampler), batch_size, drop_last)
+
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self.sampler = sampler
+        self.batch_sampler = batch_sampler
+        self.generator = generator
+        if collate_fn is None:
+            collate_fn = default_collate if self._auto_collation else default_convert
+        self.collate_fn = collate_fn
+        self.persistent_workers = persistent_workers
+        self._known_length: int | None = None
+        self._iterator: _Iterator | None = None
+        self._initialized = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _FIXED and self._initialized:
+            raise ValueError(
+                f"{name} attribute should not be set after {type(self).__name__} is initialized "
+                "(make a new one)"
+            )
+        super().__setattr__(name, value)
+
+    @property
+    def multiprocessing_context(self) -> Any:
+        """The context given for worker processes, or None."""
+        return self._multiprocessing_context
+
+    @multiprocessing_context.setter
+    def multiprocessing_context(self, context: Any) -> None:
+        if context is not None:
+            context = _check_context(context, self.num_workers)
+        self._multiprocessing_context = context
+
+    @property
+    def _auto_collation(self) -> bool:
+        return self.batch_sampler is not None
+
+    @property
+    def _index_sampler(self) -> Any:
+        return self.batch_sampler if self._auto_collation else self.sampler
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.persistent_workers:
+            return _Iterator(self)
+        # PyTorch keeps one iterator for persistent workers, so that later epochs draw no seed for them.
+        if self._iterator is None:
+            self._iterator = _Iterator(self)
+        else:
+            self._iterator._reset(self)
+        return self._iterator
+
+    def __len__(self) -> int:
+        if not self._iterable:
+            return len(self._index_sampler)
+        length = self._known_length = len(self.dataset)  # type: ignore[arg-type]
+        if self.batch_size is None:
+            return length
+        return length // self.batch_size if self.drop_last else math.ceil(length / self.batch_size)
+
+
+class _Endless(Sampler[None]):
+    """Stands for the indices of an `IterableDataset`."""
+
+    def __iter__(self) -> Iterator[None]:
+        return repeat(None)
+
+
+class _Iterator:
+    """One pass over a loader."""
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        if loader.timeout != 0 and loader.num_workers == 0:
+            raise AssertionError(f"DataLoader: timeout needs num_workers > 0, got timeout={loader.timeout}")
+        self._reset(loader, draw=True)
+
+    def _reset(self, loader: DataLoader[Any], draw: bool = False) -> None:
+        self._index_sampler = loader._index_sampler
+        self._indices = iter(self._index_sampler)
+        if draw:
+            # PyTorch draws a seed for workers even if there are none: later random numbers are the same.
+            pynn.empty((), dtype=pynn.int64).random_(generator=loader.generator)
+        self._dataset = loader.dataset
+        self._known_length = loader._known_length
+        self._yielded = 0
+        self._fetch = _fetcher(loader)
+
+    def __iter__(self) -> _Iterator:
+        return self
+
+    def __next__(self) -> Any:
+        batch = self._fetch(next(self._indices))
+        if self._known_length is not None:
+            self._check_length()
+        return batch
+
+    def __len__(self) -> int:
+        return len(self._index_sampler)
+
+    def __getstate__(self) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} cannot be pickled")
+
+    def _check_length(self) -> None:
+        # counts batches against samples, as PyTorch does
+        self._yielded += 1
+        assert self._known_length is not None
+        if self._yielded > self._known_length:
+            warnings.warn(
+                f"Length of IterableDataset {self._dataset} was reported to be {self._known_length} "
+                f"(when accessing len(dataloader)), but {self._yielded} samples have been fetched.",
+                stacklevel=3,
+            )
+
+
+def _fetcher(loader: DataLoader[Any]) -> Callable[[Any], Any]:
+    """The function from what the sampler gives to what the loader gives."""
+    dataset: Any = loader.dataset
+    collate = loader.collate_fn
+    if loader._iterable:
+        return _stream_fetcher(dataset, collate, loader._auto_collation, loader.drop_last)
+    if not loader._auto_collation:
+        return lambda index: collate(dataset[index])
+    if collate is default_collate:
+        rows = _row_source(dataset)
+        if rows is not None:
+            return rows
+    if getattr(dataset, "__getitems__", None):
+        return lambda indices: collate(dataset.__getitems__(indices))
+    return lambda indices: collate([dataset[i] for i in indices])
+
+
+def _stream_fetcher(
+    dataset: Iterable[Any], collate: Callable[[Any], Any], batched: bool, drop_last: bool
+) -> Callable[[Any], Any]:
+    stream = iter(dataset)
+    if not batched:
+        return lambda _: collate(next(stream))
+
+    def fetch(slots: list[None]) -> Any:
+        samples = [sample for _, sample in zip(slots, stream, strict=False)]
+        if not samples or (drop_last and len(samples) < len(slots)):
+            raise StopIteration
+        return collate(samples)
+
+    return fetch
+
+
+def _row_source(dataset: Any) -> Callable[[Any], Any] | None:
+    """Batches of a TensorDataset, or of a Subset of one, by one gather per tensor; else None.
+
+    The batches are those of collating the samples one by one.
+    """
+    if type(dataset) is Subset:
+        inner = _row_source(dataset.dataset)
+        if inner is None:
+            return None
+        return lambda batch: inner([dataset.indices[i] for i in batch])
+    if type(dataset) is not TensorDataset:
+        return None
+
+    def fetch(batch: Any) -> Any:
+        if type(batch) is list and batch and type(batch[0]) is int:
+            index = pynn.tensor(batch)
+            return [tensor[index] for tensor in dataset.tensors]
+        return default_collate([dataset[i] for i in batch])
+
+    return fetch
+
+
+def _check_workers(
+    num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool
+) -> None:
+    if num_workers < 0:
+        raise ValueError(
+            f"num_workers option should be non-negative, got {num_workers}; "
+            "use num_workers=0 to disable multiprocessing."
+        )
+    if timeout < 0:
+        raise ValueError(f"timeout option should be non-negative, got {timeout}")
+    if prefetch_factor is not None:
+        if num_workers == 0:
+            raise ValueError(
+                f"prefetch_factor option could only be specified in multiprocessing, got {prefetch_factor} "
+                "(let num_workers > 0, or set prefetch_factor to None)"
+            )
+        if prefetch_factor < 0:
+            raise ValueError(f"prefetch_factor option should be non-negative, got {prefetch_factor}")
+    if persistent_workers and num_workers == 0:
+        raise ValueError("persistent_workers option needs num_workers > 0")
+
+
+def _check_context(context: Any, num_workers: int) -> Any:
+    if num_workers == 0:
+        raise ValueError(
+            "multiprocessing_context can only be used with multi-process loading (num_workers > 0), "
+            f"but got num_workers={num_workers}"
+        )
+    import multiprocessing.context
+
+    if isinstance(context, str):
+        methods = multiprocessing.get_all_start_methods()
+        if context not in methods:
+            raise ValueError(
+                f"multiprocessing_context option should specify a valid start method in {methods!r}, "
+                f"but got multiprocessing_context={context!r}"
+            )
+        return multiprocessing.get_context(context)
+    if not isinstance(context, multiprocessing.context.BaseContext):
+        raise TypeError(
+            "multiprocessing_context option should be a valid context object or a string specifying the "
+            f"start method, but got multiprocessing_context={context}"
+        )
+    return context
