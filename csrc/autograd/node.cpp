@@ -49,6 +49,10 @@ uint32_t Node::add_output(const Tensor& t) {
   return num_outputs_++;
 }
 
+void Node::add_no_output() {
+  if (num_outputs_++ > 0) more_outputs_.emplace_back();
+}
+
 NodeHooks& Node::hooks() {
   if (!hooks_) hooks_ = std::make_unique<NodeHooks>();
   return *hooks_;

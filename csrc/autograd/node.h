@@ -42,6 +42,7 @@ class Node : public RefCounted {
 
   bool needs(size_t i) const { return static_cast<bool>(edges[i].node); }
   uint32_t add_output(const Tensor& t);
+  void add_no_output();  // a result that is no tensor: keeps the numbering
   const OutputMeta& output(size_t i) const { return i == 0 ? first_output_ : more_outputs_[i - 1]; }
   size_t num_outputs() const { return num_outputs_; }
   NodeHooks& hooks();

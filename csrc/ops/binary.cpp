@@ -6,6 +6,7 @@
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
+#include "ops/reduce.h"
 #include "ops/ternary.h"
 #include "ops/unary.h"
 

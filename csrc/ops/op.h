@@ -172,7 +172,7 @@ struct OpRegistration {
 // PYNN_OP(function, schema, doc [, flags]): a function that is overloaded in C++ is cast or wrapped by the caller.
 #define PYNN_OP(fn, schema, doc, ...)                                                                            \
   static const ::pynn::detail::OpRegistration PYNN_JOIN(pynn_op_, __COUNTER__)(                                  \
-      ::pynn::OpDef{schema, doc, static_cast<uint8_t>(0 __VA_OPT__(+) __VA_ARGS__),                     \
+      ::pynn::OpDef{schema, doc, static_cast<uint8_t>(0 __VA_OPT__(+ (__VA_ARGS__))),                     \
                     ::pynn::detail::Boxed<fn>::kinds, ::pynn::detail::Boxed<fn>::nkinds, &::pynn::detail::Boxed<fn>::call})
 
 }  // namespace pynn

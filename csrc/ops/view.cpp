@@ -7,6 +7,7 @@
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
+#include "ops/binary.h"
 #include "ops/creation.h"
 #include "ops/indexing.h"
 #include "ops/reduce.h"
@@ -206,10 +207,7 @@ namespace {
 
 // Where each element of a strided layout lies, counted from the storage's start: [numel] int64.
 Tensor positions(Dims sizes, Dims strides, int64_t offset) {
-  Tensor at = full({}, Scalar(offset), DType::Int64);
-  for (size_t i = 0; i < sizes.size(); ++i)
-    at = at.dim() ? at : reshape(at, DimVector{1});
-  at = reshape(at, DimVector(std::max<size_t>(sizes.size(), 1), 1));
+  Tensor at = full(DimVector(sizes.size(), 1), Scalar(offset), DType::Int64);
   for (size_t i = 0; i < sizes.size(); ++i) {
     DimVector shape(sizes.size(), 1);
     shape[i] = sizes[i];

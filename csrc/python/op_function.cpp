@@ -2,7 +2,6 @@
 //
 // As a method it behaves like a function of the interpreter's own (Py_TPFLAGS_METHOD_DESCRIPTOR), so that x.softmax(0)
 // builds no bound method.
-#include <structmember.h>
 
 #include <unordered_map>
 
@@ -10,6 +9,8 @@
 #include "core/thread_state.h"
 #include "ops/assign.h"
 #include "python/fastcall.h"
+
+#include <structmember.h>  // after Python.h
 
 namespace pynn::python {
 namespace {

@@ -1,6 +1,5 @@
 // tensor_type.cpp -- the Tensor type: object life, attributes, operators. Methods come from the op registry
 // (op_function.cpp), cold ones from pynn/_tensor.py.
-#include <structmember.h>
 
 #include "autograd/node.h"
 #include "core/shape.h"
@@ -11,6 +10,8 @@
 #include "python/fastcall.h"
 #include "python/interop.h"
 #include "python/node_type.h"
+
+#include <structmember.h>  // after Python.h
 
 namespace pynn::python {
 
@@ -100,7 +101,9 @@ PyObject* tensor_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   return guard([&] { return legacy_new(type, args, kwargs); });
 }
 
-Py_hash_t tensor_hash(PyObject* self) { return Py_HashPointer(self); }
+Py_hash_t tensor_hash(PyObject* self) {  // by identity: == compares elements
+  return static_cast<Py_hash_t>(reinterpret_cast<uintptr_t>(self) >> 4);
+}
 
 // Operators. Each operand is a tensor or a number; anything else is left to the other side.
 
@@ -291,7 +294,7 @@ PYNN_GET(data, ([&] {
            return wrap(std::move(d));
          }()))
 
-int set_requires_grad(PyObject* self, PyObject* value, void*) {
+int put_requires_grad(PyObject* self, PyObject* value, void*) {
   return guard([&] {
     if (!value || !PyBool_Check(value)) fail(ErrorKind::Type, "requires_grad: must be a bool");
     set_requires_grad(tensor_of(self), value == Py_True);
@@ -335,7 +338,7 @@ PyGetSetDef getset[] = {{"shape", get_shape, nullptr, "The sizes, as a Size.", n
                         {"dtype", get_dtype, nullptr, "The type of the elements.", nullptr},
                         {"device", get_device, nullptr, "Where the memory is.", nullptr},
                         {"ndim", get_ndim, nullptr, "The number of dims.", nullptr},
-                        {"requires_grad", get_requires_grad, set_requires_grad, "Whether gradients are computed.", nullptr},
+                        {"requires_grad", get_requires_grad, put_requires_grad, "Whether gradients are computed.", nullptr},
                         {"is_leaf", get_is_leaf, nullptr, "Whether no op on the graph made this tensor.", nullptr},
                         {"grad", get_grad, set_grad, "The gradient that backward() added up, or None.", nullptr},
                         {"_grad", get_grad, set_grad, nullptr, nullptr},

@@ -1,0 +1,13 @@
+// hooks.h -- removable handles, and the parts of the autograd binding.
+#pragma once
+#include <functional>
+
+#include "python/py.h"
+
+namespace pynn::python {
+
+PyObject* make_handle(std::function<void()> remove);  // an object with remove(), also a context manager
+void init_autograd(PyObject* module);
+void init_function(PyObject* module);
+
+}  // namespace pynn::python
