@@ -6,13 +6,13 @@
 #include "ops/concat.h"
 #include "ops/creation.h"
 #include "ops/reduce_plan.h"
+#include "ops/scan.h"
 #include "ops/ternary.h"
 #include "ops/view.h"
 
 namespace pynn::ops {
-namespace {
 
-Tensor flip(const Tensor& x, Dims dims) {
+Tensor flip_dims(const Tensor& x, Dims dims) {
   const int64_t mask = dims.empty() ? 0 : dims_mask("flip", x, dims);
   Tensor y = empty_like(x);
   // Written through a raw alias that walks the flipped dims backwards.
@@ -25,8 +25,10 @@ Tensor flip(const Tensor& x, Dims dims) {
   }
   copy_data(y, alias(x, x.sizes(), strides, offset));
   return record("flip", std::move(y), inputs(x), save(DimVector(dims)),
-                [](const Tensor& g, const DimVector& dims) { return flip(g, dims); });
+                [](const Tensor& g, const DimVector& dims) { return flip_dims(g, dims); });
 }
+
+namespace {
 
 Tensor roll(const Tensor& x, Dims shifts, Dims dims) {
   if (dims.empty()) {
@@ -151,7 +153,7 @@ Tensor op_adjoint(const Tensor& x) { return transpose(x, -2, -1); }
 
 }  // namespace
 
-PYNN_OP(flip, "flip(Tensor input, int... dims) -> Tensor", "The given dims in reverse order; a copy. Same as torch.flip.");
+PYNN_OP(flip_dims, "flip(Tensor input, int... dims) -> Tensor", "The given dims in reverse order; a copy. Same as torch.flip.");
 PYNN_OP(roll, "roll(Tensor input, int[] shifts, int[] dims=[]) -> Tensor",
         "Moved along the dims, coming back at the other end. Same as torch.roll.");
 PYNN_OP(repeat, "repeat(Tensor input, int... repeats) -> Tensor", "Copies side by side. Same as torch.Tensor.repeat.", kMethodOnly);

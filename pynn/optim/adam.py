@@ -141,9 +141,7 @@ class Adam(Optimizer):
                 beta2,
                 group["eps"],
                 group["weight_decay"],
-                amsgrad,
-                group["decoupled_weight_decay"],
-                group["maximize"],
+                _MODE[bool(amsgrad), bool(group["decoupled_weight_decay"]), bool(group["maximize"])],
             )
         return loss
 
