@@ -349,7 +349,7 @@ def _limit_rows(weight: Tensor, input: Tensor, max_norm: float, norm_type: float
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """Return zeros with a one where `tensor` says, in a new last dim of `num_classes` (-1: enough)."""
-    if tensor.dtype is not pynn.int64:
+    if tensor.dtype != pynn.int64:
         raise RuntimeError(f"one_hot: classes must be int64, got {tensor.dtype}")
     if tensor.numel() == 0:
         if num_classes <= 0:

@@ -1,4 +1,4 @@
-"""pynn.nn beside torch.nn: the same weights from the same seed, outputs, gradients, printing, keys and messages."""
+"""pynn.nn beside torch.nn: weights from one seed, outputs, gradients, printing, keys and messages."""
 
 import copy
 import warnings
@@ -71,7 +71,9 @@ EDGES = np.array([0, 1, -1, 3, -3, 6, -0.5, 2, 20, -20, 60, -60], np.float32)
 INPUTS = [floats(4, 3, 6) * 3, np.resize(EDGES, (4, 3, 2))]
 
 
-@pytest.mark.parametrize("name,args", [(name, args) for name, all_args in ACTIVATIONS.items() for args in all_args])
+@pytest.mark.parametrize(
+    "name,args", [(name, args) for name, all_args in ACTIVATIONS.items() for args in all_args]
+)
 def test_activation(name, args):
     modules = [getattr(lib.nn, name)(*args) for lib in LIBS]
     assert repr(modules[0]) == repr(modules[1])
@@ -80,7 +82,9 @@ def test_activation(name, args):
         for lib, module in zip(LIBS, modules, strict=True):
             leaf = tensor(lib, values, grad=True)
             out = module(leaf * 1)  # not a leaf, so that in-place modules may write to it
-            (out * tensor(lib, np.cos(np.arange(out.numel(), dtype=np.float32)).reshape(out.shape))).sum().backward()
+            (
+                out * tensor(lib, np.cos(np.arange(out.numel(), dtype=np.float32)).reshape(out.shape))
+            ).sum().backward()
             leaves.append(leaf)
             outputs.append(out)
         close(*outputs)
@@ -179,7 +183,9 @@ def test_loss(name, kwargs, values, target, reduction):
 
 
 def test_kl_div_batchmean():
-    close(*both(lambda nn, lib: nn.KLDivLoss(reduction="batchmean")(tensor(lib, X), tensor(lib, PROBABILITIES))))
+    close(
+        *both(lambda nn, lib: nn.KLDivLoss(reduction="batchmean")(tensor(lib, X), tensor(lib, PROBABILITIES)))
+    )
 
 
 @pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "huber_loss"])
@@ -188,13 +194,18 @@ def test_weight_of_a_loss(name, reduction):
     close(
         *both(
             lambda nn, lib: getattr(nn.functional, name)(
-                tensor(lib, X), tensor(lib, T), reduction=reduction, weight=tensor(lib, np.abs(floats(5, 4)) * 0 + UNIT)
+                tensor(lib, X),
+                tensor(lib, T),
+                reduction=reduction,
+                weight=tensor(lib, np.abs(floats(5, 4)) * 0 + UNIT),
             )
         )
     )
 
 
-@pytest.mark.parametrize("old", [{"size_average": False}, {"reduce": False}, {"size_average": True, "reduce": True}])
+@pytest.mark.parametrize(
+    "old", [{"size_average": False}, {"reduce": False}, {"size_average": True, "reduce": True}]
+)
 @pytest.mark.parametrize("name", ["MSELoss", "CrossEntropyLoss", "KLDivLoss", "BCEWithLogitsLoss"])
 def test_old_arguments_of_losses(name, old):
     def run(nn, lib):
@@ -316,7 +327,7 @@ def test_gains():
 
 
 def build(nn, lib):
-    """A model with every kind of member: nested containers, tied and missing parameters, buffers, extra state."""
+    """A model with every kind of member: containers, tied and missing parameters, buffers, extra state."""
 
     class Extra(nn.Module):
         def get_extra_state(self):
@@ -331,8 +342,12 @@ def build(nn, lib):
         def __init__(self):
             super().__init__()
             self.embed = nn.Embedding(10, 4, padding_idx=0)
-            self.layers = nn.ModuleList([nn.Linear(4, 4) for _ in range(3)] + [nn.ReLU(), nn.Linear(4, 4, bias=False)])
-            self.heads = nn.ModuleDict({"a": nn.Linear(4, 2), "b": nn.Sequential(nn.LayerNorm(4), nn.Dropout(0.1))})
+            self.layers = nn.ModuleList(
+                [nn.Linear(4, 4) for _ in range(3)] + [nn.ReLU(), nn.Linear(4, 4, bias=False)]
+            )
+            self.heads = nn.ModuleDict(
+                {"a": nn.Linear(4, 2), "b": nn.Sequential(nn.LayerNorm(4), nn.Dropout(0.1))}
+            )
             self.tied = self.heads["a"]
             self.scale = nn.Parameter(lib.ones(4))
             self.list = nn.ParameterList([lib.zeros(2), nn.Parameter(lib.ones(3))])
@@ -357,7 +372,10 @@ def test_a_whole_model():
         for method in ("named_parameters", "named_buffers", "named_modules"):
             for remove_duplicate in (True, False):
                 names = [
-                    [name for name, _ in getattr(net, method)(prefix=prefix, remove_duplicate=remove_duplicate)]
+                    [
+                        name
+                        for name, _ in getattr(net, method)(prefix=prefix, remove_duplicate=remove_duplicate)
+                    ]
                     for net in (ours, theirs)
                 ]
                 assert names[0] == names[1]
@@ -371,7 +389,9 @@ def test_a_whole_model():
             close(states[0][key], states[1][key])
     assert list(ours.state_dict(prefix="p.")) == list(theirs.state_dict(prefix="p."))
     assert sorted(n for n in dir(ours) if not n.startswith("_")) == sorted(
-        n for n in dir(theirs) if not n.startswith("_") and n not in ("T_destination", "compile", "ipu", "xpu", "mtia")
+        n
+        for n in dir(theirs)
+        if not n.startswith("_") and n not in ("T_destination", "compile", "ipu", "xpu", "mtia")
     )
 
 

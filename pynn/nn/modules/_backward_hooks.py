@@ -41,7 +41,7 @@ class _Tap(Function):
 def _tap(
     values: tuple[Any, ...], see: Callable[..., Any], fill_missing: bool
 ) -> tuple[tuple[Any, ...], list[int]]:
-    """If a tensor among `values` needs a gradient, tap all of them; return the new values and their places."""
+    """If one of the tensors needs a gradient, tap all of them; return the new values and their places."""
     places = [i for i, value in enumerate(values) if isinstance(value, Tensor)]
     if not is_grad_enabled() or not any(values[i].requires_grad for i in places):
         return values, []

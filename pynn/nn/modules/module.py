@@ -216,7 +216,9 @@ class Module(CallHooks, State, Traverse, Convert):
         super().__delattr__(name)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__.copy()
+        state = dict(self.__dict__)
+        _set(self, "__dict__", dict(state))  # fast again: see Note [Members are attributes]
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
