@@ -3,8 +3,9 @@
 import math
 
 import numpy as np
-import pynn
 import pytest
+
+import pynn
 from pynn import nn
 from pynn.autograd import gradcheck
 from pynn.nn import functional as F

@@ -2,8 +2,9 @@
 
 from collections import OrderedDict
 
-import pynn
 import pytest
+
+import pynn
 from pynn import nn
 
 

@@ -1,8 +1,9 @@
 """Linear, Bilinear, Embedding, LayerNorm, Dropout, Flatten and functions without a module, against NumPy."""
 
 import numpy as np
-import pynn
 import pytest
+
+import pynn
 from pynn import nn
 from pynn.autograd import gradcheck
 from pynn.nn import functional as F

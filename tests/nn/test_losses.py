@@ -1,8 +1,9 @@
 """The losses against NumPy, with their reductions, weights and old arguments."""
 
 import numpy as np
-import pynn
 import pytest
+
+import pynn
 from pynn import nn
 from pynn.nn import functional as F
 

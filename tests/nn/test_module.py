@@ -8,8 +8,9 @@ import weakref
 from collections import OrderedDict
 
 import numpy as np
-import pynn
 import pytest
+
+import pynn
 from pynn import nn
 
 

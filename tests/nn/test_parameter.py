@@ -3,8 +3,9 @@
 import copy
 import pickle
 
-import pynn
 import pytest
+
+import pynn
 from pynn import nn
 
 

@@ -4,8 +4,9 @@ import copy
 import pickle
 from collections import OrderedDict
 
-import pynn
 import pytest
+
+import pynn
 from pynn import nn
 
 

@@ -4,8 +4,9 @@ import copy
 import warnings
 
 import numpy as np
-import pynn
 import pytest
+
+import pynn
 
 torch = pytest.importorskip("torch", reason="parity tests compare with PyTorch")
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .module import Module
-
 _EXTRA_STATE = "_extra_state"
 
 
@@ -279,7 +277,7 @@ def _register(hooks: Any, hook: Callable[..., Any], extra: Any = None) -> Remova
 
 
 def _load(
-    module: Module,
+    module: State,
     state_dict: Mapping[str, Any],
     prefix: str,
     metadata: Any,

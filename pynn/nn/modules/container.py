@@ -39,6 +39,12 @@ class _Numbered(Module):
     def _name_at(self, index: int) -> str:
         return str(index)
 
+    def __getitem__(self, index: int | slice) -> Any:
+        return self._slice(index) if isinstance(index, slice) else self._modules[self._key(index)]
+
+    def _slice(self, index: slice) -> Any:
+        raise NotImplementedError
+
     def __setitem__(self, index: int, module: Module) -> None:
         setattr(self, self._key(index), module)
 
@@ -89,10 +95,8 @@ class Sequential(_Numbered):
             input = module(input)
         return input
 
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return type(self)(OrderedDict(list(self._modules.items())[index]))
-        return self._modules[self._key(index)]
+    def _slice(self, index: slice) -> Any:
+        return type(self)(OrderedDict(list(self._modules.items())[index]))
 
     def insert(self, index: int, module: Module) -> Self:
         """Put a module before the one at `index`."""
@@ -151,10 +155,8 @@ class ModuleList(_Numbered):
         if modules is not None:
             self.extend(modules)
 
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return type(self)(list(self._modules.values())[index])
-        return self._modules[self._key(index)]
+    def _slice(self, index: slice) -> Any:
+        return type(self)(list(self._modules.values())[index])
 
     def insert(self, index: int, module: Module) -> None:
         """Put a module before the one at `index`."""

@@ -314,13 +314,14 @@ def _remove_plain(module: Module, name: str) -> None:
 def _note_failing_submodule(module: Module, error: Exception) -> None:
     """See Note [Failing submodule].
 
-    The error carries (id of the module it left last, path of the one that failed).
+    The error carries (id of the module it left last, path from there to the one that failed, the note).
     """
     if not hasattr(error, "add_note") or module._modules is None:
         return  # Python 3.10 has no notes; before Module.__init__ there are no children
     left, path, note = getattr(error, "_pynn_failing", (None, "", None))
-    if note is not None and note in getattr(error, "__notes__", ()):
-        error.__notes__.remove(note)
+    notes = getattr(error, "__notes__", [])
+    if note in notes:
+        notes.remove(note)
         note = None
     found = next((name for name, child in module.named_modules() if id(child) == left), None)
     if found is None:

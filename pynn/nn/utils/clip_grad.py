@@ -104,6 +104,5 @@ def clip_grad_value_(
 
 
 def _grads_of(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    if isinstance(parameters, Tensor):
-        parameters = [parameters]
-    return [parameter.grad for parameter in parameters if parameter.grad is not None]
+    listed = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [parameter.grad for parameter in listed if parameter.grad is not None]

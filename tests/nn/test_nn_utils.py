@@ -1,8 +1,9 @@
 """nn.utils: clipping of gradients, parameters as one vector."""
 
 import numpy as np
-import pynn
 import pytest
+
+import pynn
 from pynn import nn
 from pynn.nn import utils
 

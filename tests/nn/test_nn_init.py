@@ -3,8 +3,9 @@
 import math
 
 import numpy as np
-import pynn
 import pytest
+
+import pynn
 from pynn.nn import init
 
 SHAPE = (200, 100, 3)  # fan_in 300, fan_out 600
