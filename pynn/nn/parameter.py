@@ -18,7 +18,9 @@ class _ParameterMeta(type(Tensor)):  # type: ignore[misc]
     def __instancecheck__(cls, instance: object) -> bool:
         if type.__instancecheck__(cls, instance):
             return True
-        return cls is Parameter and isinstance(instance, Tensor) and getattr(instance, "_is_param", False)
+        if cls is not Parameter or type(instance) is Tensor or not isinstance(instance, Tensor):
+            return False
+        return getattr(instance, "_is_param", False)
 
 
 class Parameter(Tensor, metaclass=_ParameterMeta):
