@@ -6,7 +6,7 @@
 // float32 and back; integers accumulate in int64 and wrap.
 #include "kernels/gemm.h"
 
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/convert.h"
 #include "kernels/cpu/gemm_float.h"
 
 namespace PYNN_CPU_NAMESPACE {
@@ -47,29 +47,21 @@ void gemm_batch(const GemmArgs& g) {
 }
 
 // Half types: operands converted to contiguous float32, and the result back.
-template <class S>
 void gemm_half(const GemmArgs& g, int64_t batch) {
+  const auto at = [&](const void* p, int64_t elements) { return static_cast<const char*>(p) + 2 * elements; };
+  const Convert to_float = converter(DType::Float32, g.dtype), from_float = converter(g.dtype, DType::Float32);
   const Scratch<float> a(g.m * g.k), b(g.k * g.n), c(g.m * g.n), bias(g.n);
-  const S* x = step<S>(g.a, batch * g.a_batch);
-  for (int64_t i = 0; i < g.m; ++i)
-    for (int64_t p = 0; p < g.k; ++p) a[i * g.k + p] = x[i * g.a_rs + p * g.a_cs];
-  x = step<S>(g.b, batch * g.b_batch);
-  // Keep k along memory where it is: linear's weight then takes the path without packing.
-  const bool along_k = g.b_rs == 1;
-  for (int64_t i = 0; i < (along_k ? g.n : g.k); ++i)
-    for (int64_t j = 0; j < (along_k ? g.k : g.n); ++j)
-      b[i * (along_k ? g.k : g.n) + j] = x[i * (along_k ? g.b_cs : g.b_rs) + j * (along_k ? g.b_rs : g.b_cs)];
-  S* y = const_cast<S*>(step<S>(g.c, batch * g.c_batch));
-  if (g.beta != 0)
-    for (int64_t i = 0; i < g.m; ++i)
-      for (int64_t j = 0; j < g.n; ++j) c[i * g.n + j] = y[i * g.c_rs + j * g.c_cs];
-  if (g.bias)
-    for (int64_t j = 0; j < g.n; ++j) bias[j] = step<S>(g.bias, 0)[j];
-  gemm_product<float>({g.m, g.n, g.k, a.get(), b.get(), g.k, 1, along_k ? 1 : g.n, along_k ? g.k : 1,
+  to_float(a.get(), {g.k, 1}, at(g.a, batch * g.a_batch), {g.a_rs, g.a_cs}, g.m, g.k);
+  // Linear's weight keeps k along memory and so takes the path without packing.
+  const Strides layout = g.b_rs == 1 ? Strides{1, g.k} : Strides{g.n, 1};
+  to_float(b.get(), layout, at(g.b, batch * g.b_batch), {g.b_rs, g.b_cs}, g.k, g.n);
+  char* y = const_cast<char*>(at(g.c, batch * g.c_batch));
+  if (g.beta != 0) to_float(c.get(), {g.n, 1}, y, {g.c_rs, g.c_cs}, g.m, g.n);
+  if (g.bias) to_float(bias.get(), {g.n, 1}, g.bias, {g.n, 1}, 1, g.n);
+  gemm_product<float>({g.m, g.n, g.k, a.get(), b.get(), g.k, 1, layout.row, layout.col,
                        {c.get(), g.n, 1, static_cast<float>(g.alpha), static_cast<float>(g.beta),
                         g.bias ? bias.get() : nullptr, 0, 1, g.epilogue == Epilogue::Relu}});
-  for (int64_t i = 0; i < g.m; ++i)
-    for (int64_t j = 0; j < g.n; ++j) y[i * g.c_rs + j * g.c_cs] = S(c[i * g.n + j]);
+  from_float(y, {g.c_rs, g.c_cs}, c.get(), {g.n, 1}, g.m, g.n);
 }
 
 // Integers: row by row, columns in runs that stay in registers and L1.
@@ -114,8 +106,8 @@ void gemm(const GemmArgs& g) {
     default: break;
   }
   for (int64_t b = 0; b < g.batch; ++b) switch (g.dtype) {
-      case DType::Float16: gemm_half<Half>(g, b); break;
-      case DType::BFloat16: gemm_half<BFloat16>(g, b); break;
+      case DType::Float16:
+      case DType::BFloat16: gemm_half(g, b); break;
       case DType::Bool: gemm_int<bool>(g, b); break;
       case DType::UInt8: gemm_int<uint8_t>(g, b); break;
       case DType::Int8: gemm_int<int8_t>(g, b); break;

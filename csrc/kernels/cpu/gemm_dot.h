@@ -6,6 +6,7 @@
 #pragma once
 #include "kernels/cpu/gemm_pack.h"
 #include "kernels/cpu/gemm_tile.h"
+#include "kernels/cpu/sizes.h"
 
 namespace PYNN_CPU_NAMESPACE {
 

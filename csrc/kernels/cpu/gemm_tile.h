@@ -76,6 +76,15 @@ PYNN_INLINE void store_vector(const GemmOut<T>& out, int64_t i, int64_t j, Vec<T
   }
 }
 
+// rows x cols of a tile whose rows are nv vectors. One copy per type: it stands behind every tile.
+template <class T>
+[[gnu::noinline]] void store_tile(const GemmOut<T>& out, const Vec<T>* tile, int rows, int nv, int64_t cols) {
+  constexpr int W = Vec<T>::kSize;
+  for (int i = 0; i < rows; ++i)
+    for (int v = 0; v * W < cols; ++v)
+      store_vector(out, i, v * W, tile[i * nv + v], cols - v * W < W ? cols - v * W : W);
+}
+
 // kPacked: a_rs = 1, a_cs = MR, b_rs = NV vectors, all known to the compiler, and B padded to whole vectors.
 // kTail: the last vector of B's rows holds `last` elements only.
 template <class T, int MR, int NV, bool kPacked, bool kTail>
@@ -108,17 +117,31 @@ void gemm_tile(int64_t k, const T* a, int64_t a_rs, int64_t a_cs, const T* b, in
     b += b_rs;
   }
 
+  const int64_t cols = kPacked ? last : kTail ? (NV - 1) * W + last : NV * W;
+  if (cols == NV * W && out.c_cs == 1 && !out.bias && !out.relu) [[likely]] {
+    const Vec<T> alpha(out.alpha), beta(out.beta);
+    if (out.beta == T(0)) {
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v) (alpha * acc[i][v]).store(out.c + i * out.c_rs + v * W);
+    } else {
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v) {
+          T* c = out.c + i * out.c_rs + v * W;
+          fma(alpha, acc[i][v], beta * Vec<T>::load(c)).store(c);
+        }
+    }
+    return;
+  }
+  Vec<T> tile[MR * NV];
 #pragma GCC unroll 16
   for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) {
-      if (kPacked) {
-        const int64_t n = last - v * W;  // packed: `last` counts the columns of the whole tile
-        if (n > 0) store_vector(out, i, v * W, acc[i][v], n < W ? n : W);
-      } else {
-        store_vector<T>(out, i, v * W, acc[i][v], kTail && v == NV - 1 ? last : W);
-      }
-    }
+    for (int v = 0; v < NV; ++v) tile[i * NV + v] = acc[i][v];
+  store_tile(out, tile, MR, NV, cols);
 }
 
 template <class T>
