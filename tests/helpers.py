@@ -84,7 +84,9 @@ def assert_values(actual, expected, tol=1.0, where=""):
     """Compare a tensor with an array: shape and values, NaN equal to NaN, by the tolerance of the tensor's dtype."""
     assert isinstance(actual, pynn.Tensor), f"{where}: got {type(actual)}"
     expected = np.asarray(expected)
-    assert tuple(actual.shape) == expected.shape, f"{where}: shape {tuple(actual.shape)}, expected {expected.shape}"
+    assert tuple(actual.shape) == expected.shape, (
+        f"{where}: shape {tuple(actual.shape)}, expected {expected.shape}"
+    )
     if actual.is_floating_point():
         rtol, atol = (tol * x for x in TOLERANCE[actual.dtype])
         got = to_numpy(actual)
@@ -100,7 +102,11 @@ def assert_values(actual, expected, tol=1.0, where=""):
 
 def same_bits(a, b):
     """Equal dtype, shape and bytes: NaNs and signed zeros count."""
-    return a.dtype == b.dtype and a.shape == b.shape and a.detach().numpy().tobytes() == b.detach().numpy().tobytes()
+    return (
+        a.dtype == b.dtype
+        and a.shape == b.shape
+        and a.detach().numpy().tobytes() == b.detach().numpy().tobytes()
+    )
 
 
 def check_words(message, words):
@@ -259,7 +265,9 @@ def check_op(
                 ]
                 expected = dtype if kind == "same" else kind
                 if expected.is_floating_point:
-                    whole = [w.astype(np.float64) if _is_data(a) else w for w, a in zip(whole, args, strict=True)]
+                    whole = [
+                        w.astype(np.float64) if _is_data(a) else w for w, a in zip(whole, args, strict=True)
+                    ]
                 _forward(fn, ref, tensors, kwargs, expected, tol, f"{where} {dtype}", whole)
         if layouts:
             _check_layouts(fn, ref, args, kwargs, out or pynn.float64, grad, tol, where)
@@ -277,8 +285,8 @@ def check_op(
 def _integer(a, dtype):
     """Whole numbers in place of the float array, as the dtype holds them, in int64 (bool stays bool)."""
     if dtype == pynn.bool:
-        return a > 0
-    return np.rint(np.abs(a * 3) if dtype == pynn.uint8 else a * 3).astype(np.int64)
+        return np.asarray(a > 0)
+    return np.asarray(np.rint(np.abs(a * 3) if dtype == pynn.uint8 else a * 3), np.int64)
 
 
 def _forward(fn, ref, tensors, kwargs, dtypes, tol, where, values=None):
@@ -363,7 +371,9 @@ def _check_gradient_dtypes(fn, args, kwargs, dtypes, tol, where):
         if dtype == pynn.float64:
             continue
         tensors = _build(args, dtype)
-        wide = [t.to(pynn.float64) if isinstance(t, pynn.Tensor) and t.is_floating_point() else t for t in tensors]
+        wide = [
+            t.to(pynn.float64) if isinstance(t, pynn.Tensor) and t.is_floating_point() else t for t in tensors
+        ]
         found = _backward(fn, _leaves(tensors), tensors, kwargs)
         expected = _backward(fn, _leaves(wide), wide, kwargs)
         for g, e, t in zip(found, expected, _leaves(tensors), strict=True):
@@ -384,7 +394,10 @@ def _check_degenerate(fn, ref, case, out, grad, tol):
         lambda a: a.reshape(-1)[0].reshape(()),
     ):
         small = [make(a) if isinstance(a, np.ndarray) else a for a in args]
-        small = [np.asarray(s, a.dtype) if isinstance(a, np.ndarray) else s for s, a in zip(small, args, strict=True)]
+        small = [
+            np.asarray(s, a.dtype) if isinstance(a, np.ndarray) else s
+            for s, a in zip(small, args, strict=True)
+        ]
         where = f"degenerate {_describe(small)}"
         _forward(fn, ref, _build(small, pynn.float64), kwargs, out or pynn.float64, tol, where)
         if grad:

@@ -56,7 +56,8 @@ def _check_inputs(inputs: tuple[Any, ...]) -> list[int]:
             import warnings
 
             warnings.warn(
-                f"gradcheck: input {i} is {x.dtype}; finite differences need float64 to be trusted", stacklevel=3
+                f"gradcheck: input {i} is {x.dtype}; finite differences need float64 to be trusted",
+                stacklevel=3,
             )
         if any(st == 0 and size > 1 for st, size in zip(x.stride(), x.shape, strict=True)):
             raise RuntimeError(
@@ -100,7 +101,9 @@ def _numerical_columns(func: Any, inputs: tuple[Any, ...], x: Tensor, eps: float
         yield [(h - lo) / (2 * eps) for h, lo in zip(high, low, strict=True)]
 
 
-def _numerical_jacobians(func: Any, inputs: tuple[Any, ...], x: Tensor, outputs: list[Tensor], eps: float) -> Any:
+def _numerical_jacobians(
+    func: Any, inputs: tuple[Any, ...], x: Tensor, outputs: list[Tensor], eps: float
+) -> Any:
     columns = list(_numerical_columns(func, inputs, x, eps))
     jacobians = []
     for k, o in enumerate(outputs):
@@ -149,7 +152,13 @@ def _mismatch(k: int, i: int, numerical: Any, analytical: Any, rtol: float, atol
 
 
 def _check_slow(
-    func: Any, inputs: tuple[Any, ...], where: list[int], eps: float, atol: float, rtol: float, nondet_tol: float
+    func: Any,
+    inputs: tuple[Any, ...],
+    where: list[int],
+    eps: float,
+    atol: float,
+    rtol: float,
+    nondet_tol: float,
 ) -> None:
     outputs = _real_outputs(func(*inputs))
     xs = [inputs[i] for i in where]
@@ -195,7 +204,13 @@ _stream: Any = None
 
 
 def _check_fast(
-    func: Any, inputs: tuple[Any, ...], where: list[int], eps: float, atol: float, rtol: float, nondet_tol: float
+    func: Any,
+    inputs: tuple[Any, ...],
+    where: list[int],
+    eps: float,
+    atol: float,
+    rtol: float,
+    nondet_tol: float,
 ) -> None:
     outputs = _real_outputs(func(*inputs))
     xs = [inputs[i] for i in where]
@@ -205,7 +220,9 @@ def _check_fast(
         gradients = _gradients(o, xs, u) if o.requires_grad else (None,) * len(xs)
         again = _gradients(o, xs, u) if o.requires_grad else gradients
         for first, second in zip(gradients, again, strict=True):
-            if first is not None and not pynn.allclose(first, second, rtol=0.0, atol=nondet_tol, equal_nan=True):
+            if first is not None and not pynn.allclose(
+                first, second, rtol=0.0, atol=nondet_tol, equal_nan=True
+            ):
                 raise GradcheckError(
                     f"gradcheck: two backward passes must give the same gradient to {nondet_tol}, got\n{first}\n"
                     f"then\n{second}\nfor output {k}"
@@ -349,7 +366,9 @@ def gradgradcheck(
     """
     _not_supported(check_batched_grad=check_batched_grad, check_fwd_over_rev=check_fwd_over_rev)
     if not check_rev_over_rev:
-        raise AssertionError("gradgradcheck: check_fwd_over_rev or check_rev_over_rev must be True, got neither")
+        raise AssertionError(
+            "gradgradcheck: check_fwd_over_rev or check_rev_over_rev must be True, got neither"
+        )
     args = _as_tuple(inputs)
     if grad_outputs is None:
         outputs = _differentiable(func(*args))
