@@ -59,7 +59,7 @@ def _check_inputs(inputs: tuple[Any, ...]) -> list[int]:
                 f"gradcheck: input {i} is {x.dtype}; finite differences need float64 to be trusted",
                 stacklevel=3,
             )
-        if any(st == 0 and size > 1 for st, size in zip(x.stride(), x.shape, strict=True)):
+        if x.numel() and any(st == 0 and size > 1 for st, size in zip(x.stride(), x.shape, strict=True)):
             raise RuntimeError(
                 f"gradcheck: inputs must not overlap in memory, got stride {x.stride()} for shape "
                 f"{tuple(x.shape)} of input {i} (clone an expanded tensor first)"
