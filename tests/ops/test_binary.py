@@ -10,7 +10,13 @@ from helpers import FLOATS, INTS, NUMPY_DTYPE, arr, arrs, check_op, ints, raises
 import pynn
 
 INF, NAN = math.inf, math.nan
-SHAPES = [arrs((3, 4), (3, 4)), arrs((3, 4), (4,)), arrs((2, 1, 3), (4, 1)), arrs((), (2, 2)), arrs((1,), (3,))]
+SHAPES = [
+    arrs((3, 4), (3, 4)),
+    arrs((3, 4), (4,)),
+    arrs((2, 1, 3), (4, 1)),
+    arrs((), (2, 2)),
+    arrs((1,), (3,)),
+]
 
 
 @pytest.mark.parametrize("name", ["add", "sub", "mul"])
@@ -64,7 +70,11 @@ def test_div_rounding(mode):
     b = np.array([2.0, 2.0, -2.0, -2.0, 1.0, 1.0, 3.0, 3.0])
     round_ = np.floor if mode == "floor" else np.trunc
     check_op(
-        lambda x, y: pynn.div(x, y, rounding_mode=mode), lambda x, y: round_(x / y), [(a, b)], ints="same", grad=False
+        lambda x, y: pynn.div(x, y, rounding_mode=mode),
+        lambda x, y: round_(x / y),
+        [(a, b)],
+        ints="same",
+        grad=False,
     )
 
 
@@ -93,7 +103,14 @@ def test_float_floor_division_edges():
     a = pynn.tensor([1.0, -1.0, 0.0, INF, 5.0, -5.0, NAN])
     b = pynn.tensor([0.0, 0.0, 0.0, 2.0, INF, INF, 1.0])
     q = (a // b).tolist()
-    assert q[0] == INF and q[1] == -INF and math.isnan(q[2]) and q[4] == 0.0 and q[5] == -1.0 and math.isnan(q[6])
+    assert (
+        q[0] == INF
+        and q[1] == -INF
+        and math.isnan(q[2])
+        and q[4] == 0.0
+        and q[5] == -1.0
+        and math.isnan(q[6])
+    )
     r = (a % b).tolist()
     assert all(math.isnan(x) for x in r[:4]) and r[4] == 5.0
     # 0.1 is not exact: the quotient must agree with the remainder, as Python's do.
@@ -141,7 +158,9 @@ def test_integers_wrap(dtype):
 def test_maximum_minimum(name):
     ref = getattr(np, name)
     a, b = arrs((3, 4), (4,))
-    check_op(getattr(pynn, name), ref, [(a, b), arrs((2, 3), (2, 1))], ints="same", bools="same", elementwise=True)
+    check_op(
+        getattr(pynn, name), ref, [(a, b), arrs((2, 3), (2, 1))], ints="same", bools="same", elementwise=True
+    )
     x, y = tensor([NAN, 1.0, NAN]), tensor([1.0, NAN, NAN])
     assert getattr(pynn, name)(x, y).isnan().all()
     # At a tie each side gets half of the gradient.
@@ -227,7 +246,10 @@ def test_logical(name):
     a, b = np.round(arr(4, 3, low=-1, high=1)), np.round(arr(3, low=-1, high=1))
     check_op(getattr(pynn, name), ref, [(a, b)], out=pynn.bool, ints=pynn.bool, bools=pynn.bool, grad=False)
     x = pynn.tensor([True, False])
-    assert getattr(x, name + "_")(pynn.tensor([True, True])).tolist() == ref([True, False], [True, True]).tolist()
+    assert (
+        getattr(x, name + "_")(pynn.tensor([True, True])).tolist()
+        == ref([True, False], [True, True]).tolist()
+    )
 
 
 @pytest.mark.parametrize("dtype", [*INTS, pynn.bool])
@@ -235,7 +257,11 @@ def test_bitwise(dtype):
     a, b = (ints(4, 5, seed=s) if dtype != pynn.bool else ints(4, 5, seed=s) > 0 for s in (0, 1))
     a, b = a.astype(NUMPY_DTYPE[dtype]), b.astype(NUMPY_DTYPE[dtype])
     x, y = tensor(a), tensor(b)
-    for name, op in (("bitwise_and", operator.and_), ("bitwise_or", operator.or_), ("bitwise_xor", operator.xor)):
+    for name, op in (
+        ("bitwise_and", operator.and_),
+        ("bitwise_or", operator.or_),
+        ("bitwise_xor", operator.xor),
+    ):
         expected = op(a, b)
         for got in (op(x, y), getattr(pynn, name)(x, y), getattr(x.clone(), name + "_")(y)):
             assert got.dtype == dtype

@@ -4,7 +4,19 @@ import math
 
 import numpy as np
 import pytest
-from helpers import ALL_DTYPES, FLOATS, INTS, NUMPY_DTYPE, arr, arrs, check_op, raises, same_bits, tensor, to_numpy
+from helpers import (
+    ALL_DTYPES,
+    FLOATS,
+    INTS,
+    NUMPY_DTYPE,
+    arr,
+    arrs,
+    check_op,
+    raises,
+    same_bits,
+    tensor,
+    to_numpy,
+)
 
 import pynn
 
@@ -48,7 +60,11 @@ def test_casts(source):
             elif target == pynn.float32:
                 expected = expected.astype(np.float32).astype(np.float64)
         else:
-            whole = np.trunc(to_numpy(x)).astype(np.int64) if source.is_floating_point else to_numpy(x).astype(np.int64)
+            whole = (
+                np.trunc(to_numpy(x)).astype(np.int64)
+                if source.is_floating_point
+                else to_numpy(x).astype(np.int64)
+            )
             if target == pynn.uint8 and source.is_floating_point:
                 continue  # negative floats to unsigned: undefined
             expected = whole.astype(NUMPY_DTYPE[target])
@@ -64,7 +80,9 @@ def test_halves_round_to_nearest_even():
     one = 1.0
     step16, step_b = 2.0**-10, 2.0**-7
     for dtype, step in ((pynn.float16, step16), (pynn.bfloat16, step_b)):
-        x = pynn.tensor([one + step / 2, one + 1.5 * step, one + step * 0.51, one + step * 0.49], dtype=pynn.float32)
+        x = pynn.tensor(
+            [one + step / 2, one + 1.5 * step, one + step * 0.51, one + step * 0.49], dtype=pynn.float32
+        )
         assert x.to(dtype).double().tolist() == [one, one + 2 * step, one + step, one], dtype
     wide = pynn.tensor([65504.0, 65519.0, 65520.0, 1e10, -1e10, 2.0**-24, 2.0**-25, 6e-8, NAN, INF])
     half = wide.to(pynn.float16).double().tolist()
@@ -91,7 +109,11 @@ def test_conversion_methods():
         assert getattr(x, name)().dtype == dtype, name
     assert x.abs().byte().dtype == pynn.uint8
     assert x.long().tolist() == [1, -2]  # towards zero
-    assert x.bool().tolist() == [True, True] and pynn.tensor([NAN, 0.0, -0.0]).bool().tolist() == [True, False, False]
+    assert x.bool().tolist() == [True, True] and pynn.tensor([NAN, 0.0, -0.0]).bool().tolist() == [
+        True,
+        False,
+        False,
+    ]
     assert x.float() is x and x.to(pynn.float32) is x
     assert x.type_as(pynn.zeros(1, dtype=pynn.int8)).dtype == pynn.int8
 

@@ -21,7 +21,9 @@ def test_mm():
         (arrs((2, 2, 3), (3, 2)), RuntimeError, "mm"),
     ]
     check_op(pynn.mm, np.matmul, cases, ints="same", errors=bad, **PRODUCT)
-    check_op(pynn.mm, np.matmul, [arrs((0, 3), (3, 4)), arrs((3, 0), (0, 4)), arrs((3, 4), (4, 0))], **PRODUCT)
+    check_op(
+        pynn.mm, np.matmul, [arrs((0, 3), (3, 4)), arrs((3, 0), (0, 4)), arrs((3, 4), (4, 0))], **PRODUCT
+    )
     assert pynn.mm(pynn.ones(2, 0), pynn.ones(0, 3)).tolist() == [[0.0] * 3] * 2
     out = pynn.empty(3, 5, dtype=pynn.float64)
     a, b = (tensor(x) for x in cases[0])
@@ -87,7 +89,16 @@ def test_block_edges(m, dtype):
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize(
     ("m", "n", "k"),
-    [(300, 3, 5), (3, 300, 5), (3, 5, 300), (257, 129, 65), (1, 500, 300), (500, 1, 300), (2, 2, 2000), (130, 70, 1)],
+    [
+        (300, 3, 5),
+        (3, 300, 5),
+        (3, 5, 300),
+        (257, 129, 65),
+        (1, 500, 300),
+        (500, 1, 300),
+        (2, 2, 2000),
+        (130, 70, 1),
+    ],
     ids=str,
 )
 def test_tall_skinny_and_transposed(m, n, k, dtype):

@@ -9,7 +9,15 @@ from helpers import FLOATS, INTS, arr, check_op, distinct, raises, same_bits, te
 import pynn
 
 INF, NAN = math.inf, math.nan
-DIMS = [{}, {"dim": 0}, {"dim": 1}, {"dim": -1}, {"dim": (0, 2)}, {"dim": 1, "keepdim": True}, {"dim": (0, 1, 2)}]
+DIMS = [
+    {},
+    {"dim": 0},
+    {"dim": 1},
+    {"dim": -1},
+    {"dim": (0, 2)},
+    {"dim": 1, "keepdim": True},
+    {"dim": (0, 1, 2)},
+]
 CUBE = arr(3, 4, 2)
 
 
@@ -30,7 +38,9 @@ def cases(x=CUBE, dims=DIMS):
 def test_sum():
     bad = [((CUBE, {"dim": 3}), IndexError, "sum.*3"), ((CUBE, {"dim": (0, 0)}), RuntimeError, "sum|dim")]
     check_op(pynn.sum, numpy_style(np.sum), cases(), ints=pynn.int64, bools=pynn.int64, errors=bad)
-    check_op(pynn.sum, numpy_style(np.sum), [(np.array(2.5),), (np.zeros((0,)),), (np.zeros((0, 3)), {"dim": 0})])
+    check_op(
+        pynn.sum, numpy_style(np.sum), [(np.array(2.5),), (np.zeros((0,)),), (np.zeros((0, 3)), {"dim": 0})]
+    )
     assert pynn.zeros(3, 0).sum(1).tolist() == [0.0, 0.0, 0.0]
     assert pynn.sum(pynn.ones(2, 3), dim=()).item() == 6.0  # no dims means all, as PyTorch still has it
     assert pynn.ones(2, 3).sum(0, True).shape == (1, 3)
@@ -67,7 +77,10 @@ def test_prod():
 def test_prod_gradient_with_zeros(values):
     check_op(pynn.prod, np.prod, [(np.array(values),)], dtypes=FLOATS[:2], layouts=False)
     check_op(
-        lambda x: pynn.prod(x, 1), lambda x: np.prod(x, 1), [(np.array([values, [1.0, 2.0, 3.0]]),)], dtypes=FLOATS[:2]
+        lambda x: pynn.prod(x, 1),
+        lambda x: np.prod(x, 1),
+        [(np.array([values, [1.0, 2.0, 3.0]]),)],
+        dtypes=FLOATS[:2],
     )
 
 
@@ -78,7 +91,12 @@ def test_var_std(name):
         return getattr(np, name)(x, axis=dim, ddof=ddof, keepdims=keepdim)
 
     op = getattr(pynn, name)
-    with_correction = [{"correction": 0}, {"dim": 1, "correction": 2}, {"unbiased": False}, {"dim": 0, "unbiased": False}]
+    with_correction = [
+        {"correction": 0},
+        {"dim": 1, "correction": 2},
+        {"unbiased": False},
+        {"dim": 0, "unbiased": False},
+    ]
     check_op(op, ref, cases(dims=DIMS + with_correction), tol=2, grad_tol=2)
     assert op(pynn.ones(1)).isnan() and op(pynn.empty(0)).isnan()
     assert op(pynn.ones(1), correction=0).item() == 0.0
@@ -111,7 +129,9 @@ def test_amax_amin(name):
     with raises(RuntimeError, name):
         op(pynn.zeros(0))
     # Ties share the gradient evenly.
-    x = tensor(np.array([[1.0, 1.0, 0.5], [2.0, 3.0, 3.0]]) * (1 if name == "amax" else -1), requires_grad=True)
+    x = tensor(
+        np.array([[1.0, 1.0, 0.5], [2.0, 3.0, 3.0]]) * (1 if name == "amax" else -1), requires_grad=True
+    )
     op(x, dim=1).sum().backward()
     assert x.grad.tolist() == [[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]
     assert op(pynn.tensor([1.0, NAN, 2.0])).isnan()
@@ -136,14 +156,18 @@ def test_max_min(name):
             assert values.dtype == dtype and indices.dtype == pynn.int64
             np.testing.assert_array_equal(to_numpy(values), value)
             np.testing.assert_array_equal(indices.numpy(), index)
-    check_op(lambda x, dim: op(x, dim)[0], lambda x, dim: ref(x, dim)[0], [(x, 0), (x, 1), (x, -1)], ints="same")
+    check_op(
+        lambda x, dim: op(x, dim)[0], lambda x, dim: ref(x, dim)[0], [(x, 0), (x, 1), (x, -1)], ints="same"
+    )
     both = op(tensor(x), dim=1)
     assert both.values is both[0] and both.indices is both[1] and isinstance(both, tuple)
     # The first of equal ones, and NaN above all.
     assert op(pynn.tensor([[2.0, 2.0], [3.0, 3.0]]), 1).indices.tolist() == [0, 0]
     values, indices = op(pynn.tensor([[1.0, NAN, NAN], [1.0, 2.0, 3.0]]), 1)
     assert values[0].isnan() and indices[0].item() == 1
-    leaf = pynn.ones(4, requires_grad=True)  # a tie: all of it to the chosen one, or shared for the full reduction
+    leaf = pynn.ones(
+        4, requires_grad=True
+    )  # a tie: all of it to the chosen one, or shared for the full reduction
     op(leaf, 0).values.backward()
     assert leaf.grad.tolist() == [1.0, 0.0, 0.0, 0.0]
     leaf.grad = None
@@ -183,7 +207,9 @@ def test_any_all(name):
     check_op(op, ref, cases(x, dims), out=pynn.bool, bools=pynn.bool, grad=False)
     for dtype in INTS:
         result = op(pynn.tensor([[0, 1], [1, 1]], dtype=dtype), 1)
-        assert result.dtype == (pynn.uint8 if dtype == pynn.uint8 else pynn.bool)  # uint8 is PyTorch's old bool
+        assert result.dtype == (
+            pynn.uint8 if dtype == pynn.uint8 else pynn.bool
+        )  # uint8 is PyTorch's old bool
         assert result.tolist() == [name == "any", True]
     assert op(pynn.tensor([True, False]), dim=(0,)).item() == (name == "any")
     assert pynn.empty(0).any().item() is False and pynn.empty(0).all().item() is True
@@ -242,7 +268,9 @@ def test_count_nonzero():
     assert pynn.count_nonzero(x, dim=1).tolist() == [2, 0]
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 65), (65, 1), (7, 33), (33, 7), (64, 64), (3, 1000), (1000, 3)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (1, 65), (65, 1), (7, 33), (33, 7), (64, 64), (3, 1000), (1000, 3)]
+)
 @pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64, pynn.int64])
 def test_row_and_column_kernels(shape, dtype):
     x = tensor(np.round(arr(*shape) * 100) / 4, dtype)
@@ -279,7 +307,21 @@ def test_out_and_methods_agree():
     x = tensor(arr(3, 4))
     out = pynn.empty(3, dtype=x.dtype)
     assert pynn.sum(x, 1, out=out) is out and same_bits(out, x.sum(1))
-    for name in ("sum", "mean", "prod", "var", "std", "amax", "amin", "max", "min", "argmax", "any", "all", "norm"):
+    for name in (
+        "sum",
+        "mean",
+        "prod",
+        "var",
+        "std",
+        "amax",
+        "amin",
+        "max",
+        "min",
+        "argmax",
+        "any",
+        "all",
+        "norm",
+    ):
         assert same_bits(getattr(x, name)(), getattr(pynn, name)(x)), name
     with pytest.raises(TypeError):
         x.sum("rows")

@@ -20,7 +20,9 @@ def test_scan(name):
     cases = [(x, 0), (x, 1), (x, -1), (arr(5), 0), (arr(1, 6), 1)]
     bad = [((x, 3), IndexError, name), ((x, -4), IndexError, name), ((x, "a"), TypeError, name)]
     check_op(op, ref, cases, ints=pynn.int64, bools=pynn.int64, tol=2, grad_tol=4, errors=bad)
-    check_op(op, ref, [(np.zeros((0,)), 0), (np.zeros((2, 0, 3)), 0), (np.zeros((2, 0, 3)), 1)], layouts=False)
+    check_op(
+        op, ref, [(np.zeros((0,)), 0), (np.zeros((2, 0, 3)), 0), (np.zeros((2, 0, 3)), 1)], layouts=False
+    )
     t = tensor(x)
     assert same_bits(getattr(t, name)(1), op(t, dim=1))
     assert same_bits(getattr(t.clone(), name + "_")(1), op(t, dim=1))
@@ -31,7 +33,11 @@ def test_scan(name):
 def test_cumprod_gradient_with_zeros(values):
     check_op(pynn.cumprod, _ref(np.cumprod), [(np.array(values), 0)], dtypes=FLOATS[:2], layouts=False)
     check_op(
-        pynn.cumprod, _ref(np.cumprod), [(np.array([values, [1.0, 2.0, 3.0, 4.0]]), 1)], dtypes=FLOATS[:2], layouts=False
+        pynn.cumprod,
+        _ref(np.cumprod),
+        [(np.array([values, [1.0, 2.0, 3.0, 4.0]]), 1)],
+        dtypes=FLOATS[:2],
+        layouts=False,
     )
 
 

@@ -27,7 +27,10 @@ def test_cat(dim):
 def test_cat_edges():
     a, b = pynn.ones(2, 3), pynn.zeros(0, 3)
     assert pynn.cat([a, b]).shape == (2, 3) and pynn.cat([b, b]).shape == (0, 3)
-    assert pynn.cat([pynn.empty(0), a]).shape == (2, 3)  # an empty vector joins anything, as PyTorch's always did
+    assert pynn.cat([pynn.empty(0), a]).shape == (
+        2,
+        3,
+    )  # an empty vector joins anything, as PyTorch's always did
     assert pynn.cat([a]).tolist() == a.tolist() and pynn.cat([a]).data_ptr() != a.data_ptr()
     assert pynn.cat((pynn.tensor([1]), pynn.tensor([0.5]))).tolist() == [1.0, 0.5]
     out = pynn.empty(4, 3)

@@ -105,7 +105,9 @@ def test_lerp():
             elementwise=True,
             grad_tol=2,
         )
-    check_op(pynn.lerp, lambda x, y, w: x + w * (y - x), [arrs((3, 4), (4,), (3, 1))], elementwise=True, grad_tol=3)
+    check_op(
+        pynn.lerp, lambda x, y, w: x + w * (y - x), [arrs((3, 4), (4,), (3, 1))], elementwise=True, grad_tol=3
+    )
     x, y = tensor(a), tensor(arr(3, 4, seed=9))
     assert same_bits(pynn.lerp(x, y, 0.0), x) and same_bits(pynn.lerp(x, y, 1.0), y)  # exact at both ends
     assert x.lerp_(y, 1.0) is x and same_bits(x, y)
@@ -121,7 +123,13 @@ def test_addcmul(value):
     whole = "same" if isinstance(value, int) else None
     cases = [arrs((3, 4), (3, 4), (3, 4)), arrs((3, 4), (4,), (3, 1))]
     check_op(
-        lambda a, b, c: pynn.addcmul(a, b, c, value=value), ref, cases, ints=whole, elementwise=True, tol=2, grad_tol=2
+        lambda a, b, c: pynn.addcmul(a, b, c, value=value),
+        ref,
+        cases,
+        ints=whole,
+        elementwise=True,
+        tol=2,
+        grad_tol=2,
     )
     a, b, c = (tensor(x) for x in cases[0])
     assert same_bits(a.clone().addcmul_(b, c, value=value), a.addcmul(b, c, value=value))

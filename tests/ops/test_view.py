@@ -37,7 +37,10 @@ VIEWS = {
     "expand": (lambda x: x[:1].expand(5, 3, 4), lambda x: np.broadcast_to(x[:1], (5, 3, 4))),
     "expand new dims": (lambda x: x.expand(2, -1, -1, 4), lambda x: np.broadcast_to(x, (2, 2, 3, 4))),
     "expand_as": (lambda x: x[0].expand_as(pynn.empty(5, 3, 4)), lambda x: np.broadcast_to(x[0], (5, 3, 4))),
-    "broadcast_to": (lambda x: pynn.broadcast_to(x, (3, 2, 3, 4)), lambda x: np.broadcast_to(x, (3, 2, 3, 4))),
+    "broadcast_to": (
+        lambda x: pynn.broadcast_to(x, (3, 2, 3, 4)),
+        lambda x: np.broadcast_to(x, (3, 2, 3, 4)),
+    ),
     "narrow": (lambda x: x.narrow(1, 1, 2), lambda x: x[:, 1:3]),
     "narrow negative": (lambda x: pynn.narrow(x, -1, -3, 2), lambda x: x[..., 1:3]),
     "select": (lambda x: x.select(2, -1), lambda x: x[:, :, -1]),
@@ -171,7 +174,9 @@ def test_zero_dim_and_zero_size():
     assert s.expand(2, 2).tolist() == [[3.0, 3.0], [3.0, 3.0]] and s.permute(()).shape == ()
     assert s.transpose(0, -1).item() == 3.0
     e = pynn.empty(2, 0, 3)
-    assert e.view(0).shape == (0,) and e.reshape(0, 5).shape == (0, 5) and e.permute(1, 2, 0).shape == (0, 3, 2)
+    assert (
+        e.view(0).shape == (0,) and e.reshape(0, 5).shape == (0, 5) and e.permute(1, 2, 0).shape == (0, 3, 2)
+    )
     assert e.flatten().shape == (0,) and e.flatten(1).shape == (2, 0)
     assert [p.shape for p in e.split(1, 0)] == [(1, 0, 3), (1, 0, 3)]
     assert [p.shape for p in e.split(2, 1)] == [(2, 0, 3)]
