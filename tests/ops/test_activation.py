@@ -56,7 +56,9 @@ def test_sizes_and_extremes(name, dtype):
         np.testing.assert_allclose(to_numpy(op(x)), ref(to_numpy(x)), rtol=tol, atol=tol)
     x = tensor(np.array([-1000.0, -90.0, -0.0, 0.0, 90.0, 1000.0]), dtype)
     with np.errstate(all="ignore"):
-        np.testing.assert_allclose(to_numpy(op(x.repeat(4))), np.tile(ref(to_numpy(x)), 4), rtol=tol, atol=1e-6)
+        np.testing.assert_allclose(
+            to_numpy(op(x.repeat(4))), np.tile(ref(to_numpy(x)), 4), rtol=tol, atol=1e-6
+        )
     assert op(pynn.tensor([NAN], dtype=dtype)).isnan().all()
 
 

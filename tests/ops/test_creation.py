@@ -98,12 +98,20 @@ FILLED = {"zeros": 0, "ones": 1}
 @pytest.mark.parametrize("dtype", ALL_DTYPES)
 def test_filled(name, dtype):
     op, value = getattr(pynn, name), FILLED[name]
-    for x in (op(2, 3, dtype=dtype), op((2, 3), dtype=dtype), op([2, 3], dtype=dtype), op(pynn.Size([2, 3]), dtype=dtype)):
+    for x in (
+        op(2, 3, dtype=dtype),
+        op((2, 3), dtype=dtype),
+        op([2, 3], dtype=dtype),
+        op(pynn.Size([2, 3]), dtype=dtype),
+    ):
         assert x.shape == (2, 3) and x.dtype == dtype and bool((x == value).all()) and x.is_contiguous()
     assert op((), dtype=dtype).shape == () and op(0, dtype=dtype).shape == (0,) and op(2, 0, 3).numel() == 0
     like = getattr(pynn, name + "_like")(op(2, 3, dtype=dtype))
     assert like.dtype == dtype and bool((like == value).all())
-    assert getattr(like, "new_" + name)(4).dtype == dtype and getattr(like, "new_" + name)((4, 1)).shape == (4, 1)
+    assert getattr(like, "new_" + name)(4).dtype == dtype and getattr(like, "new_" + name)((4, 1)).shape == (
+        4,
+        1,
+    )
     assert getattr(pynn, name + "_like")(like, dtype=pynn.int8).dtype == pynn.int8
 
 
@@ -137,7 +145,19 @@ def test_new_tensor():
     assert x.new_zeros(2, dtype=pynn.int8).dtype == pynn.int8
 
 
-ARANGES = [(5,), (0,), (2, 7), (7, 2, -1), (1, 2, 0.25), (0.5,), (-3, 3), (0, 10, 3), (5, 0, -2), (3, 3), (1.5, 4)]
+ARANGES = [
+    (5,),
+    (0,),
+    (2, 7),
+    (7, 2, -1),
+    (1, 2, 0.25),
+    (0.5,),
+    (-3, 3),
+    (0, 10, 3),
+    (5, 0, -2),
+    (3, 3),
+    (1.5, 4),
+]
 
 
 @pytest.mark.parametrize("args", ARANGES, ids=str)
@@ -165,7 +185,9 @@ def test_arange_edges():
         pynn.arange()
 
 
-@pytest.mark.parametrize(("start", "end", "steps"), [(0, 1, 5), (-2, 3, 1), (3, -3, 7), (0, 1, 0), (1, 1, 3), (0, 10, 2)])
+@pytest.mark.parametrize(
+    ("start", "end", "steps"), [(0, 1, 5), (-2, 3, 1), (3, -3, 7), (0, 1, 0), (1, 1, 3), (0, 10, 2)]
+)
 def test_linspace_logspace(start, end, steps):
     for dtype in (pynn.float32, pynn.float64):
         x = pynn.linspace(start, end, steps, dtype=dtype)
@@ -216,7 +238,11 @@ def test_bad_sizes(op):
 
 
 def test_requires_grad_argument():
-    for x in (pynn.zeros(2, requires_grad=True), pynn.rand(2, requires_grad=True), pynn.eye(2, requires_grad=True)):
+    for x in (
+        pynn.zeros(2, requires_grad=True),
+        pynn.rand(2, requires_grad=True),
+        pynn.eye(2, requires_grad=True),
+    ):
         assert x.requires_grad and x.is_leaf and x.grad_fn is None
     with raises(RuntimeError, "(?i)float"):
         pynn.zeros(2, dtype=pynn.int64, requires_grad=True)
@@ -239,7 +265,10 @@ def test_info(dtype):
         assert info.tiny == info.smallest_normal and info.bits == one.element_size() * 8
     else:
         info = pynn.iinfo(dtype)
-        assert pynn.tensor(info.max, dtype=dtype).item() == info.max and info.bits == pynn.ones(1, dtype=dtype).itemsize * 8
+        assert (
+            pynn.tensor(info.max, dtype=dtype).item() == info.max
+            and info.bits == pynn.ones(1, dtype=dtype).itemsize * 8
+        )
         assert info.min == (0 if dtype == pynn.uint8 else -info.max - 1)
 
 

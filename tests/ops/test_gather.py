@@ -72,7 +72,9 @@ def test_errors(call, kind, words):
 def _distinct_index(shape, dim, n, seed=0):
     """An index of `shape` without repeats along `dim`."""
     rng = np.random.default_rng(seed)
-    return np.apply_along_axis(lambda _: rng.permutation(n)[: shape[dim]], dim, np.zeros(shape)).astype(np.int64)
+    return np.apply_along_axis(lambda _: rng.permutation(n)[: shape[dim]], dim, np.zeros(shape)).astype(
+        np.int64
+    )
 
 
 @pytest.mark.parametrize("dim", [0, 1, -1])
@@ -106,7 +108,9 @@ def test_scatter_add(dim):
         return a
 
     check_op(pynn.scatter_add, ref, [(x, dim, index, src)], ints="same", tol=2, grad_tol=2)
-    check_op(pynn.scatter_add, ref, [(x, dim, index, arr(4, 6, 3))], tol=2, grad=False)  # more source than index
+    check_op(
+        pynn.scatter_add, ref, [(x, dim, index, arr(4, 6, 3))], tol=2, grad=False
+    )  # more source than index
     t = tensor(x)
     expected = t.scatter_add(dim, tensor(index), tensor(src))
     assert t.scatter_add_(dim, tensor(index), tensor(src)) is t and same_bits(t, expected)
@@ -130,7 +134,11 @@ def test_one_hot_by_scatter():
 def test_index_select(dim):
     index = np.array([2, 0, 0, 1])
     check_op(
-        pynn.index_select, lambda x, d, i: np.take(x, i, d), [(arr(3, 4, 5), dim, index)], ints="same", bools="same"
+        pynn.index_select,
+        lambda x, d, i: np.take(x, i, d),
+        [(arr(3, 4, 5), dim, index)],
+        ints="same",
+        bools="same",
     )
     empty = pynn.ones(3, 4, 5).index_select(dim, pynn.tensor([], dtype=pynn.int64))
     assert empty.shape[dim] == 0
@@ -164,10 +172,17 @@ def test_masked_fill():
     mask = arr(3, 4) > 0
     cases = [(arr(3, 4), mask, 2.0), (arr(2, 3, 4), mask, 1.0), (arr(3, 4), mask[0], 0.0)]
     check_op(
-        lambda x, m, v: x.masked_fill(m, v), lambda x, m, v: np.where(m, v, x), cases, ints="same", bools=None, grad=True
+        lambda x, m, v: x.masked_fill(m, v),
+        lambda x, m, v: np.where(m, v, x),
+        cases,
+        ints="same",
+        bools=None,
+        grad=True,
     )
     value = np.array(3.0)
-    check_op(lambda x, m, v: x.masked_fill(m, v), lambda x, m, v: np.where(m, v, x), [(arr(3, 4), mask, value)])
+    check_op(
+        lambda x, m, v: x.masked_fill(m, v), lambda x, m, v: np.where(m, v, x), [(arr(3, 4), mask, value)]
+    )
     x = pynn.zeros(3)
     assert x.masked_fill_(pynn.tensor([True, False, True]), float("-inf")) is x and x[1] == 0
     with raises(RuntimeError, "masked_fill_"):

@@ -31,7 +31,10 @@ POINTWISE = {
     "mse_loss": (F.mse_loss, lambda x, y: (x - y) ** 2),
     "l1_loss": (F.l1_loss, lambda x, y: np.abs(x - y)),
     "smooth_l1_loss": (F.smooth_l1_loss, smooth_l1),
-    "smooth_l1_loss 0.5": (lambda x, y, **k: F.smooth_l1_loss(x, y, beta=0.5, **k), lambda x, y: smooth_l1(x, y, 0.5)),
+    "smooth_l1_loss 0.5": (
+        lambda x, y, **k: F.smooth_l1_loss(x, y, beta=0.5, **k),
+        lambda x, y: smooth_l1(x, y, 0.5),
+    ),
     "huber_loss": (F.huber_loss, huber),
     "huber_loss 0.5": (lambda x, y, **k: F.huber_loss(x, y, delta=0.5, **k), lambda x, y: huber(x, y, 0.5)),
 }
@@ -62,7 +65,11 @@ def test_mse_of_other_shapes():
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_binary_cross_entropy(reduction, weighted):
-    p, t, w = arr(3, 4, low=0.05, high=0.95), arr(3, 4, low=0, high=1, seed=1), arr(4, low=0.5, high=2, seed=2)
+    p, t, w = (
+        arr(3, 4, low=0.05, high=0.95),
+        arr(3, 4, low=0, high=1, seed=1),
+        arr(4, low=0.5, high=2, seed=2),
+    )
 
     def ref(x, y, w=1.0):
         return reduced(-w * (y * np.log(x) + (1 - y) * np.log(1 - x)), reduction)
@@ -85,7 +92,12 @@ def test_binary_cross_entropy(reduction, weighted):
 
 def test_binary_cross_entropy_edges():
     x, y = pynn.tensor([0.0, 1.0, 0.0, 1.0]), pynn.tensor([0.0, 1.0, 1.0, 0.0])
-    assert F.binary_cross_entropy(x, y, reduction="none").tolist() == [0.0, 0.0, 100.0, 100.0]  # log is cut at -100
+    assert F.binary_cross_entropy(x, y, reduction="none").tolist() == [
+        0.0,
+        0.0,
+        100.0,
+        100.0,
+    ]  # log is cut at -100
     with raises(RuntimeError, "0", "1"):
         F.binary_cross_entropy(pynn.tensor([1.5]), pynn.tensor([1.0]))
     with raises(ValueError, "size|shape"):
@@ -105,7 +117,9 @@ def test_binary_cross_entropy_with_logits(reduction, pos_weight):
         return F.binary_cross_entropy_with_logits(x, y, pos_weight=pw, reduction=reduction)
 
     check_op(op, ref, [(arr(3, 4), arr(3, 4, low=0, high=1, seed=1))], dtypes=FLOATS[:2], tol=3, grad_tol=3)
-    far = F.binary_cross_entropy_with_logits(pynn.tensor([1000.0, -1000.0]), pynn.tensor([0.0, 0.0]), reduction="none")
+    far = F.binary_cross_entropy_with_logits(
+        pynn.tensor([1000.0, -1000.0]), pynn.tensor([0.0, 0.0]), reduction="none"
+    )
     assert far.tolist() == [1000.0, 0.0]
 
 
@@ -173,7 +187,9 @@ def test_cross_entropy_with_probabilities(reduction, smoothing):
         return loss.sum() / len(x) if reduction == "mean" else reduced(loss, reduction)
 
     def op(x, p):
-        return F.cross_entropy(x, p, weight=tensor(w, x.dtype), reduction=reduction, label_smoothing=smoothing)
+        return F.cross_entropy(
+            x, p, weight=tensor(w, x.dtype), reduction=reduction, label_smoothing=smoothing
+        )
 
     check_op(op, ref, [(arr(4, 5), arr(4, 5, low=0, high=1, seed=1))], dtypes=FLOATS[:2], tol=3, grad_tol=3)
 
@@ -217,12 +233,28 @@ def test_cross_entropy_edges():
     [
         (lambda: F.cross_entropy(pynn.ones(2, 3), pynn.tensor([0, 3])), (IndexError, RuntimeError), "3"),
         (lambda: F.cross_entropy(pynn.ones(2, 3), pynn.tensor([0, -1])), (IndexError, RuntimeError), "-1"),
-        (lambda: F.cross_entropy(pynn.ones(2, 3), pynn.tensor([0])), (ValueError, RuntimeError), "batch|shape|size"),
+        (
+            lambda: F.cross_entropy(pynn.ones(2, 3), pynn.tensor([0])),
+            (ValueError, RuntimeError),
+            "batch|shape|size",
+        ),
         (lambda: F.cross_entropy(pynn.ones(2, 3), pynn.tensor([[0], [1]])), (ValueError, RuntimeError), ""),
-        (lambda: F.cross_entropy(pynn.ones(2, 3), pynn.tensor([0, 1]), weight=pynn.ones(2)), RuntimeError, "weight"),
-        (lambda: F.cross_entropy(pynn.ones(2, 3), pynn.tensor([0, 1]), label_smoothing=2.0), RuntimeError, "smoothing"),
+        (
+            lambda: F.cross_entropy(pynn.ones(2, 3), pynn.tensor([0, 1]), weight=pynn.ones(2)),
+            RuntimeError,
+            "weight",
+        ),
+        (
+            lambda: F.cross_entropy(pynn.ones(2, 3), pynn.tensor([0, 1]), label_smoothing=2.0),
+            RuntimeError,
+            "smoothing",
+        ),
         (lambda: F.cross_entropy(pynn.ones(2, 3), pynn.tensor([0, 1]), reduction="x"), ValueError, "x"),
-        (lambda: F.cross_entropy(pynn.ones(2, 3), pynn.tensor([0, 1], dtype=pynn.int32)), RuntimeError, "int"),
+        (
+            lambda: F.cross_entropy(pynn.ones(2, 3), pynn.tensor([0, 1], dtype=pynn.int32)),
+            RuntimeError,
+            "int",
+        ),
         (lambda: F.nll_loss(pynn.ones(2, 3), pynn.tensor([0, 3])), (IndexError, RuntimeError), "3"),
         (lambda: F.nll_loss(pynn.ones(2, 3), pynn.tensor([0])), (ValueError, RuntimeError), ""),
         (lambda: F.kl_div(pynn.ones(2), pynn.ones(2), reduction="x"), ValueError, "x"),

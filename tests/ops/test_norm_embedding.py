@@ -17,7 +17,9 @@ def layer_norm(x, w=1.0, b=0.0, axes=(-1,), eps=1e-5):
 @pytest.mark.parametrize("shape", [(2, 3, 4), (3, 4), (4,), (5, 1, 4)])
 def test_layer_norm(shape):
     check_op(lambda x: F.layer_norm(x, (4,)), layer_norm, [arr(*shape)], tol=3, grad_tol=6)
-    check_op(lambda x, w, b: F.layer_norm(x, (4,), w, b), layer_norm, [arrs(shape, (4,), (4,))], tol=3, grad_tol=6)
+    check_op(
+        lambda x, w, b: F.layer_norm(x, (4,), w, b), layer_norm, [arrs(shape, (4,), (4,))], tol=3, grad_tol=6
+    )
     check_op(lambda x, w: F.layer_norm(x, [4], w), layer_norm, [arrs(shape, (4,))], tol=3, grad_tol=6)
 
 
@@ -57,7 +59,9 @@ def test_layer_norm_numerics():
     assert F.layer_norm(pynn.full((2, 3), 7.0), (3,)).tolist() == [[0.0] * 3] * 2
     for n in (1, 7, 16, 17, 65, 1000):
         x = tensor(arr(9, n), pynn.float32)
-        np.testing.assert_allclose(to_numpy(F.layer_norm(x, (n,))), layer_norm(to_numpy(x)), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            to_numpy(F.layer_norm(x, (n,))), layer_norm(to_numpy(x)), rtol=1e-4, atol=1e-5
+        )
     assert F.layer_norm(pynn.empty(0, 4), (4,)).shape == (0, 4)
     for dtype in FLOATS:
         assert F.layer_norm(pynn.ones(2, 4, dtype=dtype), (4,)).dtype == dtype
@@ -79,7 +83,9 @@ def test_layer_norm_errors():
 
 def test_embedding():
     index = np.array([[0, 2, 2], [4, 1, 0]])
-    check_op(lambda w, i: F.embedding(i, w), lambda w, i: w[i], [(arr(5, 3), index), (arr(5, 1), np.array(3))])
+    check_op(
+        lambda w, i: F.embedding(i, w), lambda w, i: w[i], [(arr(5, 3), index), (arr(5, 1), np.array(3))]
+    )
     w = pynn.zeros(4, 2)
     assert F.embedding(pynn.tensor([], dtype=pynn.int64), w).shape == (0, 2)
     assert F.embedding(pynn.tensor([1], dtype=pynn.int32), w).shape == (1, 2)

@@ -60,7 +60,9 @@ def test_equals_its_parts(name):
 
 @pytest.mark.parametrize("name", OPS)
 @pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64])
-@pytest.mark.parametrize("shape", [(1, 1), (5, 2), (3, 7), (4, 16), (2, 17), (3, 33), (2, 65), (2, 1000), (300, 10)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (5, 2), (3, 7), (4, 16), (2, 17), (3, 33), (2, 65), (2, 1000), (300, 10)]
+)
 def test_sizes(name, dtype, shape):
     x = tensor(arr(*shape, low=-20, high=20), dtype)
     rtol = 5e-6 if dtype == pynn.float32 else 1e-12
@@ -77,7 +79,9 @@ def test_large_logits(name, dtype):
     big = 1e4 if dtype == pynn.float16 else 1e30
     x = pynn.tensor([[big, 0.0, -big], [big, big, -big], [-big, -big, -big]], dtype=dtype)
     got = to_numpy(pynn.softmax(x, 1))
-    np.testing.assert_allclose(got, [[1, 0, 0], [0.5, 0.5, 0], [1 / 3] * 3], rtol=2e-2 if dtype in FLOATS[2:] else 1e-6)
+    np.testing.assert_allclose(
+        got, [[1, 0, 0], [0.5, 0.5, 0], [1 / 3] * 3], rtol=2e-2 if dtype in FLOATS[2:] else 1e-6
+    )
     assert not getattr(pynn, name)(x, 1).isnan().any()
 
 
