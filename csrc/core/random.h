@@ -4,6 +4,8 @@
 #include <mutex>
 #include <string>
 
+#include "core/dtype.h"
+
 namespace pynn {
 
 // Not thread-safe by itself: hold `mutex` while drawing.
@@ -16,34 +18,71 @@ class Generator {
   uint64_t initial_seed() const { return seed_; }
   uint64_t seed();  // a fresh seed from the system, set and returned
 
-  uint32_t random32();
-  uint64_t random64();  // first draw in the high half
+  uint32_t random32() {
+    if (next_ == kWords) refill();
+    return draws_[next_++];
+  }
+  uint64_t random64() {  // first draw in the high half
+    const uint64_t high = random32();
+    return high << 32 | random32();
+  }
 
   // The state as bytes, and back; throws Error(Runtime) unless the bytes came from get_state.
   std::string get_state() const;
   void set_state(const std::string& bytes);
 
   // Fillers of contiguous buffers, in PyTorch's order of draws.
+
+  // [from, to)
   void uniform(float* out, int64_t n, double from, double to);
   void uniform(double* out, int64_t n, double from, double to);
+  void uniform(Half* out, int64_t n, double from, double to);
+  void uniform(BFloat16* out, int64_t n, double from, double to);
+
+  // Contiguous tensors: runs of 16 from 16 elements on, normal_serial below.
   void normal(float* out, int64_t n, double mean, double std);
   void normal(double* out, int64_t n, double mean, double std);
-  void randint(int64_t* out, int64_t n, int64_t low, int64_t high);  // [low, high)
-  void random_full(int64_t* out, int64_t n, uint64_t range);        // out = draw % range; range 0: all 64 bits
+  void normal(Half* out, int64_t n, double mean, double std);
+  void normal(BFloat16* out, int64_t n, double mean, double std);
+  // One at a time, the second of a pair kept for the next call: what PyTorch does for fewer than 16 elements, for
+  // tensors that are not contiguous (any dtype: draw here, then convert), and for log_normal_.
+  void normal_serial(double* out, int64_t n, double mean, double std);
+
+  void exponential(double* out, int64_t n, double lambda);  // float32: draw here, then convert
+
+  void randint(int64_t* out, int64_t n, int64_t low, int64_t high);         // [low, high), low < high
+  void random_range(int64_t* out, int64_t n, int64_t low, uint64_t range);  // low + draw % range; 0: all 64 bits
+  void random(int64_t* out, int64_t n, DType type);  // random_() without bounds: 0 up to the type's last exact integer
   void randperm(int64_t* out, int64_t n);
-  void bernoulli(float* out, const double* p, int64_t p_step, int64_t n);  // p_step 0: one p for all
+
+  void bernoulli(bool* out, int64_t n, double p);        // one p for all: float64 draws
+  void bernoulli(bool* out, int64_t n, const float* p);  // a tensor of p: draws of its type (half types: as float32)
+  void bernoulli(bool* out, int64_t n, const double* p);
 
   std::mutex mutex;
 
  private:
+  static constexpr int kWords = 624;
+
   void refill();
-  uint32_t state_[624];
-  int next_;
+  void temper();
+  template <class F>
+  void for_each32(int64_t n, F f);  // f(i, draw) for i < n
+  template <class F>
+  void for_each64(int64_t n, F f);
+  template <class T>
+  void uniform_half(T* out, int64_t n, double from, double to);
+  template <class T>
+  void normal_half(T* out, int64_t n, double mean, double std);
+
+  uint32_t state_[kWords];
+  uint32_t draws_[kWords];  // state_, tempered
+  int next_;                // first unused draw; kWords: none left
   uint64_t seed_;
-  bool has_spare_ = false;  // second normal of the last pair of float64 uniforms
-  double spare_ = 0;
+  bool has_spare_;  // second normal of the last pair of float64 uniforms
+  double spare_;
 };
 
-Generator& default_generator();
+Generator& default_generator();  // seeded by the system until manual_seed, as in PyTorch
 
 }  // namespace pynn

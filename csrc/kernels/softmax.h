@@ -22,7 +22,8 @@ PYNN_KERNEL(void, softmax_backward, (const SoftmaxArgs& args));
 
 // Mean or sum or each of the weighted negative log likelihood straight from logits x [rows, classes]:
 //   loss_r = w[t_r] * (logsumexp(x_r) - x_r[t_r]), smoothed by eps as in PyTorch; ignored rows give 0.
-// One pass over memory; `lse` [rows] (float32 or float64 as x) is kept for the backward.
+// One pass over memory; `lse` [rows], log(sum(exp(x_r - max x_r))) in x's dtype, is kept for the backward. (Without the
+// maximum, which the backward finds again: their sum would lose digits where logits are large.)
 struct CrossEntropyArgs {
   const void* x;
   DType dtype;  // Float32 or Float64 (half types come converted)

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/device.h"
+#include "core/dtype.h"
 #include "kernels/isa.h"
 
 namespace pynn {
@@ -17,7 +18,9 @@ template <class Fn>
 struct Stub;
 
 [[noreturn]] void no_kernel(const char* name, Device device);
-extern int active_isa_index;  // set once, before the first kernel call
+// For kernels, which cannot throw themselves: fail() is a template (docs/notes/isa-dispatch.md).
+[[noreturn]] void no_loop(const char* name, DType dtype);
+extern int active_isa_index;  // 0 (baseline) until init_isa()
 
 template <class R, class... A>
 struct Stub<R(A...)> {

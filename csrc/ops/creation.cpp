@@ -1,6 +1,7 @@
 // creation.cpp -- tensors filled with a value, copies and casts.
 #include "ops/creation.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "autograd/record.h"
@@ -63,6 +64,203 @@ Tensor to_dtype(const Tensor& x, DType t) {
   return record("to_copy", std::move(y), inputs(x), save(), [](const Tensor& g) { return g; });
 }
 
+namespace {
+
+using OptType = std::optional<DType>;
+using OptDevice = std::optional<Device>;
+
+Tensor with_grad(Tensor t, bool requires_grad) {
+  if (requires_grad) {
+    PYNN_CHECK(is_floating(t.dtype()) || is_complex(t.dtype()),
+               "requires_grad: only Tensors of floating point and complex dtype can require gradients, got ", dtype_name(t.dtype()));
+    t.impl()->requires_grad = true;
+  }
+  return t;
+}
+DType type_of_number(Scalar s) { return s.is_float() ? default_dtype() : s.kind(); }
+
+Tensor op_empty(Dims sizes, OptType t, OptDevice d, bool grad) {
+  return with_grad(empty(sizes, t.value_or(default_dtype()), d.value_or(Device{})), grad);
+}
+Tensor op_zeros(Dims sizes, OptType t, OptDevice d, bool grad) {
+  return with_grad(zeros(sizes, t.value_or(default_dtype()), d.value_or(Device{})), grad);
+}
+Tensor op_ones(Dims sizes, OptType t, OptDevice d, bool grad) {
+  return with_grad(ones(sizes, t.value_or(default_dtype()), d.value_or(Device{})), grad);
+}
+Tensor op_full(Dims sizes, Scalar value, OptType t, OptDevice d, bool grad) {
+  return with_grad(full(sizes, value, t.value_or(type_of_number(value)), d.value_or(Device{})), grad);
+}
+Tensor op_empty_strided(Dims sizes, Dims strides, OptType t, OptDevice d, bool grad) {
+  return with_grad(empty_strided(sizes, strides, t.value_or(default_dtype()), d.value_or(Device{})), grad);
+}
+
+// x's layout where it is dense, x's type and device unless given.
+Tensor like(const Tensor& x, OptType t, OptDevice d) {
+  const DType type = t.value_or(x.dtype());
+  return d && *d != x.device() ? empty(x.sizes(), type, *d) : empty_like(x, type);
+}
+Tensor filled(Tensor t, Scalar value, bool grad) {
+  fill(t, value);
+  return with_grad(std::move(t), grad);
+}
+Tensor op_empty_like(const Tensor& x, OptType t, OptDevice d, bool grad) { return with_grad(like(x, t, d), grad); }
+Tensor op_zeros_like(const Tensor& x, OptType t, OptDevice d, bool grad) { return filled(like(x, t, d), Scalar(0), grad); }
+Tensor op_ones_like(const Tensor& x, OptType t, OptDevice d, bool grad) { return filled(like(x, t, d), Scalar(1), grad); }
+Tensor op_full_like(const Tensor& x, Scalar v, OptType t, OptDevice d, bool grad) { return filled(like(x, t, d), v, grad); }
+
+Tensor op_new_empty(const Tensor& x, Dims sizes, OptType t, OptDevice d, bool grad) {
+  return with_grad(empty(sizes, t.value_or(x.dtype()), d.value_or(x.device())), grad);
+}
+Tensor op_new_zeros(const Tensor& x, Dims sizes, OptType t, OptDevice d, bool grad) {
+  return filled(op_new_empty(x, sizes, t, d, false), Scalar(0), grad);
+}
+Tensor op_new_ones(const Tensor& x, Dims sizes, OptType t, OptDevice d, bool grad) {
+  return filled(op_new_empty(x, sizes, t, d, false), Scalar(1), grad);
+}
+Tensor op_new_full(const Tensor& x, Dims sizes, Scalar v, OptType t, OptDevice d, bool grad) {
+  return filled(op_new_empty(x, sizes, t, d, false), v, grad);
+}
+
+// start + step * i, computed in float64 or int64 and cast, so that no error adds up.
+Tensor ramp(int64_t n, Scalar start, Scalar step, DType t, Device d) {
+  Tensor x = empty(DimVector{n}, step.is_float() || start.is_float() ? DType::Float64 : DType::Int64);
+  if (x.dtype() == DType::Float64) {
+    for (int64_t i = 0; i < n; ++i) x.data_as<double>()[i] = start.to_double() + step.to_double() * static_cast<double>(i);
+  } else {
+    for (int64_t i = 0; i < n; ++i) x.data_as<int64_t>()[i] = start.to_int() + step.to_int() * i;
+  }
+  if (x.dtype() == t && d.is_cpu()) return x;
+  Tensor y = empty(DimVector{n}, t, d);
+  copy_data(y, x);
+  return y;
+}
+
+Tensor op_arange(Scalar start, Scalar end, Scalar step, OptType t, OptDevice d, bool grad) {
+  const bool floats = start.is_float() || end.is_float() || step.is_float();
+  PYNN_CHECK(!step.equals(0), "arange: step must be nonzero");
+  PYNN_CHECK(std::isfinite(start.to_double()) && std::isfinite(end.to_double()), "arange: unsupported range: ",
+             start.to_double(), " -> ", end.to_double());
+  const bool up = step.to_double() > 0;
+  PYNN_CHECK(up ? end.to_double() >= start.to_double() : end.to_double() <= start.to_double(),
+             "arange: upper bound and lower bound inconsistent with step sign");
+  double size;
+  if (floats) {
+    size = std::ceil((end.to_double() - start.to_double()) / step.to_double());
+  } else {
+    const int64_t span = end.to_int() - start.to_int(), by = step.to_int();
+    size = static_cast<double>(span / by + (span % by != 0));
+  }
+  PYNN_CHECK(size < 0x1p58, "arange: too many elements, got ", size);
+  return with_grad(ramp(static_cast<int64_t>(size), start, step, t.value_or(floats ? default_dtype() : DType::Int64), d.value_or(Device{})), grad);
+}
+Tensor op_arange_end(Scalar end, OptType t, OptDevice d, bool grad) { return op_arange(Scalar(0), end, Scalar(1), t, d, grad); }
+Tensor op_arange_start(Scalar start, Scalar end, OptType t, OptDevice d, bool grad) {
+  return op_arange(start, end, Scalar(1), t, d, grad);
+}
+
+// From both ends towards the middle, as in PyTorch, so that the last value is exact.
+template <class F>
+Tensor spaced(const char* op, double start, double end, int64_t steps, OptType t, OptDevice d, bool grad, F&& f) {
+  PYNN_CHECK(steps >= 0, op, ": number of steps must be non-negative, got ", steps);
+  const DType type = t.value_or(default_dtype());
+  Tensor x = empty(DimVector{steps}, DType::Float64);
+  const bool single = type == DType::Float32;
+  const double step = steps > 1 ? (end - start) / static_cast<double>(steps - 1) : 0;
+  for (int64_t i = 0; i < steps; ++i) {
+    double v;
+    if (single) {  // PyTorch computes float32 in float32
+      const float s = static_cast<float>(start), e = static_cast<float>(end);
+      const float by = steps > 1 ? (e - s) / static_cast<float>(steps - 1) : 0;
+      v = i < steps / 2 || steps == 1 ? s + by * static_cast<float>(i) : e - by * static_cast<float>(steps - 1 - i);
+    } else {
+      v = i < steps / 2 || steps == 1 ? start + step * static_cast<double>(i) : end - step * static_cast<double>(steps - 1 - i);
+    }
+    x.data_as<double>()[i] = f(v);
+  }
+  Tensor y = empty(DimVector{steps}, type, d.value_or(Device{}));
+  copy_data(y, x);
+  return with_grad(std::move(y), grad);
+}
+Tensor op_linspace(Scalar start, Scalar end, int64_t steps, OptType t, OptDevice d, bool grad) {
+  return spaced("linspace", start.to_double(), end.to_double(), steps, t, d, grad, [](double v) { return v; });
+}
+Tensor op_logspace(Scalar start, Scalar end, int64_t steps, double base, OptType t, OptDevice d, bool grad) {
+  return spaced("logspace", start.to_double(), end.to_double(), steps, t, d, grad, [&](double v) { return std::pow(base, v); });
+}
+
+Tensor op_eye2(int64_t n, int64_t m, OptType t, OptDevice d, bool grad) {
+  PYNN_CHECK(n >= 0 && m >= 0, "eye: sizes must not be negative, got ", n, " and ", m);
+  Tensor x = zeros(DimVector{n, m}, t.value_or(default_dtype()), d.value_or(Device{}));
+  fill(alias(x, DimVector{std::min(n, m)}, DimVector{m + 1}, 0), Scalar(1));
+  return with_grad(std::move(x), grad);
+}
+Tensor op_eye(int64_t n, OptType t, OptDevice d, bool grad) { return op_eye2(n, n, t, d, grad); }
+
+Tensor op_fill_(const Tensor& x, Other value) {
+  autograd::check_inplace("fill_", x);
+  if (value.tensor) {
+    PYNN_CHECK(value.tensor->dim() == 0, "fill_: only supports 0-dimension value tensor but got tensor with ",
+               value.tensor->dim(), " dimensions.");
+    copy_data(x, *value.tensor);
+    record_inplace("fill_", x, inputs(x, *value.tensor), save(), [](const Tensor&) { return Tensor(); },
+                   [](const Tensor& g) { return g; });
+  } else {
+    fill(x, value.scalar);
+    record_inplace("fill_", x, inputs(x), save(), [](const Tensor&) { return Tensor(); });
+  }
+  return x;
+}
+Tensor op_zero_(const Tensor& x) { return op_fill_(x, Scalar(0)); }
+
+}  // namespace
+
+PYNN_OP(op_empty, "empty(int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "Memory that is not cleared. Same as torch.empty.");
+PYNN_OP(op_zeros, "zeros(int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "Filled with 0. Same as torch.zeros.", kOut);
+PYNN_OP(op_ones, "ones(int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "Filled with 1. Same as torch.ones.", kOut);
+PYNN_OP(op_full, "full(int[] size, Scalar fill_value, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "Filled with a value, whose type is the default dtype. Same as torch.full.", kOut);
+PYNN_OP(op_empty_strided,
+        "empty_strided(int[] size, int[] stride, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "Memory that is not cleared, in a given layout. Same as torch.empty_strided.");
+PYNN_OP(op_empty_like, "empty_like(Tensor input, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "Of the input's shape, not cleared. Same as torch.empty_like.", kFunctionOnly);
+PYNN_OP(op_zeros_like, "zeros_like(Tensor input, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "Of the input's shape, filled with 0. Same as torch.zeros_like.", kFunctionOnly);
+PYNN_OP(op_ones_like, "ones_like(Tensor input, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "Of the input's shape, filled with 1. Same as torch.ones_like.", kFunctionOnly);
+PYNN_OP(op_full_like,
+        "full_like(Tensor input, Scalar fill_value, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "Of the input's shape, filled with a value. Same as torch.full_like.", kFunctionOnly);
+PYNN_OP(op_new_empty, "new_empty(Tensor input, int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "Not cleared, of the input's dtype and device. Same as torch.Tensor.new_empty.", kMethodOnly);
+PYNN_OP(op_new_zeros, "new_zeros(Tensor input, int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "Filled with 0, of the input's dtype and device. Same as torch.Tensor.new_zeros.", kMethodOnly);
+PYNN_OP(op_new_ones, "new_ones(Tensor input, int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "Filled with 1, of the input's dtype and device. Same as torch.Tensor.new_ones.", kMethodOnly);
+PYNN_OP(op_new_full,
+        "new_full(Tensor input, int[] size, Scalar fill_value, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "Filled with a value, of the input's dtype and device. Same as torch.Tensor.new_full.", kMethodOnly);
+PYNN_OP(op_arange_end, "arange(Scalar end, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "0, 1, ... below end. Same as torch.arange.", kOut);
+PYNN_OP(op_arange_start, "arange(Scalar start, Scalar end, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "From start, below end.", kOut);
+PYNN_OP(op_arange, "arange(Scalar start, Scalar end, Scalar step, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "From start in steps, before end.", kOut);
+PYNN_OP(op_linspace, "linspace(Scalar start, Scalar end, int steps, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "`steps` values at equal distances, both ends included. Same as torch.linspace.", kOut);
+PYNN_OP(op_logspace,
+        "logspace(Scalar start, Scalar end, int steps, float base=10.0, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "base to the powers of linspace. Same as torch.logspace.", kOut);
+PYNN_OP(op_eye, "eye(int n, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "1 on the diagonal, else 0. Same as torch.eye.", kOut);
+PYNN_OP(op_eye2, "eye(int n, int m, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "n rows, m columns.", kOut);
+PYNN_OP(op_fill_, "fill_(Tensor input, Other value) -> Tensor", "Every element becomes the value. Same as torch.Tensor.fill_.", kMethodOnly);
+PYNN_OP(op_zero_, "zero_(Tensor input) -> Tensor", "Every element becomes 0. Same as torch.Tensor.zero_.", kMethodOnly);
 PYNN_OP(contiguous, "contiguous(Tensor input) -> Tensor",
         "The same values in row-major order: the tensor itself if it is. Same as torch.Tensor.contiguous.", kMethodOnly);
 

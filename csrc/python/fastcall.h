@@ -40,7 +40,7 @@ struct Schema {
 struct Frame {
   Value values[kMaxParams];
   SmallVector<int64_t, 8> ints[3];
-  std::vector<Tensor> tensors[2];
+  std::vector<Tensor> tensors[6];
   Tensor made[2];  // tensors made from other objects
   int nints = 0, ntensors = 0, nmade = 0;
 };

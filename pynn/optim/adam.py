@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _KEYS = ("step", "exp_avg", "exp_avg_sq")
 _AMSGRAD_KEYS = (*_KEYS, "max_exp_avg_sq")
+# (amsgrad, decoupled weight decay, maximize) as the bits that the native step takes.
+_MODE = {(a, d, m): a + 2 * d + 4 * m for a in (False, True) for d in (False, True) for m in (False, True)}
 
 
 class Adam(Optimizer):
@@ -141,9 +143,7 @@ class Adam(Optimizer):
                 beta2,
                 group["eps"],
                 group["weight_decay"],
-                amsgrad,
-                group["decoupled_weight_decay"],
-                group["maximize"],
+                _MODE[bool(amsgrad), bool(group["decoupled_weight_decay"]), bool(group["maximize"])],
             )
         return loss
 

@@ -1,0 +1,105 @@
+// cross_entropy.cpp -- the weighted negative log likelihood of class targets straight from logits x [rows, C].
+//
+//   loss_r = (1 - eps) w[t] (lse_r - x_r[t]) + eps / C * sum_c w[c] (lse_r - x_r[c]),   t = target_r
+//   dx_rc  = scale_r ((1 - eps) w[t] (p_rc - [c == t]) + eps / C * (sum(w) p_rc - w[c])),   p = softmax(x_r)
+//
+// Parallel over rows. Sums: lanes of T over blocks of 2048, double beyond.
+#include "core/parallel.h"
+#include "kernels/cpu/row_math.h"
+#include "kernels/softmax.h"
+
+namespace PYNN_CPU_NAMESPACE {
+namespace {
+
+template <class T>
+double weight_sum(const CrossEntropyArgs& a) {
+  return a.weight ? row_sum(static_cast<const T*>(a.weight), a.classes) : static_cast<double>(a.classes);
+}
+
+template <class T>
+void forward(const CrossEntropyArgs& a) {
+  const T* weight = static_cast<const T*>(a.weight);
+  const double eps = a.smoothing, spread = eps / static_cast<double>(a.classes);
+  const double all_weights = eps != 0 ? weight_sum<T>(a) : 0;
+  const auto body = [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const T* x = static_cast<const T*>(a.x) + r * a.classes;
+      const int64_t t = a.target[r];
+      T &loss = static_cast<T*>(a.loss)[r], &row_weight = static_cast<T*>(a.row_weight)[r];
+      T& lse = static_cast<T*>(a.lse)[r];
+      if (t == a.ignore_index) {
+        loss = row_weight = lse = T(0);
+        continue;
+      }
+      const T m = row_max(x, a.classes);
+      const double log_sum = __builtin_log(sum_exp(x, a.classes, m));
+      const double max = static_cast<double>(m), w = weight ? static_cast<double>(weight[t]) : 1;
+      double total = (1 - eps) * w * (log_sum + (max - static_cast<double>(x[t])));
+      if (eps != 0) {
+        const double weighted = weight ? row_dot(weight, x, a.classes) : row_sum(x, a.classes);
+        total += spread * (all_weights * (log_sum + max) - weighted);
+      }
+      loss = static_cast<T>(total);
+      row_weight = static_cast<T>(w);
+      lse = static_cast<T>(log_sum);
+    }
+  };
+  parallel_for(0, a.rows, grain_for(static_cast<double>(a.classes) + 20), body);
+}
+
+template <class T>
+void backward(const CrossEntropyArgs& a) {
+  using V = Vec<T>;
+  const T* weight = static_cast<const T*>(a.weight);
+  const double eps = a.smoothing, spread = eps / static_cast<double>(a.classes);
+  const double all_weights = eps != 0 ? weight_sum<T>(a) : 0;
+  const auto body = [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const T* x = static_cast<const T*>(a.x) + r * a.classes;
+      T* dx = static_cast<T*>(a.dx) + r * a.classes;
+      const int64_t t = a.target[r], n = a.classes;
+      if (t == a.ignore_index) {
+        for (int64_t c = 0; c < n; ++c) dx[c] = T(0);
+        continue;
+      }
+      const double scale = static_cast<double>(static_cast<const T*>(a.grad)[r * a.grad_step]) * a.grad_factor;
+      const double w = (1 - eps) * (weight ? static_cast<double>(weight[t]) : 1);
+      const V m(row_max(x, n)), lse(static_cast<const T*>(a.lse)[r]), of_p(static_cast<T>(scale * (w + spread * all_weights)));
+      const V of_w(static_cast<T>(scale * spread));
+      for (int64_t c = 0; c < n; c += V::kSize) {
+        V v = of_p * exp(V::load(x + c, n - c) - m - lse);
+        if (eps != 0) v = weight ? fnma(of_w, V::load(weight + c, n - c), v) : v - of_w;
+        v.store(dx + c, n - c);
+      }
+      dx[t] -= static_cast<T>(scale * w);
+    }
+  };
+  parallel_for(0, a.rows, grain_for(static_cast<double>(a.classes) + 20), body);
+}
+
+}  // namespace
+
+int64_t cross_entropy_forward(const CrossEntropyArgs& a) {
+  for (int64_t r = 0; r < a.rows; ++r) {
+    const int64_t t = a.target[r];
+    if (t != a.ignore_index && (t < 0 || t >= a.classes)) return r;
+  }
+  if (a.dtype == DType::Float32)
+    forward<float>(a);
+  else if (a.dtype == DType::Float64)
+    forward<double>(a);
+  else
+    no_loop("cross_entropy", a.dtype);
+  return -1;
+}
+
+void cross_entropy_backward(const CrossEntropyArgs& a) {
+  if (a.dtype == DType::Float32)
+    backward<float>(a);
+  else if (a.dtype == DType::Float64)
+    backward<double>(a);
+  else
+    no_loop("cross_entropy", a.dtype);
+}
+
+}  // namespace PYNN_CPU_NAMESPACE

@@ -1,0 +1,121 @@
+// gemm.cpp -- entry of the matrix product: dtypes and batches; gemm_float.h does the work.
+//
+//   C[b] = alpha * A[b] B[b] + beta * C[b] + bias, relu;   A [m, k], B [k, n], C [m, n]
+//
+// Parallel over the batch when single products are small, else inside of them. float16 and bfloat16 are converted to
+// float32 and back; integers accumulate in int64 and wrap.
+#include "kernels/gemm.h"
+
+#include "kernels/cpu/convert.h"
+#include "kernels/cpu/gemm_float.h"
+
+namespace PYNN_CPU_NAMESPACE {
+namespace {
+
+template <class T>
+PYNN_INLINE const T* step(const void* p, int64_t elements) {
+  return static_cast<const T*>(p) + elements;
+}
+
+template <class T>
+Product<T> product_of(const GemmArgs& g, int64_t b) {
+  return {g.m,
+          g.n,
+          g.k,
+          step<T>(g.a, b * g.a_batch),
+          step<T>(g.b, b * g.b_batch),
+          g.a_rs,
+          g.a_cs,
+          g.b_rs,
+          g.b_cs,
+          {const_cast<T*>(step<T>(g.c, b * g.c_batch)), g.c_rs, g.c_cs, static_cast<T>(g.alpha),
+           static_cast<T>(g.beta), static_cast<const T*>(g.bias), 0, 1, g.epilogue == Epilogue::Relu}};
+}
+
+template <class T>
+void gemm_batch(const GemmArgs& g) {
+  if (g.batch == 1) return gemm_product(product_of<T>(g, 0));
+  const double work = static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k + 1);
+  if (work >= 8 * kSerialWork && g.batch < 4 * num_threads()) {
+    for (int64_t b = 0; b < g.batch; ++b) gemm_product(product_of<T>(g, b));
+    return;
+  }
+  const double grain = kSerialWork / (work + 1);
+  parallel_for(0, g.batch, grain < 1 ? 1 : static_cast<int64_t>(grain), [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) gemm_product(product_of<T>(g, b));
+  });
+}
+
+// Half types: operands converted to contiguous float32, and the result back.
+void gemm_half(const GemmArgs& g, int64_t batch) {
+  const auto at = [&](const void* p, int64_t elements) { return static_cast<const char*>(p) + 2 * elements; };
+  const Convert to_float = converter(DType::Float32, g.dtype), from_float = converter(g.dtype, DType::Float32);
+  const Scratch<float> a(g.m * g.k), b(g.k * g.n), c(g.m * g.n), bias(g.n);
+  to_float(a.get(), {g.k, 1}, at(g.a, batch * g.a_batch), {g.a_rs, g.a_cs}, g.m, g.k);
+  // Linear's weight keeps k along memory and so takes the path without packing.
+  const Strides layout = g.b_rs == 1 ? Strides{1, g.k} : Strides{g.n, 1};
+  to_float(b.get(), layout, at(g.b, batch * g.b_batch), {g.b_rs, g.b_cs}, g.k, g.n);
+  char* y = const_cast<char*>(at(g.c, batch * g.c_batch));
+  if (g.beta != 0) to_float(c.get(), {g.n, 1}, y, {g.c_rs, g.c_cs}, g.m, g.n);
+  if (g.bias) to_float(bias.get(), {g.n, 1}, g.bias, {g.n, 1}, 1, g.n);
+  gemm_product<float>({g.m, g.n, g.k, a.get(), b.get(), g.k, 1, layout.row, layout.col,
+                       {c.get(), g.n, 1, static_cast<float>(g.alpha), static_cast<float>(g.beta),
+                        g.bias ? bias.get() : nullptr, 0, 1, g.epilogue == Epilogue::Relu}});
+  from_float(y, {g.c_rs, g.c_cs}, c.get(), {g.n, 1}, g.m, g.n);
+}
+
+// Integers: row by row, columns in runs that stay in registers and L1.
+template <class S>
+void gemm_int(const GemmArgs& g, int64_t batch) {
+  constexpr int64_t run = 64;
+  const S* a = step<S>(g.a, batch * g.a_batch);
+  const S* b = step<S>(g.b, batch * g.b_batch);
+  S* c = const_cast<S*>(step<S>(g.c, batch * g.c_batch));
+  const S* bias = static_cast<const S*>(g.bias);
+  const uint64_t alpha = static_cast<uint64_t>(static_cast<int64_t>(g.alpha));
+  const uint64_t beta = static_cast<uint64_t>(static_cast<int64_t>(g.beta));
+  parallel_for(0, g.m, grain_for(static_cast<double>(g.n) * static_cast<double>(g.k) + 1), [&](int64_t i0, int64_t i1) {
+    for (int64_t i = i0; i < i1; ++i)
+      for (int64_t j0 = 0; j0 < g.n; j0 += run) {
+        const int64_t n = min_of(run, g.n - j0);
+        uint64_t acc[run] = {};  // unsigned: wraps
+        for (int64_t p = 0; p < g.k; ++p) {
+          const uint64_t x = static_cast<uint64_t>(static_cast<int64_t>(a[i * g.a_rs + p * g.a_cs]));
+          const S* row = b + p * g.b_rs + j0 * g.b_cs;
+          for (int64_t j = 0; j < n; ++j) acc[j] += x * static_cast<uint64_t>(static_cast<int64_t>(row[j * g.b_cs]));
+        }
+        for (int64_t j = 0; j < n; ++j) {
+          S& y = c[i * g.c_rs + (j0 + j) * g.c_cs];
+          uint64_t v = alpha * acc[j];
+          if (beta != 0) v += beta * static_cast<uint64_t>(static_cast<int64_t>(y));
+          if (bias) v += static_cast<uint64_t>(static_cast<int64_t>(bias[j0 + j]));
+          if (g.epilogue == Epilogue::Relu && static_cast<int64_t>(v) < 0) v = 0;
+          y = static_cast<S>(v);
+        }
+      }
+  });
+}
+
+}  // namespace
+
+void gemm(const GemmArgs& g) {
+  if (g.m == 0 || g.n == 0 || g.batch == 0) return;
+  switch (g.dtype) {
+    case DType::Float32: return gemm_batch<float>(g);
+    case DType::Float64: return gemm_batch<double>(g);
+    default: break;
+  }
+  for (int64_t b = 0; b < g.batch; ++b) switch (g.dtype) {
+      case DType::Float16:
+      case DType::BFloat16: gemm_half(g, b); break;
+      case DType::Bool: gemm_int<bool>(g, b); break;
+      case DType::UInt8: gemm_int<uint8_t>(g, b); break;
+      case DType::Int8: gemm_int<int8_t>(g, b); break;
+      case DType::Int16: gemm_int<int16_t>(g, b); break;
+      case DType::Int32: gemm_int<int32_t>(g, b); break;
+      case DType::Int64: gemm_int<int64_t>(g, b); break;
+      default: no_loop("gemm", g.dtype);
+    }
+}
+
+}  // namespace PYNN_CPU_NAMESPACE

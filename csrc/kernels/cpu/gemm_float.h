@@ -1,0 +1,270 @@
+// gemm_float.h -- the product of one pair of float or double matrices: choice of a path, and the paths.
+//
+//   dot      both operands run along k, few rows or small:   gemm_dot.h, nothing is copied
+//   direct   B's rows are contiguous, few rows or small:     the micro-kernel on the matrices themselves
+//   packed   everything else:                                blocks of A and B copied into slivers, five loops
+//
+// Parallel over blocks of C. The sum over k is split by size alone, so the bits do not depend on the threads.
+#pragma once
+#include "core/parallel.h"
+#include "kernels/cpu/gemm_dot.h"
+#include "kernels/cpu/gemm_pack.h"
+#include "kernels/cpu/gemm_tile.h"
+#include "kernels/cpu/scratch.h"
+
+namespace PYNN_CPU_NAMESPACE {
+namespace {
+
+template <class T>
+struct Product {
+  int64_t m, n, k;
+  const T *a, *b;
+  int64_t a_rs, a_cs, b_rs, b_cs;
+  GemmOut<T> out;
+};
+
+// C^T = B^T A^T
+template <class T>
+Product<T> transposed(const Product<T>& p) {
+  Product<T> t{p.n, p.m, p.k, p.b, p.a, p.b_cs, p.b_rs, p.a_cs, p.a_rs, p.out};
+  t.out.c_rs = p.out.c_cs;
+  t.out.c_cs = p.out.c_rs;
+  t.out.bias_rs = p.out.bias_cs;
+  t.out.bias_cs = p.out.bias_rs;
+  return t;
+}
+
+// Below this many multiply-adds a second thread costs more than it brings.
+constexpr double kSerialWork = 1 << 19;
+
+template <class T>
+bool is_serial(const Product<T>& p) {
+  return static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k) < kSerialWork;
+}
+
+// f(begin, end) over [0, n), in one piece when the product is small.
+template <class T, class F>
+void for_blocks(const Product<T>& p, int64_t n, F f) {
+  if (n <= 1 || is_serial(p)) return f(0, n);
+  const double work = static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+  const double grain = kSerialWork / 2 * static_cast<double>(n) / work;
+  parallel_for(0, n, grain < 1 ? 1 : static_cast<int64_t>(grain), f);
+}
+
+// ---- dot ----------------------------------------------------------------------------------------------------------
+
+template <class T>
+struct DotShape {
+#if defined(PYNN_ISA_AVX512) || defined(PYNN_ISA_NEON)
+  static constexpr int rows = 3, cols = 8;
+#else
+  static constexpr int rows = 3, cols = 4;
+#endif
+  static constexpr int row_cols = 8 > Vec<T>::kSize ? 8 : Vec<T>::kSize;  // of a single row
+};
+
+template <class T>
+void dot_block(const Product<T>& p, int64_t i, int64_t rows, int64_t j, int64_t cols) {
+  using S = DotShape<T>;
+  const T* a = p.a + i * p.a_rs;
+  const T* b = p.b + j * p.b_cs;
+  const GemmOut<T> out = p.out.at(i, j);
+  if (rows == 3) return dot_tile<T, 3, S::cols>(p.k, a, p.a_rs, b, p.b_cs, cols, out);
+  if (rows == 2) return dot_tile<T, 2, S::cols>(p.k, a, p.a_rs, b, p.b_cs, cols, out);
+  dot_tile<T, 1, S::row_cols>(p.k, a, p.a_rs, b, p.b_cs, cols, out);
+}
+
+// a_cs == 1 and b_rs == 1.
+template <class T>
+void gemm_dots(const Product<T>& p) {
+  using S = DotShape<T>;
+  if (p.m == 1 && p.n == 1) {
+    const T y = dot_single(p.k, p.a, p.b);
+    store_vector(p.out, 0, 0, Vec<T>(y), 1);
+    return;
+  }
+  const int64_t cols = p.m == 1 ? S::row_cols : S::cols;
+  const int64_t row_tiles = ceil_div(p.m, S::rows), col_tiles = ceil_div(p.n, cols);
+  auto tile = [&](int64_t ti, int64_t tj) {
+    const int64_t rows = min_of<int64_t>(S::rows, p.m - ti * S::rows);
+    // A last single row works on wider tiles; it takes two narrow ones' columns at every second tile.
+    if (rows == 1 && p.m > 1) {
+      constexpr int64_t ratio = S::row_cols / S::cols;
+      if (tj % ratio == 0)
+        dot_block(p, ti * S::rows, 1, tj * cols, min_of<int64_t>(S::row_cols, p.n - tj * cols));
+      return;
+    }
+    dot_block(p, ti * S::rows, rows, tj * cols, min_of(cols, p.n - tj * cols));
+  };
+  // The larger operand is read once, the smaller one again and again from the cache.
+  if (p.n >= p.m)
+    for_blocks(p, ceil_div(col_tiles, 4), [&](int64_t begin, int64_t end) {
+      for (int64_t tj = begin * 4; tj < min_of(end * 4, col_tiles); ++tj)
+        for (int64_t ti = 0; ti < row_tiles; ++ti) tile(ti, tj);
+    });
+  else
+    for_blocks(p, row_tiles, [&](int64_t begin, int64_t end) {
+      for (int64_t ti = begin; ti < end; ++ti)
+        for (int64_t tj = 0; tj < col_tiles; ++tj) tile(ti, tj);
+    });
+}
+
+// ---- direct -------------------------------------------------------------------------------------------------------
+
+template <class T, int MR>
+void direct_columns(const Product<T>& p, int64_t i, int64_t p0, int64_t kc, int64_t j0, int64_t j1,
+                    const GemmOut<T>& out) {
+  constexpr int W = Vec<T>::kSize, NV = GemmBlocks::small_nv(MR);
+  const T* a = p.a + i * p.a_rs + p0 * p.a_cs;
+  const T* b = p.b + p0 * p.b_rs;
+  int64_t j = j0;
+  for (; j + NV * W <= j1; j += NV * W)
+    gemm_tile<T, MR, NV, false, false>(kc, a, p.a_rs, p.a_cs, b + j, p.b_rs, W, out.at(i, j));
+  const int64_t rest = j1 - j;
+  if (rest == 0) return;
+  const int64_t last = (rest - 1) % W + 1;
+  const auto go = [&]<int V>() { gemm_tile<T, MR, V, false, true>(kc, a, p.a_rs, p.a_cs, b + j, p.b_rs, last, out.at(i, j)); };
+  if constexpr (NV >= 8) {
+    if (rest > 7 * W) return go.template operator()<8>();
+    if (rest > 6 * W) return go.template operator()<7>();
+    if (rest > 5 * W) return go.template operator()<6>();
+    if (rest > 4 * W) return go.template operator()<5>();
+  }
+  if constexpr (NV >= 4) {
+    if (rest > 3 * W) return go.template operator()<4>();
+    if (rest > 2 * W) return go.template operator()<3>();
+  }
+  if (rest > W) return go.template operator()<2>();
+  go.template operator()<1>();
+}
+
+// b_cs == 1; any strides of A.
+template <class T>
+void gemm_direct(const Product<T>& p) {
+  constexpr int64_t MR = GemmBlocks::small_mr;
+  constexpr int64_t strip = 256;
+  const int64_t kc = 256;
+  for_blocks(p, ceil_div(p.n, strip), [&](int64_t begin, int64_t end) {
+    for (int64_t s = begin; s < end; ++s) {
+      const int64_t j0 = s * strip, j1 = min_of(p.n, j0 + strip);
+      int64_t p0 = 0;
+      do {
+        const int64_t kb = min_of(kc, p.k - p0);
+        GemmOut<T> out = p.out;
+        if (p0 > 0) out.beta = T(1);
+        if (p0 + kb < p.k) {
+          out.bias = nullptr;
+          out.relu = false;
+        }
+        for (int64_t i = 0; i < p.m; i += MR) {
+          switch (min_of(MR, p.m - i)) {
+            case 1: direct_columns<T, 1>(p, i, p0, kb, j0, j1, out); break;
+            case 2: direct_columns<T, 2>(p, i, p0, kb, j0, j1, out); break;
+            case 3: direct_columns<T, 3>(p, i, p0, kb, j0, j1, out); break;
+            case 4: direct_columns<T, 4>(p, i, p0, kb, j0, j1, out); break;
+            case 5: direct_columns<T, 5>(p, i, p0, kb, j0, j1, out); break;
+            default: direct_columns<T, 6>(p, i, p0, kb, j0, j1, out); break;
+          }
+        }
+        p0 += kb;
+      } while (p0 < p.k);
+    }
+  });
+}
+
+// ---- packed -------------------------------------------------------------------------------------------------------
+
+template <class T, int... I>
+constexpr auto packed_tiles(std::integer_sequence<int, I...>) {
+  struct Table {
+    GemmTileFn<T> fn[sizeof...(I)];
+  };
+  return Table{{&gemm_tile<T, I + 1, GemmBlocks::nv, true, false>...}};
+}
+
+template <class T>
+void gemm_packed(const Product<T>& p) {
+  constexpr int64_t MR = GemmBlocks::mr, NR = GemmBlocks::nv * Vec<T>::kSize;
+  constexpr int64_t kc_max = GemmBlocks::kc_bytes / sizeof(T);
+  static constexpr auto tiles = packed_tiles<T>(std::make_integer_sequence<int, GemmBlocks::mr>());
+
+  // Blocks of equal size, none much smaller than the others.
+  const int64_t kc = ceil_div(p.k, ceil_div(p.k, kc_max));
+  const int64_t nc = round_up(ceil_div(p.n, ceil_div(p.n, GemmBlocks::nc)), NR);
+  int64_t mc = round_up(ceil_div(p.m, ceil_div(p.m, GemmBlocks::mc)), MR);
+  int64_t groups = 1;  // of columns: several tasks then pack the same rows of A
+  if (const int64_t threads = num_threads(); threads > 1 && !is_serial(p)) {
+    const int64_t wanted = 2 * threads;
+    mc = min_of(mc, round_up(max_of(ceil_div(p.m, wanted), 4 * MR), MR));
+    groups = min_of(ceil_div(wanted, ceil_div(p.m, mc)), max_of<int64_t>(1, min_of(nc, p.n) / (4 * NR)));
+  }
+  const int64_t row_blocks = ceil_div(p.m, mc);
+  const Scratch<T> packed_b(kc * nc + Vec<T>::kSize);
+
+  for (int64_t jc = 0; jc < p.n; jc += nc) {
+    const int64_t nb = min_of(nc, p.n - jc), slivers = ceil_div(nb, NR);
+    for (int64_t pc = 0; pc < p.k; pc += kc) {
+      const int64_t kb = min_of(kc, p.k - pc);
+      for_blocks(p, slivers, [&](int64_t begin, int64_t end) {
+        for (int64_t s = begin; s < end; ++s)
+          pack_sliver<T, NR>(p.b + pc * p.b_rs + (jc + s * NR) * p.b_cs, p.b_cs, p.b_rs, min_of(NR, nb - s * NR), kb,
+                             packed_b.get() + s * NR * kb);
+      });
+      GemmOut<T> out = p.out;
+      if (pc > 0) out.beta = T(1);
+      if (pc + kb < p.k) {
+        out.bias = nullptr;
+        out.relu = false;
+      }
+      for_blocks(p, row_blocks * groups, [&](int64_t begin, int64_t end) {
+        const Scratch<T> packed_a(mc * kb + Vec<T>::kSize);
+        int64_t packed_block = -1;
+        for (int64_t task = begin; task < end; ++task) {
+          const int64_t block = task / groups, group = task % groups;
+          const int64_t ic = block * mc, mb = min_of(mc, p.m - ic);
+          if (block != packed_block) {
+            for (int64_t i = 0; i < mb; i += MR)
+              pack_sliver<T, MR>(p.a + (ic + i) * p.a_rs + pc * p.a_cs, p.a_rs, p.a_cs, min_of(MR, mb - i), kb,
+                                 packed_a.get() + i * kb);
+            packed_block = block;
+          }
+          for (int64_t s = slivers * group / groups; s < slivers * (group + 1) / groups; ++s)
+            for (int64_t i = 0; i < mb; i += MR)
+              tiles.fn[min_of(MR, mb - i) - 1](kb, packed_a.get() + i * kb, 1, MR, packed_b.get() + s * NR * kb, NR,
+                                               min_of(NR, nb - s * NR), out.at(ic + i, jc + s * NR));
+        }
+      });
+    }
+  }
+}
+
+// ---- choice -------------------------------------------------------------------------------------------------------
+
+template <class T>
+void gemm_product(Product<T> p) {
+  constexpr int64_t kFewRows = 2 * GemmBlocks::small_mr, kSmall = 64 * 64 * 64;
+  if (p.n == 1 ? p.m > 1 : p.out.c_cs != 1 && p.out.c_rs == 1) p = transposed(p);
+  const bool few = p.m <= kFewRows || p.m * p.n * p.k <= kSmall;
+
+  if (p.b_rs == 1 && p.b_cs != 1 && p.k > 1 && p.n > 1) {
+    if (p.a_cs == 1 && (p.m <= 64 || few)) return gemm_dots(p);
+    if (p.a_rs == 1 && few && p.m > 1) return gemm_direct(transposed(p));  // both transposed: C is scattered
+    if (p.m == 1) {
+      const Scratch<T> row(p.k);
+      for (int64_t i = 0; i < p.k; ++i) row[i] = p.a[i * p.a_cs];
+      p.a = row.get();
+      p.a_cs = 1;
+      return gemm_dots(p);
+    }
+  }
+  if (p.n == 1 && p.a_cs == 1 && p.b_rs == 1) return gemm_dots(p);
+  if ((p.b_cs == 1 || p.n == 1) && (few || p.k == 0)) return gemm_direct(p);
+  if (p.k == 0) {  // only beta * C and the epilogue are left
+    p.b_cs = 1;
+    return gemm_direct(p);
+  }
+  gemm_packed(p);
+}
+
+}  // namespace
+}  // namespace PYNN_CPU_NAMESPACE

@@ -1,0 +1,150 @@
+// gemm_tile.h -- the micro-kernel: an MR x (NV vectors) tile of C held in registers.
+//
+//   acc[i][j] = sum_p a[i, p] * b[p, j],   then   C = alpha * acc + beta * C + bias, relu
+//
+//   a   element (i, p) at i * a_rs + p * a_cs: any strides, each element is broadcast
+//   b   row p at p * b_rs, columns next to each other
+//
+// Accumulates in the type of the operands. No threads here.
+#pragma once
+#include "kernels/cpu/vec.h"
+
+namespace PYNN_CPU_NAMESPACE {
+
+// Registers: MR * NV accumulators + NV of B + one broadcast must fit 16 (SSE2, AVX2) or 32 (AVX-512, NEON).
+//
+//   ISA        tile f32   kc    mc     nc
+//   baseline   6 x 8     256   144   4080    A block 144 KiB in L2, a B sliver 8 KiB in L1
+//   avx2       6 x 16    256   168   4080    A block 168 KiB in L2, a B sliver 16 KiB in L1
+//   avx512    14 x 32    256   210   4096    A block 210 KiB in L2, a B sliver 32 KiB in L1
+//   neon       8 x 12    256   160   4080
+//
+// float64 has half the columns per vector and halves kc, so that blocks keep their bytes.
+struct GemmBlocks {
+#if defined(PYNN_ISA_AVX512)
+  static constexpr int mr = 14, nv = 2, mc = 210, nc = 4096;
+#elif defined(PYNN_ISA_NEON)
+  static constexpr int mr = 8, nv = 3, mc = 160, nc = 4080;
+#elif defined(PYNN_ISA_AVX2)
+  static constexpr int mr = 6, nv = 2, mc = 168, nc = 4080;
+#else
+  static constexpr int mr = 6, nv = 2, mc = 144, nc = 4080;
+#endif
+  static constexpr int kc_bytes = 1024;  // of one row of A
+  // Without packing: fewer rows, and wider tiles where there are only one or two rows, to hide the FMA's latency.
+  static constexpr int small_mr = 6;
+  static constexpr int small_nv(int rows) { return rows == 1 ? 8 : rows == 2 ? 4 : 2; }
+};
+
+// Where a tile goes and what is done to it on the way. c, bias and the strides belong to the tile's first element.
+template <class T>
+struct GemmOut {
+  T* c;
+  int64_t c_rs, c_cs;
+  T alpha, beta;
+  const T* bias;  // nullptr: none
+  int64_t bias_rs, bias_cs;  // 0 or 1: bias per row (of a transposed problem) or per column
+  bool relu;
+
+  PYNN_INLINE GemmOut at(int64_t i, int64_t j) const {
+    GemmOut o = *this;
+    o.c += i * c_rs + j * c_cs;
+    if (bias) o.bias += i * bias_rs + j * bias_cs;
+    return o;
+  }
+};
+
+// One vector of one row into C; n elements of it are valid.
+template <class T>
+PYNN_INLINE void store_vector(const GemmOut<T>& out, int64_t i, int64_t j, Vec<T> x, int64_t n) {
+  T* c = out.c + i * out.c_rs + j * out.c_cs;
+  x = x * Vec<T>(out.alpha);
+  if (out.c_cs == 1) [[likely]] {
+    if (out.beta != T(0)) x = fma(Vec<T>(out.beta), Vec<T>::load(c, n), x);
+    if (out.bias)
+      x += out.bias_cs ? Vec<T>::load(out.bias + j, n) : Vec<T>(out.bias[i * out.bias_rs]);
+    if (out.relu) x = max(Vec<T>(T(0)), x);  // NaN stays: max gives its second operand then
+    x.store(c, n);
+    return;
+  }
+  for (int64_t l = 0; l < n; ++l) {
+    T y = x[static_cast<int>(l)];
+    if (out.beta != T(0)) y += out.beta * c[l * out.c_cs];
+    if (out.bias) y += out.bias[i * out.bias_rs + (j + l) * out.bias_cs];
+    if (out.relu) y = y < T(0) ? T(0) : y;
+    c[l * out.c_cs] = y;
+  }
+}
+
+// rows x cols of a tile whose rows are nv vectors. One copy per type: it stands behind every tile.
+template <class T>
+[[gnu::noinline]] void store_tile(const GemmOut<T>& out, const Vec<T>* tile, int rows, int nv, int64_t cols) {
+  constexpr int W = Vec<T>::kSize;
+  for (int i = 0; i < rows; ++i)
+    for (int v = 0; v * W < cols; ++v)
+      store_vector(out, i, v * W, tile[i * nv + v], cols - v * W < W ? cols - v * W : W);
+}
+
+// kPacked: a_rs = 1, a_cs = MR, b_rs = NV vectors, all known to the compiler, and B padded to whole vectors.
+// kTail: the last vector of B's rows holds `last` elements only.
+template <class T, int MR, int NV, bool kPacked, bool kTail>
+void gemm_tile(int64_t k, const T* a, int64_t a_rs, int64_t a_cs, const T* b, int64_t b_rs, int64_t last,
+               const GemmOut<T>& out) {
+  constexpr int W = Vec<T>::kSize;
+  if constexpr (kPacked) {
+    a_rs = 1;
+    a_cs = GemmBlocks::mr;
+    b_rs = NV * W;
+  }
+  Vec<T> acc[MR][NV];
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) acc[i][v] = Vec<T>(T(0));
+
+  for (int64_t p = 0; p < k; ++p) {
+    Vec<T> row[NV];
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v)
+      row[v] = kTail && v == NV - 1 ? Vec<T>::load(b + v * W, last) : Vec<T>::load(b + v * W);
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; ++i) {
+      const Vec<T> x(a[i * a_rs]);
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) acc[i][v] = fma(x, row[v], acc[i][v]);
+    }
+    a += a_cs;
+    b += b_rs;
+  }
+
+  const int64_t cols = kPacked ? last : kTail ? (NV - 1) * W + last : NV * W;
+  if (cols == NV * W && out.c_cs == 1 && !out.bias && !out.relu) [[likely]] {
+    const Vec<T> alpha(out.alpha), beta(out.beta);
+    if (out.beta == T(0)) {
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v) (alpha * acc[i][v]).store(out.c + i * out.c_rs + v * W);
+    } else {
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v) {
+          T* c = out.c + i * out.c_rs + v * W;
+          fma(alpha, acc[i][v], beta * Vec<T>::load(c)).store(c);
+        }
+    }
+    return;
+  }
+  Vec<T> tile[MR * NV];
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) tile[i * NV + v] = acc[i][v];
+  store_tile(out, tile, MR, NV, cols);
+}
+
+template <class T>
+using GemmTileFn = void (*)(int64_t, const T*, int64_t, int64_t, const T*, int64_t, int64_t, const GemmOut<T>&);
+
+}  // namespace PYNN_CPU_NAMESPACE

@@ -1,0 +1,239 @@
+// reduce_fold.h -- folding rows or columns of memory into one value each: the loops behind every reduction.
+//
+//   x   [rows, inner] of one outer index, element (r, c) at r * inner + c, of any dtype, converted to T in blocks
+//   T   type of the loop: float, double or int64_t, in many lanes, never over more than kBlockRows steps a lane
+//   W   type of the totals: double, for int64_t itself. So a float32 sum errs as a pairwise sum does.
+//
+// Serial; reduce.cpp cuts the work into pieces by size.
+#pragma once
+#include <type_traits>
+
+#include "kernels/cpu/convert.h"
+#include "kernels/cpu/sizes.h"
+#include "kernels/cpu/vec.h"
+
+namespace PYNN_CPU_NAMESPACE {
+namespace {
+
+constexpr int64_t kBlockRows = 32;  // steps of one lane before it goes to the total
+constexpr int64_t kMaxColumns = 1024;
+constexpr int64_t kNarrow = 64;  // fewer columns than this are folded many rows at a time
+
+template <class T>
+using Total = std::conditional_t<std::is_same_v<T, int64_t>, int64_t, double>;
+
+template <class T>
+constexpr T kInfinity = std::is_same_v<T, int64_t> ? T(INT64_MAX) : T(__builtin_huge_val());
+template <class T>
+constexpr T kMinusInfinity = std::is_same_v<T, int64_t> ? T(INT64_MIN) : -T(__builtin_huge_val());
+
+// Memory of any dtype as T.
+template <class T>
+struct Source {
+  const char* x;
+  int64_t item;
+  Convert convert;  // nullptr: x is of type T
+  static constexpr DType kType = DTypeOf<T>::value;
+
+  Source(const void* data, DType dtype)
+      : x(static_cast<const char*>(data)),
+        item(static_cast<int64_t>(item_size(dtype))),
+        convert(dtype == kType ? nullptr : converter(kType, dtype)) {}
+  // n elements from `offset` on; the buffer must hold n where a conversion is needed.
+  PYNN_INLINE const T* get(int64_t offset, int64_t n, T* buffer) const {
+    const char* p = x + offset * item;
+    if (!convert) return reinterpret_cast<const T*>(p);
+    convert(buffer, {n, 1}, p, {n, 1}, 1, n);
+    return buffer;
+  }
+};
+
+// f(a, b), where integers wrap.
+template <class W, class F>
+PYNN_INLINE W wrapping(W a, W b, F f) {
+  if constexpr (std::is_same_v<W, int64_t>)
+    return static_cast<W>(f(static_cast<uint64_t>(a), static_cast<uint64_t>(b)));
+  else
+    return f(a, b);
+}
+
+// A fold has a start, an input that changes nothing (identity), a step and a merge; `s` is the column's shift.
+template <class T>
+struct Add {
+  using V = Vec<T>;
+  using W = Total<T>;
+  PYNN_INLINE V start() const { return V(T(0)); }
+  PYNN_INLINE V identity(V) const { return V(T(0)); }
+  PYNN_INLINE V step(V acc, V x, V) const { return acc + x; }
+  PYNN_INLINE static V merge(V a, V b) { return a + b; }
+  PYNN_INLINE static W merge(W a, W b) { return wrapping(a, b, [](auto p, auto q) { return p + q; }); }
+};
+template <class T>
+struct Multiply {
+  using V = Vec<T>;
+  using W = Total<T>;
+  PYNN_INLINE V start() const { return V(T(1)); }
+  PYNN_INLINE V identity(V) const { return V(T(1)); }
+  PYNN_INLINE V step(V acc, V x, V) const { return acc * x; }
+  PYNN_INLINE static V merge(V a, V b) { return a * b; }
+  PYNN_INLINE static W merge(W a, W b) { return wrapping(a, b, [](auto p, auto q) { return p * q; }); }
+};
+template <class T, bool kMax, bool kAbs = false>
+struct Extreme {  // NaN wins
+  using V = Vec<T>;
+  using W = Total<T>;
+  static constexpr T kStart = kMax ? (kAbs ? T(0) : kMinusInfinity<T>) : kInfinity<T>;
+  PYNN_INLINE V start() const { return V(kStart); }
+  PYNN_INLINE V identity(V) const { return V(kStart); }
+  PYNN_INLINE V step(V acc, V x, V) const {
+    if (kAbs) x = abs(x);
+    return merge(acc, x);
+  }
+  PYNN_INLINE static V merge(V a, V b) { return kMax ? maximum(a, b) : minimum(a, b); }
+  PYNN_INLINE static W merge(W a, W b) { return (kMax ? b > a : b < a) || b != b ? b : a; }
+};
+template <class T>
+struct Count : Add<T> {  // of nonzero elements
+  using V = Vec<T>;
+  PYNN_INLINE V step(V acc, V x, V) const { return acc + select(x != V(T(0)), V(T(1)), V(T(0))); }
+};
+template <class T>
+struct AddAbs : Add<T> {
+  using V = Vec<T>;
+  PYNN_INLINE V step(V acc, V x, V) const { return acc + abs(x); }
+};
+template <class T>
+struct AddSquares : Add<T> {  // of x - s
+  using V = Vec<T>;
+  PYNN_INLINE V identity(V s) const { return s; }
+  PYNN_INLINE V step(V acc, V x, V s) const {
+    const V d = x - s;
+    return fma(d, d, acc);
+  }
+};
+
+// ---- rows ---------------------------------------------------------------------------------------------------------
+
+template <class P, class T>
+Total<T> fold_block(const P& fold, const T* x, int64_t n, T shift) {
+  using V = Vec<T>;
+  using W = Total<T>;
+  constexpr int L = V::kSize, U = 8;
+  const V s(shift);
+  V acc[U];
+  int64_t i = 0;
+  acc[0] = fold.start();
+  if (n >= U * L) {
+#pragma GCC unroll 8
+    for (int u = 1; u < U; ++u) acc[u] = fold.start();
+    for (; i + U * L <= n; i += U * L)
+#pragma GCC unroll 8
+      for (int u = 0; u < U; ++u) acc[u] = fold.step(acc[u], V::load(x + i + u * L), s);
+#pragma GCC unroll 4
+    for (int half = U / 2; half; half /= 2)
+#pragma GCC unroll 4
+      for (int u = 0; u < half; ++u) acc[u] = P::merge(acc[u], acc[u + half]);
+  }
+  for (; i + L <= n; i += L) acc[0] = fold.step(acc[0], V::load(x + i), s);
+  if (i < n) {
+    const V rest = select(V::iota(T(0)) < V(static_cast<T>(n - i)), V::load(x + i, n - i), fold.identity(s));
+    acc[0] = fold.step(acc[0], rest, s);
+  }
+  W lanes[L];
+#pragma GCC unroll 16
+  for (int l = 0; l < L; ++l) lanes[l] = static_cast<W>(acc[0][l]);
+#pragma GCC unroll 4
+  for (int half = L / 2; half; half /= 2)
+#pragma GCC unroll 8
+    for (int l = 0; l < half; ++l) lanes[l] = P::merge(lanes[l], lanes[l + half]);
+  return lanes[0];
+}
+
+// n elements from `offset` on.
+template <class P, class T>
+Total<T> fold_row(const P& fold, const Source<T>& x, int64_t offset, int64_t n, T shift) {
+  constexpr int64_t block = kBlockRows * 8 * Vec<T>::kSize;
+  T buffer[block];
+  Total<T> total = static_cast<Total<T>>(fold.start()[0]);
+  for (int64_t i = 0; i < n; i += block) {
+    const int64_t b = min_of(block, n - i);
+    total = P::merge(total, fold_block(fold, x.get(offset + i, b, buffer), b, shift));
+  }
+  return total;
+}
+
+// ---- columns ------------------------------------------------------------------------------------------------------
+
+// acc[c] takes R rows of w columns.
+template <int R, class P, class T>
+PYNN_INLINE void fold_rows(const P& fold, T* acc, const T* const* x, int64_t w, const T* shift) {
+  using V = Vec<T>;
+  for (int64_t c = 0; c < w; c += V::kSize) {
+    const int64_t n = w - c;
+    V a = V::load(acc + c, n);
+    const V s = shift ? V::load(shift + c, n) : V(T(0));
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) a = fold.step(a, V::load(x[r] + c, n), s);
+    a.store(acc + c, n);
+  }
+}
+
+// total[c] takes the rows at offset, offset + stride, ... of w <= kMaxColumns columns.
+template <class P, class T>
+void fold_columns(const P& fold, const Source<T>& x, int64_t offset, int64_t rows, int64_t stride, int64_t w,
+                  const T* shift, Total<T>* total) {
+  T acc[kMaxColumns];
+  T buffer[4 * kMaxColumns];
+  const T start = fold.start()[0];
+  for (int64_t r0 = 0; r0 < rows; r0 += kBlockRows) {
+    const int64_t r1 = min_of(rows, r0 + kBlockRows);
+    for (int64_t c = 0; c < w; ++c) acc[c] = start;
+    int64_t r = r0;
+    for (; r + 4 <= r1; r += 4) {
+      const T* p[4];
+      for (int i = 0; i < 4; ++i) p[i] = x.get(offset + (r + i) * stride, w, buffer + i * kMaxColumns);
+      fold_rows<4>(fold, acc, p, w, shift);
+    }
+    for (; r < r1; ++r) {
+      const T* p = x.get(offset + r * stride, w, buffer);
+      fold_rows<1>(fold, acc, &p, w, shift);
+    }
+    for (int64_t c = 0; c < w; ++c) total[c] = P::merge(total[c], static_cast<Total<T>>(acc[c]));
+  }
+}
+
+// out[c] = fold of rows [r0, r1), columns [c0, c1) of the matrix that starts at `base`; shift belongs to c0.
+template <class P, class T>
+void fold_piece(const P& fold, const Source<T>& x, int64_t base, int64_t inner, int64_t r0, int64_t r1, int64_t c0,
+                int64_t c1, const T* shift, Total<T>* out) {
+  using W = Total<T>;
+  if (inner == 1) {
+    out[0] = fold_row(fold, x, base + r0, r1 - r0, shift ? shift[0] : T(0));
+    return;
+  }
+  const W start = static_cast<W>(fold.start()[0]);
+  for (int64_t c = 0; c < c1 - c0; ++c) out[c] = start;
+  if (inner >= kNarrow || r1 - r0 < 8) {
+    for (int64_t c = c0; c < c1; c += kMaxColumns)
+      fold_columns(fold, x, base + r0 * inner + c, r1 - r0, inner, min_of(kMaxColumns, c1 - c),
+                   shift ? shift + (c - c0) : nullptr, out + (c - c0));
+    return;
+  }
+  // Few columns: `group` rows, which lie next to each other, count as one.
+  const int64_t group = 4 * kNarrow / inner, w = group * inner, rows = (r1 - r0) / group;
+  T shifts[4 * kNarrow];
+  W total[4 * kNarrow];
+  for (int64_t i = 0; i < w; ++i) {
+    if (shift) shifts[i] = shift[i % inner];
+    total[i] = start;
+  }
+  const T* s = shift ? shifts : nullptr;
+  fold_columns(fold, x, base + r0 * inner, rows, w, w, s, total);
+  if (const int64_t rest = (r1 - r0 - rows * group) * inner; rest > 0)
+    fold_columns(fold, x, base + (r0 + rows * group) * inner, 1, w, rest, s, total);
+  for (int64_t g = 0; g < group; ++g)
+    for (int64_t c = 0; c < inner; ++c) out[c] = P::merge(out[c], total[g * inner + c]);
+}
+
+}  // namespace
+}  // namespace PYNN_CPU_NAMESPACE

@@ -1,0 +1,169 @@
+// softmax.cpp -- softmax and log-softmax over the middle dim of [outer, n, inner].
+//
+//   y = exp(x - max) / sum(exp(x - max));   dx = (dy - sum(dy * y)) * y
+//   log: y = x - max - log(sum(exp(x - max)));  dx = dy - exp(y) * sum(dy)
+//
+// Parallel over rows (inner == 1) or over outer indices and runs of columns. Sums: lanes of T over blocks, double
+// beyond. Half types are converted to float32 and back. A row of -inf, or one with +inf, becomes NaN.
+#include "kernels/softmax.h"
+
+#include "core/parallel.h"
+#include "kernels/cpu/reduce_fold.h"
+#include "kernels/cpu/row_math.h"
+#include "kernels/cpu/scratch.h"
+
+namespace PYNN_CPU_NAMESPACE {
+namespace {
+
+template <class T>
+void forward_row(T* y, const T* x, int64_t n, bool log) {
+  using V = Vec<T>;
+  const T m = row_max(x, n);
+  if (log) {
+    const V s(m), l(static_cast<T>(__builtin_log(sum_exp(x, n, m))));
+    for (int64_t i = 0; i < n; i += V::kSize) (V::load(x + i, n - i) - s - l).store(y + i, n - i);
+  } else {
+    const V scale(static_cast<T>(1 / store_exp(y, x, n, m)));
+    for (int64_t i = 0; i < n; i += V::kSize) (V::load(y + i, n - i) * scale).store(y + i, n - i);
+  }
+}
+
+template <class T>
+void backward_row(T* dx, const T* dy, const T* y, int64_t n, bool log) {
+  using V = Vec<T>;
+  if (log) {
+    const V s(static_cast<T>(row_sum(dy, n)));
+    for (int64_t i = 0; i < n; i += V::kSize) fnma(exp(V::load(y + i, n - i)), s, V::load(dy + i, n - i)).store(dx + i, n - i);
+  } else {
+    const V s(static_cast<T>(row_dot(dy, y, n)));
+    for (int64_t i = 0; i < n; i += V::kSize) ((V::load(dy + i, n - i) - s) * V::load(y + i, n - i)).store(dx + i, n - i);
+  }
+}
+
+constexpr int64_t kRun = 128;  // columns that are worked on together
+
+// w <= kRun columns; row r at r * stride.
+template <class T>
+void forward_columns(T* y, const T* x, int64_t n, int64_t stride, int64_t w, bool log) {
+  using V = Vec<T>;
+  T m[kRun], part[kRun];
+  double sum[kRun];
+  for (int64_t c = 0; c < w; ++c) m[c] = kMinusInfinity<T>, sum[c] = 0;
+  const Extreme<T, true> fold;
+  for (int64_t r = 0; r < n; ++r) {
+    const T* row = x + r * stride;
+    fold_rows<1>(fold, m, &row, w, static_cast<const T*>(nullptr));
+  }
+  for (int64_t r0 = 0; r0 < n; r0 += kBlockRows) {
+    for (int64_t c = 0; c < w; ++c) part[c] = 0;
+    for (int64_t r = r0; r < min_of(n, r0 + kBlockRows); ++r)
+      for (int64_t c = 0; c < w; c += V::kSize) {
+        const V e = exp(V::load(x + r * stride + c, w - c) - V::load(m + c, w - c));
+        if (!log) e.store(y + r * stride + c, w - c);
+        (V::load(part + c, w - c) + e).store(part + c, w - c);
+      }
+    for (int64_t c = 0; c < w; ++c) sum[c] += static_cast<double>(part[c]);
+  }
+  for (int64_t c = 0; c < w; ++c) part[c] = static_cast<T>(log ? __builtin_log(sum[c]) : 1 / sum[c]);
+  for (int64_t r = 0; r < n; ++r)
+    for (int64_t c = 0; c < w; c += V::kSize) {
+      const V p = V::load(part + c, w - c);
+      const int64_t at = r * stride + c;
+      const V v = log ? V::load(x + at, w - c) - V::load(m + c, w - c) - p : V::load(y + at, w - c) * p;
+      v.store(y + at, w - c);
+    }
+}
+
+template <class T>
+void backward_columns(T* dx, const T* dy, const T* y, int64_t n, int64_t stride, int64_t w, bool log) {
+  using V = Vec<T>;
+  T part[kRun];
+  double sum[kRun];
+  for (int64_t c = 0; c < w; ++c) sum[c] = 0;
+  for (int64_t r0 = 0; r0 < n; r0 += kBlockRows) {
+    for (int64_t c = 0; c < w; ++c) part[c] = 0;
+    for (int64_t r = r0; r < min_of(n, r0 + kBlockRows); ++r)
+      for (int64_t c = 0; c < w; c += V::kSize) {
+        const V g = V::load(dy + r * stride + c, w - c), p = V::load(part + c, w - c);
+        (log ? p + g : fma(g, V::load(y + r * stride + c, w - c), p)).store(part + c, w - c);
+      }
+    for (int64_t c = 0; c < w; ++c) sum[c] += static_cast<double>(part[c]);
+  }
+  for (int64_t c = 0; c < w; ++c) part[c] = static_cast<T>(sum[c]);
+  for (int64_t r = 0; r < n; ++r)
+    for (int64_t c = 0; c < w; c += V::kSize) {
+      const int64_t at = r * stride + c;
+      const V g = V::load(dy + at, w - c), v = V::load(y + at, w - c), s = V::load(part + c, w - c);
+      (log ? fnma(exp(v), s, g) : (g - s) * v).store(dx + at, w - c);
+    }
+}
+
+// b is nullptr in the forward.
+template <class T>
+void row(T* out, const T* a, const T* b, int64_t n, bool log) {
+  b ? backward_row(out, a, b, n, log) : forward_row(out, a, n, log);
+}
+template <class T>
+void columns(T* out, const T* a, const T* b, int64_t n, int64_t stride, int64_t w, bool log) {
+  b ? backward_columns(out, a, b, n, stride, w, log) : forward_columns(out, a, n, stride, w, log);
+}
+
+template <class T>
+void softmax_typed(const SoftmaxArgs& s, const void* second) {
+  T* out = static_cast<T*>(s.out);
+  const T *a = static_cast<const T*>(s.a), *b = static_cast<const T*>(second);
+  if (s.inner == 1) {
+    parallel_for(0, s.outer, grain_for(static_cast<double>(s.n) + 10), [&](int64_t begin, int64_t end) {
+      for (int64_t o = begin; o < end; ++o) row(out + o * s.n, a + o * s.n, b ? b + o * s.n : nullptr, s.n, s.log);
+    });
+    return;
+  }
+  const int64_t runs = ceil_div(s.inner, kRun);
+  const double ns = 1.5 * static_cast<double>(s.n) * static_cast<double>(min_of(kRun, s.inner));
+  parallel_for(0, s.outer * runs, grain_for(ns), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t c = i % runs * kRun, at = i / runs * s.n * s.inner + c;
+      columns(out + at, a + at, b ? b + at : nullptr, s.n, s.inner, min_of(kRun, s.inner - c), s.log);
+    }
+  });
+}
+
+// Half types: one row, or one run of columns, at a time in float32.
+void softmax_half(const SoftmaxArgs& s, const void* second) {
+  const Convert to_float = converter(DType::Float32, s.dtype), from_float = converter(s.dtype, DType::Float32);
+  const int64_t width = min_of(kRun, s.inner), runs = ceil_div(s.inner, width);
+  const auto bytes = [&](const void* p, int64_t at) { return static_cast<const char*>(p) + 2 * at; };
+  const double ns = 2 * static_cast<double>(s.n) * static_cast<double>(width) + 10;
+  parallel_for(0, s.outer * runs, grain_for(ns), [&](int64_t begin, int64_t end) {
+    const Scratch<float> a(s.n * width), b(second ? s.n * width : 0);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t c = i % runs * width, at = i / runs * s.n * s.inner + c, w = min_of(width, s.inner - c);
+      to_float(a.get(), {w, 1}, bytes(s.a, at), {s.inner, 1}, s.n, w);
+      if (second) to_float(b.get(), {w, 1}, bytes(second, at), {s.inner, 1}, s.n, w);
+      const float* y = second ? b.get() : nullptr;
+      if (s.inner == 1)
+        row<float>(a.get(), a.get(), y, s.n, s.log);
+      else
+        columns<float>(a.get(), a.get(), y, s.n, w, w, s.log);
+      from_float(const_cast<char*>(bytes(s.out, at)), {s.inner, 1}, a.get(), {w, 1}, s.n, w);
+    }
+  });
+}
+
+void softmax(const SoftmaxArgs& s, const void* second) {
+  if (s.outer == 0 || s.n == 0 || s.inner == 0) return;
+  switch (s.dtype) {
+    case DType::Float32: return softmax_typed<float>(s, second);
+    case DType::Float64: return softmax_typed<double>(s, second);
+    case DType::Float16:
+    case DType::BFloat16: return softmax_half(s, second);
+    default: no_loop("softmax", s.dtype);
+  }
+}
+
+}  // namespace
+
+void softmax_forward(const SoftmaxArgs& s) { softmax(s, nullptr); }
+void softmax_backward(const SoftmaxArgs& s) { softmax(s, s.b); }
+
+}  // namespace PYNN_CPU_NAMESPACE

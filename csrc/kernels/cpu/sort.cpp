@@ -1,0 +1,149 @@
+// sort.cpp -- stable sort of rows, and the first k of each (topk).
+//
+// Every element becomes an unsigned key whose order is the wanted one: sign bit flipped (and all bits of negative
+// floats), -0 as +0, NaN largest; inverted when descending. Pairs (key, position) have no ties, so any sort is stable.
+//   n < 64        insertion sort
+//   k <= n / 16   a heap of the k least
+//   else          radix sort by bytes, least first, leaving out the bytes in which all keys agree
+// Parallel over rows. float32 and narrower: 32-bit keys; float64, int64 and rows of 2^32 elements: 64-bit keys.
+#include "core/parallel.h"
+#include "kernels/cpu/elements.h"
+#include "kernels/cpu/scratch.h"
+#include "kernels/cpu/sizes.h"
+#include "kernels/indexing.h"
+
+namespace PYNN_CPU_NAMESPACE {
+namespace {
+
+template <class Key, class S>
+PYNN_INLINE Key key_of(S x) {
+  if constexpr (std::is_same_v<S, Half> || std::is_same_v<S, BFloat16>) {
+    return key_of<Key>(static_cast<float>(x));
+  } else if constexpr (std::is_same_v<S, float> || std::is_same_v<S, double>) {
+    using Bits = std::conditional_t<sizeof(S) == 4, uint32_t, uint64_t>;
+    constexpr Bits sign = Bits(1) << (8 * sizeof(S) - 1);
+    if (x != x) return static_cast<Key>(~Bits(0));
+    x += S(0);  // -0 becomes +0
+    Bits b;
+    __builtin_memcpy(&b, &x, sizeof b);
+    return static_cast<Key>(b & sign ? ~b : b | sign);
+  } else {
+    constexpr int64_t offset = std::is_signed_v<S> ? (sizeof(S) < 8 ? int64_t(1) << (8 * sizeof(S) - 1) : INT64_MIN) : 0;
+    return static_cast<Key>(static_cast<uint64_t>(x) + static_cast<uint64_t>(offset));
+  }
+}
+
+// Position has the width of the key: 32-bit keys are for rows below 2^32 elements.
+template <class Key>
+struct Pair {
+  Key key, position;
+  PYNN_INLINE friend bool operator<(Pair a, Pair b) { return a.key < b.key || (a.key == b.key && a.position < b.position); }
+};
+
+template <class Key>
+void insertion_sort(Pair<Key>* p, int64_t n) {
+  for (int64_t i = 1; i < n; ++i) {
+    const Pair<Key> x = p[i];
+    int64_t j = i;
+    for (; j > 0 && x < p[j - 1]; --j) p[j] = p[j - 1];
+    p[j] = x;
+  }
+}
+
+// Sorts p, with as much room in `other`; returns where the result is.
+template <class Key>
+Pair<Key>* radix_sort(Pair<Key>* p, Pair<Key>* other, int64_t n) {
+  constexpr int bytes = sizeof(Key);
+  int64_t count[bytes][256] = {};
+  for (int64_t i = 0; i < n; ++i)
+    for (int b = 0; b < bytes; ++b) ++count[b][(p[i].key >> (8 * b)) & 255];
+  for (int b = 0; b < bytes; ++b) {
+    if (count[b][(p[0].key >> (8 * b)) & 255] == n) continue;
+    int64_t at = 0;
+    for (int d = 0; d < 256; ++d) {
+      const int64_t c = count[b][d];
+      count[b][d] = at;
+      at += c;
+    }
+    for (int64_t i = 0; i < n; ++i) other[count[b][(p[i].key >> (8 * b)) & 255]++] = p[i];
+    Pair<Key>* t = p;
+    p = other;
+    other = t;
+  }
+  return p;
+}
+
+// A heap with its largest pair on top.
+template <class Key>
+void sift_down(Pair<Key>* heap, int64_t n, int64_t i) {
+  const Pair<Key> x = heap[i];
+  for (int64_t child; (child = 2 * i + 1) < n; i = child) {
+    if (child + 1 < n && heap[child] < heap[child + 1]) ++child;
+    if (!(x < heap[child])) break;
+    heap[i] = heap[child];
+  }
+  heap[i] = x;
+}
+
+template <class Key>
+void least_k(Pair<Key>* heap, int64_t k, const Pair<Key>* p, int64_t n) {
+  for (int64_t i = 0; i < k; ++i) heap[i] = p[i];
+  for (int64_t i = k / 2 - 1; i >= 0; --i) sift_down(heap, k, i);
+  for (int64_t i = k; i < n; ++i)
+    if (p[i] < heap[0]) {
+      heap[0] = p[i];
+      sift_down(heap, k, 0);
+    }
+  for (int64_t size = k - 1; size > 0; --size) {
+    const Pair<Key> top = heap[0];
+    heap[0] = heap[size];
+    heap[size] = top;
+    sift_down(heap, size, 0);
+  }
+}
+
+template <class Key, class S>
+void sort_typed(const SortArgs& a) {
+  const int64_t n = a.n, k = a.k;
+  const double ns = static_cast<double>(n) * (n < 64 ? 5 : k <= n / 16 ? 3 : 4 * sizeof(Key)) + 10;
+  parallel_for(0, a.rows, grain_for(ns), [&](int64_t begin, int64_t end) {
+    const Scratch<Pair<Key>> pairs(n), other(n);
+    for (int64_t r = begin; r < end; ++r) {
+      const S* x = static_cast<const S*>(a.x) + r * n;
+      Pair<Key>* p = pairs.get();
+      const Key flip = a.descending ? ~Key(0) : Key(0);
+      for (int64_t i = 0; i < n; ++i) p[i] = {static_cast<Key>(key_of<Key>(x[i]) ^ flip), static_cast<Key>(i)};
+      if (n < 64) {
+        insertion_sort(p, n);
+      } else if (k <= n / 16) {
+        least_k(other.get(), k, p, n);
+        p = other.get();
+      } else {
+        p = radix_sort(p, other.get(), n);
+      }
+      for (int64_t i = 0; i < k; ++i) {
+        const int64_t from = static_cast<int64_t>(p[i].position);
+        static_cast<S*>(a.values)[r * k + i] = x[from];
+        a.indices[r * k + i] = from;
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void sort_rows(const SortArgs& a) {
+  if (a.rows == 0 || a.k == 0) return;
+  by_dtype(a.dtype, [&](auto s) {
+    using S = decltype(s);
+    if constexpr (kIsComplex<S>) {
+      no_loop("sort", a.dtype);
+    } else if constexpr (sizeof(S) == 8) {
+      sort_typed<uint64_t, S>(a);
+    } else {
+      a.n >> 32 ? sort_typed<uint64_t, S>(a) : sort_typed<uint32_t, S>(a);
+    }
+  });
+}
+
+}  // namespace PYNN_CPU_NAMESPACE

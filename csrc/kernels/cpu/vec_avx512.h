@@ -1,0 +1,85 @@
+// vec_avx512.h -- AVX-512 F, BW, DQ and VL. Include vec.h, not this.
+#pragma once
+#include <immintrin.h>
+
+// GCC's own _mm512_undefined_ps() trips its own warning (GCC bug 105593).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+namespace PYNN_CPU_NAMESPACE::native {
+
+PYNN_INLINE __mmask16 first_lanes32(int n) { return static_cast<__mmask16>((1u << n) - 1); }
+PYNN_INLINE __mmask8 first_lanes64(int n) { return static_cast<__mmask8>((1u << n) - 1); }
+PYNN_INLINE F32 load_tail(const float* p, int n, F32) { return _mm512_maskz_loadu_ps(first_lanes32(n), p); }
+PYNN_INLINE F64 load_tail(const double* p, int n, F64) { return _mm512_maskz_loadu_pd(first_lanes64(n), p); }
+PYNN_INLINE I32 load_tail(const int32_t* p, int n, I32) { return (I32)_mm512_maskz_loadu_epi32(first_lanes32(n), p); }
+PYNN_INLINE I64 load_tail(const int64_t* p, int n, I64) { return (I64)_mm512_maskz_loadu_epi64(first_lanes64(n), p); }
+PYNN_INLINE void store_tail(float* p, int n, F32 v) { _mm512_mask_storeu_ps(p, first_lanes32(n), v); }
+PYNN_INLINE void store_tail(double* p, int n, F64 v) { _mm512_mask_storeu_pd(p, first_lanes64(n), v); }
+PYNN_INLINE void store_tail(int32_t* p, int n, I32 v) { _mm512_mask_storeu_epi32(p, first_lanes32(n), (__m512i)v); }
+PYNN_INLINE void store_tail(int64_t* p, int n, I64 v) { _mm512_mask_storeu_epi64(p, first_lanes64(n), (__m512i)v); }
+
+// The compiler joins a comparison and the ?: that uses it into one mask register.
+PYNN_INLINE F32 select(I32 m, F32 a, F32 b) { return m ? a : b; }
+PYNN_INLINE F64 select(I64 m, F64 a, F64 b) { return m ? a : b; }
+PYNN_INLINE I32 select(I32 m, I32 a, I32 b) { return m ? a : b; }
+PYNN_INLINE I64 select(I64 m, I64 a, I64 b) { return m ? a : b; }
+PYNN_INLINE bool any(I32 m) { return _mm512_movepi32_mask((__m512i)m) != 0; }
+PYNN_INLINE bool any(I64 m) { return _mm512_movepi64_mask((__m512i)m) != 0; }
+
+PYNN_INLINE F32 fma(F32 a, F32 b, F32 c) { return _mm512_fmadd_ps(a, b, c); }
+PYNN_INLINE F64 fma(F64 a, F64 b, F64 c) { return _mm512_fmadd_pd(a, b, c); }
+PYNN_INLINE F32 fnma(F32 a, F32 b, F32 c) { return _mm512_fnmadd_ps(a, b, c); }
+PYNN_INLINE F64 fnma(F64 a, F64 b, F64 c) { return _mm512_fnmadd_pd(a, b, c); }
+PYNN_INLINE F32 min(F32 a, F32 b) { return _mm512_min_ps(a, b); }
+PYNN_INLINE F64 min(F64 a, F64 b) { return _mm512_min_pd(a, b); }
+PYNN_INLINE F32 max(F32 a, F32 b) { return _mm512_max_ps(a, b); }
+PYNN_INLINE F64 max(F64 a, F64 b) { return _mm512_max_pd(a, b); }
+PYNN_INLINE F32 sqrt(F32 x) { return _mm512_sqrt_ps(x); }
+PYNN_INLINE F64 sqrt(F64 x) { return _mm512_sqrt_pd(x); }
+PYNN_INLINE F32 round(F32 x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+PYNN_INLINE F64 round(F64 x) { return _mm512_roundscale_pd(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+PYNN_INLINE F32 floor(F32 x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+PYNN_INLINE F64 floor(F64 x) { return _mm512_roundscale_pd(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+PYNN_INLINE F32 ceil(F32 x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
+PYNN_INLINE F64 ceil(F64 x) { return _mm512_roundscale_pd(x, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
+PYNN_INLINE F32 trunc(F32 x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
+PYNN_INLINE F64 trunc(F64 x) { return _mm512_roundscale_pd(x, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
+
+PYNN_INLINE void widen(F32 x, F64& lo, F64& hi) {
+  lo = _mm512_cvtps_pd(_mm512_castps512_ps256(x));
+  hi = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
+}
+PYNN_INLINE F32 narrow(F64 lo, F64 hi) {
+  return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(lo)), _mm512_cvtpd_ps(hi), 1);
+}
+PYNN_INLINE void store_bool(bool* p, I32 m) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_maskz_set1_epi8(_mm512_movepi32_mask((__m512i)m), 1));
+}
+PYNN_INLINE void store_bool(bool* p, I64 m) {
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_maskz_set1_epi8(_mm512_movepi64_mask((__m512i)m), 1));
+}
+
+PYNN_INLINE F32 load_half(const Half* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+PYNN_INLINE void store_half(Half* p, F32 x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+}
+PYNN_INLINE F32 load_half(const BFloat16* p) {
+  const __m256i h = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return (F32)_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16);
+}
+PYNN_INLINE void store_half(BFloat16* p, F32 x) {
+  const __m512i u = (__m512i)x;
+  const __m512i even = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+  const __m512i bias = _mm512_add_epi32(even, _mm512_set1_epi32(0x7fff));
+  const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(u, bias), 16);
+  const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+  const __m512i r = _mm512_mask_mov_epi32(rounded, nan, _mm512_set1_epi32(0x7fc0));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(r));
+}
+
+}  // namespace PYNN_CPU_NAMESPACE::native

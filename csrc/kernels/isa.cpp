@@ -1,0 +1,107 @@
+// isa.cpp -- asks the CPU once which build of kernels/cpu it can run. This file is compiled for the baseline only.
+#include "kernels/isa.h"
+
+#include <cstdlib>
+#include <cstring>
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#endif
+
+#include "core/error.h"
+#include "kernels/stub.h"
+
+namespace pynn {
+namespace {
+
+constexpr const char* kNames[kIsas] = {"baseline", "avx2", "avx512", "neon"};
+
+std::string list(bool (*holds)(Isa)) {
+  std::string names;
+  for (int i = 0; i < kIsas; ++i)
+    if (holds(static_cast<Isa>(i))) names += (names.empty() ? "" : ", ") + std::string(kNames[i]);
+  return names;
+}
+
+#if defined(__x86_64__) || defined(__i386__)
+bool has_f16c() {  // not every compiler's __builtin_cpu_supports knows its name
+  unsigned a, b, c = 0, d;
+  return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#endif
+
+Isa choose() {
+  const char* wanted = std::getenv("PYNN_CPU_ISA");
+  if (wanted && *wanted) {
+    for (int i = 0; i < kIsas; ++i) {
+      if (std::strcmp(wanted, kNames[i]) != 0) continue;
+      const Isa isa = static_cast<Isa>(i);
+      PYNN_CHECK_KIND(Value, isa_built(isa), "PYNN_CPU_ISA: the ISA must be one that this pynn was built with, got ",
+                      wanted, " (built: ", list(isa_built), ")");
+      PYNN_CHECK_KIND(Value, isa_supported(isa), "PYNN_CPU_ISA: the ISA must be one that this CPU has, got ", wanted,
+                      " (it has: ", list(isa_supported), ")");
+      return isa;
+    }
+    fail(ErrorKind::Value, "PYNN_CPU_ISA: expected one of baseline, avx2, avx512, neon, got ", wanted);
+  }
+  for (Isa isa : {Isa::avx512, Isa::avx2, Isa::neon})
+    if (isa_built(isa) && isa_supported(isa)) return isa;
+  return Isa::baseline;
+}
+
+}  // namespace
+
+int active_isa_index = 0;
+
+const char* isa_name(Isa isa) { return kNames[static_cast<int>(isa)]; }
+
+bool isa_built(Isa isa) {
+  switch (isa) {
+    case Isa::baseline:
+      return true;
+    case Isa::avx2:
+      return PYNN_IF_AVX2(true ||) false;
+    case Isa::avx512:
+      return PYNN_IF_AVX512(true ||) false;
+    case Isa::neon:
+      return PYNN_IF_NEON(true ||) false;
+  }
+  return false;
+}
+
+// The x86 tests include that of the operating system (XGETBV): libgcc and compiler-rt ask it before they report AVX.
+bool isa_supported(Isa isa) {
+  switch (isa) {
+    case Isa::baseline:
+      return true;
+#if defined(__x86_64__) || defined(__i386__)
+    case Isa::avx2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+             __builtin_cpu_supports("bmi2") && has_f16c();
+    case Isa::avx512:
+      return isa_supported(Isa::avx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#elif defined(__aarch64__) || defined(_M_ARM64)
+    case Isa::neon:
+      return true;  // part of every AArch64
+#endif
+    default:
+      return false;
+  }
+}
+
+Isa active_isa() {
+  static const Isa isa = choose();
+  return isa;
+}
+
+void init_isa() { active_isa_index = static_cast<int>(active_isa()); }
+
+void no_kernel(const char* name, Device device) {
+  fail(ErrorKind::Runtime, name, ": no kernel for device ", device.str(), device.is_cuda() ? " in this build" : "");
+}
+
+void no_loop(const char* name, DType dtype) {
+  fail(ErrorKind::NotImplemented, name, ": not implemented for ", dtype_name(dtype));
+}
+
+}  // namespace pynn

@@ -1,0 +1,276 @@
+// loss.cpp -- losses. Reductions 'none', 'mean' and 'sum' as in PyTorch.
+#include "kernels/softmax.h"
+
+#include <cmath>
+
+#include "autograd/record.h"
+#include "core/shape.h"
+#include "ops/assign.h"
+#include "ops/binary.h"
+#include "ops/creation.h"
+#include "ops/indexing.h"
+#include "ops/reduce.h"
+#include "ops/softmax.h"
+#include "ops/ternary.h"
+#include "ops/unary.h"
+#include "ops/view.h"
+
+namespace pynn::ops {
+namespace {
+
+enum class Reduction { None, Mean, Sum };
+
+Reduction reduction_of(const char* op, std::string_view text) {
+  if (text == "mean") return Reduction::Mean;
+  if (text == "sum") return Reduction::Sum;
+  PYNN_CHECK_KIND(Value, text == "none", op, ": ", text, " is not a valid value for reduction");
+  return Reduction::None;
+}
+Tensor reduced(const Tensor& loss, Reduction r) {
+  return r == Reduction::Mean ? mean(loss) : r == Reduction::Sum ? sum(loss) : loss;
+}
+
+Tensor mse_loss(const Tensor& x, const Tensor& y, std::string_view reduction) {
+  return reduced(square(sub(x, y)), reduction_of("mse_loss", reduction));
+}
+Tensor l1_loss(const Tensor& x, const Tensor& y, std::string_view reduction) {
+  return reduced(abs(sub(x, y)), reduction_of("l1_loss", reduction));
+}
+// 0.5 d^2 / beta where |d| < beta, else |d| - 0.5 beta.
+Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, std::string_view reduction, double beta) {
+  PYNN_CHECK(beta >= 0, "smooth_l1_loss: does not support negative values for beta, got ", beta);
+  if (beta == 0) return l1_loss(x, y, reduction);
+  const Tensor d = abs(sub(x, y));
+  return reduced(where(lt(d, beta), mul(square(d), 0.5 / beta), sub(d, 0.5 * beta)), reduction_of("smooth_l1_loss", reduction));
+}
+// 0.5 d^2 where |d| <= delta, else delta (|d| - 0.5 delta).
+Tensor huber_loss(const Tensor& x, const Tensor& y, std::string_view reduction, double delta) {
+  PYNN_CHECK(delta > 0, "huber_loss: does not support non-positive values for delta, got ", delta);
+  const Tensor d = abs(sub(x, y));
+  return reduced(where(le(d, delta), mul(square(d), 0.5), mul(sub(d, 0.5 * delta), delta)), reduction_of("huber_loss", reduction));
+}
+
+// -w (y log x + (1 - y) log(1 - x)), logarithms bounded at -100.
+Tensor binary_cross_entropy(const Tensor& x, const Tensor& y, const Tensor& weight, std::string_view reduction) {
+  PYNN_CHECK_KIND(Value, same(x.sizes(), y.sizes()), "binary_cross_entropy: Using a target size (", dims_str(y.sizes()),
+                  ") that is different to the input size (", dims_str(x.sizes()), ") is deprecated. Please ensure they have the same size.");
+  {
+    GradMode off(false);
+    PYNN_CHECK(!any_nonzero(logical_not(logical_and(ge(x, 0.0), le(x, 1.0)))),
+               "binary_cross_entropy: all elements of input should be between 0 and 1");
+  }
+  Tensor loss = neg(add(mul(y, clamp(log(x), Scalar(-100.0), {})), mul(sub(1.0, y), clamp(log1p(neg(x)), Scalar(-100.0), {}))));
+  if (weight.defined()) loss = mul(loss, weight);
+  return reduced(loss, reduction_of("binary_cross_entropy", reduction));
+}
+
+// With z = 1 + (pos_weight - 1) y: (1 - y) x + z log(1 + e^-x), computed without overflow.
+Tensor bce_with_logits(const Tensor& x, const Tensor& y, const Tensor& weight, const Tensor& pos_weight, std::string_view reduction) {
+  PYNN_CHECK_KIND(Value, same(x.sizes(), y.sizes()), "binary_cross_entropy_with_logits: Target size (", dims_str(y.sizes()),
+                  ") must be the same as input size (", dims_str(x.sizes()), ")");
+  const Tensor softplus_minus = add(clamp(neg(x), Scalar(0.0), {}), log1p(exp(neg(abs(x)))));  // log(1 + e^-x)
+  const Tensor z = pos_weight.defined() ? mul(add(mul(sub(pos_weight, 1.0), y), 1.0), softplus_minus) : softplus_minus;
+  Tensor loss = add(mul(sub(1.0, y), x), z);
+  if (weight.defined()) loss = mul(loss, weight);
+  return reduced(loss, reduction_of("binary_cross_entropy_with_logits", reduction));
+}
+
+// y (log y - x), 0 where y is 0; with log_target e^y (y - x).
+Tensor kl_div(const Tensor& x, const Tensor& y, std::string_view reduction, bool log_target) {
+  if (reduction == "batchmean") {
+    const Tensor total = kl_div(x, y, "sum", log_target);
+    return x.dim() ? div(total, Scalar(x.size(0))) : total;
+  }
+  const Tensor loss = log_target ? mul(exp(y), sub(y, x)) : sub(where(eq(y, 0.0), 0.0, mul(y, log(where(eq(y, 0.0), 1.0, y)))), mul(y, x));
+  return reduced(loss, reduction_of("kl_div", reduction));
+}
+
+// Classes are dim 1 of [N, C, d1, ...] or dim 0 of [C]; made the last dim of a [rows, C] matrix.
+struct Rows {
+  Tensor x;        // [rows, C]
+  DimVector lead;  // the result's shape
+};
+Rows class_rows(const char* op, const Tensor& x) {
+  PYNN_CHECK(x.dim() >= 1, op, ": input must have a dim of classes, got shape ()");
+  Rows r;
+  if (x.dim() <= 2) {
+    r.x = x.dim() == 2 ? x : unsqueeze(x, 0);
+    if (x.dim() == 2) r.lead.push_back(x.size(0));
+    return r;
+  }
+  DimVector order;
+  for (int64_t d = 0; d < x.dim(); ++d)
+    if (d != 1) order.push_back(d), r.lead.push_back(x.size(d));
+  order.push_back(1);
+  r.x = reshape(permute(x, order), DimVector{x.numel() / std::max<int64_t>(x.size(1), 1), x.size(1)});
+  return r;
+}
+
+void check_target(const char* op, const Tensor& x, const Tensor& target, const Rows& r) {
+  PYNN_CHECK(target.dtype() == DType::Int64 || target.dtype() == DType::UInt8, op, ": expected target of dtype int64 (class indices), got ",
+             dtype_name(target.dtype()));
+  PYNN_CHECK_KIND(Value, x.dim() < 2 || target.dim() > 0 , op, ": Expected input batch_size (", x.size(0), ") to match target batch_size (1).");
+  PYNN_CHECK_KIND(Value, same(target.sizes(), r.lead), op, ": Expected input batch_size (", dims_str(r.lead),
+                  ") to match target batch_size (", dims_str(target.sizes()), ").");
+}
+void check_weight(const char* op, const Tensor& weight, int64_t classes) {
+  PYNN_CHECK(!weight.defined() || (weight.dim() == 1 && weight.size(0) == classes), op, ": weight tensor should be defined either for all ",
+             classes, " classes or no classes but got weight tensor of shape: ", dims_str(weight.sizes()));
+}
+
+// dL/dx = (softmax(x) * sum(terms) - terms) * g, terms the weight of each class in the row's loss. The kernel does it in one
+// pass; when the gradient itself is to be differentiated it is built from ops.
+Tensor cross_entropy_backward(const Tensor& g, const Tensor& x, const Tensor& target, const Tensor& weight, const Tensor& lse,
+                              double factor, int64_t ignore, double smoothing) {
+  if (thread_state.grad_enabled && (g.requires_grad() || x.requires_grad())) {
+    const Tensor p = softmax(x, 1);
+    const Tensor kept = ne(target, Scalar(ignore));
+    const Tensor safe = where(kept, target, full({}, Scalar(0), DType::Int64));
+    const int64_t classes = x.size(1);
+    GradMode constants(false);
+    Tensor w_row = weight.defined() ? index_select(weight, 0, safe) : ones(target.sizes(), x.dtype());
+    w_row = where(kept, w_row, 0.0);
+    const Tensor hot = scatter_add(zeros(x.sizes(), x.dtype()), 1, unsqueeze(safe, 1), unsqueeze(w_row, 1));
+    Tensor terms = mul(hot, 1 - smoothing);
+    if (smoothing > 0) {
+      const Tensor each = weight.defined() ? expand(weight, x.sizes()) : ones(x.sizes(), x.dtype());
+      terms = add(terms, where(unsqueeze(kept, 1), mul(each, smoothing / static_cast<double>(classes)), 0.0));
+    }
+    const int64_t last[] = {1};
+    const Tensor total = sum(terms, Dims(last), true);
+    GradMode on(true);
+    return mul(sub(mul(p, total), terms), mul(g.dim() ? unsqueeze(g, 1) : g, factor));
+  }
+  Tensor dx = empty(x.sizes(), x.dtype(), x.device());
+  const Tensor gc = contiguous(g);
+  CrossEntropyArgs args{};
+  args.x = x.data();
+  args.dtype = x.dtype();
+  args.target = target.data_as<int64_t>();
+  args.weight = weight.defined() ? weight.data() : nullptr;
+  args.lse = lse.data();
+  args.rows = x.size(0), args.classes = x.size(1), args.ignore_index = ignore;
+  args.smoothing = smoothing;
+  args.dx = dx.data();
+  args.grad = gc.data();
+  args.grad_step = g.dim() ? 1 : 0;
+  args.grad_factor = factor;
+  if (dx.numel()) kernels::cross_entropy_backward(x.device(), args);
+  return dx;
+}
+
+// One pass over logits x [rows, C]; see kernels/softmax.h.
+Tensor cross_entropy_rows(const Tensor& input, const Tensor& target_in, const Tensor& weight_in, int64_t ignore, Reduction r, double smoothing) {
+  const bool half = input.dtype() != DType::Float32 && input.dtype() != DType::Float64;
+  const Tensor x = contiguous(half ? to_dtype(input, DType::Float32) : input);
+  const Tensor target = contiguous(to_dtype(reshape(target_in, DimVector{-1}), DType::Int64));
+  const Tensor weight = weight_in.defined() ? contiguous(to_dtype(weight_in, x.dtype())) : Tensor();
+  const int64_t rows = x.size(0);
+  Tensor lse = empty(DimVector{rows}, x.dtype(), x.device());
+  Tensor loss = empty(DimVector{rows}, x.dtype(), x.device()), row_weight = empty(DimVector{rows}, x.dtype(), x.device());
+  CrossEntropyArgs args{};
+  args.x = x.data();
+  args.dtype = x.dtype();
+  args.target = target.data_as<int64_t>();
+  args.weight = weight.defined() ? weight.data() : nullptr;
+  args.lse = lse.data();
+  args.loss = loss.data();
+  args.row_weight = row_weight.data();
+  args.rows = rows, args.classes = x.size(1), args.ignore_index = ignore;
+  args.smoothing = smoothing;
+  if (rows) {
+    const int64_t bad = kernels::cross_entropy_forward(x.device(), args);
+    PYNN_CHECK_KIND(Index, bad < 0, "cross_entropy: Target ", bad < 0 ? 0 : target.data_as<int64_t>()[bad],
+                    " is out of bounds, got it at position ", bad, " for ", x.size(1), " classes");
+  }
+  double factor = 1;
+  Tensor y;
+  {
+    GradMode off(false);
+    if (r == Reduction::None) {
+      y = loss;
+    } else {
+      y = sum(loss);
+      if (r == Reduction::Mean) {
+        const Tensor total = to_dtype(sum(row_weight), DType::Float64);
+        factor = 1 / *total.data_as<double>();
+        y = div(y, to_dtype(total, y.dtype()));
+      }
+    }
+  }
+  y = record("cross_entropy", std::move(y), inputs(x), save(x, target, weight, lse, factor, ignore, smoothing),
+             [](const Tensor& g, const Tensor& x, const Tensor& target, const Tensor& weight, const Tensor& lse, double factor,
+                int64_t ignore, double smoothing) {
+               return cross_entropy_backward(g, x, target, weight, lse, factor, ignore, smoothing);
+             });
+  return half ? to_dtype(y, input.dtype()) : y;
+}
+
+Tensor cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight, int64_t ignore, std::string_view reduction, double smoothing) {
+  check_floating("cross_entropy", x);
+  PYNN_CHECK(smoothing >= 0 && smoothing <= 1, "cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: ", smoothing);
+  const Reduction r = reduction_of("cross_entropy", reduction);
+  const Rows rows = class_rows("cross_entropy", x);
+  const int64_t classes = rows.x.size(1);
+  check_weight("cross_entropy", weight, classes);
+  if (same(x.sizes(), target.sizes()) && is_floating(target.dtype())) {  // probabilities
+    Tensor t = class_rows("cross_entropy", target).x;
+    if (smoothing > 0) t = add(mul(t, 1 - smoothing), smoothing / static_cast<double>(classes));
+    const int64_t last[] = {1};
+    const Tensor logp = log_softmax(rows.x, 1);
+    const Tensor each = neg(sum(mul(weight.defined() ? mul(logp, weight) : logp, t), Dims(last)));
+    if (r == Reduction::Mean) return div(sum(each), Scalar(each.numel()));
+    return r == Reduction::Sum ? sum(each) : reshape(each, rows.lead);
+  }
+  check_target("cross_entropy", x, target, rows);
+  const Tensor y = cross_entropy_rows(rows.x, target, weight, ignore, r, smoothing);
+  return r == Reduction::None && y.dim() != static_cast<int64_t>(rows.lead.size()) ? reshape(y, rows.lead) : y;
+}
+
+Tensor nll_loss(const Tensor& x, const Tensor& target, const Tensor& weight, int64_t ignore, std::string_view reduction) {
+  const Reduction r = reduction_of("nll_loss", reduction);
+  const Rows rows = class_rows("nll_loss", x);
+  check_weight("nll_loss", weight, rows.x.size(1));
+  check_target("nll_loss", x, target, rows);
+  const Tensor t = to_dtype(reshape(target, DimVector{-1}), DType::Int64);
+  const Tensor kept = ne(t, Scalar(ignore));
+  {
+    GradMode off(false);
+    PYNN_CHECK_KIND(Index, !any_nonzero(logical_and(kept, logical_or(lt(t, 0), ge(t, Scalar(rows.x.size(1)))))),
+                    "nll_loss: Target is out of bounds for ", rows.x.size(1), " classes");
+  }
+  const Tensor safe = where(kept, t, full({}, Scalar(0), DType::Int64));
+  Tensor w = weight.defined() ? index_select(weight, 0, safe) : ones(safe.sizes(), x.dtype(), x.device());
+  w = where(kept, w, 0.0);
+  const Tensor picked = reshape(gather(rows.x, 1, unsqueeze(safe, 1)), DimVector{-1});
+  const Tensor each = where(kept, mul(neg(picked), w), 0.0);
+  if (r == Reduction::None) return reshape(each, rows.lead);
+  return r == Reduction::Sum ? sum(each) : div(sum(each), sum(w));
+}
+
+}  // namespace
+
+PYNN_OP(mse_loss, "_nn.mse_loss(Tensor input, Tensor target, str reduction='mean') -> Tensor", "(input - target)^2.");
+PYNN_OP(l1_loss, "_nn.l1_loss(Tensor input, Tensor target, str reduction='mean') -> Tensor", "|input - target|.");
+PYNN_OP(smooth_l1_loss, "_nn.smooth_l1_loss(Tensor input, Tensor target, str reduction='mean', float beta=1.0) -> Tensor",
+        "Squared below beta, linear above.");
+PYNN_OP(huber_loss, "_nn.huber_loss(Tensor input, Tensor target, str reduction='mean', float delta=1.0) -> Tensor",
+        "Squared up to delta, linear above (Huber 1964).");
+PYNN_OP(binary_cross_entropy,
+        "_nn.binary_cross_entropy(Tensor input, Tensor target, Tensor? weight=None, str reduction='mean') -> Tensor",
+        "-(y log x + (1 - y) log(1 - x)) of probabilities x.");
+PYNN_OP(bce_with_logits,
+        "_nn.binary_cross_entropy_with_logits(Tensor input, Tensor target, Tensor? weight=None, Tensor? pos_weight=None, str "
+        "reduction='mean') -> Tensor",
+        "binary_cross_entropy of sigmoid(x), without overflow.");
+PYNN_OP(kl_div, "_nn.kl_div(Tensor input, Tensor target, str reduction='mean', bool log_target=False) -> Tensor",
+        "y (log y - x), for x = log q.");
+PYNN_OP(cross_entropy,
+        "_nn.cross_entropy(Tensor input, Tensor target, Tensor? weight=None, int ignore_index=-100, str reduction='mean', float "
+        "label_smoothing=0.0) -> Tensor",
+        "-log softmax(input)[target], fused; target: class indices or probabilities.");
+PYNN_OP(nll_loss,
+        "_nn.nll_loss(Tensor input, Tensor target, Tensor? weight=None, int ignore_index=-100, str reduction='mean') -> Tensor",
+        "-input[target], of log probabilities.");
+
+}  // namespace pynn::ops

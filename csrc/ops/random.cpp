@@ -1,0 +1,291 @@
+// random.cpp -- tensors of random numbers. The draws and their order are PyTorch's (core/random.h).
+#include "core/random.h"
+
+#include <mutex>
+
+#include "autograd/record.h"
+#include "core/shape.h"
+#include "ops/assign.h"
+#include "ops/binary.h"
+#include "ops/creation.h"
+#include "ops/op.h"
+#include "ops/random.h"
+#include "ops/unary.h"
+
+namespace pynn::ops {
+namespace {
+
+using OptType = std::optional<DType>;
+using OptDevice = std::optional<Device>;
+
+Generator& pick(Generator* g) { return g ? *g : default_generator(); }
+
+Tensor with_grad(Tensor t, bool requires_grad) {
+  if (requires_grad) {
+    check_floating("requires_grad", t);
+    t.impl()->requires_grad = true;
+  }
+  return t;
+}
+
+// Runs f(buffer, n) on memory of T, then converts it into x, which may be of any layout and type.
+template <class T, class F>
+void draw(const Tensor& x, F&& f) {
+  if (x.numel() == 0 || x.device().is_meta()) return;
+  if (x.dtype() == DTypeOf<T>::value && x.is_contiguous()) {
+    f(x.data_as<T>(), x.numel());
+    return;
+  }
+  Tensor buffer = empty(x.sizes(), DTypeOf<T>::value);
+  f(buffer.data_as<T>(), x.numel());
+  copy_data(x, buffer);
+}
+
+template <class F>
+void draw_floating(const char* op, const Tensor& x, Generator* generator, F&& f) {
+  check_floating(op, x);
+  Generator& g = pick(generator);
+  std::lock_guard lock(g.mutex);
+  const auto call = [&](auto* p, int64_t n) { f(g, p, n); };
+  switch (x.dtype()) {
+    case DType::Float64:
+      return draw<double>(x, call);
+    case DType::Float16:
+      return draw<Half>(x, call);
+    case DType::BFloat16:
+      return draw<BFloat16>(x, call);
+    default:
+      return draw<float>(x, call);
+  }
+}
+
+void fill_uniform(const Tensor& x, double from, double to, Generator* generator) {
+  PYNN_CHECK(from <= to, "uniform_: expects to return a [from, to) range, but found from=", from, " > to=", to);
+  draw_floating("uniform_", x, generator, [&](Generator& g, auto* p, int64_t n) { g.uniform(p, n, from, to); });
+}
+
+void fill_normal(const Tensor& x, double mean, double std, Generator* generator) {
+  PYNN_CHECK(std >= 0, "normal_: expects std >= 0.0, but found std ", std);
+  check_floating("normal_", x);
+  if (!x.is_contiguous()) {  // drawn one at a time, whatever the size
+    Generator& g = pick(generator);
+    std::lock_guard lock(g.mutex);
+    draw<double>(x, [&](double* p, int64_t n) { g.normal_serial(p, n, mean, std); });
+    return;
+  }
+  draw_floating("normal_", x, generator, [&](Generator& g, auto* p, int64_t n) { g.normal(p, n, mean, std); });
+}
+
+void fill_randint(const char* op, const Tensor& x, int64_t low, int64_t high, Generator* generator) {
+  PYNN_CHECK(low < high, op, ": expects 'from' to be less than 'to', but got from=", low, " >= to=", high);
+  Generator& g = pick(generator);
+  std::lock_guard lock(g.mutex);
+  draw<int64_t>(x, [&](int64_t* p, int64_t n) { g.randint(p, n, low, high); });
+}
+
+Tensor op_rand(Dims sizes, Generator* g, OptType t, OptDevice d, bool grad) {
+  Tensor x = empty(sizes, t.value_or(default_dtype()), d.value_or(Device{}));
+  fill_uniform(x, 0, 1, g);
+  return with_grad(std::move(x), grad);
+}
+Tensor op_randn(Dims sizes, Generator* g, OptType t, OptDevice d, bool grad) {
+  Tensor x = empty(sizes, t.value_or(default_dtype()), d.value_or(Device{}));
+  fill_normal(x, 0, 1, g);
+  return with_grad(std::move(x), grad);
+}
+Tensor op_randint(int64_t low, int64_t high, Dims sizes, Generator* g, OptType t, OptDevice d, bool grad) {
+  Tensor x = empty(sizes, t.value_or(DType::Int64), d.value_or(Device{}));
+  fill_randint("randint", x, low, high, g);
+  return with_grad(std::move(x), grad);
+}
+Tensor op_randint_high(int64_t high, Dims sizes, Generator* g, OptType t, OptDevice d, bool grad) {
+  return op_randint(0, high, sizes, g, t, d, grad);
+}
+Tensor op_randperm(int64_t n, Generator* generator, OptType t, OptDevice d, bool grad) {
+  PYNN_CHECK(n >= 0, "randperm: n must be non-negative, got ", n);
+  Tensor x = empty(DimVector{n}, t.value_or(DType::Int64), d.value_or(Device{}));
+  Generator& g = pick(generator);
+  std::lock_guard lock(g.mutex);
+  draw<int64_t>(x, [&](int64_t* p, int64_t count) { g.randperm(p, count); });
+  return with_grad(std::move(x), grad);
+}
+
+Tensor op_rand_like(const Tensor& x, Generator* g, OptType t, OptDevice d, bool grad) {
+  Tensor y = d ? empty(x.sizes(), t.value_or(x.dtype()), *d) : empty_like(x, t.value_or(x.dtype()));
+  fill_uniform(y, 0, 1, g);
+  return with_grad(std::move(y), grad);
+}
+Tensor op_randn_like(const Tensor& x, Generator* g, OptType t, OptDevice d, bool grad) {
+  Tensor y = d ? empty(x.sizes(), t.value_or(x.dtype()), *d) : empty_like(x, t.value_or(x.dtype()));
+  fill_normal(y, 0, 1, g);
+  return with_grad(std::move(y), grad);
+}
+Tensor op_randint_like_range(const Tensor& x, int64_t low, int64_t high, OptType t, OptDevice d, bool grad) {
+  Tensor y = d ? empty(x.sizes(), t.value_or(x.dtype()), *d) : empty_like(x, t.value_or(x.dtype()));
+  fill_randint("randint_like", y, low, high, nullptr);
+  return with_grad(std::move(y), grad);
+}
+Tensor op_randint_like(const Tensor& x, int64_t high, OptType t, OptDevice d, bool grad) {
+  return op_randint_like_range(x, 0, high, t, d, grad);
+}
+
+// In place. The old values do not count, so neither does their gradient.
+Tensor overwritten(const char* op, const Tensor& x) {
+  record_inplace(op, x, inputs(x), save(), [](const Tensor&) { return Tensor(); });
+  return x;
+}
+Tensor op_uniform_(const Tensor& x, double from, double to, Generator* g) {
+  autograd::check_inplace("uniform_", x);
+  fill_uniform(x, from, to, g);
+  return overwritten("uniform_", x);
+}
+Tensor op_normal_(const Tensor& x, double mean, double std, Generator* g) {
+  autograd::check_inplace("normal_", x);
+  fill_normal(x, mean, std, g);
+  return overwritten("normal_", x);
+}
+Tensor op_random_range_(const Tensor& x, int64_t low, std::optional<int64_t> high, Generator* g) {
+  autograd::check_inplace("random_", x);
+  PYNN_CHECK(high, "random_: needs an upper bound when a lower one is given");
+  fill_randint("random_", x, low, *high, g);
+  return overwritten("random_", x);
+}
+Tensor op_random_to_(const Tensor& x, int64_t high, Generator* g) { return op_random_range_(x, 0, high, g); }
+Tensor op_random_(const Tensor& x, Generator* generator) {
+  autograd::check_inplace("random_", x);
+  Generator& g = pick(generator);
+  std::lock_guard lock(g.mutex);
+  draw<int64_t>(x, [&](int64_t* p, int64_t n) { g.random(p, n, x.dtype()); });
+  return overwritten("random_", x);
+}
+Tensor op_exponential_(const Tensor& x, double lambda, Generator* generator) {
+  autograd::check_inplace("exponential_", x);
+  check_floating("exponential_", x);
+  PYNN_CHECK(lambda > 0, "exponential_: expects lambda > 0.0, but found lambda=", lambda);
+  Generator& g = pick(generator);
+  std::lock_guard lock(g.mutex);
+  draw<double>(x, [&](double* p, int64_t n) { g.exponential(p, n, lambda); });
+  return overwritten("exponential_", x);
+}
+
+void fill_bernoulli(const Tensor& x, const Tensor& p, Generator* generator) {
+  Generator& g = pick(generator);
+  std::lock_guard lock(g.mutex);
+  const Tensor probs = contiguous(p.dtype() == DType::Float64 ? p : to_dtype(p, DType::Float32));
+  draw<bool>(x, [&](bool* out, int64_t n) {
+    if (probs.dtype() == DType::Float64) {
+      g.bernoulli(out, n, probs.data_as<double>());
+    } else {
+      g.bernoulli(out, n, probs.data_as<float>());
+    }
+  });
+}
+void fill_bernoulli(const Tensor& x, double p, Generator* generator) {
+  PYNN_CHECK(p >= 0 && p <= 1, "bernoulli_: expects p to be in [0, 1], but got p=", p);
+  Generator& g = pick(generator);
+  std::lock_guard lock(g.mutex);
+  draw<bool>(x, [&](bool* out, int64_t n) { g.bernoulli(out, n, p); });
+}
+Tensor op_bernoulli(const Tensor& p, Generator* g) {
+  check_floating("bernoulli", p);
+  GradMode off(false);
+  Tensor x = empty_like(p);
+  fill_bernoulli(x, p, g);
+  return no_gradient(std::move(x));
+}
+Tensor op_bernoulli_p(const Tensor& like, double p, Generator* g) {
+  Tensor x = empty_like(like);
+  fill_bernoulli(x, p, g);
+  return no_gradient(std::move(x));
+}
+Tensor op_bernoulli_(const Tensor& x, double p, Generator* g) {
+  autograd::check_inplace("bernoulli_", x);
+  fill_bernoulli(x, p, g);
+  return overwritten("bernoulli_", x);
+}
+Tensor op_bernoulli_tensor_(const Tensor& x, const Tensor& p, Generator* g) {
+  autograd::check_inplace("bernoulli_", x);
+  check_fits("bernoulli_", x, p.sizes());
+  GradMode off(false);
+  Tensor spread = empty(x.sizes(), p.dtype(), p.device());
+  copy_data(spread, p);
+  fill_bernoulli(x, spread, g);
+  return overwritten("bernoulli_", x);
+}
+
+// normal(mean, std): tensors or numbers, at least one tensor or a size.
+Tensor standard_normal(Dims sizes, DType t, Generator* g) {
+  Tensor x = empty(sizes, t);
+  fill_normal(x, 0, 1, g);
+  return x;
+}
+Tensor op_normal(const Tensor& mean, Other std, Generator* g) {
+  const DimVector sizes = std.tensor ? broadcast_sizes("normal", mean.sizes(), std.tensor->sizes()) : DimVector(mean.sizes());
+  GradMode off(false);
+  return add(mul(standard_normal(sizes, mean.dtype(), g), std), mean);
+}
+Tensor op_normal_std(double mean, const Tensor& std, Generator* g) {
+  GradMode off(false);
+  return add(mul(standard_normal(std.sizes(), std.dtype(), g), std), mean);
+}
+Tensor op_normal_size(double mean, double std, Dims sizes, Generator* g, OptType t, OptDevice d, bool grad) {
+  Tensor x = empty(sizes, t.value_or(default_dtype()), d.value_or(Device{}));
+  fill_normal(x, mean, std, g);
+  return with_grad(std::move(x), grad);
+}
+
+}  // namespace
+
+// y = x * mask / (1 - p), each element kept with probability 1 - p.
+Tensor dropout(const Tensor& x, double p, bool training) {
+  PYNN_CHECK_KIND(Value, p >= 0 && p <= 1, "dropout: probability has to be between 0 and 1, but got ", p);
+  if (!training || p == 0) return x;
+  check_floating("dropout", x);
+  if (p == 1) return mul(x, 0.0);
+  Tensor mask = empty_like(x);
+  {
+    GradMode off(false);
+    fill_bernoulli(mask, 1 - p, nullptr);
+    mul_(mask, 1 / (1 - p));
+  }
+  return mul(x, mask);
+}
+
+#define PYNN_RANDOM "*, Generator? generator=None, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor"
+PYNN_OP(op_rand, "rand(int... size, " PYNN_RANDOM, "Uniform in [0, 1). Same as torch.rand, same numbers.", kOut);
+PYNN_OP(op_randn, "randn(int... size, " PYNN_RANDOM, "Normal, mean 0, variance 1. Same as torch.randn, same numbers.", kOut);
+PYNN_OP(op_randint, "randint(int low, int high, int[] size, " PYNN_RANDOM, "Integers in [low, high). Same as torch.randint, same numbers.", kOut);
+PYNN_OP(op_randint_high, "randint(int high, int[] size, " PYNN_RANDOM, "Integers in [0, high).", kOut);
+PYNN_OP(op_randperm, "randperm(int n, " PYNN_RANDOM, "A permutation of 0 .. n-1. Same as torch.randperm, same numbers.", kOut);
+PYNN_OP(op_rand_like, "rand_like(Tensor input, " PYNN_RANDOM, "Uniform in [0, 1), of the input's shape.", kFunctionOnly);
+PYNN_OP(op_randn_like, "randn_like(Tensor input, " PYNN_RANDOM, "Normal, of the input's shape.", kFunctionOnly);
+PYNN_OP(op_randint_like, "randint_like(Tensor input, int high, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "Integers in [0, high), of the input's shape.", kFunctionOnly);
+PYNN_OP(op_randint_like_range,
+        "randint_like(Tensor input, int low, int high, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "Integers in [low, high), of the input's shape.", kFunctionOnly);
+PYNN_OP(op_uniform_, "uniform_(Tensor input, float from=0.0, float to=1.0, *, Generator? generator=None) -> Tensor",
+        "Uniform in [from, to), in place. Same as torch.Tensor.uniform_.", kMethodOnly);
+PYNN_OP(op_normal_, "normal_(Tensor input, float mean=0.0, float std=1.0, *, Generator? generator=None) -> Tensor",
+        "Normal, in place. Same as torch.Tensor.normal_.", kMethodOnly);
+PYNN_OP(op_random_, "random_(Tensor input, *, Generator? generator=None) -> Tensor",
+        "Integers over all that the dtype holds exactly, in place. Same as torch.Tensor.random_.", kMethodOnly);
+PYNN_OP(op_random_to_, "random_(Tensor input, int to, *, Generator? generator=None) -> Tensor", "Integers in [0, to).", kMethodOnly);
+PYNN_OP(op_random_range_, "random_(Tensor input, int from, int? to, *, Generator? generator=None) -> Tensor",
+        "Integers in [from, to).", kMethodOnly);
+PYNN_OP(op_exponential_, "exponential_(Tensor input, float lambd=1.0, *, Generator? generator=None) -> Tensor",
+        "Exponential with rate lambd, in place. Same as torch.Tensor.exponential_.", kMethodOnly);
+PYNN_OP(op_bernoulli, "bernoulli(Tensor input, *, Generator? generator=None) -> Tensor",
+        "1 with probability input, else 0. Same as torch.bernoulli.");
+PYNN_OP(op_bernoulli_p, "bernoulli(Tensor input, float p, *, Generator? generator=None) -> Tensor", "One probability for all.");
+PYNN_OP(op_bernoulli_tensor_, "bernoulli_(Tensor input, Tensor p, *, Generator? generator=None) -> Tensor",
+        "1 with probability p, in place. Same as torch.Tensor.bernoulli_.", kMethodOnly);
+PYNN_OP(op_bernoulli_, "bernoulli_(Tensor input, float p=0.5, *, Generator? generator=None) -> Tensor", "One probability for all.", kMethodOnly);
+PYNN_OP(op_normal, "normal(Tensor mean, Other std=1.0, *, Generator? generator=None) -> Tensor",
+        "Normal with a mean and a deviation per element. Same as torch.normal.", kFunctionOnly | kOut);
+PYNN_OP(op_normal_std, "normal(float mean, Tensor std, *, Generator? generator=None) -> Tensor", "One mean for all.", kOut);
+PYNN_OP(op_normal_size, "normal(float mean, float std, int[] size, " PYNN_RANDOM, "One mean and deviation for all.", kOut);
+PYNN_OP(dropout, "_nn.dropout(Tensor input, float p, bool training) -> Tensor",
+        "Each element 0 with probability p, else divided by 1 - p. Same as torch.nn.functional.dropout.");
+
+}  // namespace pynn::ops

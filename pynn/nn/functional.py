@@ -1,0 +1,390 @@
+"""The functions behind the modules. Same as torch.nn.functional.
+
+Native ops that have PyTorch's signature are bound as they are. The others get a thin function that takes the
+old or the `inplace` arguments, or are composed of tensor functions here, in `_losses.py` and in `_pad.py`.
+"""
+
+from __future__ import annotations
+
+import pynn
+from pynn import _C, Tensor
+
+from ._losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
+)
+from ._pad import pad
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+__all__ = [
+    "bilinear",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "celu",
+    "cosine_similarity",
+    "cross_entropy",
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "elu",
+    "elu_",
+    "embedding",
+    "gelu",
+    "glu",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
+    "layer_norm",
+    "leaky_relu",
+    "leaky_relu_",
+    "linear",
+    "log_softmax",
+    "logsigmoid",
+    "mish",
+    "mse_loss",
+    "nll_loss",
+    "normalize",
+    "one_hot",
+    "pad",
+    "pairwise_distance",
+    "prelu",
+    "relu",
+    "relu6",
+    "relu_",
+    "selu",
+    "sigmoid",
+    "silu",
+    "smooth_l1_loss",
+    "softmax",
+    "softmin",
+    "softplus",
+    "softsign",
+    "tanh",
+    "tanhshrink",
+    "threshold",
+]
+
+_nn = _C._nn
+
+linear = _nn.linear
+bilinear = _nn.bilinear
+gelu = _nn.gelu
+softplus = _nn.softplus
+layer_norm = _nn.layer_norm
+relu_ = _nn.relu_
+elu_ = _nn.elu_
+leaky_relu_ = _nn.leaky_relu_
+sigmoid = pynn.sigmoid
+tanh = pynn.tanh
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """Return max(x, 0)."""
+    return _nn.relu_(input) if inplace else _nn.relu(input)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """Return x * sigmoid(x)."""
+    return _nn.silu_(input) if inplace else _nn.silu(input)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """Return x where x > 0, negative_slope * x elsewhere."""
+    return _nn.leaky_relu_(input, negative_slope) if inplace else _nn.leaky_relu(input, negative_slope)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """Return x where x > 0, alpha * (exp(x) - 1) elsewhere."""
+    return _nn.elu_(input, alpha) if inplace else _nn.elu(input, alpha)
+
+
+def _write_back(fn: Callable[..., Tensor], input: Tensor, *args: Any) -> Tensor:
+    """Give a composed function its in-place form; backward reads the clone, not the tensor written to."""
+    return input.copy_(fn(input.clone(), *args))
+
+
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """Return x where x > threshold, `value` elsewhere."""
+    below = input <= threshold
+    return input.masked_fill_(below, value) if inplace else input.masked_fill(below, value)
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+    """Return x between the bounds, the nearer bound elsewhere."""
+    if min_val > max_val:
+        raise ValueError("min_val cannot be greater than max_val")
+    if inplace:
+        return _write_back(hardtanh, input, min_val, max_val)
+    clamped = input.detach().clamp(min_val, max_val)
+    if not input.requires_grad:
+        return clamped
+    # The gradient on a bound is zero; clamp's is one.
+    return pynn.where((input > min_val) & (input < max_val), input, clamped)
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """Return min(max(x, 0), 6)."""
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """Return relu6(x + 3) / 6."""
+    if inplace:
+        return _write_back(hardsigmoid, input)
+    return relu6(input + 3) / 6
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """Return x * relu6(x + 3) / 6."""
+    if inplace:
+        return _write_back(hardswish, input)
+    return input * relu6(input + 3) / 6
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """Return x * tanh(softplus(x)). Misra 2019, arXiv:1908.08681."""
+    if inplace:
+        return _write_back(mish, input)
+    return input * softplus(input).tanh()
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """Return scale * elu(x, alpha) with the constants of Klambauer et al. 2017, arXiv:1706.02515."""
+    if inplace:
+        return _write_back(selu, input)
+    return _nn.elu(input, 1.6732632423543772848170429916717) * 1.0507009873554804934193349852946
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """Return max(x, 0) + min(alpha * (exp(x / alpha) - 1), 0). Barron 2017, arXiv:1704.07483."""
+    if alpha == 0:
+        raise RuntimeError("celu: alpha must not be zero, got 0")
+    if inplace:
+        return _write_back(celu, input, alpha)
+    # exp sees no positive number, so it cannot overflow and spoil the gradient of the other branch.
+    return _nn.relu(input) + alpha * (input.clamp(max=0) / alpha).expm1()
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """Return x where x > 0, weight * x elsewhere; one weight for all channels (dim 1) or one for each."""
+    if weight.numel() != 1:
+        channels = input.size(1) if input.dim() > 1 else 1
+        if weight.dim() != 1 or weight.numel() != channels:
+            raise RuntimeError(
+                f"prelu: weight must have one number or one for each of the {channels} channels, "
+                f"got shape {tuple(weight.shape)}"
+            )
+        weight = weight.view(-1, *[1] * (input.dim() - 2))
+    return pynn.where(input > 0, input, weight * input)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """Return a * sigmoid(b), where a and b are the halves of x along `dim`. Dauphin et al.
+
+    2016, arXiv:1612.08083.
+    """
+    if input.dim() == 0:
+        raise RuntimeError("glu does not support scalars because halving size must be even")
+    size = input.size(dim)
+    if size % 2:
+        raise RuntimeError(f"glu: the size along dim {dim} must be even, got {size}")
+    a, b = input.chunk(2, dim)
+    return a * b.sigmoid()
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """Return log(sigmoid(x)) = -log(1 + exp(-x))."""
+    return -softplus(-input, 1.0, 80.0)  # exp(80) still fits float32, and beyond it the two branches agree
+
+
+def softsign(input: Tensor) -> Tensor:
+    """Return x / (1 + |x|)."""
+    return input / (input.abs() + 1)
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """Return x - tanh(x)."""
+    return input - input.tanh()
+
+
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """Return exp(x) / sum(exp(x)) along `dim`."""
+    if dim is None:
+        dim = _implicit_dim("softmax", input, _stacklevel)
+    return _nn.softmax(input, dim, dtype)
+
+
+def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """Return log(softmax(x)) along `dim`."""
+    if dim is None:
+        dim = _implicit_dim("log_softmax", input, _stacklevel)
+    return _nn.log_softmax(input, dim, dtype)
+
+
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """Return softmax(-x) along `dim`."""
+    if dim is None:
+        dim = _implicit_dim("softmin", input, _stacklevel)
+    return _nn.softmax(-input, dim, dtype)
+
+
+def _implicit_dim(name: str, input: Tensor, stacklevel: int) -> int:
+    import warnings
+
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an "
+        "argument.",
+        stacklevel=stacklevel,
+    )
+    return 0 if input.dim() in (0, 1, 3) else 1
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """In training set each element to zero with probability `p` and multiply the others by 1 / (1 - p)."""
+    _check_probability(p)
+    if not inplace:
+        return _nn.dropout(input, p, training)
+    return input.copy_(_nn.dropout(input, p, True)) if training else input
+
+
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Drop whole channels of (N, C, L) or (C, L)."""
+    if input.dim() not in (2, 3):
+        raise RuntimeError(f"dropout1d: input must have 2 or 3 dimensions, got {input.dim()}")
+    return _drop_channels(input, 2 if input.dim() == 3 else 1, p, training, inplace)
+
+
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Drop whole channels of (N, C, H, W); dim 1 is the channel for any number of dims, as in PyTorch."""
+    if input.dim() != 4:
+        import warnings
+
+        warnings.warn(
+            f"dropout2d: input should have 4 dimensions, got {input.dim()}; dim 1 is taken as the channel "
+            "(use dropout1d for (N, C, L))",
+            stacklevel=2,
+        )
+    return _drop_channels(input, 2, p, training, inplace)
+
+
+def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Drop whole channels of (N, C, D, H, W) or (C, D, H, W)."""
+    if input.dim() not in (4, 5):
+        import warnings
+
+        warnings.warn(f"dropout3d: input should have 4 or 5 dimensions, got {input.dim()}", stacklevel=2)
+    return _drop_channels(input, 2 if input.dim() == 5 else 1, p, training, inplace)
+
+
+def _drop_channels(input: Tensor, kept: int, p: float, training: bool, inplace: bool) -> Tensor:
+    """Dropout with one draw for each index of the first `kept` dimensions."""
+    _check_probability(p)
+    if not training or p == 0:
+        return input
+    if input.dim() < kept:
+        raise RuntimeError(f"dropout: input must have at least {kept} dimensions, got {input.dim()}")
+    ones = input.new_ones((*input.shape[:kept], *[1] * (input.dim() - kept)))
+    scale = _nn.dropout(ones, p, True)
+    return input.mul_(scale) if inplace else input * scale
+
+
+def _check_probability(p: float) -> None:
+    if p < 0.0 or p > 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """Return the rows of `weight` that `input` names.
+
+    Args:
+        padding_idx: a row that gets no gradient.
+        max_norm: rows in use whose norm is larger are first scaled down to it, in place.
+        scale_grad_by_freq: divide the gradient of a row by how often it is named.
+        sparse: taken for PyTorch's sake; the gradient is dense, with the same values.
+    """
+    if padding_idx is None:
+        padding_idx = -1
+    else:
+        rows = weight.size(0)
+        if not -rows <= padding_idx < rows:
+            raise AssertionError("Padding_idx must be within num_embeddings")
+        if padding_idx < 0:
+            padding_idx += rows
+    if max_norm is not None:
+        _limit_rows(weight, input, max_norm, norm_type)
+    return _nn.embedding(weight, input, padding_idx, scale_grad_by_freq)
+
+
+def _limit_rows(weight: Tensor, input: Tensor, max_norm: float, norm_type: float) -> None:
+    with pynn.no_grad():
+        used = input.unique()
+        rows = weight.detach()[used]
+        norms = rows.norm(norm_type, 1, keepdim=True)
+        scale = pynn.where(norms > max_norm, max_norm / (norms + 1e-7), pynn.ones_like(norms))
+        weight.detach()[used] = rows * scale
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """Return zeros with a one where `tensor` says, in a new last dim of `num_classes` (-1: enough)."""
+    if tensor.dtype != pynn.int64:
+        raise RuntimeError(f"one_hot: classes must be int64, got {tensor.dtype}")
+    if tensor.numel() == 0:
+        if num_classes <= 0:
+            raise RuntimeError("Can not infer total number of classes from empty tensor.")
+    else:
+        if int(tensor.min()) < 0:
+            raise RuntimeError("Class values must be non-negative.")
+        largest = int(tensor.max())
+        if num_classes == -1:
+            num_classes = largest + 1
+        elif num_classes < 1:
+            raise RuntimeError("num_classes should be positive")
+        elif largest >= num_classes:
+            raise RuntimeError("Class values must be smaller than num_classes.")
+    return tensor.new_zeros((*tensor.shape, num_classes)).scatter_(-1, tensor.unsqueeze(-1), 1)
+
+
+def normalize(
+    input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None
+) -> Tensor:
+    """Return x / max(norm of order p along `dim`, eps)."""
+    norm = input.norm(p, dim, keepdim=True).clamp(min=eps)
+    return input / norm if out is None else pynn.div(input, norm, out=out)
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """Return the dot product of x1 / max(|x1|, eps) and x2 / max(|x2|, eps) along `dim`."""
+    x1, x2 = pynn.broadcast_tensors(x1, x2)
+    n1 = x1.norm(2, dim, keepdim=True).clamp(min=eps)
+    n2 = x2.norm(2, dim, keepdim=True).clamp(min=eps)
+    return ((x1 / n1) * (x2 / n2)).sum(dim)
+
+
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """Return the norm of order p of x1 - x2 + eps along the last dim."""
+    return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
