@@ -29,7 +29,4 @@ Tensor masked_select(const Tensor& x, const Tensor& mask);
 Tensor nonzero(const Tensor& x);                     // [count, ndim] int64
 std::vector<Tensor> nonzero_tuple(const Tensor& x);  // one [count] int64 tensor per dim
 
-// self <- value everywhere, recorded.
-Tensor fill_(const Tensor& self, Scalar value);
-
 }  // namespace pynn::ops

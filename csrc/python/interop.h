@@ -12,7 +12,11 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags);
 void release_buffer(PyObject* self, Py_buffer* view);
 PyObject* wrap_as(PyTypeObject* type, Tensor t);  // a wrapper of a subclass; t must have none yet
 void set_requires_grad(const Tensor& t, bool on);
-void init_interop(PyObject* module);
+void init_interop(PyObject* module);  // calls the four below
+void init_tensor_data(PyObject* module);
+void init_buffer(PyObject* module);
+void init_dlpack(PyObject* module);
+void init_convert();
 void init_random(PyObject* module);  // bind_random.cpp
 
 }  // namespace pynn::python
