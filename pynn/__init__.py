@@ -22,8 +22,8 @@ __version__: str = _C._build_info()["version"]
 
 pi = 3.141592653589793
 e = 2.718281828459045
-inf = float("inf")
-nan = float("nan")
+inf = 1e999  # names such as float are dtypes here
+nan = inf - inf
 newaxis = None
 
 # name -> where it is: loaded at first use, so that `import pynn` costs milliseconds.
