@@ -8,6 +8,7 @@ from these.
 from __future__ import annotations
 
 import math
+import sys
 from contextlib import contextmanager
 from typing import Any
 
@@ -193,9 +194,9 @@ def _suffixes(x: Tensor) -> list[str]:
 
 def tensor_repr(x: Tensor, contents: str | None = None) -> str:
     """`tensor([1., 2.], requires_grad=True)`."""
-    from pynn.nn.parameter import Parameter
-
-    plain = type(x) is Tensor or type(x) is Parameter
+    module = sys.modules.get("pynn.nn.parameter")  # before it is loaded, nothing is a Parameter
+    parameter = module is not None and isinstance(x, module.Parameter)
+    plain = type(x) is Tensor or (parameter and type(x).__name__ == "Parameter")
     prefix = "tensor(" if plain else f"{type(x).__name__}("
     indent = len(prefix)
     if contents is None:
@@ -210,4 +211,4 @@ def tensor_repr(x: Tensor, contents: str | None = None) -> str:
             text += ", " + suffix
             column += len(suffix) + 2
     text += ")"
-    return f"Parameter({text})" if isinstance(x, Parameter) and not plain else text
+    return f"Parameter({text})" if parameter and not plain else text
