@@ -121,7 +121,7 @@ IndexPlan plan_index(const char* op, const Tensor& x, TensorSpan indices, bool w
   plan.sizes = before.sizes;
   for (int64_t s : common) plan.sizes.push_back(s);
   for (int64_t s : after.sizes) plan.sizes.push_back(s);
-  checked_numel(plan.sizes);
+  const bool nothing = checked_numel(plan.sizes) == 0;
   if (x.device().is_meta()) return plan;
 
   // The last dims that lie densely in memory are one run.
@@ -156,12 +156,11 @@ IndexPlan plan_index(const char* op, const Tensor& x, TensorSpan indices, bool w
   Tensor here = zeros(DimVector{n}, DType::Int64);
   for (const Indexed& i : in) add_positions(op, i, unit, wrap, here.data_as<int64_t>(), n);
   plan.nrows = (span_elements(x.sizes(), x.strides()) + unit - 1) / unit;
-  plan.rows = here;
+  plan.rows = nothing ? empty(DimVector{0}, DType::Int64) : here;
   const int64_t nbefore = before.count(), nafter = after.count();
-  if (nbefore == 1 && nafter == 1) return plan;
+  if (nothing || (nbefore == 1 && nafter == 1)) return plan;
 
   plan.rows = empty(DimVector{nbefore * n * nafter}, DType::Int64);
-  if (plan.rows.numel() == 0) return plan;
   const std::vector<int64_t> front = before.offsets(unit), back = after.offsets(unit);
   const int64_t* middle = here.data_as<int64_t>();
   int64_t* to = plan.rows.data_as<int64_t>();
