@@ -342,6 +342,16 @@ def is_pinned(self: Tensor, device: Any = None) -> bool:
     return False
 
 
+def share_memory_(self: Tensor) -> Tensor:
+    """Move the values to memory that processes forked from now on share. Same as torch.Tensor.share_memory_."""
+    import mmap
+
+    block = mmap.mmap(-1, max(self.numel() * self.element_size(), 1))
+    shared = _C.frombuffer(block, dtype=_C.uint8)[: self.numel() * self.element_size()]
+    self.data = shared.view(self.dtype).view(self.shape).copy_(self.detach())
+    return self
+
+
 def pin_memory(self: Tensor, device: Any = None) -> Tensor:
     """A copy in page-locked memory. Raises RuntimeError: that needs a GPU."""
     raise RuntimeError("pin_memory: an accelerator is required, got a build without one")
@@ -372,6 +382,7 @@ for _name, _function in {
     "register_post_accumulate_grad_hook": register_post_accumulate_grad_hook,
     "requires_grad_": requires_grad_,
     "retain_grad": retain_grad,
+    "share_memory_": share_memory_,
     "type": type_,
     "untyped_storage": untyped_storage,
     "layout": property(lambda self: strided),
