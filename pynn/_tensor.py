@@ -19,6 +19,7 @@ __all__ = [
     "contiguous_format",
     "is_complex",
     "is_floating_point",
+    "is_inference",
     "is_nonzero",
     "is_signed",
     "is_storage",
@@ -248,6 +249,11 @@ def __reversed__(self: Tensor) -> Tensor:
     return self if self.dim() == 0 else self.flip(0)
 
 
+def __copy__(self: Tensor) -> Tensor:
+    """Another tensor over the same memory."""
+    return _restored(type(self), self.detach(), self.requires_grad, self.__dict__)
+
+
 def __deepcopy__(self: Tensor, memo: dict[Any, Any]) -> Tensor:
     """A leaf with the same values; tensors that share memory share it in the copy too."""
     done = memo.get(id(self))
@@ -337,6 +343,20 @@ def is_nonzero(input: Tensor) -> bool:
     return bool(input)
 
 
+def is_inference(self: Tensor) -> bool:
+    """Whether it was made in inference_mode."""
+    return _C._is_inference(self)
+
+
+def _is_view(self: Tensor) -> bool:
+    return self._base is not None
+
+
+def is_same_size(self: Tensor, other: Tensor) -> bool:
+    """Whether both have the same shape."""
+    return self.shape == other.shape
+
+
 def is_pinned(self: Tensor, device: Any = None) -> bool:
     """Whether the memory is page-locked for a GPU: never, without one."""
     return False
@@ -371,8 +391,10 @@ def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False)
 for _name, _function in {
     "backward": backward,
     "detach_": detach_,
+    "is_inference": is_inference,
     "is_nonzero": is_nonzero,
     "is_pinned": is_pinned,
+    "is_same_size": is_same_size,
     "new": new,
     "new_tensor": new_tensor,
     "nonzero": nonzero,
@@ -385,11 +407,13 @@ for _name, _function in {
     "share_memory_": share_memory_,
     "type": type_,
     "untyped_storage": untyped_storage,
+    "_is_view": _is_view,
     "layout": property(lambda self: strided),
     "__array__": __array__,
     "__array_priority__": 1000,  # NumPy leaves mixed arithmetic to tensors
     "__array_wrap__": __array_wrap__,
     "__complex__": __complex__,
+    "__copy__": __copy__,
     "__contains__": __contains__,
     "__deepcopy__": __deepcopy__,
     "__format__": __format__,

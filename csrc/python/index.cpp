@@ -174,9 +174,7 @@ class Reader {
 
   Tensor view() const {
     if (!step_by_step_) return ops::make_view(x_, sizes_, strides_, offset_);
-    if (!view_.same(x_)) return view_;
-    return record("alias", ops::make_view(x_, x_.sizes(), x_.strides(), x_.offset()), inputs(x_), save(),
-                  [](const Tensor& g) { return g; });
+    return view_.same(x_) ? alias_view(x_) : view_;
   }
   // What the positions refer to: x itself if nothing was done to it.
   Tensor source() const {
@@ -282,6 +280,11 @@ Tensor strip_ones(const Tensor& t) {
 }
 
 }  // namespace
+
+Tensor alias_view(const Tensor& t) {
+  return record("alias", ops::make_view(t, t.sizes(), t.strides(), t.offset()), inputs(t), save(),
+                [](const Tensor& g) { return g; });
+}
 
 Tensor get_item(const Tensor& t, PyObject* index) {
   Items items;

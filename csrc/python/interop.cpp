@@ -97,6 +97,14 @@ PYNN_ASK(ask_device, PyLong_FromLong(t.device().is_cuda() ? std::max<int>(t.devi
 PYNN_ASK(ask_item, item(t))
 PYNN_ASK(ask_tolist, tolist(t))
 
+PyObject* as_subclass(PyObject* self, PyObject* cls) {
+  return guard([&]() -> PyObject* {
+    if (!PyType_Check(cls) || !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(cls), TensorType))
+      fail(ErrorKind::Type, "as_subclass: a subclass of Tensor is required, got ", Py_TYPE(cls)->tp_name);
+    return wrap_as(reinterpret_cast<PyTypeObject*>(cls), alias_view(tensor_of(self)));
+  });
+}
+
 PyMethodDef methods[] = {
     {"size", PYNN_FASTCALL(size), "size(dim=None) -> Size or int\n\nAll sizes, or one. Same as torch.Tensor.size."},
     {"stride", PYNN_FASTCALL(stride),
@@ -114,6 +122,7 @@ PyMethodDef methods[] = {
     {"is_complex", ask_is_complex, METH_NOARGS, "is_complex() -> bool\n\nWhether the dtype is a complex type."},
     {"is_signed", ask_is_signed, METH_NOARGS, "is_signed() -> bool\n\nWhether the dtype has negative values."},
     {"get_device", ask_device, METH_NOARGS, "get_device() -> int\n\nThe number of the GPU; -1 on the CPU."},
+    {"as_subclass", as_subclass, METH_O, "as_subclass(cls) -> Tensor\n\nA view of the tensor as an instance of a subclass."},
     {"item", ask_item, METH_NOARGS, "item() -> number\n\nThe only element as a Python number. Same as torch.Tensor.item."},
     {"tolist", ask_tolist, METH_NOARGS, "tolist() -> list\n\nThe elements as nested lists of numbers. Same as torch.Tensor.tolist."},
     {}};

@@ -8,6 +8,7 @@ PyObject* item(const Tensor& t);                                               /
 PyObject* legacy_new(PyTypeObject* type, PyObject* args, PyObject* kwargs);    // Tensor(2, 3), Tensor([1., 2.])
 Tensor get_item(const Tensor& t, PyObject* index);                             // t[index]
 void set_item(const Tensor& t, PyObject* index, PyObject* value);
+Tensor alias_view(const Tensor& t);  // the same elements as a view; recorded
 int get_buffer(PyObject* self, Py_buffer* view, int flags);
 void release_buffer(PyObject* self, Py_buffer* view);
 PyObject* wrap_as(PyTypeObject* type, Tensor t);  // a wrapper of a subclass; t must have none yet

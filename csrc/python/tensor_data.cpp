@@ -5,7 +5,6 @@
 #include "core/thread_state.h"
 #include "ops/assign.h"
 #include "ops/creation.h"
-#include "ops/view.h"
 #include "python/arguments.h"
 #include "python/buffer.h"
 #include "python/convert.h"
@@ -197,10 +196,7 @@ PyObject* as_tensor(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject
 Tensor legacy(PyObject* args, PyObject* size, PyObject* data, DType dtype, Device device) {
   const Py_ssize_t n = PyTuple_GET_SIZE(args);
   PyObject* one = n == 1 ? PyTuple_GET_ITEM(args, 0) : data;
-  if (one && is_tensor(one)) {
-    const Tensor& t = tensor_of(one);
-    return ops::view(t, t.sizes());
-  }
+  if (one && is_tensor(one)) return alias_view(tensor_of(one));
   const bool is_size = one && PyTuple_Check(one) && std::string_view(Py_TYPE(one)->tp_name) == "pynn.Size";
   if (!size && is_size) size = one;
   if (!size && one && !(PyLong_Check(one) && !PyBool_Check(one))) {
