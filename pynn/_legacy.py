@@ -22,7 +22,7 @@ __all__ = [
 
 
 class _TensorType(type):
-    """FloatTensor(2, 3) is uninitialised, FloatTensor([1, 2]) has these values, isinstance asks for the dtype."""
+    """FloatTensor(2, 3) is not cleared, FloatTensor([1, 2]) has these values, isinstance asks the dtype."""
 
     dtype: Any
 

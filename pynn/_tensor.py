@@ -99,7 +99,7 @@ def asarray(
     """`obj` as a tensor, sharing memory where possible. Same as torch.asarray.
 
     Args:
-        obj: a tensor, an array, an object with DLPack or the buffer protocol, or (nested sequences of) numbers.
+        obj: a tensor, an array, an object with DLPack or the buffer protocol, or (nested) numbers.
         copy: True always copies, False never does, None only where needed.
 
     Raises:
@@ -126,7 +126,9 @@ def asarray(
         return _C.tensor(obj, dtype=dtype, device=device, requires_grad=requires_grad)
     out = shared.to(device=device, dtype=dtype, copy=bool(copy))
     if copy is False and out is not shared:
-        raise ValueError(f"asarray: can't alias a tensor of {shared.dtype} on {shared.device} without a copy.")
+        raise ValueError(
+            f"asarray: can't alias a tensor of {shared.dtype} on {shared.device} without a copy."
+        )
     if requires_grad:
         return out.detach().requires_grad_() if out is obj and not out.is_leaf else out.requires_grad_()
     return out.detach() if out.requires_grad else out
@@ -142,7 +144,7 @@ def backward(
     create_graph: bool = False,
     inputs: Any = None,
 ) -> None:
-    """Add the gradients of this tensor to the .grad of the leaves it came from. Same as torch.Tensor.backward."""
+    """Add this tensor's gradients to the .grad of the leaves it came from. Same as torch.Tensor.backward."""
     if gradient is None and inputs is None:
         _backward_one(self, create_graph if retain_graph is None else retain_graph, create_graph)
     else:
@@ -193,10 +195,13 @@ def numpy(self: Tensor, *, force: bool = False) -> Any:
     if force:
         self = self.detach().cpu()
     elif self.requires_grad:
-        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        raise RuntimeError(
+            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+        )
     if self.is_meta:
         raise TypeError(
-            "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
+            "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
+            "memory first."
         )
     if self.dtype is not _C.bfloat16:
         return numpy.asarray(self)
@@ -261,8 +266,8 @@ def __deepcopy__(self: Tensor, memo: dict[Any, Any]) -> Tensor:
         return done
     if not self.is_leaf:
         raise RuntimeError(
-            "deepcopy: Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
-            "moment (detach() or clone() the tensor, or keep it out of what is copied)"
+            "deepcopy: Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+            "protocol at the moment (detach() the tensor, or keep it out of what is copied)"
         )
     from copy import deepcopy
 
@@ -288,11 +293,23 @@ def __deepcopy__(self: Tensor, memo: dict[Any, Any]) -> Tensor:
 
 def __reduce_ex__(self: Tensor, protocol: Any) -> tuple[Any, ...]:
     values = _C._to_bytes(self.detach())
-    return _rebuild, (type(self), values, self.dtype, tuple(self.shape), self.requires_grad, dict(self.__dict__))
+    return _rebuild, (
+        type(self),
+        values,
+        self.dtype,
+        tuple(self.shape),
+        self.requires_grad,
+        dict(self.__dict__),
+    )
 
 
 def _rebuild(
-    kind: type, values: bytes, dtype: Any, shape: tuple[int, ...], requires_grad: bool, attributes: dict[str, Any]
+    kind: type,
+    values: bytes,
+    dtype: Any,
+    shape: tuple[int, ...],
+    requires_grad: bool,
+    attributes: dict[str, Any],
 ) -> Tensor:
     return _restored(kind, _C._from_bytes(values, dtype, shape), requires_grad, attributes)
 
@@ -324,7 +341,11 @@ def new_tensor(
 ) -> Tensor:
     """A tensor with the given values, of this one's dtype and device by default."""
     return _C.tensor(
-        data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad, pin_memory=pin_memory
+        data,
+        dtype=dtype or self.dtype,
+        device=device or self.device,
+        requires_grad=requires_grad,
+        pin_memory=pin_memory,
     )
 
 
@@ -363,7 +384,7 @@ def is_pinned(self: Tensor, device: Any = None) -> bool:
 
 
 def share_memory_(self: Tensor) -> Tensor:
-    """Move the values to memory that processes forked from now on share. Same as torch.Tensor.share_memory_."""
+    """Move the values to memory that processes forked from now on share. As torch.Tensor.share_memory_."""
     import mmap
 
     block = mmap.mmap(-1, max(self.numel() * self.element_size(), 1))

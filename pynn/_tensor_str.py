@@ -1,8 +1,8 @@
 """Tensors as text, in PyTorch's format.
 
-One number format serves a whole tensor: integers bare, floats as `1.`, `1.5000` or `1.5000e+00`, all right-aligned to
-the widest. Tensors above `threshold` elements show only `edgeitems` at both ends of each dim, and the format is chosen
-from these.
+One number format serves a whole tensor: integers bare, floats as `1.`, `1.5000` or `1.5000e+00`, all
+right-aligned to the widest. Tensors above `threshold` elements show only `edgeitems` at both ends of each
+dim, and the format is chosen from these.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def set_printoptions(
     """
     if profile is not None:
         if profile not in _PROFILES:
-            raise ValueError(f"set_printoptions: profile must be one of {', '.join(_PROFILES)}, got {profile!r}")
+            raise ValueError(
+                f"set_printoptions: profile must be one of {', '.join(_PROFILES)}, got {profile!r}"
+            )
         _options.update(_PROFILES[profile])
     given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
     _options.update({name: value for name, value in given.items() if value is not None})
@@ -80,7 +82,7 @@ class _IntFormat:
 
 
 class _FloatFormat:
-    """Floats: whole numbers as `1.`, others with `precision` digits, scientific when the magnitudes differ much."""
+    """Floats: whole ones as `1.`, others with `precision` digits, scientific if they differ much in size."""
 
     def __init__(self, values: list[float]) -> None:
         self.whole, self.scientific, self.width = True, False, 1
@@ -186,7 +188,7 @@ def _suffixes(x: Tensor) -> list[str]:
     if x.dtype not in implied:
         out.append(f"dtype={x.dtype}")
     if x.grad_fn is not None:
-        out.append(f"grad_fn=<{x.grad_fn.name() if hasattr(x.grad_fn, 'name') else type(x.grad_fn).__name__}>")
+        out.append(f"grad_fn=<{x.grad_fn.name()}>")
     elif x.requires_grad:
         out.append("requires_grad=True")
     return out

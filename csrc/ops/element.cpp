@@ -47,8 +47,8 @@ void store(const char* op, void* to, DType type, Scalar value) {
 
 void store_element(const char* op, void* to, DType type, Scalar value) {
   switch (type) {
-#define PYNN_CASE(T, name)            \
-  case DType::name:                   \
+#define PYNN_CASE(T, name) \
+  case DType::name:        \
     return store<T>(op, to, type, value);
     PYNN_FOR_EACH_DTYPE(PYNN_CASE)
 #undef PYNN_CASE

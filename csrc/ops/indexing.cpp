@@ -53,8 +53,9 @@ Tensor index(const Tensor& x, TensorSpan indices) {
 
 Tensor index_put_(const Tensor& self, TensorSpan indices, const Tensor& value, bool accumulate) {
   autograd::check_inplace("index_put_", self);
-  PYNN_CHECK(self.dtype() == value.dtype(), "index_put_: Index put requires the source and destination dtypes match, got ",
-             dtype_name(self.dtype()), " for the destination and ", dtype_name(value.dtype()), " for the source.");
+  PYNN_CHECK(self.dtype() == value.dtype(),
+             "index_put_: Index put requires the source and destination dtypes match, got ", dtype_name(self.dtype()),
+             " for the destination and ", dtype_name(value.dtype()), " for the source.");
   if (!needs_graph(self) && !needs_graph(value)) {
     if (const Tensor joined = joined_dims(self, indices); joined.defined()) {
       const Tensor flat[] = {reshape(indices[0], DimVector{-1})};
@@ -72,11 +73,12 @@ Tensor index_put_(const Tensor& self, TensorSpan indices, const Tensor& value, b
          " cannot be broadcast to indexing result of shape ", dims_str(plan.sizes));
   }
   write_rows("index_put_", plan, self, value, accumulate ? Write::Add : Write::Assign);
-  record_inplace("index_put_", self, inputs(self, value), save(span, accumulate),
-                 [](const Tensor& g, const std::vector<Tensor>& where, bool accumulate) {
-                   return accumulate ? g : index_put_(clone_contiguous(g), where, zeros({}, g.dtype(), g.device()));
-                 },
-                 [](const Tensor& g, const std::vector<Tensor>& where, bool) { return index(g, where); });
+  record_inplace(
+      "index_put_", self, inputs(self, value), save(span, accumulate),
+      [](const Tensor& g, const std::vector<Tensor>& where, bool accumulate) {
+        return accumulate ? g : index_put_(clone_contiguous(g), where, zeros({}, g.dtype(), g.device()));
+      },
+      [](const Tensor& g, const std::vector<Tensor>& where, bool) { return index(g, where); });
   return self;
 }
 
@@ -88,8 +90,9 @@ Tensor op_index_put(const Tensor& x, TensorSpan indices, const Tensor& values, b
 
 }  // namespace
 
-PYNN_OP(index_put_, "index_put_(Tensor input, Tensor[] indices, Tensor values, bool accumulate=False) -> Tensor",
-        "Writes values to the positions that the index tensors name, or adds them there. Same as torch.Tensor.index_put_.");
+PYNN_OP(
+    index_put_, "index_put_(Tensor input, Tensor[] indices, Tensor values, bool accumulate=False) -> Tensor",
+    "Writes values to the positions that the index tensors name, or adds them there. Same as torch.Tensor.index_put_.");
 PYNN_OP(op_index_put, "index_put(Tensor input, Tensor[] indices, Tensor values, bool accumulate=False) -> Tensor",
         "index_put_ on a copy. Same as torch.Tensor.index_put.");
 

@@ -122,8 +122,9 @@ Tensor op_masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& sour
   const DimVector out = sizes;
   if (sizes.empty()) sizes.push_back(1);
   const Tensor at = nonzero_flat(expand(mask, sizes));
-  PYNN_CHECK(source.numel() >= at.numel(), "masked_scatter: Number of elements of source < number of ones in mask, got ",
-             source.numel(), " and ", at.numel());
+  PYNN_CHECK(source.numel() >= at.numel(),
+             "masked_scatter: Number of elements of source < number of ones in mask, got ", source.numel(), " and ",
+             at.numel());
   const Tensor flat = reshape(clone_contiguous(expand(x, sizes)), DimVector{-1});
   const Tensor where[] = {at};
   return reshape(index_put_(flat, where, slice(reshape(source, DimVector{-1}), 0, 0, at.numel(), 1)), out);

@@ -64,9 +64,7 @@ void add_positions(const char* op, const Indexed& in, int64_t unit, bool wrap, i
   });
 }
 
-std::vector<int64_t> to_vector(const Tensor& t) {
-  return {t.data_as<int64_t>(), t.data_as<int64_t>() + t.numel()};
-}
+std::vector<int64_t> to_vector(const Tensor& t) { return {t.data_as<int64_t>(), t.data_as<int64_t>() + t.numel()}; }
 Tensor of(const std::vector<int64_t>& values) {
   Tensor t = empty(DimVector{static_cast<int64_t>(values.size())}, DType::Int64);
   std::copy(values.begin(), values.end(), t.data_as<int64_t>());
@@ -108,8 +106,8 @@ std::vector<Tensor> expand_indices(const char* op, const Tensor& x, TensorSpan i
                         dims_str(x.sizes()), " at index ", at + d);
       for (Tensor& p : nonzero_tuple(t)) out.push_back(std::move(p));
     }
-    PYNN_CHECK_KIND(Index, static_cast<int64_t>(out.size()) <= x.dim(), op, ": too many indices for tensor of dimension ",
-                    x.dim());
+    PYNN_CHECK_KIND(Index, static_cast<int64_t>(out.size()) <= x.dim(), op,
+                    ": too many indices for tensor of dimension ", x.dim());
   }
   return out;
 }
@@ -196,8 +194,8 @@ IndexPlan plan_index(const char* op, const Tensor& x, TensorSpan indices, bool w
 
 namespace {
 
-// f(args) for each block; on several threads when there are many. Only an index as given can be bad: others were checked
-// while planning.
+// f(args) for each block; on several threads when there are many. Only an index as given can be bad: others were
+// checked while planning.
 template <class F>
 void for_blocks(const char* op, const IndexPlan& p, char* memory, DType dtype, F f) {
   const auto item = static_cast<int64_t>(item_size(dtype));
@@ -243,7 +241,8 @@ void write_rows(const char* op, const IndexPlan& plan, const Tensor& x, const Te
   for_blocks(op, plan, static_cast<char*>(x.data()), x.dtype(), [&](RowsArgs& a, char* to, int64_t at) {
     a.y = to;
     a.x = source + (one ? 0 : at);
-    return how == Write::Add ? kernels::rows_add(x.device(), a) : kernels::rows_assign(x.device(), a, one ? 0 : plan.row);
+    return how == Write::Add ? kernels::rows_add(x.device(), a)
+                             : kernels::rows_assign(x.device(), a, one ? 0 : plan.row);
   });
 }
 

@@ -10,7 +10,8 @@ namespace pynn::ops {
 // that is indexed or passed over; IndexError when there are more than x has, or a mask's shape differs from x's.
 std::vector<Tensor> expand_indices(const char* op, const Tensor& x, TensorSpan indices);
 
-// x[indices] as runs of `row` elements: run r of block b starts row * (blocks[b] + rows[r]) elements behind x's first one.
+// x[indices] as runs of `row` elements: run r of block b starts row * (blocks[b] + rows[r]) elements behind x's first
+// one.
 struct IndexPlan {
   DimVector sizes;  // of x[indices]
   Tensor rows;      // contiguous int64

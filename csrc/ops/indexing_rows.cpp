@@ -1,5 +1,5 @@
-// indexing_rows.cpp -- whole slices along one dim, chosen by a vector of positions: index_select, index_add, index_copy,
-// index_fill; and take and put on the flattened tensor.
+// indexing_rows.cpp -- whole slices along one dim, chosen by a vector of positions: index_select, index_add,
+// index_copy, index_fill; and take and put on the flattened tensor.
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
@@ -46,7 +46,8 @@ Tensor copied(const Tensor& x) {  // values only
   return y;
 }
 
-void add_slices(const char* op, const Tensor& self, int64_t dim, const Tensor& index, const Tensor& source, Scalar alpha) {
+void add_slices(const char* op, const Tensor& self, int64_t dim, const Tensor& index, const Tensor& source,
+                Scalar alpha) {
   GradMode off(false);
   const Slices s(op, self, dim, index, false);
   s.check_source(source);
@@ -154,14 +155,17 @@ Tensor op_index_fill_(const Tensor& self, int64_t dim, const Tensor& index, Othe
 }
 
 Tensor op_take(const Tensor& x, const Tensor& index_) {
-  PYNN_CHECK(index_.dtype() == DType::Int64, "take: Expected a long tensor for index, but got ", dtype_name(index_.dtype()));
+  PYNN_CHECK(index_.dtype() == DType::Int64, "take: Expected a long tensor for index, but got ",
+             dtype_name(index_.dtype()));
   const Tensor where[] = {index_};
   return index(reshape(x, DimVector{-1}), where);
 }
 Tensor op_put(const Tensor& x, const Tensor& index_, const Tensor& source, bool accumulate) {
-  PYNN_CHECK(index_.dtype() == DType::Int64, "put: Expected a long tensor for index, but got ", dtype_name(index_.dtype()));
-  PYNN_CHECK_KIND(Shape, index_.numel() == source.numel(), "put: source and index must have the same number of elements, got ",
-                  source.numel(), " and ", index_.numel());
+  PYNN_CHECK(index_.dtype() == DType::Int64, "put: Expected a long tensor for index, but got ",
+             dtype_name(index_.dtype()));
+  PYNN_CHECK_KIND(Shape, index_.numel() == source.numel(),
+                  "put: source and index must have the same number of elements, got ", source.numel(), " and ",
+                  index_.numel());
   const Tensor where[] = {reshape(index_, DimVector{-1})};
   const Tensor flat = reshape(clone_contiguous(x), DimVector{-1});
   return reshape(index_put_(flat, where, reshape(source, DimVector{-1}), accumulate), x.sizes());
@@ -185,8 +189,8 @@ PYNN_OP(op_index_copy_, "index_copy_(Tensor input, int dim, Tensor index, Tensor
         "index_copy in place.", kMethodOnly);
 PYNN_OP(op_index_fill, "index_fill(Tensor input, int dim, Tensor index, Other value) -> Tensor",
         "With one value at the positions of a vector. Same as torch.index_fill.");
-PYNN_OP(op_index_fill_, "index_fill_(Tensor input, int dim, Tensor index, Other value) -> Tensor", "index_fill in place.",
-        kMethodOnly);
+PYNN_OP(op_index_fill_, "index_fill_(Tensor input, int dim, Tensor index, Other value) -> Tensor",
+        "index_fill in place.", kMethodOnly);
 PYNN_OP(op_take, "take(Tensor input, Tensor index) -> Tensor",
         "Elements by their position in the flattened input. Same as torch.take.", kOut);
 PYNN_OP(op_put, "put(Tensor input, Tensor index, Tensor source, bool accumulate=False) -> Tensor",

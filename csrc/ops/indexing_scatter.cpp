@@ -29,8 +29,9 @@ int64_t check_index(const char* op, const Tensor& x, int64_t dim, const Tensor& 
   PYNN_CHECK(index.dtype() == DType::Int64 || index.dtype() == DType::Int32, op,
              ": Expected dtype int32/int64 for index, got ", dtype_name(index.dtype()));
   if (index.numel() == 0) return dim;
-  PYNN_CHECK(dims_of(index) == dims_of(x), op, ": Index tensor must have the same number of dimensions as input tensor, got ",
-             dims_str(index.sizes()), " and ", dims_str(x.sizes()));
+  PYNN_CHECK(dims_of(index) == dims_of(x), op,
+             ": Index tensor must have the same number of dimensions as input tensor, got ", dims_str(index.sizes()),
+             " and ", dims_str(x.sizes()));
   for (int64_t d = 0; d < dims_of(x); ++d)
     PYNN_CHECK_KIND(Shape, d == dim || size_at(index, d) <= size_at(x, d), op, ": size does not match at dimension ", d,
                     " expected index ", dims_str(index.sizes()), " to be no larger than self ", dims_str(x.sizes()),
@@ -92,7 +93,8 @@ void run_scatter(const char* op, const Tensor& self, int64_t dim, const Tensor& 
 ScatterMode mode_of(std::optional<std::string_view> reduce) {
   if (!reduce) return ScatterMode::Assign;
   if (*reduce == "add") return ScatterMode::Add;
-  PYNN_CHECK(*reduce == "multiply", "scatter: reduce argument must be either add or multiply, got ", std::string(*reduce));
+  PYNN_CHECK(*reduce == "multiply", "scatter: reduce argument must be either add or multiply, got ",
+             std::string(*reduce));
   return ScatterMode::Multiply;
 }
 
@@ -116,7 +118,8 @@ Tensor copied(const Tensor& x) {  // values only
   return y;
 }
 
-Tensor scatter_by(const char* op, const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, ScatterMode mode) {
+Tensor scatter_by(const char* op, const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source,
+                  ScatterMode mode) {
   dim = check_index(op, x, dim, index);
   check_source(op, x, index, source);
   const Tensor from = index.numel() ? crop(source, index.sizes()) : source;
@@ -201,8 +204,9 @@ Tensor op_take_along_dim(const Tensor& x, const Tensor& index, std::optional<int
   PYNN_CHECK(index.dtype() == DType::Int64, "take_along_dim: dtype of indices should be Long but got ",
              dtype_name(index.dtype()));
   if (!dim) return gather(reshape(x, DimVector{-1}), 0, reshape(index, DimVector{-1}));
-  PYNN_CHECK(x.dim() == index.dim(), "take_along_dim: input and indices should have the same number of dimensions, but got ",
-             x.dim(), " dimensions for input, and ", index.dim(), " dimensions for indices");
+  PYNN_CHECK(x.dim() == index.dim(),
+             "take_along_dim: input and indices should have the same number of dimensions, but got ", x.dim(),
+             " dimensions for input, and ", index.dim(), " dimensions for indices");
   const int64_t d = wrap_dim("take_along_dim", *dim, x);
   if (x.dim() == 0) return gather(x, 0, index);
   DimVector xs(x.sizes()), is(index.sizes());
@@ -218,7 +222,8 @@ Tensor op_take_along_dim(const Tensor& x, const Tensor& index, std::optional<int
 PYNN_OP(op_gather, "gather(Tensor input, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor",
         "Elements along dim at the positions of `index`, which gives the result's shape. Same as torch.gather.", kOut);
 PYNN_OP(op_scatter, "scatter(Tensor input, int dim, Tensor index, Tensor src, *, str? reduce=None) -> Tensor",
-        "With the elements of src at positions along dim; reduce='add' or 'multiply' combines. Same as torch.scatter.", kOut);
+        "With the elements of src at positions along dim; reduce='add' or 'multiply' combines. Same as torch.scatter.",
+        kOut);
 PYNN_OP(op_scatter_value, "scatter(Tensor input, int dim, Tensor index, Scalar value, *, str? reduce=None) -> Tensor",
         "With one value at positions along dim.", kOut);
 PYNN_OP(op_scatter_, "scatter_(Tensor input, int dim, Tensor index, Tensor src, *, str? reduce=None) -> Tensor",

@@ -2,7 +2,8 @@
 
 namespace pynn::python {
 
-Parameters::Parameters(const char* function, std::initializer_list<const char*> names, size_t positional, size_t required)
+Parameters::Parameters(const char* function, std::initializer_list<const char*> names, size_t positional,
+                       size_t required)
     : function_(function), positional_(positional), required_(required) {
   for (const char* name : names) keys_.push_back(checked(PyUnicode_InternFromString(name)));
 }
@@ -28,8 +29,7 @@ void Parameters::parse(PyObject* const* args, Py_ssize_t nargs, PyObject* kwname
     out[i] = args[given + static_cast<size_t>(k)];
   }
   for (size_t i = 0; i < required_; ++i)
-    if (!out[i])
-      fail(ErrorKind::Type, function_, "() missing required argument: '", PyUnicode_AsUTF8(keys_[i]), "'");
+    if (!out[i]) fail(ErrorKind::Type, function_, "() missing required argument: '", PyUnicode_AsUTF8(keys_[i]), "'");
 }
 
 std::optional<DType> dtype_arg(const char* function, PyObject* o) {

@@ -14,7 +14,8 @@ namespace {
 static_assert(sizeof(Py_ssize_t) == sizeof(int64_t), "strides are handed over as they are");
 
 constexpr const char* kSupported =
-    ". The only supported types are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint8, "
+    ". The only supported types are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, "
+    "uint8, "
     "and bool.";
 
 // Holds an object's buffer until the last tensor on it goes.
@@ -32,8 +33,8 @@ struct HeldBuffer {
 
 Tensor over(std::unique_ptr<HeldBuffer> held, void* data, DType dtype, Dims sizes, Dims strides) {
   const size_t nbytes = static_cast<size_t>(span_elements(sizes, strides)) * item_size(dtype);
-  Ref<Storage> storage = Storage::wrap(data, nbytes, Device{}, [](void* p) { delete static_cast<HeldBuffer*>(p); },
-                                       held.get());
+  Ref<Storage> storage =
+      Storage::wrap(data, nbytes, Device{}, [](void* p) { delete static_cast<HeldBuffer*>(p); }, held.get());
   held.release();
   return Tensor(TensorImpl::make(std::move(storage), dtype, sizes, strides, 0));
 }
@@ -41,11 +42,16 @@ Tensor over(std::unique_ptr<HeldBuffer> held, void* data, DType dtype, Dims size
 std::optional<DType> sized_int(bool is_signed, Py_ssize_t bytes) {
   if (!is_signed) return bytes == 1 ? std::optional(DType::UInt8) : std::nullopt;
   switch (bytes) {
-    case 1: return DType::Int8;
-    case 2: return DType::Int16;
-    case 4: return DType::Int32;
-    case 8: return DType::Int64;
-    default: return {};
+    case 1:
+      return DType::Int8;
+    case 2:
+      return DType::Int16;
+    case 4:
+      return DType::Int32;
+    case 8:
+      return DType::Int64;
+    default:
+      return {};
   }
 }
 
@@ -55,13 +61,30 @@ std::optional<DType> format_type(std::string_view format, Py_ssize_t itemsize) {
   if (format == "Zd") return DType::Complex128;
   if (format.size() != 1) return {};
   switch (format[0]) {
-    case '?': return DType::Bool;
-    case 'e': return DType::Float16;
-    case 'f': return DType::Float32;
-    case 'd': return DType::Float64;
-    case 'b': case 'h': case 'i': case 'l': case 'q': case 'n': return sized_int(true, itemsize);
-    case 'B': case 'H': case 'I': case 'L': case 'Q': case 'N': return sized_int(false, itemsize);
-    default: return {};
+    case '?':
+      return DType::Bool;
+    case 'e':
+      return DType::Float16;
+    case 'f':
+      return DType::Float32;
+    case 'd':
+      return DType::Float64;
+    case 'b':
+    case 'h':
+    case 'i':
+    case 'l':
+    case 'q':
+    case 'n':
+      return sized_int(true, itemsize);
+    case 'B':
+    case 'H':
+    case 'I':
+    case 'L':
+    case 'Q':
+    case 'N':
+      return sized_int(false, itemsize);
+    default:
+      return {};
   }
 }
 
@@ -113,17 +136,19 @@ Tensor from_ndarray(PyObject* array, bool shares) {
   }
   const Py_buffer& v = held->view;
   const char* format = v.format ? v.format : "B";
-  PYNN_CHECK_KIND(Value, !is_foreign(format, v.itemsize),
-                  "given numpy array has byte order different from the native byte order. Conversion between byte orders "
-                  "is currently not supported.");
+  PYNN_CHECK_KIND(
+      Value, !is_foreign(format, v.itemsize),
+      "given numpy array has byte order different from the native byte order. Conversion between byte orders "
+      "is currently not supported.");
   const std::optional<DType> dtype = format_type(format, v.itemsize);
   if (!dtype) fail(ErrorKind::Type, "can't convert np.ndarray of type ", element_name(array), kSupported);
   DimVector sizes, strides;
   for (int d = 0; d < v.ndim; ++d) {
-    PYNN_CHECK_KIND(Value, v.strides[d] >= 0,
-                    "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
-                    "currently supported. (You can probably work around this by making a copy of your array  with "
-                    "array.copy().) ");
+    PYNN_CHECK_KIND(
+        Value, v.strides[d] >= 0,
+        "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
+        "currently supported. (You can probably work around this by making a copy of your array  with "
+        "array.copy().) ");
     PYNN_CHECK_KIND(Value, v.strides[d] % v.itemsize == 0,
                     "given numpy array strides not a multiple of the element byte size. Copy the numpy array to "
                     "reallocate the memory.");
@@ -131,9 +156,10 @@ Tensor from_ndarray(PyObject* array, bool shares) {
     strides.push_back(v.strides[d] / v.itemsize);
   }
   if (shares && v.readonly)
-    warn("The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means writing "
-         "to this tensor will result in undefined behavior. You may want to copy the array to protect its data or make "
-         "it writable before converting it to a tensor.");
+    warn(
+        "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means writing "
+        "to this tensor will result in undefined behavior. You may want to copy the array to protect its data or make "
+        "it writable before converting it to a tensor.");
   void* data = v.buf;
   return over(std::move(held), data, *dtype, sizes, strides);
 }
@@ -170,9 +196,10 @@ PyObject* frombuffer(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObjec
                     " bytes) after offset (", offset, " bytes) must not be greater than actual buffer length (", have,
                     " bytes)");
     if (held->view.readonly)
-      warn("The given buffer is not writable, and PyTorch does not support non-writable tensors. This means you can "
-           "write to the underlying (supposedly non-writable) buffer using the tensor. You may want to copy the buffer "
-           "to protect its data or make it writable before converting it to a tensor.");
+      warn(
+          "The given buffer is not writable, and PyTorch does not support non-writable tensors. This means you can "
+          "write to the underlying (supposedly non-writable) buffer using the tensor. You may want to copy the buffer "
+          "to protect its data or make it writable before converting it to a tensor.");
     void* data = static_cast<char*>(held->view.buf) + offset;
     const Tensor t = over(std::move(held), data, dtype, DimVector{count}, DimVector{1});
     if (bool_arg("frombuffer", "requires_grad", a[4])) set_requires_grad(t, true);
@@ -188,18 +215,30 @@ struct Export {
 
 const char* format_of(DType t) {
   switch (t) {
-    case DType::Bool: return "?";
-    case DType::UInt8: return "B";
-    case DType::Int8: return "b";
-    case DType::Int16: return "h";
-    case DType::Int32: return "i";
-    case DType::Int64: return sizeof(long) == 8 ? "l" : "q";
-    case DType::Float16: return "e";
-    case DType::Float32: return "f";
-    case DType::Float64: return "d";
-    case DType::Complex64: return "Zf";
-    case DType::Complex128: return "Zd";
-    default: return nullptr;
+    case DType::Bool:
+      return "?";
+    case DType::UInt8:
+      return "B";
+    case DType::Int8:
+      return "b";
+    case DType::Int16:
+      return "h";
+    case DType::Int32:
+      return "i";
+    case DType::Int64:
+      return sizeof(long) == 8 ? "l" : "q";
+    case DType::Float16:
+      return "e";
+    case DType::Float32:
+      return "f";
+    case DType::Float64:
+      return "d";
+    case DType::Complex64:
+      return "Zf";
+    case DType::Complex128:
+      return "Zd";
+    default:
+      return nullptr;
   }
 }
 
@@ -212,14 +251,16 @@ bool is_fortran(const Tensor& t) {
 
 const char* refusal(const Tensor& t, int flags) {
   if (!t.device().is_cpu())
-    return "can't convert a tensor on another device to a buffer. Use Tensor.cpu() to copy the tensor to host memory first.";
+    return "can't convert a tensor on another device to a buffer. Use Tensor.cpu() to copy the tensor to host memory "
+           "first.";
   if (t.requires_grad()) return "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.";
   if (!format_of(t.dtype()))
     return "bfloat16 has no buffer format (use tensor.float(), or tensor.numpy() with ml_dtypes installed)";
   const bool c = t.is_contiguous(), fortran = is_fortran(t);
   if ((flags & PyBUF_C_CONTIGUOUS) == PyBUF_C_CONTIGUOUS && !c) return "the tensor is not contiguous";
   if ((flags & PyBUF_F_CONTIGUOUS) == PyBUF_F_CONTIGUOUS && !fortran) return "the tensor is not Fortran-contiguous";
-  if ((flags & PyBUF_STRIDES) != PyBUF_STRIDES && !c) return "the tensor is not contiguous, and strides were not asked for";
+  if ((flags & PyBUF_STRIDES) != PyBUF_STRIDES && !c)
+    return "the tensor is not contiguous, and strides were not asked for";
   if ((flags & PyBUF_ANY_CONTIGUOUS) == PyBUF_ANY_CONTIGUOUS && !c && !fortran) return "the tensor is not contiguous";
   return nullptr;
 }
@@ -245,7 +286,8 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
     view->ndim = static_cast<int>(t.dim());
     view->format = flags & PyBUF_FORMAT ? const_cast<char*>(format_of(t.dtype())) : nullptr;
     view->shape = flags & PyBUF_ND ? reinterpret_cast<Py_ssize_t*>(kept->sizes.data()) : nullptr;
-    view->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? reinterpret_cast<Py_ssize_t*>(kept->strides.data()) : nullptr;
+    view->strides =
+        (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? reinterpret_cast<Py_ssize_t*>(kept->strides.data()) : nullptr;
     view->suboffsets = nullptr;
     view->internal = kept;
     return 0;

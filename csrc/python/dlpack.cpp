@@ -27,11 +27,12 @@ template <>
 constexpr const char* kUsed<ManagedVersioned> = "used_dltensor_versioned";
 
 dlpack::DataType type_to(DType t) {
-  const uint8_t code = t == DType::Bool ? dlpack::kBool : t == DType::BFloat16 ? dlpack::kBfloat
-                       : is_complex(t)  ? dlpack::kComplex
-                       : is_floating(t) ? dlpack::kFloat
-                       : is_signed(t)   ? dlpack::kInt
-                                        : dlpack::kUInt;
+  const uint8_t code = t == DType::Bool       ? dlpack::kBool
+                       : t == DType::BFloat16 ? dlpack::kBfloat
+                       : is_complex(t)        ? dlpack::kComplex
+                       : is_floating(t)       ? dlpack::kFloat
+                       : is_signed(t)         ? dlpack::kInt
+                                              : dlpack::kUInt;
   return {code, static_cast<uint8_t>(8 * item_size(t)), 1};
 }
 DType type_from(dlpack::DataType d) {
@@ -60,8 +61,13 @@ PyObject* export_as(const Tensor& t, bool copied) {
     e->managed.minor = 0;
     e->managed.flags = copied ? dlpack::kIsCopied : 0;
   }
-  e->managed.view = {t.data(),      {dlpack::kCpu, 0}, static_cast<int32_t>(t.dim()), type_to(t.dtype()),
-                     e->sizes.data(), e->strides.data(), 0};
+  e->managed.view = {t.data(),
+                     {dlpack::kCpu, 0},
+                     static_cast<int32_t>(t.dim()),
+                     type_to(t.dtype()),
+                     e->sizes.data(),
+                     e->strides.data(),
+                     0};
   PyObject* capsule = PyCapsule_New(&e->managed, kName<M>, [](PyObject* c) {
     if (!PyCapsule_IsValid(c, kName<M>)) return;  // taken: its new owner deletes
     auto* m = static_cast<M*>(PyCapsule_GetPointer(c, kName<M>));
@@ -121,8 +127,10 @@ Tensor import_as(PyObject* capsule) {
   if (!m) throw PythonError();
   const dlpack::TensorView& v = m->view;
   if constexpr (std::is_same_v<M, ManagedVersioned>)
-    PYNN_CHECK_KIND(Value, m->major == 1, "from_dlpack: only DLPack 1.x is supported, got version ", m->major, ".", m->minor);
-  PYNN_CHECK(v.device.type == dlpack::kCpu, "from_dlpack: host memory is required, got DLPack device type ", v.device.type);
+    PYNN_CHECK_KIND(Value, m->major == 1, "from_dlpack: only DLPack 1.x is supported, got version ", m->major, ".",
+                    m->minor);
+  PYNN_CHECK(v.device.type == dlpack::kCpu, "from_dlpack: host memory is required, got DLPack device type ",
+             v.device.type);
   const DType dtype = type_from(v.dtype);
   const Dims shape(v.shape, static_cast<size_t>(v.ndim));
   checked_numel(shape);
@@ -132,21 +140,25 @@ Tensor import_as(PyObject* capsule) {
     PYNN_CHECK_KIND(Value, s >= 0, "from_dlpack: strides must not be negative, got ", dims_str(strides),
                     " (copy the array first)");
   const size_t nbytes = static_cast<size_t>(span_elements(sizes, strides)) * item_size(dtype);
-  Ref<Storage> storage = Storage::wrap(static_cast<char*>(v.data) + v.byte_offset, nbytes, Device{}, [](void* p) {
-    if (!Py_IsInitialized()) return;
-    Gil gil;  // the owner may be Python code
-    auto* managed = static_cast<M*>(p);
-    if (managed->deleter) managed->deleter(managed);
-  }, m);
+  Ref<Storage> storage = Storage::wrap(
+      static_cast<char*>(v.data) + v.byte_offset, nbytes, Device{},
+      [](void* p) {
+        if (!Py_IsInitialized()) return;
+        Gil gil;  // the owner may be Python code
+        auto* managed = static_cast<M*>(p);
+        if (managed->deleter) managed->deleter(managed);
+      },
+      m);
   if (PyCapsule_SetName(capsule, kUsed<M>) < 0) throw PythonError();
   return Tensor(TensorImpl::make(std::move(storage), dtype, sizes, strides, 0));
 }
 
 Tensor import_capsule(PyObject* c) {
   if (PyCapsule_IsValid(c, kName<ManagedVersioned>)) return import_as<ManagedVersioned>(c);
-  PYNN_CHECK(PyCapsule_IsValid(c, kName<Managed>),
-             "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you might "
-             "have already constructed a tensor from it once.");
+  PYNN_CHECK(
+      PyCapsule_IsValid(c, kName<Managed>),
+      "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you might "
+      "have already constructed a tensor from it once.");
   return import_as<Managed>(c);
 }
 
@@ -160,10 +172,9 @@ PyObject* from_dlpack_function(PyObject*, PyObject* const* args, Py_ssize_t narg
   });
 }
 
-PyMethodDef methods[] = {
-    {"__dlpack__", PYNN_FASTCALL(to_dlpack), "A DLPack capsule that shares the tensor's memory."},
-    {"__dlpack_device__", dlpack_device, METH_NOARGS, "The DLPack device: (1, 0), host memory."},
-    {}};
+PyMethodDef methods[] = {{"__dlpack__", PYNN_FASTCALL(to_dlpack), "A DLPack capsule that shares the tensor's memory."},
+                         {"__dlpack_device__", dlpack_device, METH_NOARGS, "The DLPack device: (1, 0), host memory."},
+                         {}};
 
 }  // namespace
 

@@ -1,8 +1,8 @@
 // index.cpp -- t[index] and t[index] = value.
 //
 // An index is read into items. Integers, slices, None and Ellipsis give a view; masks and tensors of positions are left
-// for ops::index and ops::index_put_. Without a graph the whole view is made in one step from sizes, strides and offset;
-// with one, each item is an op of its own.
+// for ops::index and ops::index_put_. Without a graph the whole view is made in one step from sizes, strides and
+// offset; with one, each item is an op of its own.
 #include <string_view>
 
 #include "autograd/record.h"
@@ -33,8 +33,10 @@ struct Item {
 };
 
 [[noreturn]] void bad_item(PyObject* o) {
-  fail(ErrorKind::Index, "index: only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
-       "indices (got ", Py_TYPE(o)->tp_name, ")");
+  fail(ErrorKind::Index,
+       "index: only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
+       "indices (got ",
+       Py_TYPE(o)->tp_name, ")");
 }
 
 int64_t to_int(PyObject* o) {
@@ -58,14 +60,16 @@ Item tensor_item(const Tensor& t) {
   if (t.dim() > 0) {
     if (t.dtype() == DType::UInt8 &&
         PyErr_WarnEx(PyExc_UserWarning,
-                     "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.", 1) < 0)
+                     "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.",
+                     1) < 0)
       throw PythonError();
     Item item{Item::Positions};
     item.positions = t;
     return item;
   }
   PYNN_CHECK_KIND(Index, is_integral(t.dtype()) && !t.device().is_meta(),
-                  "index: tensors used as indices must be long, int, byte or bool tensors, got ", dtype_name(t.dtype()));
+                  "index: tensors used as indices must be long, int, byte or bool tensors, got ",
+                  dtype_name(t.dtype()));
   Item item{t.dtype() == DType::Bool || t.dtype() == DType::UInt8 ? Item::Bool : Item::Int};
   Object value(checked(python::item(t)));
   item.a = item.kind == Item::Bool ? PyObject_IsTrue(value.get()) : to_int(value.get());
@@ -76,7 +80,8 @@ Item tensor_item(const Tensor& t) {
 Item sequence_item(PyObject* o) {
   Tensor t = is_ndarray(o) ? from_ndarray(o, false) : tensor_from_data("index", o, {});
   if (t.numel() == 0 && !is_ndarray(o)) t = empty(t.sizes(), DType::Int64);  // [] has no type of its own
-  PYNN_CHECK_KIND(Index, is_integral(t.dtype()), "index: tensors used as indices must be long, int, byte or bool tensors, got ",
+  PYNN_CHECK_KIND(Index, is_integral(t.dtype()),
+                  "index: tensors used as indices must be long, int, byte or bool tensors, got ",
                   dtype_name(t.dtype()));
   if (t.dtype() != DType::Bool && t.dtype() != DType::UInt8) {
     GradMode off(false);
@@ -110,7 +115,8 @@ bool list_means_tuple(PyObject* list) {
         is_ndarray(o)) {
       if (PyErr_WarnEx(PyExc_UserWarning,
                        "Using a non-tuple sequence for multidimensional indexing is deprecated; use x[tuple(seq)] "
-                       "instead of x[seq], or x[torch.tensor(seq)] for a tensor index.", 1) < 0)
+                       "instead of x[seq], or x[torch.tensor(seq)] for a tensor index.",
+                       1) < 0)
         throw PythonError();
       return true;
     }
@@ -147,20 +153,34 @@ class Reader {
       taken += i.dims();
       ellipses += i.kind == Item::Ellipsis;
     }
-    PYNN_CHECK_KIND(Index, x.dim() > 0 || taken == 0 || items.size() > 1 || items[0].kind != Item::Int,
-                    "index: invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
-                    "convert a 0-dim tensor to a number");
-    PYNN_CHECK_KIND(Index, taken <= x.dim(), "index: too many indices for tensor of dimension ", x.dim(), ", got ", taken);
+    PYNN_CHECK_KIND(
+        Index, x.dim() > 0 || taken == 0 || items.size() > 1 || items[0].kind != Item::Int,
+        "index: invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
+        "convert a 0-dim tensor to a number");
+    PYNN_CHECK_KIND(Index, taken <= x.dim(), "index: too many indices for tensor of dimension ", x.dim(), ", got ",
+                    taken);
     PYNN_CHECK_KIND(Index, ellipses <= 1, "index: an index can hold only one ellipsis ('...')");
     const bool alone = items.size() == 1;
     for (const Item& i : items) {
       switch (i.kind) {
-        case Item::Int: select(i.a); break;
-        case Item::Slice: slice(i, alone); break;
-        case Item::None: unsqueeze(); break;
-        case Item::Ellipsis: dim_ += x.dim() - taken; break;
-        case Item::Bool: choose(i.a != 0); break;
-        case Item::Positions: add(i.positions, i.dims()); break;
+        case Item::Int:
+          select(i.a);
+          break;
+        case Item::Slice:
+          slice(i, alone);
+          break;
+        case Item::None:
+          unsqueeze();
+          break;
+        case Item::Ellipsis:
+          dim_ += x.dim() - taken;
+          break;
+        case Item::Bool:
+          choose(i.a != 0);
+          break;
+        case Item::Positions:
+          add(i.positions, i.dims());
+          break;
       }
     }
   }
@@ -188,7 +208,8 @@ class Reader {
 
   void select(int64_t i) {
     const int64_t n = size_at(dim_);
-    PYNN_CHECK_KIND(Index, i >= -n && i < n, "index: index ", i, " is out of bounds for dimension ", dim_, " with size ", n);
+    PYNN_CHECK_KIND(Index, i >= -n && i < n, "index: index ", i, " is out of bounds for dimension ", dim_,
+                    " with size ", n);
     if (step_by_step_) {
       view_ = ops::select(view_, dim_, i);
       return;
@@ -256,18 +277,30 @@ constexpr int64_t kReleaseAt = 1 << 15;  // elements: from here on other Python 
 
 std::string type_name(const Tensor& t) {
   switch (t.dtype()) {
-    case DType::Bool: return "torch.BoolTensor";
-    case DType::UInt8: return "torch.ByteTensor";
-    case DType::Int8: return "torch.CharTensor";
-    case DType::Int16: return "torch.ShortTensor";
-    case DType::Int32: return "torch.IntTensor";
-    case DType::Int64: return "torch.LongTensor";
-    case DType::Float16: return "torch.HalfTensor";
-    case DType::BFloat16: return "torch.BFloat16Tensor";
-    case DType::Float32: return "torch.FloatTensor";
-    case DType::Float64: return "torch.DoubleTensor";
-    case DType::Complex64: return "torch.ComplexFloatTensor";
-    default: return "torch.ComplexDoubleTensor";
+    case DType::Bool:
+      return "torch.BoolTensor";
+    case DType::UInt8:
+      return "torch.ByteTensor";
+    case DType::Int8:
+      return "torch.CharTensor";
+    case DType::Int16:
+      return "torch.ShortTensor";
+    case DType::Int32:
+      return "torch.IntTensor";
+    case DType::Int64:
+      return "torch.LongTensor";
+    case DType::Float16:
+      return "torch.HalfTensor";
+    case DType::BFloat16:
+      return "torch.BFloat16Tensor";
+    case DType::Float32:
+      return "torch.FloatTensor";
+    case DType::Float64:
+      return "torch.DoubleTensor";
+    case DType::Complex64:
+      return "torch.ComplexFloatTensor";
+    default:
+      return "torch.ComplexDoubleTensor";
   }
 }
 

@@ -33,8 +33,9 @@ PyObject* sizes_or_one(const char* name, PyObject* self, PyObject* const* args, 
 
 PyObject* size(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   static const Parameters params("size", {"dim"}, 1);
-  return sizes_or_one("size", self, args, nargs, kwnames, params, [](const Tensor& t) { return wrap_size(t.sizes()); },
-                      [](const Tensor& t, int64_t d) { return t.size(d); });
+  return sizes_or_one(
+      "size", self, args, nargs, kwnames, params, [](const Tensor& t) { return wrap_size(t.sizes()); },
+      [](const Tensor& t, int64_t d) { return t.size(d); });
 }
 
 PyObject* stride(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
@@ -78,12 +79,12 @@ PyObject* is_contiguous(PyObject* self, PyObject* const* args, Py_ssize_t nargs,
   });
 }
 
-#define PYNN_ASK(name, expr)                                   \
-  PyObject* name(PyObject* self, PyObject*) {                  \
-    return guard([&]() -> PyObject* {                          \
-      const Tensor& t = tensor_of(self);                       \
-      return expr;                                             \
-    });                                                        \
+#define PYNN_ASK(name, expr)                  \
+  PyObject* name(PyObject* self, PyObject*) { \
+    return guard([&]() -> PyObject* {         \
+      const Tensor& t = tensor_of(self);      \
+      return expr;                            \
+    });                                       \
   }
 PYNN_ASK(ask_dim, PyLong_FromLongLong(t.dim()))
 PYNN_ASK(ask_numel, PyLong_FromLongLong(t.numel()))
@@ -116,15 +117,21 @@ PyMethodDef methods[] = {
     {"numel", ask_numel, METH_NOARGS, "numel() -> int\n\nThe number of elements."},
     {"nelement", ask_numel, METH_NOARGS, "nelement() -> int\n\nThe number of elements."},
     {"element_size", ask_element_size, METH_NOARGS, "element_size() -> int\n\nBytes of one element."},
-    {"storage_offset", ask_storage_offset, METH_NOARGS, "storage_offset() -> int\n\nWhere the first element lies in the storage."},
-    {"data_ptr", ask_data_ptr, METH_NOARGS, "data_ptr() -> int\n\nThe address of the first element; 0 if there is none."},
-    {"is_floating_point", ask_is_floating_point, METH_NOARGS, "is_floating_point() -> bool\n\nWhether the dtype is a float type."},
+    {"storage_offset", ask_storage_offset, METH_NOARGS,
+     "storage_offset() -> int\n\nWhere the first element lies in the storage."},
+    {"data_ptr", ask_data_ptr, METH_NOARGS,
+     "data_ptr() -> int\n\nThe address of the first element; 0 if there is none."},
+    {"is_floating_point", ask_is_floating_point, METH_NOARGS,
+     "is_floating_point() -> bool\n\nWhether the dtype is a float type."},
     {"is_complex", ask_is_complex, METH_NOARGS, "is_complex() -> bool\n\nWhether the dtype is a complex type."},
     {"is_signed", ask_is_signed, METH_NOARGS, "is_signed() -> bool\n\nWhether the dtype has negative values."},
     {"get_device", ask_device, METH_NOARGS, "get_device() -> int\n\nThe number of the GPU; -1 on the CPU."},
-    {"as_subclass", as_subclass, METH_O, "as_subclass(cls) -> Tensor\n\nA view of the tensor as an instance of a subclass."},
-    {"item", ask_item, METH_NOARGS, "item() -> number\n\nThe only element as a Python number. Same as torch.Tensor.item."},
-    {"tolist", ask_tolist, METH_NOARGS, "tolist() -> list\n\nThe elements as nested lists of numbers. Same as torch.Tensor.tolist."},
+    {"as_subclass", as_subclass, METH_O,
+     "as_subclass(cls) -> Tensor\n\nA view of the tensor as an instance of a subclass."},
+    {"item", ask_item, METH_NOARGS,
+     "item() -> number\n\nThe only element as a Python number. Same as torch.Tensor.item."},
+    {"tolist", ask_tolist, METH_NOARGS,
+     "tolist() -> list\n\nThe elements as nested lists of numbers. Same as torch.Tensor.tolist."},
     {}};
 
 // _to_bytes(tensor) -> bytes of the elements in row-major order.

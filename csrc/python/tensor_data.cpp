@@ -62,8 +62,7 @@ class Nested {
       }
       const Object items = items_of(o);
       const Py_ssize_t n = PySequence_Fast_GET_SIZE(items.get());
-      if (sizes_.size() == kMaxDims)
-        fail(ErrorKind::Value, op_, ": too many dimensions '", Py_TYPE(o)->tp_name, "'");
+      if (sizes_.size() == kMaxDims) fail(ErrorKind::Value, op_, ": too many dimensions '", Py_TYPE(o)->tp_name, "'");
       sizes_.push_back(n);
       if (n == 0) return;
       here = Object::borrow(PySequence_Fast_GET_ITEM(items.get(), 0));
@@ -236,7 +235,8 @@ Tensor legacy_from(PyObject* args, PyObject* kwargs, DType dtype) {
     } else if (name == "data") {
       data = value;
     } else {
-      fail(ErrorKind::Type, "new() got an unexpected keyword argument '", std::string(name), "' (use tensor() for a dtype)");
+      fail(ErrorKind::Type, "new() got an unexpected keyword argument '", std::string(name),
+           "' (use tensor() for a dtype)");
     }
   }
   return legacy(args, size, data, dtype, device);

@@ -6,8 +6,8 @@
 
 namespace pynn::python {
 
-// A new tensor with the values of numbers, nested sequences of them, NumPy arrays, or objects with __dlpack__. Without a
-// dtype: bool < int64 < the default dtype, and what NumPy scalars and tensors inside bring. Not for tensors.
+// A new tensor with the values of numbers, nested sequences of them, NumPy arrays, or objects with __dlpack__. Without
+// a dtype: bool < int64 < the default dtype, and what NumPy scalars and tensors inside bring. Not for tensors.
 Tensor tensor_from_data(const char* op, PyObject* data, std::optional<DType> dtype);
 Tensor from_dlpack(PyObject* source);  // dlpack.cpp; shares memory
 

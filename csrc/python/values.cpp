@@ -11,8 +11,8 @@ namespace pynn::python {
 namespace {
 
 template <class T>
-constexpr bool kIsFloat = std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, Half> ||
-                          std::is_same_v<T, BFloat16>;
+constexpr bool kIsFloat =
+    std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
 template <class T>
 constexpr bool kIsComplex = std::is_same_v<T, Complex64> || std::is_same_v<T, Complex128>;
 
@@ -60,12 +60,13 @@ void check_has_values(const char* op, const Tensor& t) {
 // The one element of a tensor among other numbers.
 Object element_of(const char* op, PyObject* o) {
   const Tensor& t = tensor_of(o);
-  PYNN_CHECK_KIND(Value, t.numel() == 1, op, ": only one element tensors can be converted to Python scalars, got shape ",
-                  dims_str(t.sizes()));
+  PYNN_CHECK_KIND(Value, t.numel() == 1, op,
+                  ": only one element tensors can be converted to Python scalars, got shape ", dims_str(t.sizes()));
   if (t.requires_grad() &&
       PyErr_WarnEx(PyExc_UserWarning,
                    "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
-                   "Consider using tensor.detach() first.", 1) < 0)
+                   "Consider using tensor.detach() first.",
+                   1) < 0)
     throw PythonError();
   return Object(checked(item(t)));
 }

@@ -21,9 +21,8 @@ void assign_rows(const RowsArgs& a, int64_t x_step) {
   };
   constexpr int64_t parts = 16, long_row = 32, small = 1 << 15;
   if (a.row < long_row || a.nindex * a.row < small) return assign(0, a.nrows);
-  parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
-    assign(a.nrows * begin / parts, a.nrows * end / parts);
-  });
+  parallel_for(0, parts, 1,
+               [&](int64_t begin, int64_t end) { assign(a.nrows * begin / parts, a.nrows * end / parts); });
 }
 
 }  // namespace
