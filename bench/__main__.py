@@ -83,7 +83,10 @@ def main() -> int:
 
     started = time.perf_counter()
     workers = {position: Worker(name, args.threads) for position, name in enumerate(names)}
-    about = {worker.framework: worker.ask(do="about") for worker in workers.values()}
+    try:
+        about = {worker.framework: worker.ask(do="about") for worker in workers.values()}
+    except RuntimeError as error:
+        sys.exit(f"bench: {error}")
     head = {
         **machine.describe(args.threads),
         "frameworks": names,
