@@ -246,10 +246,8 @@ def generate(module: ModuleType) -> tuple[str, list[str]]:
     dtypes = sorted(n for n, v in vars(module).items() if isinstance(v, module.dtype) and n not in by_hand)
     internal = [n for n in vars(module) if _internal(n) and n not in by_hand and n not in writer.scopes]
     text = FILE_COMMENT + head + "\n" + writer.scope("Tensor", "    ", methods)
-    text += (
-        "".join(f"    {n}: _Any\n" for n in vars(module.Tensor) if _internal(n) and n not in methods) + "\n"
-    )
-    text += "".join(f"{name}: _dtype\n" for name in dtypes) + "\n"
+    text += "".join(f"    {n}: _Any\n" for n in vars(module.Tensor) if _internal(n) and n not in methods)
+    text += "\n" + "".join(f"{name}: _dtype\n" for name in dtypes) + "\n"
     text += "".join(f"{name}: _Any\n" for name in sorted(internal)) + "\n"
     text += "\n".join(writer.results.values()) + "\n"
     for space in sorted(set(writer.scopes) - {"", "Tensor"}):
