@@ -102,6 +102,21 @@ def retain_grad(self: Tensor) -> None:
     _C._retain_grad(self)
 
 
+def is_inference(self: Tensor) -> bool:
+    """Whether the tensor was made in inference_mode."""
+    return _C._is_inference(self)
+
+
+def is_pinned(self: Tensor, device: Any = None) -> bool:
+    """Whether the memory is pinned: never without CUDA."""
+    return False
+
+
+def is_same_size(self: Tensor, other: Tensor) -> bool:
+    """Whether the sizes are equal."""
+    return self.shape == other.shape
+
+
 def share_memory_(self: Tensor) -> Tensor:
     """The tensor itself: workers of the data loader run in this process."""
     return self
@@ -178,10 +193,15 @@ def __format__(self: Tensor, spec: str) -> str:
     return format(self.item(), spec) if self.dim() == 0 else object.__format__(self, spec)
 
 
+def _is_view(self: Tensor) -> bool:
+    return self._base is not None
+
+
 def _install() -> None:
     for name, value in list(globals().items()):
         if callable(value) and getattr(value, "__module__", None) == __name__ and (not name.startswith("_") or name.startswith("__")):
             setattr(Tensor, name.removesuffix("_") if name == "type_" else name, value)
+    Tensor._is_view = _is_view
     Tensor.__module__ = "torch"
 
 

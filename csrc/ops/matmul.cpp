@@ -58,7 +58,7 @@ Tensor mm(const Tensor& a, const Tensor& b) {
   check_inner("mm", a, b, a.size(1), b.size(0));
   Tensor c = empty(DimVector{a.size(0), b.size(1)}, a.dtype(), a.device());
   run_gemm(c, a, b, kUndefined);
-  return record("mm", std::move(c), inputs(a, b), save(a, b),
+  return record("mm", std::move(c), inputs(a, b), save(needed_by(b, a), needed_by(a, b)),
                 [](const Tensor& g, const Tensor&, const Tensor& b) { return mm(g, transpose(b, 0, 1)); },
                 [](const Tensor& g, const Tensor& a, const Tensor&) { return mm(transpose(a, 0, 1), g); });
 }
@@ -71,7 +71,7 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
   check_inner("bmm", a, b, a.size(2), b.size(1));
   Tensor c = empty(DimVector{a.size(0), a.size(1), b.size(2)}, a.dtype(), a.device());
   run_gemm(c, a, b, kUndefined);
-  return record("bmm", std::move(c), inputs(a, b), save(a, b),
+  return record("bmm", std::move(c), inputs(a, b), save(needed_by(b, a), needed_by(a, b)),
                 [](const Tensor& g, const Tensor&, const Tensor& b) { return bmm(g, transpose(b, 1, 2)); },
                 [](const Tensor& g, const Tensor& a, const Tensor&) { return bmm(transpose(a, 1, 2), g); });
 }
@@ -145,7 +145,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
     const Tensor wt = alias(w, DimVector{in, out}, DimVector{w.stride(1), w.stride(0)}, w.offset());
     run_gemm(c, flat, wt, b);
   }
-  return record("linear", std::move(y), inputs(x, w, b), save(x, w),
+  return record("linear", std::move(y), inputs(x, w, b), save(needed_by(w, x), needed_by(x, w)),
                 [](const Tensor& g, const Tensor&, const Tensor& w) { return matmul(g, w); },
                 [](const Tensor& g, const Tensor& x, const Tensor&) {
                   if (g.dim() == 2) return mm(transpose(g, 0, 1), x);
