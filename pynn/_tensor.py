@@ -1,14 +1,137 @@
-"""Methods of Tensor that are not hot: plain functions here, put onto the type at import."""
+"""Tensor methods that need no C++, and the functions and constants that go with them.
+
+The plain functions under "Methods" are set on Tensor by the loop at the end.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
-from pynn import _C
+from pynn import _C, _legacy
 from pynn._C import Tensor
+from pynn._legacy import *  # noqa: F403
 
-__all__: list[str] = []
+__all__ = [
+    *_legacy.__all__,
+    "asarray",
+    "channels_last",
+    "channels_last_3d",
+    "contiguous_format",
+    "is_complex",
+    "is_floating_point",
+    "is_nonzero",
+    "is_signed",
+    "is_storage",
+    "is_tensor",
+    "layout",
+    "memory_format",
+    "nonzero",
+    "numel",
+    "preserve_format",
+    "strided",
+]
+
+_backward_one = _C._backward_one
+
+
+class _Named:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self._name}"
+
+    def __reduce__(self) -> str:
+        return self._name
+
+
+class memory_format(_Named):
+    """How the dims of a tensor lie in memory. All tensors are row-major here unless permuted."""
+
+
+class layout(_Named):
+    """How a tensor is stored. There is one layout: strided."""
+
+
+strided = layout("strided")
+contiguous_format = memory_format("contiguous_format")
+preserve_format = memory_format("preserve_format")
+channels_last = memory_format("channels_last")
+channels_last_3d = memory_format("channels_last_3d")
+
+
+class UntypedStorage:
+    """The block of memory behind a tensor, which views share. Same as torch.UntypedStorage, to look at."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor = tensor  # keeps the block alive
+        self._address, self._nbytes = _C._storage(tensor)
+
+    def data_ptr(self) -> int:
+        """The address of the first byte."""
+        return self._address
+
+    def nbytes(self) -> int:
+        """The number of bytes."""
+        return self._nbytes
+
+    size = __len__ = nbytes
+
+    @property
+    def device(self) -> Any:
+        return self._tensor.device
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether `obj` is a Tensor. Same as torch.is_tensor."""
+    return isinstance(obj, Tensor)
+
+
+def is_storage(obj: Any) -> bool:
+    """Whether `obj` is a storage. Same as torch.is_storage."""
+    return isinstance(obj, UntypedStorage)
+
+
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+) -> Tensor:
+    """`obj` as a tensor, sharing memory where possible. Same as torch.asarray.
+
+    Args:
+        obj: a tensor, an array, an object with DLPack or the buffer protocol, or (nested sequences of) numbers.
+        copy: True always copies, False never does, None only where needed.
+
+    Raises:
+        ValueError: copy=False, and a copy would be needed.
+    """
+    if isinstance(obj, Tensor):
+        shared = obj
+    elif type(obj).__module__ == "numpy":
+        shared = _C.as_tensor(obj)
+    elif isinstance(obj, (list, tuple, bool, int, float, complex)):
+        shared = None
+    elif hasattr(obj, "__dlpack__"):
+        shared = _C.from_dlpack(obj)
+    else:
+        try:
+            memoryview(obj)
+        except TypeError:
+            shared = None
+        else:
+            shared = _C.frombuffer(obj, dtype=dtype or _C.get_default_dtype())
+    if shared is None:
+        if copy is False:
+            raise ValueError("asarray: can't alias arbitrary sequence into a tensor.")
+        return _C.tensor(obj, dtype=dtype, device=device, requires_grad=requires_grad)
+    out = shared.to(device=device, dtype=dtype, copy=bool(copy))
+    if copy is False and out is not shared:
+        raise ValueError(f"asarray: can't alias a tensor of {shared.dtype} on {shared.device} without a copy.")
+    if requires_grad:
+        return out.detach().requires_grad_() if out is obj and not out.is_leaf else out.requires_grad_()
+    return out.detach() if out.requires_grad else out
+
+
+# Methods.
 
 
 def backward(
@@ -16,193 +139,269 @@ def backward(
     gradient: Tensor | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    inputs: Sequence[Tensor] | None = None,
+    inputs: Any = None,
 ) -> None:
-    """Add this tensor's gradients to the .grad of the leaves it came from. Same as torch.Tensor.backward."""
+    """Add the gradients of this tensor to the .grad of the leaves it came from. Same as torch.Tensor.backward."""
     if gradient is None and inputs is None:
-        _C._backward_one(self, create_graph if retain_graph is None else retain_graph, create_graph)
-        return
-    import pynn.autograd
+        _backward_one(self, create_graph if retain_graph is None else retain_graph, create_graph)
+    else:
+        from pynn import autograd
 
-    pynn.autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
-
-
-def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
-    """Say whether gradients are wanted, in place."""
-    _C._requires_grad_(self, requires_grad)
-    return self
+        autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
 
-def detach_(self: Tensor) -> Tensor:
-    """Take this tensor off the graph, in place."""
-    _C._detach_(self)
-    return self
-
-
-def numpy(self: Tensor, *, force: bool = False) -> Any:
-    """A NumPy array over the same memory. Same as torch.Tensor.numpy.
-
-    bfloat16 needs the package ml_dtypes. With force, whatever stands in the way (gradient) is dropped first.
-    """
-    import numpy as np
-
-    t = self.detach() if force else self
-    if t.requires_grad:
-        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
-    if t.dtype is _C.bfloat16:
-        try:
-            import ml_dtypes
-        except ImportError:
-            raise TypeError("numpy: got bfloat16, which NumPy lacks (install ml_dtypes, or use .float() first)") from None
-        return np.asarray(memoryview(t.view(_C.int16))).view(ml_dtypes.bfloat16)
-    return np.asarray(memoryview(t))
-
-
-def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:
-    array = numpy(self)
-    if dtype is not None and array.dtype != dtype:
-        return array.astype(dtype)
-    return array.copy() if copy else array
-
-
-def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
-    """The tensor type's name, or the tensor in another dtype. Same as torch.Tensor.type."""
-    names = {
-        "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16", "int8": "Char", "uint8": "Byte",
-        "int16": "Short", "int32": "Int", "int64": "Long", "bool": "Bool",
-    }  # fmt: skip
-    if dtype is None:
-        return f"torch.{names[str(self.dtype)[6:]]}Tensor"
-    if isinstance(dtype, str):
-        wanted = dtype.rpartition(".")[2].removesuffix("Tensor")
-        for name, legacy in names.items():
-            if legacy == wanted:
-                return self.to(getattr(_C, name))
-        raise ValueError(f"type: invalid type: '{dtype}'")
-    return self.to(getattr(dtype, "dtype", dtype))
-
-
-def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A copy of data in this tensor's dtype. Same as torch.Tensor.new_tensor."""
-    return _C.tensor(data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
-
-
-def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Any:
-    """Call hook(grad) when this tensor's gradient is known; what it returns replaces the gradient."""
+def register_hook(self: Tensor, hook: Any) -> Any:
+    """Call hook(grad) whenever the gradient is computed; what it returns, if not None, replaces it."""
     return _C._register_hook(self, hook)
 
 
-def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], None]) -> Any:
-    """Call hook(leaf) after backward added to the leaf's .grad."""
+def register_post_accumulate_grad_hook(self: Tensor, hook: Any) -> Any:
+    """Call hook(self) after a gradient was added to .grad of this leaf."""
     return _C._register_post_accumulate_grad_hook(self, hook)
 
 
 def retain_grad(self: Tensor) -> None:
-    """Keep .grad also on a tensor that is not a leaf."""
+    """Keep the gradient of this tensor, which is no leaf, in .grad too."""
     _C._retain_grad(self)
 
 
-def is_inference(self: Tensor) -> bool:
-    """Whether the tensor was made in inference_mode."""
-    return _C._is_inference(self)
+def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
+    """Set whether gradients are computed for this leaf."""
+    return _C._requires_grad_(self, requires_grad)
+
+
+def detach_(self: Tensor) -> Tensor:
+    """Take this tensor itself off the graph."""
+    return _C._detach_(self)
+
+
+def numpy(self: Tensor, *, force: bool = False) -> Any:
+    """A NumPy array that shares this tensor's memory. Same as torch.Tensor.numpy.
+
+    bfloat16, which NumPy lacks, comes as ml_dtypes.bfloat16 where that package is installed.
+
+    Args:
+        force: detach and copy to host memory first where needed.
+
+    Raises:
+        RuntimeError: the tensor requires grad.
+        TypeError: it is not in host memory, or of a dtype that NumPy lacks.
+    """
+    import numpy
+
+    if force:
+        self = self.detach().cpu()
+    elif self.requires_grad:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+    if self.is_meta:
+        raise TypeError(
+            "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
+        )
+    if self.dtype is not _C.bfloat16:
+        return numpy.asarray(self)
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise TypeError(
+            "numpy: Got unsupported ScalarType BFloat16 (install ml_dtypes, or use tensor.float())"
+        ) from None
+    return numpy.asarray(self.view(_C.int16)).view(ml_dtypes.bfloat16)
+
+
+def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:
+    array = self.numpy()
+    if dtype is not None:
+        array = array.astype(dtype, copy=False)
+    return array.copy() if copy else array
+
+
+def __array_wrap__(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Tensor:
+    """What NumPy's functions of a tensor return."""
+    return _C.from_numpy(array) if getattr(array, "ndim", 0) else _C.tensor(array)
+
+
+def __repr__(self: Tensor, *, tensor_contents: str | None = None) -> str:
+    from pynn._tensor_str import tensor_repr
+
+    return tensor_repr(self, tensor_contents)
+
+
+def __format__(self: Tensor, spec: str) -> str:
+    if self.dim() == 0 and type(self) is Tensor and not self.is_meta:
+        return format(self.item(), spec)
+    return object.__format__(self, spec)
+
+
+def __complex__(self: Tensor) -> complex:
+    return complex(self.item())
+
+
+def __contains__(self: Tensor, element: Any) -> bool:
+    if isinstance(element, (Tensor, bool, int, float, complex)):
+        return bool((element == self).any())
+    raise RuntimeError(
+        f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
+    )
+
+
+def __reversed__(self: Tensor) -> Tensor:
+    return self if self.dim() == 0 else self.flip(0)
+
+
+def __deepcopy__(self: Tensor, memo: dict[Any, Any]) -> Tensor:
+    """A leaf with the same values; tensors that share memory share it in the copy too."""
+    done = memo.get(id(self))
+    if done is not None:
+        return done
+    if not self.is_leaf:
+        raise RuntimeError(
+            "deepcopy: Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
+            "moment (detach() or clone() the tensor, or keep it out of what is copied)"
+        )
+    from copy import deepcopy
+
+    source = self.detach()
+    if self.is_meta:
+        copied = _C.empty_like(source)
+    else:
+        address, nbytes = _C._storage(source)
+        key = ("storage", address, nbytes, source.dtype)
+        whole = memo.get(key)
+        if whole is None:
+            whole = source.as_strided((nbytes // source.element_size(),), (1,), 0).clone()
+            memo[key] = whole
+        copied = whole.as_strided(source.shape, source.stride(), source.storage_offset()).detach()
+    copied = _restored(type(self), copied, self.requires_grad, {})
+    memo[id(self)] = copied
+    if self.grad is not None:
+        copied.grad = deepcopy(self.grad, memo)
+    if self.__dict__:
+        copied.__dict__.update(deepcopy(self.__dict__, memo))
+    return copied
+
+
+def __reduce_ex__(self: Tensor, protocol: Any) -> tuple[Any, ...]:
+    values = _C._to_bytes(self.detach())
+    return _rebuild, (type(self), values, self.dtype, tuple(self.shape), self.requires_grad, dict(self.__dict__))
+
+
+def _rebuild(
+    kind: type, values: bytes, dtype: Any, shape: tuple[int, ...], requires_grad: bool, attributes: dict[str, Any]
+) -> Tensor:
+    return _restored(kind, _C._from_bytes(values, dtype, shape), requires_grad, attributes)
+
+
+def _restored(kind: type, data: Tensor, requires_grad: bool, attributes: dict[str, Any]) -> Tensor:
+    if kind is Tensor:
+        data.requires_grad = requires_grad
+    else:
+        data = _C._make_subclass(kind, data, requires_grad)
+    if attributes:
+        data.__dict__.update(attributes)
+    return data
+
+
+def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """The name of this tensor's type ("torch.FloatTensor"), or the values with another dtype."""
+    return _legacy.type_name(self) if dtype is None else self.to(_legacy.dtype_named(dtype))
+
+
+def new_tensor(
+    self: Tensor,
+    data: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+    pin_memory: bool = False,
+) -> Tensor:
+    """A tensor with the given values, of this one's dtype and device by default."""
+    return _C.tensor(
+        data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad, pin_memory=pin_memory
+    )
+
+
+def new(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """Like Tensor(...), of this tensor's dtype."""
+    return _C._legacy_new(self.dtype, args, kwargs)
+
+
+def untyped_storage(self: Tensor) -> UntypedStorage:
+    """The block of memory that this tensor and its views lie in."""
+    return UntypedStorage(self)
+
+
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the only element is not 0. Same as torch.is_nonzero."""
+    return bool(input)
 
 
 def is_pinned(self: Tensor, device: Any = None) -> bool:
-    """Whether the memory is pinned: never without CUDA."""
+    """Whether the memory is page-locked for a GPU: never, without one."""
     return False
 
 
-def is_same_size(self: Tensor, other: Tensor) -> bool:
-    """Whether the sizes are equal."""
-    return self.shape == other.shape
-
-
 def share_memory_(self: Tensor) -> Tensor:
-    """The tensor itself: workers of the data loader run in this process."""
+    """Move the values to memory that processes forked from now on share. Same as torch.Tensor.share_memory_."""
+    import mmap
+
+    block = mmap.mmap(-1, max(self.numel() * self.element_size(), 1))
+    shared = _C.frombuffer(block, dtype=_C.uint8)[: self.numel() * self.element_size()]
+    self.data = shared.view(self.dtype).view(self.shape).copy_(self.detach())
     return self
 
 
 def pin_memory(self: Tensor, device: Any = None) -> Tensor:
-    """The tensor itself: there is no pinned memory without CUDA."""
-    return self
+    """A copy in page-locked memory. Raises RuntimeError: that needs a GPU."""
+    raise RuntimeError("pin_memory: an accelerator is required, got a build without one")
 
 
-def is_shared(self: Tensor) -> bool:
-    """Whether the memory is shared between processes: never."""
-    return False
+_nonzero = _C.nonzero  # the method of this name is replaced below
+_where = _C.where
 
 
-def split(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Parts of a given size or of given sizes, as views. Same as torch.Tensor.split."""
-    return _C.split(self, split_size, dim)
+def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False) -> Any:
+    """The positions of all nonzero elements: [count, ndim], or one vector per dim. Same as torch.nonzero."""
+    if as_tuple:
+        return _where(input)
+    return _nonzero(input) if out is None else _nonzero(input, out=out)
 
 
-def __reversed__(self: Tensor) -> Tensor:
-    return self.flip(*range(self.dim())) if self.dim() else self
+for _name, _function in {
+    "backward": backward,
+    "detach_": detach_,
+    "is_nonzero": is_nonzero,
+    "is_pinned": is_pinned,
+    "new": new,
+    "new_tensor": new_tensor,
+    "nonzero": nonzero,
+    "numpy": numpy,
+    "pin_memory": pin_memory,
+    "register_hook": register_hook,
+    "register_post_accumulate_grad_hook": register_post_accumulate_grad_hook,
+    "requires_grad_": requires_grad_,
+    "retain_grad": retain_grad,
+    "share_memory_": share_memory_,
+    "type": type_,
+    "untyped_storage": untyped_storage,
+    "layout": property(lambda self: strided),
+    "__array__": __array__,
+    "__array_priority__": 1000,  # NumPy leaves mixed arithmetic to tensors
+    "__array_wrap__": __array_wrap__,
+    "__complex__": __complex__,
+    "__contains__": __contains__,
+    "__deepcopy__": __deepcopy__,
+    "__format__": __format__,
+    "__reduce_ex__": __reduce_ex__,
+    "__repr__": __repr__,
+    "__str__": __repr__,
+    "__reversed__": __reversed__,
+}.items():
+    setattr(Tensor, _name, _function)
 
-
-def __contains__(self: Tensor, element: Any) -> bool:
-    if not isinstance(element, (Tensor, int, float, bool)):
-        raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
-    return bool((self == element).any())
-
-
-def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:
-    import copy
-
-    if not self.is_leaf:
-        raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment. "
-            "If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage"
-        )
-    if id(self) in memo:
-        return memo[id(self)]
-    data = self.detach().clone()
-    out = data.requires_grad_(self.requires_grad) if type(self) is Tensor else _C._make_subclass(type(self), data, self.requires_grad)
-    memo[id(self)] = out
-    if self.grad is not None:
-        out.grad = copy.deepcopy(self.grad, memo)
-    if self.__dict__:
-        out.__dict__.update(copy.deepcopy(self.__dict__, memo))
-    return out
-
-
-def _rebuild(cls: type, data: bytes, dtype: str, size: tuple[int, ...], requires_grad: bool, state: dict[str, Any]) -> Tensor:
-    kind = getattr(_C, dtype)
-    t = _C.frombuffer(bytearray(data), dtype=kind).view(size) if data else _C.empty(size, dtype=kind)
-    out = t.requires_grad_(requires_grad) if cls is Tensor else _C._make_subclass(cls, t, requires_grad)
-    out.__dict__.update(state)
-    return out
-
-
-def __reduce_ex__(self: Tensor, protocol: int) -> tuple[Any, ...]:
-    if not self.is_leaf:
-        raise RuntimeError("pickle: only leaf tensors can be pickled (use detach())")
-    flat = self.detach().contiguous()
-    data = bytes(memoryview(flat.view(-1).view(_C.uint8))) if flat.numel() else b""
-    return _rebuild, (type(self), data, str(self.dtype)[6:], tuple(self.shape), self.requires_grad, dict(self.__dict__))
-
-
-def __repr__(self: Tensor, *, tensor_contents: str | None = None) -> str:
-    from pynn._tensor_str import tensor_str
-
-    return tensor_str(self)
-
-
-def __format__(self: Tensor, spec: str) -> str:
-    return format(self.item(), spec) if self.dim() == 0 else object.__format__(self, spec)
-
-
-def _is_view(self: Tensor) -> bool:
-    return self._base is not None
-
-
-def _install() -> None:
-    for name, value in list(globals().items()):
-        if callable(value) and getattr(value, "__module__", None) == __name__ and (not name.startswith("_") or name.startswith("__")):
-            setattr(Tensor, name.removesuffix("_") if name == "type_" else name, value)
-    Tensor._is_view = _is_view
-    Tensor.__module__ = "torch"
-
-
-_install()
+# As functions of a tensor.
+is_complex = Tensor.is_complex
+is_floating_point = Tensor.is_floating_point
+is_signed = Tensor.is_signed
+numel = Tensor.numel

@@ -1,29 +1,29 @@
-"""How tensors print: the text equals PyTorch's, character for character."""
+"""Tensors as text, in PyTorch's format.
+
+One number format serves a whole tensor: integers bare, floats as `1.`, `1.5000` or `1.5000e+00`, all right-aligned to
+the widest. Tensors above `threshold` elements show only `edgeitems` at both ends of each dim, and the format is chosen
+from these.
+"""
 
 from __future__ import annotations
 
 import math
+import sys
+from contextlib import contextmanager
 from typing import Any
 
 from pynn import _C
 from pynn._C import Tensor
 
-__all__ = ["set_printoptions", "tensor_str"]
+__all__ = ["get_printoptions", "printoptions", "set_printoptions", "tensor_repr"]
 
-
-class _Options:
-    precision: int = 4
-    threshold: float = 1000  # elements from which the middle is left out
-    edgeitems: int = 3
-    linewidth: int = 80
-    sci_mode: bool | None = None
-
-
-_PROFILES = {
-    "default": (4, 1000, 3, 80),
-    "short": (2, 1000, 2, 80),
-    "full": (4, math.inf, 3, 80),
+_DEFAULTS: dict[str, Any] = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80}
+_PROFILES: dict[str, dict[str, Any]] = {
+    "default": _DEFAULTS,
+    "short": {**_DEFAULTS, "precision": 2, "edgeitems": 2},
+    "full": {**_DEFAULTS, "threshold": math.inf},
 }
+_options: dict[str, Any] = {**_DEFAULTS, "sci_mode": None}
 
 
 def set_printoptions(
@@ -34,136 +34,181 @@ def set_printoptions(
     profile: str | None = None,
     sci_mode: bool | None = None,
 ) -> None:
-    """Set how tensors print. Same as torch.set_printoptions."""
+    """Set how tensors are printed. Same as torch.set_printoptions.
+
+    Args:
+        precision: digits after the point.
+        threshold: above so many elements only the ends of each dim are shown.
+        edgeitems: how many at each end.
+        linewidth: characters per line.
+        profile: "default", "short" or "full", before the other arguments.
+        sci_mode: always or never scientific notation; None: where it is shorter to read.
+    """
     if profile is not None:
-        _Options.precision, _Options.threshold, _Options.edgeitems, _Options.linewidth = _PROFILES[profile]
-    if precision is not None:
-        _Options.precision = precision
-    if threshold is not None:
-        _Options.threshold = threshold
-    if edgeitems is not None:
-        _Options.edgeitems = edgeitems
-    if linewidth is not None:
-        _Options.linewidth = linewidth
-    _Options.sci_mode = sci_mode
+        if profile not in _PROFILES:
+            raise ValueError(f"set_printoptions: profile must be one of {', '.join(_PROFILES)}, got {profile!r}")
+        _options.update(_PROFILES[profile])
+    given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
+    _options.update({name: value for name, value in given.items() if value is not None})
+    _options["sci_mode"] = sci_mode
 
 
-class _Style:
-    """One format for all elements shown: integers with a dot, fixed, or scientific, padded to one width."""
+def get_printoptions() -> dict[str, Any]:
+    """The current options, as set_printoptions takes them."""
+    return dict(_options)
 
-    def __init__(self, values: list[Any], floats: bool) -> None:
-        self.floats = floats
-        self.spec = ""
-        self.width = 1
-        if not floats:
-            self.width = max([1, *(len(str(v)) for v in values)])
+
+@contextmanager
+def printoptions(**kwargs: Any) -> Any:
+    """set_printoptions for the length of a with block."""
+    before = get_printoptions()
+    set_printoptions(**kwargs)
+    try:
+        yield
+    finally:
+        _options.update(before)
+
+
+class _IntFormat:
+    """Integers and bools."""
+
+    def __init__(self, values: list[Any]) -> None:
+        self.width = max((len(str(v)) for v in values), default=1)
+
+    def __call__(self, value: Any) -> str:
+        return str(value).rjust(self.width)
+
+
+class _FloatFormat:
+    """Floats: whole numbers as `1.`, others with `precision` digits, scientific when the magnitudes differ much."""
+
+    def __init__(self, values: list[float]) -> None:
+        self.whole, self.scientific, self.width = True, False, 1
+        self.precision = _options["precision"]
+        shown = [v for v in values if math.isfinite(v) and v != 0]
+        if not shown:
             return
-        counted = [v for v in values if math.isfinite(v) and v != 0]
-        if not counted:
-            return
-        low, high = min(map(abs, counted)), max(map(abs, counted))
-        scientific = _Options.sci_mode
-        if scientific is None:
-            scientific = high / low > 1000.0 or high > 1.0e8 or low < 1.0e-4
-        whole = all(v == math.ceil(v) for v in counted)
-        if scientific:
-            self.spec = f".{_Options.precision}e"
-        elif not whole:
-            self.spec = f".{_Options.precision}f"
-        dot = not self.spec
-        self.width = max([1, *(len(format(v, self.spec or ".0f")) + dot for v in counted)])
+        low, high = min(map(abs, shown)), max(map(abs, shown))
+        self.whole = all(v == math.floor(v) for v in shown)
+        self.scientific = _options["sci_mode"]
+        if self.scientific is None:
+            self.scientific = high / low > 1000.0 or high > 1.0e8 or low < 1.0e-4
+        self.width = max(len(self._text(v)) for v in shown)
 
-    def format(self, value: Any) -> str:
-        if not self.floats:
-            text = str(value)
-        elif self.spec:
-            text = format(value, self.spec)
-        else:
-            text = f"{value:.0f}" + ("." if math.isfinite(value) else "")
-        return text.rjust(self.width)
+    def _text(self, value: float) -> str:
+        if self.scientific:
+            return f"{value:.{self.precision}e}"
+        if self.whole:
+            return f"{value:.0f}." if math.isfinite(value) else f"{value:.0f}"
+        return f"{value:.{self.precision}f}"
+
+    def __call__(self, value: float) -> str:
+        return self._text(value).rjust(self.width)
 
 
-def _edges(t: Tensor, summarize: bool) -> tuple[list[int], bool]:
-    """The positions of dim 0 that are shown, and whether some are left out between them."""
-    n, edge = t.size(0), _Options.edgeitems
-    if summarize and n > 2 * edge:
-        return [*range(edge), *range(n - edge, n)], True
-    return list(range(n)), False
+class _ComplexFormat:
+    def __init__(self, values: list[complex]) -> None:
+        self.real = _FloatFormat([v.real for v in values])
+        self.imag = _FloatFormat([v.imag for v in values])
+        self.width = self.real.width + self.imag.width + 1
+
+    def __call__(self, value: complex) -> str:
+        imag = self.imag(value.imag).lstrip() + "j"
+        return self.real(value.real) + ("" if imag[0] in "+-" else "+") + imag
 
 
-def _shown(t: Tensor, summarize: bool) -> list[Any]:
-    if t.dim() == 0:
-        return [t.item()]
-    picked, cut = _edges(t, summarize)
-    if t.dim() == 1:
-        values = t.tolist()
-        return [values[i] for i in picked] if cut else values
-    return [v for i in picked for v in _shown(t.select(0, i), summarize)]
+def _ends(x: Tensor) -> list[Tensor] | None:
+    """The two ends of the first dim, or None when it is shown whole."""
+    edge = _options["edgeitems"]
+    return [x[:edge], x[x.size(0) - edge :]] if x.size(0) > 2 * edge else None
 
 
-def _body(t: Tensor, indent: int, summarize: bool, style: _Style) -> str:
-    if t.dim() == 0:
-        return style.format(t.item())
-    picked, cut = _edges(t, summarize)
-    edge = _Options.edgeitems
-    if t.dim() == 1:
-        values = t.tolist()
-        words = [style.format(values[i]) for i in picked]
-        if cut:
-            words.insert(edge, " ...")
-        per_line = max(1, (_Options.linewidth - indent) // (style.width + 2))
-        lines = [", ".join(words[i : i + per_line]) for i in range(0, len(words), per_line)]
-        return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
-    rows = [_body(t.select(0, i), indent + 1, summarize, style) for i in picked]
-    if cut:
-        rows.insert(edge, "...")
-    return "[" + ("," + "\n" * (t.dim() - 1) + " " * (indent + 1)).join(rows) + "]"
+def _shown(x: Tensor, summarize: bool) -> list[Any]:
+    """All elements that will be seen, in any order."""
+    if not summarize:
+        return x.reshape(-1).tolist()
+    if x.dim() == 0:
+        return [x.item()]
+    parts = _ends(x) or [x]
+    if x.dim() == 1:
+        return [v for part in parts for v in part.tolist()]
+    return [v for part in parts for row in part.unbind(0) for v in _shown(row, True)]
 
 
-def _suffixes(t: Tensor) -> list[str]:
+def _vector(x: Tensor, indent: int, summarize: bool, number: Any) -> str:
+    per_line = max(1, (_options["linewidth"] - indent) // (number.width + 2))
+    ends = _ends(x) if summarize else None
+    if summarize and not _options["edgeitems"]:
+        items = ["..."]
+    elif ends is None:
+        items = [number(v) for v in x.tolist()]
+    else:
+        items = [*map(number, ends[0].tolist()), " ...", *map(number, ends[1].tolist())]
+    lines = [", ".join(items[i : i + per_line]) for i in range(0, len(items), per_line)]
+    return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
+
+
+def _nested(x: Tensor, indent: int, summarize: bool, number: Any) -> str:
+    if x.dim() == 0:
+        return number(x.item())
+    if x.dim() == 1:
+        return _vector(x, indent, summarize, number)
+    ends = _ends(x) if summarize else None
+    rows = [[_nested(row, indent + 1, summarize, number) for row in part.unbind(0)] for part in ends or [x]]
+    items = rows[0] if ends is None else [*rows[0], "...", *rows[1]]
+    return "[" + ("," + "\n" * (x.dim() - 1) + " " * (indent + 1)).join(items) + "]"
+
+
+def _contents(x: Tensor, indent: int) -> str:
+    if x.numel() == 0:
+        return "[]"
+    summarize = x.numel() > _options["threshold"]
+    values = _shown(x, summarize)
+    if x.is_complex():
+        number: Any = _ComplexFormat(values)
+    elif x.is_floating_point():
+        number = _FloatFormat(values)
+    else:
+        number = _IntFormat(values)
+    return _nested(x, indent, summarize, number)
+
+
+def _suffixes(x: Tensor) -> list[str]:
     default = _C.get_default_dtype()
+    default_complex = _C.complex128 if default is _C.float64 else _C.complex64
     out = []
-    if t.device.type != "cpu":
-        out.append(f"device='{t.device}'")
-    if t.is_meta:
-        out.append(f"size={tuple(t.shape)}")
-        if t.dtype != default:
-            out.append(f"dtype={t.dtype}")
-    elif t.numel() == 0:
-        if t.dim() != 1:
-            out.append(f"size={tuple(t.shape)}")
-        if t.dtype != default:
-            out.append(f"dtype={t.dtype}")
-    elif t.dtype not in (default, _C.int64, _C.bool):
-        out.append(f"dtype={t.dtype}")
-    if t.grad_fn is not None:
-        out.append(f"grad_fn=<{t.grad_fn.name()}>")
-    elif t.requires_grad:
+    if x.device.type != "cpu":
+        out.append(f"device='{x.device}'")
+    empty = x.is_meta or x.numel() == 0
+    if x.is_meta or (empty and x.dim() != 1) or not (empty or _options["edgeitems"]):
+        out.append(f"size={tuple(x.shape)}")
+    implied = (default,) if empty else (default, default_complex, _C.int64, _C.bool)
+    if x.dtype not in implied:
+        out.append(f"dtype={x.dtype}")
+    if x.grad_fn is not None:
+        out.append(f"grad_fn=<{x.grad_fn.name() if hasattr(x.grad_fn, 'name') else type(x.grad_fn).__name__}>")
+    elif x.requires_grad:
         out.append("requires_grad=True")
     return out
 
 
-def tensor_str(t: Tensor) -> str:
-    """What repr(t) and str(t) give."""
-    name = type(t).__name__
-    prefix = "tensor(" if name in ("Tensor", "Parameter") else f"{name}("
+def tensor_repr(x: Tensor, contents: str | None = None) -> str:
+    """`tensor([1., 2.], requires_grad=True)`."""
+    module = sys.modules.get("pynn.nn.parameter")  # before it is loaded, nothing is a Parameter
+    parameter = module is not None and isinstance(x, module.Parameter)
+    plain = type(x) is Tensor or (parameter and type(x).__name__ == "Parameter")
+    prefix = "tensor(" if plain else f"{type(x).__name__}("
     indent = len(prefix)
-    if t.is_meta:
-        body = "..."
-    elif t.numel() == 0:
-        body = "[]"
-    else:
-        values = t.detach()
-        summarize = t.numel() > _Options.threshold
-        style = _Style(_shown(values, summarize), t.dtype.is_floating_point)
-        body = _body(values, indent, summarize, style)
-    text = prefix + body
-    last = len(text) - text.rfind("\n") + 1
-    for suffix in _suffixes(t):
-        if last + len(suffix) + 2 > _Options.linewidth:
+    if contents is None:
+        contents = "..." if x.is_meta else _contents(x.detach(), indent)
+    text = prefix + contents
+    column = len(text) - text.rfind("\n") + 1
+    for suffix in _suffixes(x):
+        if column + len(suffix) + 2 > _options["linewidth"]:
             text += ",\n" + " " * indent + suffix
-            last = indent + len(suffix)
+            column = indent + len(suffix)
         else:
             text += ", " + suffix
-            last += len(suffix) + 2
-    return text + ")"
+            column += len(suffix) + 2
+    text += ")"
+    return f"Parameter({text})" if parameter and not plain else text

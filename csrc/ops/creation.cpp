@@ -8,6 +8,7 @@
 #include "core/shape.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/element.h"
 
 namespace pynn::ops {
 
@@ -17,14 +18,7 @@ void fill(const Tensor& x, Scalar value) {
     std::fill_n(x.data_as<float>(), x.numel(), static_cast<float>(value.to_double()));
     return;
   }
-  // One element, cast as a tensor would be, then spread.
-  Tensor cell = empty({}, value.is_float() ? DType::Float64 : DType::Int64);
-  if (value.is_float()) {
-    *cell.data_as<double>() = value.to_double();
-  } else {
-    *cell.data_as<int64_t>() = value.to_int();
-  }
-  copy_data(x, cell);
+  copy_data(x, element_tensor("fill_", value, x.dtype()));  // one element, spread
 }
 
 Tensor full(Dims sizes, Scalar value, DType dtype, Device device) {

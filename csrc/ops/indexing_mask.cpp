@@ -59,18 +59,24 @@ Tensor nonzero_flat(const Tensor& x) {
   return at;
 }
 
-// Flat positions to coordinates, written to[i * step + d * jump].
+// Ascending flat positions to coordinates, that of dim d of position i in to[i * step + d * jump].
 void coordinates(const Tensor& flat, Dims sizes, int64_t* to, int64_t step, int64_t jump) {
   const int64_t* from = flat.data_as<int64_t>();
-  const int64_t n = flat.numel(), ndim = static_cast<int64_t>(sizes.size());
+  const int64_t n = flat.numel(), last = static_cast<int64_t>(sizes.size()) - 1;
+  DimVector outer(sizes.size(), 0);  // of the current run along the last dim
+  int64_t begin = 0, end = 0;
   for (int64_t i = 0; i < n; ++i) {
-    uint64_t rest = static_cast<uint64_t>(from[i]);
-    for (int64_t d = ndim - 1; d > 0; --d) {
-      const uint64_t size = static_cast<uint64_t>(sizes[d]);
-      to[i * step + d * jump] = static_cast<int64_t>(rest % size);
-      rest /= size;
+    if (from[i] >= end) {
+      int64_t rest = from[i] / sizes[last];
+      begin = rest * sizes[last];
+      end = begin + sizes[last];
+      for (int64_t d = last - 1; d >= 0; --d) {
+        outer[d] = rest % sizes[d];
+        rest /= sizes[d];
+      }
     }
-    to[i * step] = static_cast<int64_t>(rest);
+    for (int64_t d = 0; d < last; ++d) to[i * step + d * jump] = outer[d];
+    to[i * step + last * jump] = from[i] - begin;
   }
 }
 

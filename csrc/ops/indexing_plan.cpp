@@ -64,6 +64,28 @@ void add_positions(const char* op, const Indexed& in, int64_t unit, bool wrap, i
   });
 }
 
+std::vector<int64_t> to_vector(const Tensor& t) {
+  return {t.data_as<int64_t>(), t.data_as<int64_t>() + t.numel()};
+}
+Tensor of(const std::vector<int64_t>& values) {
+  Tensor t = empty(DimVector{static_cast<int64_t>(values.size())}, DType::Int64);
+  std::copy(values.begin(), values.end(), t.data_as<int64_t>());
+  return t;
+}
+
+// a[i] + b[j] for all pairs.
+Tensor outer_sum(const Tensor& a, const std::vector<int64_t>& b) {
+  const auto n = static_cast<int64_t>(b.size());
+  Tensor out = empty(DimVector{a.numel() * n}, DType::Int64);
+  const int64_t* from = a.data_as<int64_t>();
+  int64_t* to = out.data_as<int64_t>();
+  parallel_for(0, a.numel(), grain_for(static_cast<double>(n)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      for (int64_t j = 0; j < n; ++j) to[i * n + j] = from[i] + b[j];
+  });
+  return out;
+}
+
 }  // namespace
 
 std::vector<Tensor> expand_indices(const char* op, const Tensor& x, TensorSpan indices) {
@@ -121,7 +143,7 @@ IndexPlan plan_index(const char* op, const Tensor& x, TensorSpan indices, bool w
   plan.sizes = before.sizes;
   for (int64_t s : common) plan.sizes.push_back(s);
   for (int64_t s : after.sizes) plan.sizes.push_back(s);
-  checked_numel(plan.sizes);
+  const bool nothing = checked_numel(plan.sizes) == 0;
   if (x.device().is_meta()) return plan;
 
   // The last dims that lie densely in memory are one run.
@@ -141,7 +163,9 @@ IndexPlan plan_index(const char* op, const Tensor& x, TensorSpan indices, bool w
   int64_t unit = std::max<int64_t>(plan.row, 1);  // divides every step
   for (int64_t d = first; d <= last; ++d) {
     if (!indexed(d)) continue;
-    in.push_back({contiguous(expand(indices[d], common)), d, x.size(d), x.stride(d)});
+    const Tensor& t = indices[d];
+    const bool ready = t.is_contiguous() && same(t.sizes(), common);
+    in.push_back({ready ? t : contiguous(expand(t, common)), d, x.size(d), x.stride(d)});
     if (x.size(d) > 1) unit = std::gcd(unit, x.stride(d));
   }
   for (const Walk* w : {&before, &after})
@@ -156,56 +180,71 @@ IndexPlan plan_index(const char* op, const Tensor& x, TensorSpan indices, bool w
   Tensor here = zeros(DimVector{n}, DType::Int64);
   for (const Indexed& i : in) add_positions(op, i, unit, wrap, here.data_as<int64_t>(), n);
   plan.nrows = (span_elements(x.sizes(), x.strides()) + unit - 1) / unit;
-  plan.rows = here;
-  const int64_t nbefore = before.count(), nafter = after.count();
-  if (nbefore == 1 && nafter == 1) return plan;
-
-  plan.rows = empty(DimVector{nbefore * n * nafter}, DType::Int64);
-  if (plan.rows.numel() == 0) return plan;
-  const std::vector<int64_t> front = before.offsets(unit), back = after.offsets(unit);
-  const int64_t* middle = here.data_as<int64_t>();
-  int64_t* to = plan.rows.data_as<int64_t>();
-  parallel_for(0, nbefore * n, grain_for(static_cast<double>(nafter)), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const int64_t at = front[r / n] + middle[r % n];
-      for (int64_t i = 0; i < nafter; ++i) to[r * nafter + i] = at + back[i];
+  plan.rows = nothing ? empty(DimVector{0}, DType::Int64) : here;
+  if (nothing) return plan;
+  if (after.count() > 1) plan.rows = outer_sum(here, after.offsets(unit));
+  if (before.count() > 1) {
+    plan.blocks = before.offsets(unit);
+    // Short blocks are spelled out: one call of the kernel instead of many.
+    if (plan.rows.numel() < 64) {
+      plan.rows = outer_sum(of(plan.blocks), to_vector(plan.rows));
+      plan.blocks = {0};
     }
-  });
+  }
   return plan;
 }
 
 namespace {
 
-RowsArgs rows_args(const IndexPlan& p, void* y, const void* x, DType dtype) {
-  return {y, x, p.rows.data_as<int64_t>(), p.rows.numel(), p.nrows, p.row, dtype, p.as_given && p.wrap, -1};
-}
-// Only an index as given can be bad: others were checked while planning.
-void check_rows(const char* op, const IndexPlan& p, int64_t bad) {
-  if (bad >= 0) out_of_bounds(op, p.rows.data_as<int64_t>()[bad], 0, p.nrows);
+// f(args) for each block; on several threads when there are many. Only an index as given can be bad: others were checked
+// while planning.
+template <class F>
+void for_blocks(const char* op, const IndexPlan& p, char* memory, DType dtype, F f) {
+  const auto item = static_cast<int64_t>(item_size(dtype));
+  RowsArgs args{};
+  args.index = p.rows.data_as<int64_t>();
+  args.nindex = p.rows.numel();
+  args.row = p.row;
+  args.dtype = dtype;
+  args.wrap = p.as_given && p.wrap;
+  args.skip = -1;
+  const auto nblocks = static_cast<int64_t>(p.blocks.size());
+  const double cost = 2.0 * static_cast<double>(args.nindex) * static_cast<double>(p.row);
+  parallel_for(0, nblocks, grain_for(cost), [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) {
+      RowsArgs a = args;
+      a.nrows = p.nrows - p.blocks[b];
+      const int64_t bad = f(a, memory + p.blocks[b] * p.row * item, b * args.nindex * p.row * item);
+      if (bad >= 0) out_of_bounds(op, args.index[bad], 0, p.nrows);
+    }
+  });
 }
 
 }  // namespace
 
 void read_rows(const char* op, const IndexPlan& plan, const Tensor& x, const Tensor& y) {
   if (x.device().is_meta()) return;
-  check_rows(op, plan, kernels::rows_gather(x.device(), rows_args(plan, y.data(), x.data(), x.dtype())));
+  char* to = static_cast<char*>(y.data());
+  for_blocks(op, plan, static_cast<char*>(x.data()), x.dtype(), [&](RowsArgs& a, char* from, int64_t at) {
+    a.x = from;
+    a.y = to + at;
+    return kernels::rows_gather(x.device(), a);
+  });
 }
 
 void write_rows(const char* op, const IndexPlan& plan, const Tensor& x, const Tensor& value, Write how) {
   if (x.device().is_meta()) return;
   GradMode off(false);
-  Tensor from;
-  int64_t step = plan.row;
-  if (value.numel() == 1 && how == Write::Assign) {
-    from = contiguous(expand(reshape(value, DimVector{1}), DimVector{plan.row}));  // one run for all
-    step = 0;
-  } else {
-    from = contiguous(expand(value, plan.sizes));
-  }
+  const bool one = value.numel() == 1 && how == Write::Assign;  // then one run serves all
+  Tensor from = one ? contiguous(expand(reshape(value, DimVector{1}), DimVector{plan.row}))
+                    : contiguous(expand(value, plan.sizes));
   if (from.storage().get() == x.storage().get()) from = clone_contiguous(from);
-  const RowsArgs args = rows_args(plan, x.data(), from.data(), x.dtype());
-  check_rows(op, plan, how == Write::Add ? kernels::rows_add(x.device(), args)
-                                         : kernels::rows_assign(x.device(), args, step));
+  const char* source = static_cast<const char*>(from.data());
+  for_blocks(op, plan, static_cast<char*>(x.data()), x.dtype(), [&](RowsArgs& a, char* to, int64_t at) {
+    a.y = to;
+    a.x = source + (one ? 0 : at);
+    return how == Write::Add ? kernels::rows_add(x.device(), a) : kernels::rows_assign(x.device(), a, one ? 0 : plan.row);
+  });
 }
 
 }  // namespace pynn::ops

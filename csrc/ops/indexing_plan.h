@@ -10,14 +10,15 @@ namespace pynn::ops {
 // that is indexed or passed over; IndexError when there are more than x has, or a mask's shape differs from x's.
 std::vector<Tensor> expand_indices(const char* op, const Tensor& x, TensorSpan indices);
 
-// x[indices] as runs of `row` elements: run r starts row * rows[r] elements behind x's first one.
+// x[indices] as runs of `row` elements: run r of block b starts row * (blocks[b] + rows[r]) elements behind x's first one.
 struct IndexPlan {
   DimVector sizes;  // of x[indices]
   Tensor rows;      // contiguous int64
+  std::vector<int64_t> blocks{0};
   int64_t row = 1;
-  int64_t nrows = 0;     // every position is below it
-  bool as_given = false; // rows is the caller's own index along dim 0, which the kernel wraps and checks
-  bool wrap = true;      // negative positions count from the end
+  int64_t nrows = 0;      // every position is below it
+  bool as_given = false;  // rows is the caller's own index along dim 0, which the kernel wraps and checks
+  bool wrap = true;       // negative positions count from the end
 };
 // `indices` as expand_indices gives them. x is not copied, whatever its strides.
 IndexPlan plan_index(const char* op, const Tensor& x, TensorSpan indices, bool wrap = true);

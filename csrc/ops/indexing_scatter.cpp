@@ -32,7 +32,7 @@ int64_t check_index(const char* op, const Tensor& x, int64_t dim, const Tensor& 
   PYNN_CHECK(dims_of(index) == dims_of(x), op, ": Index tensor must have the same number of dimensions as input tensor, got ",
              dims_str(index.sizes()), " and ", dims_str(x.sizes()));
   for (int64_t d = 0; d < dims_of(x); ++d)
-    PYNN_CHECK_KIND(Shape, d == dim || size_at(index, d) <= size_at(x, d), op, ": Size does not match at dimension ", d,
+    PYNN_CHECK_KIND(Shape, d == dim || size_at(index, d) <= size_at(x, d), op, ": size does not match at dimension ", d,
                     " expected index ", dims_str(index.sizes()), " to be no larger than self ", dims_str(x.sizes()),
                     " apart from dimension ", dim);
   return dim;
@@ -46,7 +46,7 @@ void check_source(const char* op, const Tensor& x, const Tensor& index, const Te
              ": Index tensor must have the same number of dimensions as src tensor, got ", dims_str(index.sizes()),
              " and ", dims_str(source.sizes()));
   for (int64_t d = 0; d < dims_of(index); ++d)
-    PYNN_CHECK_KIND(Shape, size_at(index, d) <= size_at(source, d), op, ": Size does not match at dimension ", d,
+    PYNN_CHECK_KIND(Shape, size_at(index, d) <= size_at(source, d), op, ": size does not match at dimension ", d,
                     " expected index ", dims_str(index.sizes()), " to be no larger size than src ",
                     dims_str(source.sizes()));
 }

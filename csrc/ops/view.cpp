@@ -256,7 +256,7 @@ Tensor as_strided(const Tensor& x, Dims sizes, Dims strides, std::optional<int64
                "as_strided: strides overflow, got ", dims_str(strides));
   }
   const int64_t have = static_cast<int64_t>(x.storage()->nbytes() / item_size(x.dtype()));
-  PYNN_CHECK(none ? at <= have : last < have, "as_strided: setStorage: sizes ", dims_str(sizes), ", strides ",
+  PYNN_CHECK(none || last < have, "as_strided: setStorage: sizes ", dims_str(sizes), ", strides ",
              dims_str(strides), ", and storage offset ", at, " are out of bounds for storage of ", have, " elements");
   return record("as_strided", make_view(x, sizes, strides, at), inputs(x),
                 save(DimVector(x.sizes()), DimVector(x.strides()), DimVector(sizes), DimVector(strides), at - x.offset()),

@@ -1,7 +1,6 @@
 // buffer.cpp -- the buffer protocol, both ways: NumPy arrays and others as tensors, tensors as buffers.
 #include "python/buffer.h"
 
-#include <cstring>
 #include <memory>
 #include <string_view>
 
@@ -86,11 +85,10 @@ void warn(const char* text) {
 }  // namespace
 
 bool is_ndarray(PyObject* o) {
+  if (!PyObject_CheckBuffer(o) || is_tensor(o)) return false;
   static PyTypeObject* type = nullptr;  // known once NumPy is loaded; before, nothing is an array
   if (!type) {
-    if (!strstr(Py_TYPE(o)->tp_name, "array") && !PyObject_HasAttrString(o, "__array_interface__")) return false;
-    PyObject* modules = PyImport_GetModuleDict();
-    PyObject* numpy = PyDict_GetItemString(modules, "numpy");
+    PyObject* numpy = PyDict_GetItemString(PyImport_GetModuleDict(), "numpy");
     Object found(numpy ? PyObject_GetAttrString(numpy, "ndarray") : nullptr);
     PyErr_Clear();
     if (!found || !PyType_Check(found.get())) return false;

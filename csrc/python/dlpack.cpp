@@ -172,7 +172,7 @@ Tensor from_dlpack(PyObject* source) {
   Object method(PyObject_GetAttrString(source, "__dlpack__"));
   if (!method) {
     PyErr_Clear();
-    fail(ErrorKind::Type, "from_dlpack: an object with __dlpack__ or a DLPack capsule is required, got ",
+    fail(ErrorKind::Runtime, "from_dlpack: an object with __dlpack__ or a DLPack capsule is required, got ",
          Py_TYPE(source)->tp_name);
   }
   Object none(checked(PyTuple_New(0))), kwargs(checked(Py_BuildValue("{s:(ii)}", "max_version", 1, 0)));

@@ -32,6 +32,8 @@ class Nested {
 
   DType infer() {
     infer(data_, 0);
+    for (int64_t s : sizes_)
+      if (s == 0) return default_dtype();
     return found_.value_or(default_dtype());
   }
 

@@ -200,7 +200,7 @@ PyObject* nb_invert(PyObject* a) { return PyObject_CallMethod(a, "bitwise_not", 
 
 Object item_of(PyObject* self, const char* to) {
   const Tensor& t = tensor_of(self);
-  PYNN_CHECK(t.numel() == 1, "item: only one element tensors can be converted to Python scalars, got shape ",
+  PYNN_CHECK_KIND(Value, t.numel() == 1, "item: only one element tensors can be converted to Python scalars, got shape ",
              dims_str(t.sizes()), " (", to, ")");
   return Object(checked(item(t)));
 }

@@ -46,8 +46,10 @@ template <class T>
 PyObject* nested(const T* x, const int64_t* sizes, const int64_t* strides, int64_t ndim) {
   if (ndim == 0) return number_of(*x);
   Object list(checked(PyList_New(sizes[0])));
-  for (int64_t i = 0; i < sizes[0]; ++i)
-    PyList_SET_ITEM(list.get(), i, checked(nested(x + i * strides[0], sizes + 1, strides + 1, ndim - 1)));
+  for (int64_t i = 0; i < sizes[0]; ++i) {
+    const T* at = x + i * strides[0];
+    PyList_SET_ITEM(list.get(), i, checked(ndim == 1 ? number_of(*at) : nested(at, sizes + 1, strides + 1, ndim - 1)));
+  }
   return list.release();
 }
 
