@@ -4,6 +4,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/half.h"  // PYNN_INLINE: no out-of-line copy in an ISA build
+
 namespace pynn {
 
 template <class Signature>
@@ -13,12 +15,12 @@ template <class R, class... A>
 class FunctionRef<R(A...)> {
  public:
   template <class F, class = std::enable_if_t<!std::is_same_v<std::decay_t<F>, FunctionRef>>>
-  FunctionRef(F&& f)
+  PYNN_INLINE FunctionRef(F&& f)
       : object_(const_cast<void*>(static_cast<const void*>(std::addressof(f)))),
         call_([](void* object, A... args) -> R {
           return (*static_cast<std::remove_reference_t<F>*>(object))(std::forward<A>(args)...);
         }) {}
-  R operator()(A... args) const { return call_(object_, std::forward<A>(args)...); }
+  PYNN_INLINE R operator()(A... args) const { return call_(object_, std::forward<A>(args)...); }
 
  private:
   void* object_;

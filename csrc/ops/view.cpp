@@ -288,6 +288,27 @@ Tensor flatten(const Tensor& x, int64_t start, int64_t end) {
 }
 
 namespace {
+// The same bytes read as another type; the last dim grows or shrinks with the element.
+Tensor op_view_dtype(const Tensor& x, DType t) {
+  const auto from = static_cast<int64_t>(item_size(x.dtype())), to = static_cast<int64_t>(item_size(t));
+  DimVector sizes(x.sizes()), strides(x.strides());
+  int64_t offset = x.offset();
+  if (from != to) {
+    PYNN_CHECK(x.dim() > 0, "view: self.dim() cannot be 0 to view ", dtype_name(x.dtype()), " as ", dtype_name(t), " (different element sizes)");
+    PYNN_CHECK(x.stride(-1) == 1, "view: self.stride(-1) must be 1 to view ", dtype_name(x.dtype()), " as ", dtype_name(t),
+               " (different element sizes), but got ", x.stride(-1));
+    const bool fits = sizes.back() * from % to == 0 && offset * from % to == 0;
+    PYNN_CHECK(fits, "view: self.size(-1) and the storage offset must be divisible by ", to, " / ", from, " to view ", dtype_name(x.dtype()), " as ",
+               dtype_name(t), ", but got ", sizes.back(), " and ", offset);
+    sizes.back() = sizes.back() * from / to;
+    offset = offset * from / to;
+    for (size_t d = 0; d + 1 < strides.size(); ++d) {
+      PYNN_CHECK(strides[d] * from % to == 0, "view: self.stride(", d, ") must be divisible by ", to, " / ", from, ", but got ", strides[d]);
+      strides[d] = strides[d] * from / to;
+    }
+  }
+  return no_gradient(Tensor(TensorImpl::make(x.storage(), t, sizes, strides, offset)));
+}
 Tensor op_squeeze(const Tensor& x) { return squeeze(x); }
 Tensor op_squeeze_dims(const Tensor& x, Dims dims) { return squeeze(x, dims); }
 Tensor op_t(const Tensor& x) {
@@ -301,6 +322,7 @@ Tensor op_expand(const Tensor& x, Dims sizes) { return expand(x, sizes); }
 
 PYNN_OP(view, "view(Tensor input, int... shape) -> Tensor",
         "The same memory with another shape; an error where only a copy could have it. Same as torch.Tensor.view.", kMethodOnly);
+PYNN_OP(op_view_dtype, "view(Tensor input, dtype dtype) -> Tensor", "The same bytes as another dtype.", kMethodOnly);
 PYNN_OP(reshape, "reshape(Tensor input, int... shape) -> Tensor",
         "Another shape of the same elements: a view if possible, else a copy. Same as torch.reshape.");
 PYNN_OP(permute, "permute(Tensor input, int... dims) -> Tensor", "The dims in another order. Same as torch.permute.");

@@ -9,5 +9,6 @@ namespace pynn::python {
 PyObject* make_handle(std::function<void()> remove);  // an object with remove(), also a context manager
 void init_autograd(PyObject* module);
 void init_function(PyObject* module);
+void init_module_support(PyObject* module);
 
 }  // namespace pynn::python

@@ -110,6 +110,7 @@ PYBIND11_MODULE(_C, m) {
   init_node_type(m.ptr());
   init_autograd(m.ptr());
   init_function(m.ptr());
+  init_module_support(m.ptr());
   init_random(m.ptr());
   init_interop(m.ptr());
   init_op_functions(m.ptr());

@@ -1,0 +1,48 @@
+"""pynn: PyTorch's API in a small, fast CPU package.
+
+`import pynn as torch` runs PyTorch programs. Tensors, ops, dtypes and autograd come from the extension `pynn._C`; modules
+(`nn`, `optim`, `utils` ...) load when first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pynn import _C
+from pynn._C import *  # noqa: F403
+from pynn._tensor import *  # noqa: F403
+from pynn.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+from pynn.functional import *  # noqa: F403
+
+if TYPE_CHECKING:
+    from pynn import autograd, cuda, nn, optim, utils, vision
+    from pynn.serialization import load, save
+
+__version__: str = _C._build_info()["version"]
+
+pi = 3.141592653589793
+e = 2.718281828459045
+inf = 1e999  # names such as float are dtypes here
+nan = inf - inf
+newaxis = None
+
+# name -> where it is: loaded at first use, so that `import pynn` costs milliseconds.
+_LAZY_MODULES = ("autograd", "cuda", "nn", "optim", "random", "serialization", "utils", "vision")
+_LAZY_NAMES = {"save": "serialization", "load": "serialization", "set_printoptions": "_tensor_str"}
+
+
+def __getattr__(name: str) -> object:
+    import importlib
+
+    if name in _LAZY_MODULES:
+        value: object = importlib.import_module(f"pynn.{name}")
+    elif name in _LAZY_NAMES:
+        value = getattr(importlib.import_module(f"pynn.{_LAZY_NAMES[name]}"), name)
+    else:
+        raise AttributeError(f"module 'pynn' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY_MODULES, *_LAZY_NAMES})

@@ -1,0 +1,329 @@
+"""Reductions over all elements, one dim, several dims; with keepdim, dtypes, ties, NaN and empty inputs."""
+
+import math
+
+import numpy as np
+import pytest
+from helpers import FLOATS, INTS, arr, check_op, distinct, raises, same_bits, tensor, to_numpy
+
+import pynn
+
+INF, NAN = math.inf, math.nan
+DIMS = [
+    {},
+    {"dim": 0},
+    {"dim": 1},
+    {"dim": -1},
+    {"dim": (0, 2)},
+    {"dim": 1, "keepdim": True},
+    {"dim": (0, 1, 2)},
+]
+CUBE = arr(3, 4, 2)
+
+
+def numpy_style(f):
+    """torch's dim and keepdim as NumPy's axis and keepdims."""
+
+    def ref(x, dim=None, keepdim=False, **kwargs):
+        return f(x, axis=dim, keepdims=keepdim, **kwargs)
+
+    return ref
+
+
+def cases(x=CUBE, dims=DIMS):
+    return [(x, d) for d in dims]
+
+
+# numpy's row-by-row algorithms differ from ours in the last bits only
+def test_sum():
+    bad = [((CUBE, {"dim": 3}), IndexError, "sum.*3"), ((CUBE, {"dim": (0, 0)}), RuntimeError, "sum|dim")]
+    check_op(pynn.sum, numpy_style(np.sum), cases(), ints=pynn.int64, bools=pynn.int64, errors=bad)
+    check_op(
+        pynn.sum, numpy_style(np.sum), [(np.array(2.5),), (np.zeros((0,)),), (np.zeros((0, 3)), {"dim": 0})]
+    )
+    assert pynn.zeros(3, 0).sum(1).tolist() == [0.0, 0.0, 0.0]
+    assert pynn.sum(pynn.ones(2, 3), dim=()).item() == 6.0  # no dims means all, as PyTorch still has it
+    assert pynn.ones(2, 3).sum(0, True).shape == (1, 3)
+
+
+def test_sum_dtype():
+    x = pynn.full((4,), 100, dtype=pynn.uint8)
+    assert x.sum().item() == 400 and x.sum().dtype == pynn.int64
+    assert x.sum(dtype=pynn.uint8).item() == 400 % 256
+    assert x.sum(dtype=pynn.float32).dtype == pynn.float32
+    assert pynn.tensor([True, True, False]).sum().item() == 2
+    assert pynn.tensor([1.7, 1.7]).sum(dtype=pynn.int64).item() == 2  # converted, then added
+    half = pynn.full((5000,), 1.0, dtype=pynn.float16)
+    assert half.sum().item() == 5000.0  # float32 inside: half would stick at 2048
+    assert half.sum(dtype=pynn.float64).dtype == pynn.float64
+
+
+def test_mean():
+    check_op(pynn.mean, numpy_style(np.mean), cases())
+    assert pynn.empty(0).mean().isnan()
+    assert pynn.mean(pynn.tensor([1, 2]), dtype=pynn.float32).item() == 1.5
+    with raises(RuntimeError, "mean", "(?i)float|int64|Long"):
+        pynn.mean(pynn.tensor([1, 2]))
+
+
+def test_prod():
+    dims = [d for d in DIMS if not isinstance(d.get("dim"), tuple)]
+    check_op(pynn.prod, numpy_style(np.prod), cases(dims=dims), ints=pynn.int64, bools=pynn.int64, grad_tol=4)
+    assert pynn.empty(0).prod().item() == 1.0
+    assert pynn.tensor([2.0, 3.0]).prod(0, keepdim=True).tolist() == [6.0]
+
+
+@pytest.mark.parametrize("values", [[2.0, 0.0, 3.0], [0.0, 0.0, 3.0], [0.0, 2.0, 5.0]])
+def test_prod_gradient_with_zeros(values):
+    check_op(pynn.prod, np.prod, [(np.array(values),)], dtypes=FLOATS[:2], layouts=False)
+    check_op(
+        lambda x: pynn.prod(x, 1),
+        lambda x: np.prod(x, 1),
+        [(np.array([values, [1.0, 2.0, 3.0]]),)],
+        dtypes=FLOATS[:2],
+    )
+
+
+@pytest.mark.parametrize("name", ["var", "std"])
+def test_var_std(name):
+    def ref(x, dim=None, keepdim=False, correction=1, unbiased=True):
+        ddof = correction if unbiased else 0
+        return getattr(np, name)(x, axis=dim, ddof=ddof, keepdims=keepdim)
+
+    op = getattr(pynn, name)
+    with_correction = [
+        {"correction": 0},
+        {"dim": 1, "correction": 2},
+        {"unbiased": False},
+        {"dim": 0, "unbiased": False},
+    ]
+    check_op(op, ref, cases(dims=DIMS + with_correction), tol=2, grad_tol=2)
+    assert op(pynn.ones(1)).isnan() and op(pynn.empty(0)).isnan()
+    assert op(pynn.ones(1), correction=0).item() == 0.0
+    # A mean far larger than the spread: E[x^2] - E[x]^2 would lose everything.
+    x = pynn.tensor([1e6, 1e6 + 1, 1e6 + 2, 1e6 + 3])
+    assert op(x).item() == pytest.approx(getattr(np, name)([0, 1, 2, 3], ddof=1), rel=1e-6)
+    with raises(RuntimeError, name, "(?i)float"):
+        op(pynn.tensor([1, 2]))
+
+
+def test_long_sums_are_accurate():
+    n = 1_000_003
+    x = pynn.full((n,), 0.1, dtype=pynn.float32)
+    exact = n * float(np.float32(0.1))
+    assert abs(x.sum().item() - exact) / exact < 2e-6
+    assert abs(x.mean().item() - exact / n) < 1e-7
+    assert abs(x.view(1, n).sum(1).item() - exact) / exact < 2e-6
+    assert abs(x.view(n, 1).sum(0).item() - exact) / exact < 2e-6
+    columns = x[: n - 3].view(-1, 4).sum(0)
+    np.testing.assert_allclose(columns.numpy(), exact / 4, rtol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["amax", "amin"])
+def test_amax_amin(name):
+    ref = numpy_style(getattr(np, name))
+    op = getattr(pynn, name)
+    bad = [((np.zeros((0, 3)), {"dim": 0}), (RuntimeError, IndexError), name)]
+    check_op(op, ref, cases(distinct(3, 4, 2)), ints="same", bools="same", errors=bad)
+    assert op(pynn.zeros(0, 3), dim=1).shape == (0,)
+    with raises(RuntimeError, name):
+        op(pynn.zeros(0))
+    # Ties share the gradient evenly.
+    x = tensor(
+        np.array([[1.0, 1.0, 0.5], [2.0, 3.0, 3.0]]) * (1 if name == "amax" else -1), requires_grad=True
+    )
+    op(x, dim=1).sum().backward()
+    assert x.grad.tolist() == [[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]
+    assert op(pynn.tensor([1.0, NAN, 2.0])).isnan()
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_max_min(name):
+    op, arg = getattr(pynn, name), getattr(np, "arg" + name)
+
+    def ref(x, dim, keepdim=False):
+        index = np.expand_dims(arg(x, axis=dim), dim)
+        value = np.take_along_axis(x, index, dim)
+        return (value, index) if keepdim else (value.squeeze(dim), index.squeeze(dim))
+
+    x = distinct(3, 4, 2)
+    check_op(op, getattr(np, name), [(x,)], ints="same", bools="same")
+    for dtype in FLOATS:
+        for args in ((0,), (1,), (-1,), (1, True)):
+            t = tensor(x, dtype)
+            values, indices = op(t, *args)
+            value, index = ref(to_numpy(t), *args)
+            assert values.dtype == dtype and indices.dtype == pynn.int64
+            np.testing.assert_array_equal(to_numpy(values), value)
+            np.testing.assert_array_equal(indices.numpy(), index)
+    check_op(
+        lambda x, dim: op(x, dim)[0], lambda x, dim: ref(x, dim)[0], [(x, 0), (x, 1), (x, -1)], ints="same"
+    )
+    both = op(tensor(x), dim=1)
+    assert both.values is both[0] and both.indices is both[1] and isinstance(both, tuple)
+    # The first of equal ones, and NaN above all.
+    assert op(pynn.tensor([[2.0, 2.0], [3.0, 3.0]]), 1).indices.tolist() == [0, 0]
+    values, indices = op(pynn.tensor([[1.0, NAN, NAN], [1.0, 2.0, 3.0]]), 1)
+    assert values[0].isnan() and indices[0].item() == 1
+    leaf = pynn.ones(
+        4, requires_grad=True
+    )  # a tie: all of it to the chosen one, or shared for the full reduction
+    op(leaf, 0).values.backward()
+    assert leaf.grad.tolist() == [1.0, 0.0, 0.0, 0.0]
+    leaf.grad = None
+    op(leaf).backward()
+    assert leaf.grad.tolist() == [0.25] * 4
+    with raises(RuntimeError, name):
+        op(pynn.zeros(0))
+    with raises(IndexError, name):
+        op(pynn.zeros(0, 2), 0)
+    with raises(IndexError, name):
+        op(pynn.zeros(2), 1)
+
+
+@pytest.mark.parametrize("name", ["argmax", "argmin"])
+def test_argmax_argmin(name):
+    op = getattr(pynn, name)
+
+    def ref(x, dim=None, keepdim=False):
+        return getattr(np, name)(x, axis=dim, keepdims=keepdim)
+
+    dims = [d for d in DIMS if not isinstance(d.get("dim"), tuple)]
+    check_op(op, ref, cases(distinct(3, 4, 2), dims), out=pynn.int64, ints=pynn.int64, grad=False)
+    ties = pynn.tensor([3.0, 1.0, 3.0, 1.0, 1.0])
+    assert op(ties).item() == (0 if name == "argmax" else 1)
+    assert op(pynn.tensor([1.0, NAN, 5.0, NAN, 0.0])).item() == 1
+    assert op(pynn.zeros(1000)).item() == 0  # ties across vectors and threads
+    assert op(pynn.zeros(300_000)).item() == 0
+    with raises((IndexError, RuntimeError), name):
+        op(pynn.zeros(0))
+
+
+@pytest.mark.parametrize("name", ["any", "all"])
+def test_any_all(name):
+    op, ref = getattr(pynn, name), numpy_style(getattr(np, name))
+    x = np.round(arr(3, 4, 2, low=-0.7, high=0.7))
+    dims = [d for d in DIMS if not isinstance(d.get("dim"), tuple)]
+    check_op(op, ref, cases(x, dims), out=pynn.bool, bools=pynn.bool, grad=False)
+    for dtype in INTS:
+        result = op(pynn.tensor([[0, 1], [1, 1]], dtype=dtype), 1)
+        assert result.dtype == (
+            pynn.uint8 if dtype == pynn.uint8 else pynn.bool
+        )  # uint8 is PyTorch's old bool
+        assert result.tolist() == [name == "any", True]
+    assert op(pynn.tensor([True, False]), dim=(0,)).item() == (name == "any")
+    assert pynn.empty(0).any().item() is False and pynn.empty(0).all().item() is True
+    assert op(pynn.tensor([NAN])).item() is True
+
+
+@pytest.mark.parametrize("p", [0, 1, 2, 3, 0.5, -1, INF, -INF])
+def test_norm(p):
+    def ref(x, p, dim=None, keepdim=False):
+        a = np.abs(x)
+        if p in (INF, -INF):
+            return (np.max if p > 0 else np.min)(a, axis=dim, keepdims=keepdim)
+        if p == 0:
+            return (a != 0).sum(axis=dim, keepdims=keepdim).astype(float)
+        return (a**p).sum(axis=dim, keepdims=keepdim) ** (1 / p)
+
+    x = distinct(3, 4, 2)
+    smooth = p not in (0, INF, -INF)
+    check_op(pynn.norm, ref, [(x, p, d) for d in DIMS], tol=4, grad=smooth, grad_tol=10, dtypes=FLOATS[:2])
+    assert pynn.norm(tensor(x), p, -1).shape == (3, 4)
+
+
+def test_norm_defaults_and_edges():
+    x = pynn.tensor([3.0, -4.0], requires_grad=True)
+    assert x.norm().item() == pynn.norm(x, "fro").item() == 5.0
+    assert x.norm(dim=0, keepdim=True).shape == (1,)
+    zero = pynn.zeros(3, requires_grad=True)
+    zero.norm().backward()
+    assert zero.grad.tolist() == [0.0, 0.0, 0.0]  # the subgradient, not 0/0
+    big = pynn.full((4,), 1e30, dtype=pynn.float64)
+    assert big.norm().item() == pytest.approx(2e30)
+    with raises(RuntimeError, "norm"):
+        pynn.norm(pynn.tensor([1, 2]))
+    half = pynn.full((4096,), 16.0, dtype=pynn.float16)
+    assert half.norm().item() == 1024.0
+
+
+def test_logsumexp():
+    def ref(x, dim, keepdim=False):
+        m = x.max(axis=dim, keepdims=True)
+        r = np.log(np.exp(x - m).sum(axis=dim, keepdims=True)) + m
+        return r if keepdim else r.squeeze(dim)
+
+    dims = [d for d in DIMS if d]
+    check_op(pynn.logsumexp, ref, cases(dims=dims))
+    check_op(pynn.logsumexp, ref, [(CUBE * 400, {"dim": 1})], grad=False, dtypes=FLOATS[:2])
+    x = pynn.tensor([[-INF, -INF], [INF, 0.0], [-INF, 1.0]])
+    assert x.logsumexp(1).tolist() == [-INF, INF, 1.0]
+    assert pynn.zeros(2, 0).logsumexp(1).tolist() == [-INF, -INF]
+    assert pynn.tensor([1, 2]).logsumexp(0).dtype == pynn.float32
+
+
+def test_count_nonzero():
+    x = pynn.tensor([[0.0, 1.0, NAN], [0.0, 0.0, -0.0]])
+    assert pynn.count_nonzero(x).item() == 2
+    assert pynn.count_nonzero(x, dim=1).tolist() == [2, 0]
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (1, 65), (65, 1), (7, 33), (33, 7), (64, 64), (3, 1000), (1000, 3)]
+)
+@pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64, pynn.int64])
+def test_row_and_column_kernels(shape, dtype):
+    x = tensor(np.round(arr(*shape) * 100) / 4, dtype)
+    values = to_numpy(x)
+    for dim in (0, 1):
+        for t in (x, x.t().contiguous().t()):
+            np.testing.assert_allclose(to_numpy(t.sum(dim)), values.sum(dim), rtol=1e-5)
+            np.testing.assert_array_equal(to_numpy(t.amax(dim)), values.max(dim))
+            np.testing.assert_array_equal(t.argmin(dim).numpy(), values.argmin(dim))
+            if dtype.is_floating_point:
+                np.testing.assert_allclose(to_numpy(t.var(dim, correction=0)), values.var(dim), rtol=1e-5)
+
+
+def test_middle_dims():
+    x = arr(5, 6, 7, 8)
+    for dim in (1, 2, (1, 2), (0, 3), (1, 3), (0, 2)):
+        np.testing.assert_allclose(to_numpy(tensor(x).sum(dim)), x.sum(dim), rtol=1e-12)
+        np.testing.assert_array_equal(to_numpy(tensor(x).amax(dim)), x.max(dim))
+        np.testing.assert_array_equal(
+            to_numpy(tensor(x).permute(2, 0, 3, 1).amax((0, 1))), x.transpose(2, 0, 3, 1).max((0, 1))
+        )
+
+
+def test_zero_dim_input():
+    x = pynn.tensor(3.0)
+    for op in (pynn.sum, pynn.mean, pynn.prod, pynn.amax):
+        assert op(x).item() == 3.0 and op(x, dim=0).shape == () and op(x, dim=-1).item() == 3.0
+    assert pynn.max(x, 0).indices.item() == 0 and x.argmax().item() == 0
+    with raises(IndexError, "sum"):
+        x.sum(1)
+
+
+def test_out_and_methods_agree():
+    x = tensor(arr(3, 4))
+    out = pynn.empty(3, dtype=x.dtype)
+    assert pynn.sum(x, 1, out=out) is out and same_bits(out, x.sum(1))
+    for name in (
+        "sum",
+        "mean",
+        "prod",
+        "var",
+        "std",
+        "amax",
+        "amin",
+        "max",
+        "min",
+        "argmax",
+        "any",
+        "all",
+        "norm",
+    ):
+        assert same_bits(getattr(x, name)(), getattr(pynn, name)(x)), name
+    with pytest.raises(TypeError):
+        x.sum("rows")
+    with pytest.raises(TypeError):
+        x.sum(dim=0.5)
