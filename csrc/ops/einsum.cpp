@@ -110,7 +110,8 @@ Term distinct(const Tensor& t, const Labels& given, size_t operand) {
   return out;
 }
 
-Term without(const Term& a, const Labels& gone, bool add_up) {
+// Without these labels: squeezed (sizes 1), or summed to the type `sum_type`.
+Term without(const Term& a, const Labels& gone, std::optional<DType> sum_type = {}) {
   DimVector dims;
   Term out{a.t, {}};
   for (size_t i = 0; i < a.labels.size(); ++i) {
@@ -120,8 +121,7 @@ Term without(const Term& a, const Labels& gone, bool add_up) {
       out.labels.push_back(a.labels[i]);
     }
   }
-  // The sum keeps the operand's type: narrow integers do not become int64 on the way.
-  if (!dims.empty()) out.t = add_up ? sum(a.t, Dims(dims), false, a.t.dtype()) : squeeze(a.t, Dims(dims));
+  if (!dims.empty()) out.t = sum_type ? sum(a.t, Dims(dims), false, sum_type) : squeeze(a.t, Dims(dims));
   return out;
 }
 
@@ -143,11 +143,11 @@ Term contract(Term a, Term b, const std::vector<bool>& needed) {
   Labels batch, rows, columns, summed, gone;
   for (int label : a.labels)
     if (!has(b.labels, label) && !needed[label]) gone.push_back(label);
-  a = without(a, gone, true);
+  a = without(a, gone, a.t.dtype());  // narrow integers do not become int64 on the way
   gone.clear();
   for (int label : b.labels)
     if (!has(a.labels, label) && !needed[label]) gone.push_back(label);
-  b = without(b, gone, true);
+  b = without(b, gone, b.t.dtype());
   for (int label : a.labels) (!has(b.labels, label) ? rows : needed[label] ? batch : summed).push_back(label);
   for (int label : b.labels)
     if (!has(a.labels, label)) columns.push_back(label);
@@ -230,7 +230,7 @@ Tensor einsum(std::string_view text, TensorSpan operands) {
     Labels spread;
     for (size_t d = 0; d < t.labels.size(); ++d)
       if (t.t.size(static_cast<int64_t>(d)) != size[t.labels[d]]) spread.push_back(t.labels[d]);
-    t = without(t, spread, false);
+    t = without(t, spread);
   }
   const Labels result = result_labels(e, given, dots);
   Term all = terms[0];
@@ -244,7 +244,8 @@ Tensor einsum(std::string_view text, TensorSpan operands) {
   Labels gone;
   for (int label : all.labels)
     if (!has(result, label)) gone.push_back(label);
-  return arranged(without(all, gone, true), {&result});
+  const DType type = is_integral(all.t.dtype()) ? DType::Int64 : all.t.dtype();
+  return arranged(without(all, gone, type), {&result});
 }
 
 }  // namespace
