@@ -98,7 +98,9 @@ def broadcast_shapes(*shapes: int | Sequence[int]) -> _C.Size:
             if n < 0:
                 raise RuntimeError(f"broadcast_shapes: sizes must not be negative, got {n}")
             if n != 1 and common[i] not in (1, n):
-                raise RuntimeError(f"broadcast_shapes: the shapes do not broadcast, got {shapes}; {common[i]} != {n}")
+                raise RuntimeError(
+                    f"broadcast_shapes: the shapes do not broadcast, got {shapes}; {common[i]} != {n}"
+                )
             if n != 1:
                 common[i] = n
     return _C.Size(common)
@@ -163,4 +165,6 @@ def atleast_2d(*tensors: Any) -> Any:
 
 def atleast_3d(*tensors: Any) -> Any:
     """Fewer dims as [1, n, 1] or [n, m, 1]. Same as torch.atleast_3d."""
-    return _at_least(tensors, lambda t: t if t.dim() > 2 else t.unsqueeze(-1) if t.dim() == 2 else t.reshape(1, -1, 1))
+    return _at_least(
+        tensors, lambda t: t if t.dim() > 2 else t.unsqueeze(-1) if t.dim() == 2 else t.reshape(1, -1, 1)
+    )
