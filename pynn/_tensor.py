@@ -82,11 +82,6 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     return self.to(getattr(dtype, "dtype", dtype))
 
 
-def type_as(self: Tensor, other: Tensor) -> Tensor:
-    """In the other's dtype, on its device."""
-    return self.to(other)
-
-
 def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A copy of data in this tensor's dtype. Same as torch.Tensor.new_tensor."""
     return _C.tensor(data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)

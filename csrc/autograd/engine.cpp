@@ -68,7 +68,7 @@ class Pass {
 int64_t Pass::find(Node* node) const {
   if (node->owner.load(std::memory_order_acquire) == this) return node->slot;
   const auto it = overflow_.find(node);
-  return it == overflow_.end() ? -1 : it->second;
+  return it == overflow_.end() ? int64_t{-1} : int64_t{it->second};
 }
 
 size_t Pass::slot_of(const Ref<Node>& node) {
@@ -155,7 +155,10 @@ void Pass::run_node(Slot& s, std::vector<Tensor>& captured) {
   for (const Tensor& g : s.grads) any |= g.defined();
   if (any) run_tensor_hooks(s);
   for (const auto& [nr, index] : s.captures) captured[index] = s.grads[nr];
-  if (!s.needed) return;
+  if (!s.needed) {
+    s.grads.clear();
+    return;
+  }
 
   Gradients out;
   if (any) {

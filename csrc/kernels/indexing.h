@@ -21,6 +21,8 @@ struct RowsArgs {
 PYNN_KERNEL(int64_t, rows_gather, (const RowsArgs& args));
 // y[index[r], :] += x[r, :], deterministic and parallel over columns or index ranges.
 PYNN_KERNEL(int64_t, rows_add, (const RowsArgs& args));
+// y[index[r], :] = x[r, :]; x's rows lie x_step elements apart (0: one row for all).
+PYNN_KERNEL(int64_t, rows_assign, (const RowsArgs& args, int64_t x_step));
 
 // Along the middle dim of contiguous tensors: x [outer, nx, inner], index and y (or src) [outer, nindex, inner].
 enum class ScatterMode : uint8_t { Assign, Add, Multiply };

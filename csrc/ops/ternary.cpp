@@ -8,6 +8,7 @@
 #include "core/shape.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/indexing.h"
 #include "ops/unary.h"
 
 namespace pynn::ops {
@@ -150,6 +151,8 @@ Tensor op_where_method(const Tensor& a, const Tensor& condition, Other b) { retu
 
 PYNN_OP(op_where_other, "where(Tensor condition, Other input, Other other) -> Tensor",
         "input where condition holds, else other, with broadcasting. Same as torch.where.", kFunctionOnly | kOut);
+PYNN_OP(nonzero_tuple, "where(Tensor condition) -> Tensor[]",
+        "The positions where the condition holds, one tensor per dim.", kFunctionOnly | kOut);
 PYNN_OP(op_where_method, "where(Tensor input, Tensor condition, Other other) -> Tensor",
         "The tensor's own values where condition holds, else other.", kMethodOnly);
 PYNN_OP(lerp, "lerp(Tensor input, Tensor end, Other weight) -> Tensor",

@@ -1,214 +1,295 @@
-// tensor_data.cpp -- tensors from numbers and nested lists, and back.
-#include <cstring>
+// tensor_data.cpp -- tensor(), as_tensor() and Tensor(): shapes, dtypes and values out of Python objects.
+#include "python/tensor_data.h"
 
 #include "core/shape.h"
+#include "core/thread_state.h"
 #include "ops/assign.h"
 #include "ops/creation.h"
-#include "python/fastcall.h"
+#include "ops/view.h"
+#include "python/arguments.h"
+#include "python/buffer.h"
+#include "python/convert.h"
 #include "python/interop.h"
+#include "python/values.h"
 
 namespace pynn::python {
 namespace {
 
-// One element from a Python number. The caller knows that the number fits the type's category.
-template <class T>
-void store(void* at, PyObject* o) {
-  const Scalar s = scalar_of(o);
-  T v;
-  if constexpr (std::is_same_v<T, bool>) {
-    v = s.to_bool();
-  } else if constexpr (std::is_integral_v<T>) {
-    v = static_cast<T>(s.to_int());
-    if (!s.is_float() && static_cast<int64_t>(v) != s.to_int())
-      fail(ErrorKind::Runtime, "tensor: value cannot be converted to type ", dtype_name(DTypeOf<T>::value), " without overflow, got ", s.to_int());
-  } else if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
-    v = static_cast<T>(s.to_double());
-  } else if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
-    v = T(static_cast<float>(s.to_double()));
-  } else {
-    fail(ErrorKind::NotImplemented, "tensor: complex tensors are not supported yet");
-  }
-  std::memcpy(at, &v, sizeof v);
+bool is_sequence(PyObject* o) {
+  if (PyList_Check(o) || PyTuple_Check(o)) return true;
+  return !is_tensor(o) && !PyUnicode_Check(o) && !PyBytes_Check(o) && PySequence_Check(o) && !PyDict_Check(o);
 }
-void store(DType t, void* at, PyObject* o) {
-#define PYNN_STORE(T, name) \
-  case DType::name:         \
-    return store<T>(at, o);
-  switch (t) { PYNN_FOR_EACH_DTYPE(PYNN_STORE) }
-#undef PYNN_STORE
+// A list or tuple with the items of a sequence; empty for anything else.
+Object items_of(PyObject* o) {
+  if (PyList_Check(o) || PyTuple_Check(o)) return Object::borrow(o);
+  return is_sequence(o) ? Object(checked(PySequence_List(o))) : Object();
 }
 
-template <class T>
-PyObject* load(const void* at) {
-  T v;
-  std::memcpy(&v, at, sizeof v);
-  if constexpr (std::is_same_v<T, bool>) {
-    return PyBool_FromLong(v);
-  } else if constexpr (std::is_integral_v<T>) {
-    return PyLong_FromLongLong(v);
-  } else if constexpr (std::is_same_v<T, Complex64> || std::is_same_v<T, Complex128>) {
-    return PyComplex_FromDoubles(v.re, v.im);
-  } else {
-    return PyFloat_FromDouble(static_cast<double>(v));
-  }
-}
-PyObject* load(DType t, const void* at) {
-#define PYNN_LOAD(T, name) \
-  case DType::name:        \
-    return load<T>(at);
-  switch (t) { PYNN_FOR_EACH_DTYPE(PYNN_LOAD) }
-#undef PYNN_LOAD
-  return nullptr;
-}
+// Walks through nested sequences three times: for the shape (along the first items), the dtype, the values.
+class Nested {
+ public:
+  Nested(const char* op, PyObject* data) : op_(op), data_(data) { measure(); }
 
-bool is_list(PyObject* o) { return PyList_Check(o) || PyTuple_Check(o); }
-Py_ssize_t length(PyObject* o) { return PyList_Check(o) ? PyList_GET_SIZE(o) : PyTuple_GET_SIZE(o); }
-PyObject* at(PyObject* o, Py_ssize_t i) { return PyList_Check(o) ? PyList_GET_ITEM(o, i) : PyTuple_GET_ITEM(o, i); }
-bool is_array(PyObject* o) { return !is_list(o) && PyObject_CheckBuffer(o) && !PyBytes_Check(o) && !is_tensor(o); }
-
-// Sizes by the first items; everything else is checked while filling.
-void shape_of(PyObject* o, DimVector& sizes) {
-  while (is_list(o)) {
-    PYNN_CHECK_KIND(Value, sizes.size() < kMaxDims, "tensor: too many dimensions (a list that contains itself?)");
-    sizes.push_back(length(o));
-    if (length(o) == 0) return;
-    o = at(o, 0);
+  DType infer() {
+    infer(data_, 0);
+    return found_.value_or(default_dtype());
   }
-  if (is_tensor(o)) {
-    for (int64_t s : tensor_of(o).sizes()) sizes.push_back(s);
-  } else if (is_array(o)) {
-    for (int64_t s : from_buffer(o, false).sizes()) sizes.push_back(s);
-  } else if (!is_number(o)) {
-    if (PyUnicode_Check(o) || PyBytes_Check(o)) fail(ErrorKind::Type, "tensor: new(): invalid data type '", Py_TYPE(o)->tp_name, "'");
-    if (PyComplex_Check(o)) fail(ErrorKind::NotImplemented, "tensor: complex tensors are not supported yet");
-    fail(ErrorKind::Runtime, "tensor: Could not infer dtype of ", Py_TYPE(o)->tp_name);
-  }
-}
 
-// bool < int64 < the default float; arrays and tensors bring their own.
-DType type_of_data(PyObject* o) {
-  if (PyFloat_Check(o)) return default_dtype();
-  if (PyBool_Check(o)) return DType::Bool;
-  if (PyLong_Check(o)) return DType::Int64;
-  if (is_tensor(o)) return tensor_of(o).dtype();
-  if (is_list(o)) {
-    if (length(o) == 0) return default_dtype();
-    DType t = type_of_data(at(o, 0));
-    for (Py_ssize_t i = 1; i < length(o); ++i) {
-      PyObject* item = at(o, i);
-      if (t == DType::Int64 && PyLong_CheckExact(item)) continue;
-      if (t == default_dtype() && PyFloat_CheckExact(item)) continue;
-      t = promote(t, type_of_data(item));
+  Tensor fill(DType dtype) {
+    Tensor out = empty(sizes_, dtype);
+    if (out.numel() == 0) return out;
+    out_ = static_cast<char*>(out.data());
+    dtype_ = dtype;
+    strides_.assign(out.strides());
+    fill(out, data_, 0, 0);
+    return out;
+  }
+
+ private:
+  int64_t ndim() const { return static_cast<int64_t>(sizes_.size()); }
+
+  void measure() {
+    Object here = Object::borrow(data_);
+    while (true) {
+      PyObject* o = here.get();
+      if (!sizes_.empty() && PyUnicode_Check(o)) fail(ErrorKind::Value, op_, ": too many dimensions 'str'");
+      const bool is_array = is_ndarray(o);
+      if (!is_array && !is_sequence(o)) return;
+      if (is_array) {
+        for (int64_t s : from_ndarray(o, false).sizes()) sizes_.push_back(s);
+        return;
+      }
+      const Object items = items_of(o);
+      const Py_ssize_t n = PySequence_Fast_GET_SIZE(items.get());
+      if (sizes_.size() == kMaxDims)
+        fail(ErrorKind::Value, op_, ": too many dimensions '", Py_TYPE(o)->tp_name, "'");
+      sizes_.push_back(n);
+      if (n == 0) return;
+      here = Object::borrow(PySequence_Fast_GET_ITEM(items.get(), 0));
     }
-    return t;
   }
-  if (is_array(o)) return from_buffer(o, false).dtype();
-  if (PyUnicode_Check(o) || PyBytes_Check(o)) fail(ErrorKind::Type, "tensor: new(): invalid data type '", Py_TYPE(o)->tp_name, "'");
-  if (is_number(o)) {
-    const Scalar s = scalar_of(o);
-    return s.is_float() ? default_dtype() : s.kind();
+
+  void found(DType t) { found_ = found_ ? promote(*found_, t) : t; }
+
+  void infer_number(PyObject* o) {
+    if (const std::optional<DType> t = number_type(o)) return found(*t);
+    if (PyUnicode_Check(o) || PyBytes_Check(o))
+      fail(ErrorKind::Type, op_, ": invalid data type '", Py_TYPE(o)->tp_name, "'");
+    if (is_ndarray(o)) return found(from_ndarray(o, false).dtype());
+    if (is_sequence(o)) return;  // too deep: fill() says so
+    fail(ErrorKind::Runtime, op_, ": Could not infer dtype of ", Py_TYPE(o)->tp_name);
   }
-  fail(ErrorKind::Runtime, "tensor: Could not infer dtype of ", Py_TYPE(o)->tp_name);
+
+  void infer(PyObject* o, int64_t depth) {
+    if (depth == ndim() || is_ndarray(o)) return infer_number(o);
+    const Object items = items_of(o);
+    if (!items) return infer_number(o);
+    const bool last = depth + 1 == ndim();
+    PyTypeObject* seen = nullptr;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
+      const Object item = Object::borrow(PySequence_Fast_GET_ITEM(items.get(), i));
+      PyTypeObject* type = Py_TYPE(item.get());
+      if (last && type == seen) continue;  // a type gives the same dtype each time, but for tensors and arrays
+      if (last) {
+        infer_number(item.get());
+        if (type == &PyFloat_Type || type == &PyLong_Type || type == &PyBool_Type) seen = type;
+      } else {
+        infer(item.get(), depth + 1);
+      }
+    }
+  }
+
+  [[noreturn]] void ragged(int64_t depth, int64_t got) const {
+    fail(ErrorKind::Value, op_, ": expected sequence of length ", sizes_[depth], " at dim ", depth, " (got ", got, ")");
+  }
+
+  void fill(const Tensor& out, PyObject* o, int64_t depth, int64_t at) {
+    char* to = out_ + at * static_cast<int64_t>(item_size(dtype_));
+    if (depth == ndim()) return store_number(op_, to, dtype_, o);
+    if (is_ndarray(o)) {
+      const Tensor part = from_ndarray(o, false);
+      for (int64_t d = depth; d < ndim(); ++d) {
+        if (d - depth >= part.dim()) fail(ErrorKind::Type, op_, ": len() of unsized object");
+        if (part.size(d - depth) != sizes_[d]) ragged(d, part.size(d - depth));
+      }
+      PYNN_CHECK_KIND(Value, part.dim() == ndim() - depth, op_, ": too many dimensions 'numpy.ndarray'");
+      ops::copy_data(alias(out, part.sizes(), Dims(strides_).subspan(depth), at), part);
+      return;
+    }
+    const Object items = items_of(o);
+    if (!items) fail(ErrorKind::Type, op_, ": not a sequence, got ", Py_TYPE(o)->tp_name, " among sequences");
+    const Py_ssize_t n = PySequence_Fast_GET_SIZE(items.get());
+    if (n != sizes_[depth]) ragged(depth, n);
+    if (depth + 1 == ndim()) return store_items(op_, to, dtype_, items.get(), n);
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      if (i >= PySequence_Fast_GET_SIZE(items.get())) ragged(depth, i);  // changed while it was read
+      const Object item = Object::borrow(PySequence_Fast_GET_ITEM(items.get(), i));
+      fill(out, item.get(), depth + 1, at + i * strides_[depth]);
+    }
+  }
+
+  const char* op_;
+  PyObject* data_;
+  DimVector sizes_, strides_;
+  std::optional<DType> found_;
+  char* out_ = nullptr;
+  DType dtype_ = DType::Float32;
+};
+
+Tensor moved(Tensor t, std::optional<Device> device) {
+  if (!device || device->is_cpu()) return t;
+  return empty(t.sizes(), t.dtype(), *device);  // meta; refused by empty() where there is no such device
 }
 
-char* fill_from(PyObject* o, Dims sizes, size_t dim, DType t, char* out) {
-  if (dim == sizes.size()) {
-    if (is_tensor(o) || is_array(o)) {
-      const Tensor v = is_tensor(o) ? tensor_of(o) : from_buffer(o, false);
-      PYNN_CHECK_KIND(Value, v.numel() == 1, "tensor: only one element tensors can be converted to Python scalars");
-      Object number(checked(item(v)));
-      store(t, out, number.get());
+// The arguments of tensor() and as_tensor().
+struct Options {
+  Options(const char* function, PyObject* dtype_object, PyObject* device_object)
+      : dtype(dtype_arg(function, dtype_object)), device(device_arg(function, device_object)) {}
+  std::optional<DType> dtype;
+  std::optional<Device> device;
+};
+
+PyObject* new_tensor(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  return guard([&]() -> PyObject* {
+    static const Parameters params("tensor", {"data", "dtype", "device", "requires_grad", "pin_memory"}, 1, 1);
+    PyObject* a[5];
+    params.parse(args, nargs, kwnames, a);
+    if (!kwnames && PyFloat_CheckExact(a[0])) {  // the commonest call
+      Tensor t = empty({}, default_dtype());
+      store_number("tensor", t.data(), t.dtype(), a[0]);
+      return wrap(std::move(t));
+    }
+    const Options options("tensor", a[1], a[2]);
+    PYNN_CHECK(!bool_arg("tensor", "pin_memory", a[4]),
+               "tensor: pin_memory=True requires a CUDA or other accelerator backend, got a build without one");
+    Tensor t;
+    if (is_tensor(a[0])) {
+      if (PyErr_WarnEx(PyExc_UserWarning,
+                       "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+                       "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
+                       1) < 0)
+        return nullptr;
+      GradMode off(false);
+      t = convert(tensor_of(a[0]), options.dtype, options.device, true);
     } else {
-      if (is_list(o)) fail(ErrorKind::Type, "tensor: not a sequence of one depth at dim ", dim);
-      store(t, out, o);
+      t = moved(tensor_from_data("tensor", a[0], options.dtype), options.device);
     }
-    return out + item_size(t);
-  }
-  if (is_tensor(o) || is_array(o)) {
-    const Tensor v = is_tensor(o) ? tensor_of(o) : from_buffer(o, false);
-    PYNN_CHECK_KIND(Value, same(v.sizes(), sizes.subspan(dim)), "tensor: expected sequence of length ", sizes[dim], " at dim ", dim,
-                    " (got shape ", dims_str(v.sizes()), ")");
-    Tensor part = empty(v.sizes(), t);
-    ops::copy_data(part, v);
-    const size_t bytes = static_cast<size_t>(part.numel()) * item_size(t);
-    std::memcpy(out, part.data(), bytes);
-    return out + bytes;
-  }
-  if (!is_list(o)) fail(ErrorKind::Type, "tensor: not a sequence, got ", Py_TYPE(o)->tp_name, " at dim ", dim);
-  PYNN_CHECK_KIND(Value, length(o) == sizes[dim], "tensor: expected sequence of length ", sizes[dim], " at dim ", dim, " (got ", length(o), ")");
-  for (Py_ssize_t i = 0; i < sizes[dim]; ++i) {
-    PYNN_CHECK_KIND(Value, i < length(o), "tensor: the list changed while it was read");
-    out = fill_from(at(o, i), sizes, dim + 1, t, out);
-  }
-  return out;
+    if (bool_arg("tensor", "requires_grad", a[3])) set_requires_grad(t, true);
+    return wrap(std::move(t));
+  });
 }
 
-Object list_from(const Tensor& t, int64_t dim, const char* data) {
-  if (dim == t.dim()) return Object(checked(load(t.dtype(), data)));
-  Object out(checked(PyList_New(t.size(dim))));
-  const int64_t step = t.stride(dim) * static_cast<int64_t>(item_size(t.dtype()));
-  for (int64_t i = 0; i < t.size(dim); ++i) PyList_SET_ITEM(out.get(), i, list_from(t, dim + 1, data + i * step).release());
-  return out;
+PyObject* as_tensor(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  return guard([&]() -> PyObject* {
+    static const Parameters params("as_tensor", {"data", "dtype", "device"}, 3, 1);
+    PyObject* a[3];
+    params.parse(args, nargs, kwnames, a);
+    const Options options("as_tensor", a[1], a[2]);
+    if (is_tensor(a[0])) return wrap(convert(tensor_of(a[0]), options.dtype, options.device, false));
+    if (is_ndarray(a[0])) return wrap(convert(from_ndarray(a[0], true), options.dtype, options.device, false));
+    return wrap(moved(tensor_from_data("as_tensor", a[0], options.dtype), options.device));
+  });
+}
+
+// Tensor(...) of old: sizes or data, of one given dtype.
+Tensor legacy(PyObject* args, PyObject* size, PyObject* data, DType dtype, Device device) {
+  const Py_ssize_t n = PyTuple_GET_SIZE(args);
+  PyObject* one = n == 1 ? PyTuple_GET_ITEM(args, 0) : data;
+  if (one && is_tensor(one)) {
+    const Tensor& t = tensor_of(one);
+    return ops::view(t, t.sizes());
+  }
+  const bool is_size = one && PyTuple_Check(one) && std::string_view(Py_TYPE(one)->tp_name) == "pynn.Size";
+  if (!size && is_size) size = one;
+  if (!size && one && !(PyLong_Check(one) && !PyBool_Check(one))) {
+    if (!is_sequence(one) && !is_ndarray(one)) {
+      if (PyUnicode_Check(one)) fail(ErrorKind::Type, "new(): invalid data type 'str'");
+      fail(ErrorKind::Type, "new(): data must be a sequence (got ", Py_TYPE(one)->tp_name, ")");
+    }
+    return moved(tensor_from_data("new()", one, dtype), device);
+  }
+  PyObject* list = size ? size : args;
+  DimVector sizes;
+  if (!PyTuple_Check(list) && !PyList_Check(list)) fail(ErrorKind::Type, "new(): size must be a tuple of ints");
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(list); ++i) {
+    PyObject* o = PySequence_Fast_GET_ITEM(list, i);
+    if (!PyIndex_Check(o) || PyBool_Check(o))
+      fail(ErrorKind::Type, "new(): argument 'size' must be tuple of ints, but found element of type ",
+           Py_TYPE(o)->tp_name, " at pos ", i + 1);
+    const Py_ssize_t s = PyNumber_AsSsize_t(o, PyExc_OverflowError);
+    if (s == -1 && PyErr_Occurred()) throw PythonError();
+    PYNN_CHECK(s >= 0, "new(): Trying to create tensor with negative dimension ", s);
+    sizes.push_back(s);
+  }
+  if (list == args && n == 0) sizes.push_back(0);  // Tensor() is empty
+  return empty(sizes, dtype, device);
+}
+
+Tensor legacy_from(PyObject* args, PyObject* kwargs, DType dtype) {
+  PyObject *size = nullptr, *data = nullptr, *key, *value;
+  Device device;
+  Py_ssize_t at = 0;
+  while (kwargs && PyDict_Next(kwargs, &at, &key, &value)) {
+    const std::string_view name = PyUnicode_AsUTF8(key);
+    if (name == "device") {
+      device = device_arg("new", value).value_or(Device{});
+    } else if (name == "size") {
+      size = value;
+    } else if (name == "data") {
+      data = value;
+    } else {
+      fail(ErrorKind::Type, "new() got an unexpected keyword argument '", std::string(name), "' (use tensor() for a dtype)");
+    }
+  }
+  return legacy(args, size, data, dtype, device);
+}
+
+// _legacy_new(dtype, args, kwargs): FloatTensor and its kin (pynn/_legacy.py).
+PyObject* typed_new(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
+  return guard([&]() -> PyObject* {
+    if (nargs != 3) fail(ErrorKind::Type, "_legacy_new() takes 3 arguments");
+    const DType dtype = dtype_of(args[0]);
+    Tensor t = legacy_from(args[1], args[2], dtype);
+    PYNN_CHECK_KIND(Type, t.dtype() == dtype, "new(): expected a tensor of ", dtype_name(dtype), ", got ",
+                    dtype_name(t.dtype()));
+    return wrap(std::move(t));
+  });
 }
 
 }  // namespace
 
-PyObject* item(const Tensor& t) {
-  PYNN_CHECK(t.numel() == 1, "item: a Tensor with ", t.numel(), " elements cannot be converted to Scalar");
-  PYNN_CHECK(!t.device().is_meta(), "item: a tensor on the meta device has no values");
-  return load(t.dtype(), t.data());
-}
-
-PyObject* tolist(const Tensor& t) {
-  PYNN_CHECK(!t.device().is_meta(), "tolist: a tensor on the meta device has no values");
-  return list_from(t, 0, static_cast<const char*>(t.data())).release();
-}
-
-Tensor tensor_from(PyObject* data, std::optional<DType> dtype, Device device) {
-  Tensor t;
-  if (is_tensor(data) || is_array(data)) {
-    const Tensor source = is_tensor(data) ? tensor_of(data) : from_buffer(data, false);
-    GradMode off(false);
-    t = ops::to_dtype(source, dtype.value_or(source.dtype()));
-    if (t.same(source)) t = ops::clone_of(source);
-    t = alias(t);
-  } else {
-    DimVector sizes;
-    shape_of(data, sizes);
-    const DType type = dtype ? *dtype : type_of_data(data);
-    t = empty(sizes, type);
-    if (sizes.empty()) {
-      store(type, t.data(), data);
-    } else if (t.numel()) {
-      fill_from(data, sizes, 0, type, t.data_as<char>());
-    } else {
-      fill_from(data, sizes, 0, type, nullptr);  // only checks
-    }
+Tensor tensor_from_data(const char* op, PyObject* data, std::optional<DType> dtype) {
+  if (is_ndarray(data)) {
+    const Tensor shared = from_ndarray(data, false);
+    Tensor t = empty(shared.sizes(), dtype.value_or(shared.dtype()));
+    ops::copy_data(t, shared);
+    return t;
   }
-  return device.is_cpu() ? t : to_device(t, device);
+  if (!PyList_Check(data) && !PyTuple_Check(data) && !number_type(data) && PyObject_HasAttrString(data, "__dlpack__")) {
+    const Tensor shared = from_dlpack(data);
+    Tensor t = empty(shared.sizes(), dtype.value_or(shared.dtype()));
+    ops::copy_data(t, shared);
+    return t;
+  }
+  Nested nested(op, data);
+  return nested.fill(dtype ? *dtype : nested.infer());
 }
 
-// Tensor(2, 3): not cleared; Tensor([1., 2.]): of the default dtype; Tensor(): empty.
 PyObject* legacy_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-  if (kwargs && PyDict_GET_SIZE(kwargs) > 0) fail(ErrorKind::Type, "Tensor: takes no keyword arguments (use torch.tensor)");
-  const Py_ssize_t n = PyTuple_GET_SIZE(args);
-  Tensor t;
-  if (n == 1 && !PyLong_Check(PyTuple_GET_ITEM(args, 0))) {
-    PyObject* data = PyTuple_GET_ITEM(args, 0);
-    if (is_tensor(data)) {
-      t = alias(tensor_of(data));
-    } else if (PyFloat_Check(data)) {
-      fail(ErrorKind::Type, "Tensor: new(): data must be a sequence (got float)");
-    } else {
-      t = tensor_from(data, default_dtype(), {});
-    }
-  } else {
-    DimVector sizes;
-    for (Py_ssize_t i = 0; i < n; ++i) sizes.push_back(int_of("Tensor", PyTuple_GET_ITEM(args, i)));
-    if (n == 0) sizes.push_back(0);
-    t = empty(sizes, default_dtype());
-  }
-  return type == TensorType ? wrap(std::move(t)) : wrap_as(type, std::move(t));
+  return wrap_as(type, legacy_from(args, kwargs, default_dtype()));
+}
+
+void init_tensor_data(PyObject* module) {
+  static PyMethodDef functions[] = {
+      {"tensor", PYNN_FASTCALL(new_tensor),
+       "tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False) -> Tensor\n\n"
+       "A new tensor with the values of numbers, nested sequences or an array; always a copy. Same as torch.tensor."},
+      {"as_tensor", PYNN_FASTCALL(as_tensor),
+       "as_tensor(data, dtype=None, device=None) -> Tensor\n\n"
+       "The data as a tensor, without a copy where possible. Same as torch.as_tensor."},
+      {"_legacy_new", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(typed_new)), METH_FASTCALL, nullptr},
+      {}};
+  add_functions(module, functions);
 }
 
 }  // namespace pynn::python

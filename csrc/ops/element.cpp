@@ -1,0 +1,64 @@
+#include "ops/element.h"
+
+#include <limits>
+#include <type_traits>
+
+namespace pynn::ops {
+namespace {
+
+[[noreturn]] void overflow(const char* op, DType type, Scalar value) {
+  if (value.is_float())
+    fail(ErrorKind::Runtime, op, ": value cannot be converted to type ", dtype_name(type), " without overflow, got ",
+         value.to_double());
+  fail(ErrorKind::Runtime, op, ": value cannot be converted to type ", dtype_name(type), " without overflow, got ",
+       value.to_int());
+}
+
+template <class T>
+void store(const char* op, void* to, DType type, Scalar value) {
+  T out;
+  if constexpr (std::is_same_v<T, bool>) {
+    out = value.to_bool();
+  } else if constexpr (std::is_integral_v<T>) {
+    constexpr int64_t high = std::numeric_limits<T>::max();
+    constexpr int64_t low = std::is_signed_v<T> ? std::numeric_limits<T>::min() : -high;
+    if (value.is_float()) {
+      const double f = value.to_double();
+      // Above 2^63 - 1 the bound itself rounds up.
+      if (!(f > static_cast<double>(low) - 1 || f == static_cast<double>(low)) ||
+          !(sizeof(T) == 8 ? f < 0x1p63 : f < static_cast<double>(high) + 1))
+        overflow(op, type, value);
+    } else if (value.to_int() < low || value.to_int() > high) {
+      overflow(op, type, value);
+    }
+    out = static_cast<T>(value.to_int());
+  } else if constexpr (std::is_same_v<T, Complex64> || std::is_same_v<T, Complex128>) {
+    out.re = static_cast<decltype(out.re)>(value.to_double());
+    out.im = 0;
+  } else if constexpr (std::is_same_v<T, double>) {
+    out = value.to_double();
+  } else {
+    out = static_cast<T>(static_cast<float>(value.to_double()));
+  }
+  *static_cast<T*>(to) = out;
+}
+
+}  // namespace
+
+void store_element(const char* op, void* to, DType type, Scalar value) {
+  switch (type) {
+#define PYNN_CASE(T, name)            \
+  case DType::name:                   \
+    return store<T>(op, to, type, value);
+    PYNN_FOR_EACH_DTYPE(PYNN_CASE)
+#undef PYNN_CASE
+  }
+}
+
+Tensor element_tensor(const char* op, Scalar value, DType type) {
+  Tensor t = empty({}, type);
+  store_element(op, t.data(), type, value);
+  return t;
+}
+
+}  // namespace pynn::ops

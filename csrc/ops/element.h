@@ -1,0 +1,14 @@
+// element.h -- one number into the memory of one element.
+#pragma once
+#include "core/scalar.h"
+#include "core/tensor.h"
+
+namespace pynn::ops {
+
+// RuntimeError when an integer type cannot hold the number (NaN, infinity, out of range); fractions are cut off.
+// Unsigned types take negative numbers of their range too: they wrap, as in PyTorch.
+void store_element(const char* op, void* to, DType type, Scalar value);
+// A 0-d tensor that holds the number.
+Tensor element_tensor(const char* op, Scalar value, DType type);
+
+}  // namespace pynn::ops

@@ -1,0 +1,154 @@
+// convert.cpp -- Tensor.to() in all its forms, float(), long() ..., cpu(), cuda(), type_as().
+#include "python/convert.h"
+
+#include "autograd/record.h"
+#include "ops/assign.h"
+#include "ops/creation.h"
+#include "python/arguments.h"
+#include "python/interop.h"
+
+namespace pynn::python {
+
+Tensor convert(const Tensor& x, std::optional<DType> dtype, std::optional<Device> device, bool copy) {
+  const DType t = dtype.value_or(x.dtype());
+  if (device && device->type != x.device().type) {
+    check_available(*device);
+    PYNN_CHECK_KIND(NotImplemented, !x.device().is_meta(), "to: Cannot copy out of meta tensor; no data!");
+    return no_gradient(empty(x.sizes(), t, *device));  // meta: shape and dtype alone
+  }
+  if (t == x.dtype() && !copy) return x;
+  NoGil release(x.numel() >= (1 << 15));
+  return t == x.dtype() ? ops::clone_of(x) : ops::to_dtype(x, t);
+}
+
+namespace {
+
+// What to() was asked for.
+struct Target {
+  std::optional<DType> dtype;
+  std::optional<Device> device;
+  bool copy = false;
+};
+
+[[noreturn]] void bad_arguments(PyObject* const* args, Py_ssize_t nargs) {
+  std::string got;
+  for (Py_ssize_t i = 0; i < nargs; ++i) got += (i ? ", " : "") + std::string(Py_TYPE(args[i])->tp_name);
+  fail(ErrorKind::Type, "to() received an invalid combination of arguments - got (", got,
+       "), but expected (device=None, dtype=None, non_blocking=False, copy=False), (dtype, non_blocking=False, "
+       "copy=False) or (other, non_blocking=False, copy=False)");
+}
+
+Target parse_to(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  Target target;
+  Py_ssize_t flags = nargs;  // where non_blocking and copy begin
+  if (nargs > 0) {
+    flags = 1;
+    if (is_dtype(args[0])) {
+      target.dtype = dtype_of(args[0]);
+    } else if (is_tensor(args[0])) {
+      target.dtype = tensor_of(args[0]).dtype();
+      target.device = tensor_of(args[0]).device();
+    } else if (args[0] == Py_None || is_device_like(args[0]) || (PyLong_Check(args[0]) && !PyBool_Check(args[0]))) {
+      target.device = device_arg("to", args[0]);
+      if (nargs > 1) {
+        target.dtype = dtype_arg("to", args[1]);
+        flags = 2;
+      }
+    } else {
+      bad_arguments(args, nargs);
+    }
+  }
+  if (nargs > flags + 2) bad_arguments(args, nargs);
+  if (nargs > flags) bool_arg("to", "non_blocking", args[flags]);
+  if (nargs > flags + 1) target.copy = bool_arg("to", "copy", args[flags + 1]);
+  for (Py_ssize_t k = 0; kwnames && k < PyTuple_GET_SIZE(kwnames); ++k) {
+    PyObject* name = PyTuple_GET_ITEM(kwnames, k);
+    PyObject* value = args[nargs + k];
+    const auto is = [&](const char* s) { return PyUnicode_CompareWithASCIIString(name, s) == 0; };
+    if (is("dtype")) {
+      target.dtype = dtype_arg("to", value);
+    } else if (is("device")) {
+      target.device = device_arg("to", value);
+    } else if (is("copy")) {
+      target.copy = bool_arg("to", "copy", value);
+    } else if (is("non_blocking")) {
+      bool_arg("to", "non_blocking", value);
+    } else if (is("other") || is("tensor")) {
+      const Tensor other = tensor_arg("to", "other", value);
+      target.dtype = other.dtype();
+      target.device = other.device();
+    } else if (!is("memory_format")) {
+      fail(ErrorKind::Type, "to() got an unexpected keyword argument '", PyUnicode_AsUTF8(name), "'");
+    }
+  }
+  return target;
+}
+
+PyObject* to(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  return guard([&] {
+    const Target t = parse_to(args, nargs, kwnames);
+    return wrap(convert(tensor_of(self), t.dtype, t.device, t.copy));
+  });
+}
+
+// float(), long() ...: one function per dtype.
+template <DType T>
+PyObject* to_type(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  return guard([&]() -> PyObject* {
+    if (nargs || kwnames) {
+      static const Parameters none(dtype_name(T), {}, 0);
+      none.parse(args, nargs, kwnames, nullptr);
+    }
+    return wrap(convert(tensor_of(self), T, {}, false));
+  });
+}
+
+PyObject* cpu(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  return guard([&] {
+    static const Parameters none("cpu", {}, 0);
+    none.parse(args, nargs, kwnames, nullptr);
+    return wrap(convert(tensor_of(self), {}, Device{}, false));
+  });
+}
+
+PyObject* cuda(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  return guard([&] {
+    static const Parameters params("cuda", {"device", "non_blocking"}, 2);
+    PyObject* a[2];
+    params.parse(args, nargs, kwnames, a);
+    return wrap(convert(tensor_of(self), {}, device_arg("cuda", a[0]).value_or(Device{DeviceType::Cuda}), false));
+  });
+}
+
+PyObject* type_as(PyObject* self, PyObject* other) {
+  return guard([&] {
+    const Tensor o = tensor_arg("type_as", "other", other);
+    return wrap(convert(tensor_of(self), o.dtype(), o.device(), false));
+  });
+}
+
+#define PYNN_TYPE_METHOD(name, T) {name, PYNN_FASTCALL(to_type<DType::T>), "The values as " #T ". Same as torch.Tensor." name "."}
+PyMethodDef methods[] = {
+    {"to", PYNN_FASTCALL(to),
+     "to(dtype), to(device=None, dtype=None) or to(other), each with non_blocking=False, copy=False -> Tensor\n\n"
+     "With another dtype or device; the tensor itself if nothing changes. Same as torch.Tensor.to."},
+    {"cpu", PYNN_FASTCALL(cpu), "cpu() -> Tensor\n\nIn host memory. Same as torch.Tensor.cpu."},
+    {"cuda", PYNN_FASTCALL(cuda), "cuda(device=None, non_blocking=False) -> Tensor\n\nIn GPU memory. Same as torch.Tensor.cuda."},
+    {"type_as", type_as, METH_O, "type_as(other) -> Tensor\n\nWith the other's dtype and device. Same as torch.Tensor.type_as."},
+    PYNN_TYPE_METHOD("float", Float32),
+    PYNN_TYPE_METHOD("double", Float64),
+    PYNN_TYPE_METHOD("half", Float16),
+    PYNN_TYPE_METHOD("bfloat16", BFloat16),
+    PYNN_TYPE_METHOD("long", Int64),
+    PYNN_TYPE_METHOD("int", Int32),
+    PYNN_TYPE_METHOD("short", Int16),
+    PYNN_TYPE_METHOD("char", Int8),
+    PYNN_TYPE_METHOD("byte", UInt8),
+    PYNN_TYPE_METHOD("bool", Bool),
+    {}};
+
+}  // namespace
+
+void init_convert() { add_methods(methods); }
+
+}  // namespace pynn::python
