@@ -11,14 +11,13 @@
 #include "ops/view.h"
 
 namespace pynn::ops {
-namespace {
 
 void check_operands(const char* op, const Tensor& a, const Tensor& b) {
   PYNN_CHECK(a.dtype() == b.dtype(), op, ": expected m1 and m2 to have the same dtype, but got: ", dtype_name(a.dtype()),
              " != ", dtype_name(b.dtype()));
   PYNN_CHECK(a.device() == b.device(), op, ": expected all tensors to be on the same device, got ", a.device().str(), " and ",
              b.device().str());
-  PYNN_CHECK(a.dtype() != DType::Bool, op, ": not supported for bool tensors");
+  PYNN_CHECK_KIND(NotImplemented, a.dtype() != DType::Bool, op, ": not supported for bool tensors");
   PYNN_CHECK(!is_complex(a.dtype()), op, ": complex tensors are not supported yet");
 }
 
@@ -27,8 +26,7 @@ void check_inner(const char* op, const Tensor& a, const Tensor& b, int64_t k, in
                   " != ", k2, " (mat1 and mat2 shapes cannot be multiplied)");
 }
 
-// c [.., n, m] of a [.., n, k] and b [.., k, m]; batch strides may be 0.
-void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& bias, double alpha = 1, double beta = 0) {
+void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& bias, double alpha, double beta) {
   if (c.numel() == 0 || c.device().is_meta()) return;
   GemmArgs g{};
   g.m = c.size(-2);
@@ -49,8 +47,6 @@ void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& b
   }
   kernels::gemm(c.device(), g);
 }
-
-}  // namespace
 
 Tensor mm(const Tensor& a, const Tensor& b) {
   PYNN_CHECK(a.dim() == 2 && b.dim() == 2, "mm: 2-D tensors are required, got ", dims_str(a.sizes()), " and ", dims_str(b.sizes()));
