@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -60,7 +61,13 @@ def measure(bench: Bench, workers: dict[int, Worker], plan: Plan) -> dict[str, A
         else:
             request = {"do": "run", "bench": bench.name, "samples": plan.samples, "seconds": plan.seconds}
             sides.append((worker.framework, partial(worker.ask, **request)))
-    return take_turns(bench, sides, min(plan.rounds, bench.rounds or plan.rounds))
+    pids = [os.getpid(), *(worker.process.pid for worker in workers.values() if worker.process)]
+    started, before = time.perf_counter(), machine.cpu_seconds(pids)
+    record = take_turns(bench, sides, min(plan.rounds, bench.rounds or plan.rounds))
+    if before and (after := machine.cpu_seconds(pids)):
+        others = (after[0] - before[0]) - (after[1] - before[1])
+        record["others"] = round(max(others, 0.0) / (time.perf_counter() - started), 2)
+    return record
 
 
 def once(build: Callable[..., float], *args: Any) -> tuple[list[float], dict[str, float]]:
@@ -83,7 +90,10 @@ def main() -> int:
 
     started = time.perf_counter()
     workers = {position: Worker(name, args.threads) for position, name in enumerate(names)}
-    about = {worker.framework: worker.ask(do="about") for worker in workers.values()}
+    try:
+        about = {worker.framework: worker.ask(do="about") for worker in workers.values()}
+    except RuntimeError as error:
+        sys.exit(f"bench: {error}")
     head = {
         **machine.describe(args.threads),
         "frameworks": names,

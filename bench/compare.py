@@ -14,6 +14,8 @@ from typing import Any
 
 from bench.machine import floor
 
+NOTICEABLE = 0.25  # cores that others used meanwhile, worth a word beside the figures
+
 Record = dict[str, Any]
 Row = list[str]
 
@@ -40,7 +42,10 @@ def row(machine: Record, record: Record) -> Row:
             low, high = ratio["quartiles"]
             ratios.append(f"**{ratio['median']:.2f}** ({low:.2f} to {high:.2f})")
         times.append(_figure(next((side for side in others if side["name"] == name), None), record["unit"]))
-    return [f"`{record['bench']}`", *ratios, *times, _target(machine, record), _share_text(machine, record)]
+    name = f"`{record['bench']}`"
+    if record.get("others", 0) > NOTICEABLE:
+        name += f" (other processes: {record['others']:.1f} cores)"
+    return [name, *ratios, *times, _target(machine, record), _share_text(machine, record)]
 
 
 def machine_line(machine: Record) -> str:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,21 @@ def describe(threads: int) -> dict[str, Any]:
 def load() -> float | None:
     """How many processes wanted to run in the last minute, where the system tells."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def cpu_seconds(pids: Iterable[int]) -> tuple[float, float] | None:
+    """CPU seconds of all processes (and of the hypervisor's other guests), and of `pids`; Linux only."""
+    try:
+        # user nice system idle iowait irq softirq steal
+        ticks = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        ours = 0
+        for pid in pids:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ours += sum(int(field) for field in fields[11:15])  # own time, and that of ended children
+    except OSError:
+        return None
+    hertz = os.sysconf("SC_CLK_TCK")
+    return (sum(ticks) - ticks[3] - ticks[4]) / hertz, ours / hertz
 
 
 def _compile(program: Path) -> Path | None:

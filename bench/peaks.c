@@ -95,11 +95,11 @@ static void* run(void* arg) {
 
 static double best_rate(double (*work)(size_t, float*, float*), size_t bytes, int threads) {
   double best = 0;
-  for (int attempt = 0; attempt < 4; attempt++) {
+  for (int attempt = 0; attempt < 3; attempt++) {
     Job jobs[MAX_THREADS];
     pthread_t ids[MAX_THREADS];
     for (int t = 0; t < threads; t++) {
-      jobs[t] = (Job){work, bytes / threads, 0.025, 0};
+      jobs[t] = (Job){work, bytes / threads, 0.02, 0};
       pthread_create(&ids[t], NULL, run, &jobs[t]);
     }
     double total = 0;

@@ -383,6 +383,20 @@ def is_pinned(self: Tensor, device: Any = None) -> bool:
     return False
 
 
+def is_inference(self: Tensor) -> bool:
+    """Whether the tensor was made in inference_mode."""
+    return bool(_C._is_inference(self))
+
+
+def is_same_size(self: Tensor, other: Tensor) -> bool:
+    """Whether the sizes are equal."""
+    return bool(self.shape == other.shape)
+
+
+def _is_view(self: Tensor) -> bool:
+    return self._base is not None
+
+
 def share_memory_(self: Tensor) -> Tensor:
     """Move the values to memory that processes forked from now on share. As torch.Tensor.share_memory_."""
     import mmap
@@ -414,6 +428,8 @@ for _name, _function in {
     "detach_": detach_,
     "is_inference": is_inference,
     "is_nonzero": is_nonzero,
+    "is_same_size": is_same_size,
+    "_is_view": _is_view,
     "is_pinned": is_pinned,
     "is_same_size": is_same_size,
     "new": new,

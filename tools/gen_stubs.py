@@ -1,8 +1,8 @@
 """Write pynn/_C.pyi: `gen_stubs.py <folder of the built _C> <out.pyi> [--strict]`.
 
 Loads the module by its path, reads the op registry (`_C._op_schemas()`) and appends functions, Tensor
-methods, in-place forms and `out=` to the hand-written stub_head.pyi. With --strict it fails when the stub and
-the module disagree about what there is.
+methods, in-place forms and `out=` to the hand-written stub_head.pyi. With --strict, which wants an installed
+package, it fails when the stub and the module disagree about what there is.
 """
 
 from __future__ import annotations
@@ -244,8 +244,11 @@ def generate(module: ModuleType) -> tuple[str, list[str]]:
         except SchemaError as error:
             raise SchemaError(f"{op['schema']}: {error}") from None
     dtypes = sorted(n for n, v in vars(module).items() if isinstance(v, module.dtype) and n not in by_hand)
-    text = FILE_COMMENT + head + "\n" + writer.scope("Tensor", "    ", methods) + "\n"
-    text += "".join(f"{name}: _dtype\n" for name in dtypes) + "\n"
+    internal = [n for n in vars(module) if _internal(n) and n not in by_hand and n not in writer.scopes]
+    text = FILE_COMMENT + head + "\n" + writer.scope("Tensor", "    ", methods)
+    text += "".join(f"    {n}: _Any\n" for n in vars(module.Tensor) if _internal(n) and n not in methods)
+    text += "\n" + "".join(f"{name}: _dtype\n" for name in dtypes) + "\n"
+    text += "".join(f"{name}: _Any\n" for name in sorted(internal)) + "\n"
     text += "\n".join(writer.results.values()) + "\n"
     for space in sorted(set(writer.scopes) - {"", "Tensor"}):
         text += f"class {space}:\n{writer.scope(space, '    ', set())}\n"
@@ -256,10 +259,15 @@ def generate(module: ModuleType) -> tuple[str, list[str]]:
     return text, wrong
 
 
+def _internal(name: str) -> bool:
+    """Whether it is for the package's own use; such names go untyped."""
+    return name[0] == "_" and name[:2] != "__"
+
+
 def _differences(prefix: str, described: set[str], owner: Any) -> list[str]:
     """Names in the stub that `owner` lacks, and public names of `owner` that the stub lacks."""
     real = {n for n, v in vars(owner).items() if n[0] != "_" and not isinstance(v, ModuleType)}
-    missing = (n for n in described if not hasattr(owner, n) and (n[0] != "_" or n[:2] == "__"))
+    missing = (n for n in described if not hasattr(owner, n) and not _internal(n))
     wrong = [f"{prefix}{n} has a stub but is not in _C" for n in missing]
     return sorted(wrong + [f"{prefix}{n} is in _C but has no stub" for n in real - described])
 
@@ -275,7 +283,10 @@ def _names(body: list[ast.stmt]) -> set[str]:
 
 
 def load(folder: Path) -> ModuleType:
-    """Import the extension in `folder` as pynn._C, without the package around it."""
+    """Import pynn._C from `folder`: a package, which adds methods to Tensor, or the extension alone."""
+    if (folder / "__init__.py").exists():
+        sys.path.insert(0, str(folder.parent))
+        return importlib.import_module(f"{folder.name}._C")
     found = importlib.machinery.PathFinder.find_spec("_C", [str(folder)])
     if found is None or found.origin is None:
         sys.exit(f"gen_stubs: no module _C in {folder}")

@@ -56,8 +56,8 @@ Gradients AccumulateGrad::apply(Gradients& grads) {
   const bool graph = thread_state.grad_enabled;  // create_graph
   if (!leaf->grad) {
     // The incoming tensor becomes .grad when nobody else holds it and its memory is plain.
-    const bool steal = g.ref()->use_count() == 1 && g.storage()->use_count() == 1 && g.is_contiguous() && !graph;
-    Tensor own = steal || graph ? std::move(g) : autograd::copy_gradient(g);
+    const bool steal = g.ref()->use_count() == 1 && g.storage()->use_count() == 1 && same(g.strides(), leaf->strides);
+    Tensor own = (steal && !g.requires_grad()) || graph ? std::move(g) : autograd::copy_like(g, leaf_);
     leaf->grad = std::move(own).take();
   } else if (graph) {
     leaf->grad = autograd::add_gradients(Tensor(leaf->grad), g).take();

@@ -11,6 +11,8 @@ Tensor add_gradients(Tensor a, const Tensor& b);
 Tensor fit_gradient(const Tensor& g, const OutputMeta& meta, const Node* from, size_t index);
 // A fresh dense copy.
 Tensor copy_gradient(const Tensor& g);
+// A copy in the layout of a dense `like`, else contiguous.
+Tensor copy_like(const Tensor& g, const Tensor& like);
 // A copy whose strides are exactly `strides` (those of a dense base).
 Tensor clone_strided(const Tensor& g, Dims strides);
 Tensor zeros_for(const OutputMeta& meta);

@@ -88,6 +88,22 @@ Saved::Saved(const Tensor& t, const Node* node) {
   tensor_ = is_output_ ? alias(t) : t;
 }
 
+namespace {
+
+std::string list_str(Dims d) {  // "[2, 3]"
+  std::string s = "[";
+  for (size_t i = 0; i < d.size(); ++i) s += (i ? ", " : "") + std::to_string(d[i]);
+  return s + "]";
+}
+
+}  // namespace
+
+std::string Saved::origin(const Tensor& t, const Node* node) const {
+  if (is_output_) return concat(", which is output ", output_nr_, " of ", node->name(), ",");
+  if (!t.requires_grad() || !t.impl()->grad_fn) return "";
+  return concat(", which is output ", t.impl()->output_nr, " of ", t.impl()->grad_fn->name(), ",");
+}
+
 Tensor Saved::get(const Node* node) const {
   Tensor t = tensor_;
   if (packed_) {
@@ -109,7 +125,7 @@ Tensor Saved::get(const Node* node) const {
   } else if (t.defined()) {
     PYNN_CHECK(t.version() == version_, node->op,
                ": one of the variables needed for gradient computation has been modified by an inplace operation: ",
-               "tensor of shape ", dims_str(t.sizes()), is_output_ ? concat(", which is output ", output_nr_, " of ", node->name(), ",") : "",
+               "[", dtype_name(t.dtype()), " ", list_str(t.sizes()), "]", origin(t, node),
                " is at version ", t.version(), "; expected version ", version_,
                " instead. Hint: clone it before the in-place write, or enable anomaly detection to find the operation "
                "that failed to compute its gradient, with torch.autograd.set_detect_anomaly(True).");

@@ -35,6 +35,13 @@ std::tuple<const T&...> save(const T&... values) {
   return {values...};
 }
 
+// What to save of `value` when only the gradient of `input` reads it: nothing if that gets none. Saving more would keep
+// memory alive and find in-place writes that do no harm.
+inline const Tensor& needed_by(const Tensor& input, const Tensor& value) {
+  static const Tensor none;
+  return autograd::needs_graph(input) ? value : none;
+}
+
 // The gradients that reach a node's backward.
 class Grads {
  public:
@@ -108,14 +115,13 @@ class RecordedNode<std::tuple<const S&...>, F...> final : public Node {
     std::apply([&](const S&... s) { kept_.emplace(Kept<S>(s, this)...); }, saved);
   }
   Gradients apply(Gradients& grads) override {
-    if constexpr (sizeof...(S) > 0) {
-      if (!kept_) released_error(this);
-    }
+    if (!kept_) released_error(this);
     return std::apply(
         [&](const auto&... kept) { return run(std::index_sequence_for<F...>{}, grads, kept.get(this)...); }, *kept_);
   }
   void release_saved() override {
-    if constexpr (sizeof...(S) > 0) kept_.reset();
+    // Numbers alone stay: such a node can run again.
+    if constexpr ((std::is_same_v<S, Tensor> || ...) || (std::is_same_v<S, std::span<const Tensor>> || ...)) kept_.reset();
   }
 
  private:

@@ -13,6 +13,7 @@ class Saved {
   Tensor get(const Node* node) const;
 
  private:
+  std::string origin(const Tensor& t, const Node* node) const;  // ", which is output 0 of MulBackward0,"
   Tensor tensor_;
   std::unique_ptr<SavedHooks::Packed> packed_;
   Edge history_;  // of a packed tensor

@@ -143,7 +143,8 @@ Tensor mul(Other a, Other b) {
   const DType t = arithmetic_type("mul", a, b);
   Tensor y = new_result("mul", a, b, t);
   compute(t == DType::Bool ? Binary::LogicalAnd : Binary::Mul, y, a, b);
-  return record("mul", std::move(y), inputs(input(a), input(b)), save(input(a), a.scalar, input(b), b.scalar),
+  return record("mul", std::move(y), inputs(input(a), input(b)),
+                save(needed_by(input(b), input(a)), a.scalar, needed_by(input(a), input(b)), b.scalar),
                 [](const Tensor& g, const Tensor&, Scalar, const Tensor& b, Scalar s) { return mul(g, other(b, s)); },
                 [](const Tensor& g, const Tensor& a, Scalar s, const Tensor&, Scalar) { return mul(g, other(a, s)); });
 }
@@ -152,7 +153,8 @@ Tensor div(Other a, Other b) {
   const DType t = float_type(a, b);
   Tensor y = new_result("div", a, b, t);
   compute(Binary::Div, y, a, b);
-  return record("div", std::move(y), inputs(input(a), input(b)), save(input(a), a.scalar, input(b), b.scalar),
+  return record("div", std::move(y), inputs(input(a), input(b)),
+                save(needed_by(input(b), input(a)), a.scalar, input(b), b.scalar),
                 [](const Tensor& g, const Tensor&, Scalar, const Tensor& b, Scalar s) { return div(g, other(b, s)); },
                 [](const Tensor& g, const Tensor& a, Scalar s, const Tensor& b, Scalar) {
                   return mul(neg(g), div(div(other(a, s), b), b));
@@ -209,13 +211,12 @@ Tensor pow(Other a, Other b) {
              "pow: Integers to negative integer powers are not allowed.");
   Tensor y = new_result("pow", a, b, t);
   compute(Binary::Pow, y, a, b);
-  return record("pow", y, inputs(input(a), input(b)), save(input(a), a.scalar, input(b), b.scalar, y),
+  return record("pow", y, inputs(input(a), input(b)), save(input(a), a.scalar, input(b), b.scalar, needed_by(input(b), y)),
                 [](const Tensor& g, const Tensor& a, Scalar, const Tensor& b, Scalar s, const Tensor&) -> Tensor {
                   if (!b.defined()) {
                     const double p = s.to_double();
                     if (p == 0) return mul(g, 0.0);
-                    if (p == 1) return g;
-                    if (p == 2) return mul(g, mul(a, 2.0));
+                    if (!thread_state.grad_enabled && p == 2) return mul(g, mul(a, 2.0));
                     return mul(g, mul(pow(a, p - 1), p));
                   }
                   return mul(g, where(eq(b, 0.0), 0.0, mul(b, pow(a, sub(b, 1.0)))));

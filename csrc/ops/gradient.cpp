@@ -36,6 +36,12 @@ Tensor fit_gradient(const Tensor& g, const OutputMeta& meta, const Node* from, s
 
 Tensor copy_gradient(const Tensor& g) { return ops::clone_contiguous(g); }
 
+Tensor copy_like(const Tensor& g, const Tensor& like) {
+  Tensor out = empty_like(like);
+  ops::copy_data(out, g);
+  return out;
+}
+
 Tensor clone_strided(const Tensor& g, Dims strides) {
   // A base that is not dense has no dense copy with its strides: the copy then has the holes too.
   Tensor out = empty_strided(g.sizes(), strides, g.dtype(), g.device());

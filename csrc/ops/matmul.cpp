@@ -11,14 +11,13 @@
 #include "ops/view.h"
 
 namespace pynn::ops {
-namespace {
 
 void check_operands(const char* op, const Tensor& a, const Tensor& b) {
   PYNN_CHECK(a.dtype() == b.dtype(), op, ": expected m1 and m2 to have the same dtype, but got: ", dtype_name(a.dtype()),
              " != ", dtype_name(b.dtype()));
   PYNN_CHECK(a.device() == b.device(), op, ": expected all tensors to be on the same device, got ", a.device().str(), " and ",
              b.device().str());
-  PYNN_CHECK(a.dtype() != DType::Bool, op, ": not supported for bool tensors");
+  PYNN_CHECK_KIND(NotImplemented, a.dtype() != DType::Bool, op, ": not supported for bool tensors");
   PYNN_CHECK(!is_complex(a.dtype()), op, ": complex tensors are not supported yet");
 }
 
@@ -27,8 +26,7 @@ void check_inner(const char* op, const Tensor& a, const Tensor& b, int64_t k, in
                   " != ", k2, " (mat1 and mat2 shapes cannot be multiplied)");
 }
 
-// c [.., n, m] of a [.., n, k] and b [.., k, m]; batch strides may be 0.
-void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& bias, double alpha = 1, double beta = 0) {
+void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& bias, double alpha, double beta) {
   if (c.numel() == 0 || c.device().is_meta()) return;
   GemmArgs g{};
   g.m = c.size(-2);
@@ -50,15 +48,13 @@ void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& b
   kernels::gemm(c.device(), g);
 }
 
-}  // namespace
-
 Tensor mm(const Tensor& a, const Tensor& b) {
   PYNN_CHECK(a.dim() == 2 && b.dim() == 2, "mm: 2-D tensors are required, got ", dims_str(a.sizes()), " and ", dims_str(b.sizes()));
   check_operands("mm", a, b);
   check_inner("mm", a, b, a.size(1), b.size(0));
   Tensor c = empty(DimVector{a.size(0), b.size(1)}, a.dtype(), a.device());
   run_gemm(c, a, b, kUndefined);
-  return record("mm", std::move(c), inputs(a, b), save(a, b),
+  return record("mm", std::move(c), inputs(a, b), save(needed_by(b, a), needed_by(a, b)),
                 [](const Tensor& g, const Tensor&, const Tensor& b) { return mm(g, transpose(b, 0, 1)); },
                 [](const Tensor& g, const Tensor& a, const Tensor&) { return mm(transpose(a, 0, 1), g); });
 }
@@ -71,7 +67,7 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
   check_inner("bmm", a, b, a.size(2), b.size(1));
   Tensor c = empty(DimVector{a.size(0), a.size(1), b.size(2)}, a.dtype(), a.device());
   run_gemm(c, a, b, kUndefined);
-  return record("bmm", std::move(c), inputs(a, b), save(a, b),
+  return record("bmm", std::move(c), inputs(a, b), save(needed_by(b, a), needed_by(a, b)),
                 [](const Tensor& g, const Tensor&, const Tensor& b) { return bmm(g, transpose(b, 1, 2)); },
                 [](const Tensor& g, const Tensor& a, const Tensor&) { return bmm(transpose(a, 1, 2), g); });
 }
@@ -145,7 +141,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
     const Tensor wt = alias(w, DimVector{in, out}, DimVector{w.stride(1), w.stride(0)}, w.offset());
     run_gemm(c, flat, wt, b);
   }
-  return record("linear", std::move(y), inputs(x, w, b), save(x, w),
+  return record("linear", std::move(y), inputs(x, w, b), save(needed_by(w, x), needed_by(x, w)),
                 [](const Tensor& g, const Tensor&, const Tensor& w) { return matmul(g, w); },
                 [](const Tensor& g, const Tensor& x, const Tensor&) {
                   if (g.dim() == 2) return mm(transpose(g, 0, 1), x);

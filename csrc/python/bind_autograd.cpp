@@ -25,7 +25,11 @@ PyObject* register_tensor_hook(const Tensor& t, py::object fn) {
     Gil gil;
     Object arg(checked(wrap(g)));
     Object r(checked(PyObject_CallOneArg(kept->get(), arg.get())));
-    return r.get() == Py_None ? Tensor() : tensor_arg("hook", "the result", r.get());
+    if (r.get() == Py_None) return {};
+    const Tensor changed = tensor_arg("hook", "the result", r.get());
+    PYNN_CHECK(same(changed.sizes(), g.sizes()), "hook: has changed the size of value, got ", dims_str(changed.sizes()), " for a gradient of ",
+               dims_str(g.sizes()));
+    return changed;
   };
   if (Ref<Node> node = autograd::grad_fn(t)) {
     const int64_t id = node->hooks().tensor.add({t.impl()->output_nr, std::move(hook)});
@@ -105,7 +109,8 @@ std::vector<Tensor> to_vector(const py::sequence& items, const char* op) {
 void run_backward(const py::sequence& roots, const py::sequence& grads, bool keep, bool create, const py::sequence& only) {
   const std::vector<Tensor> r = to_vector(roots, "backward"), g = to_vector(grads, "backward"), o = to_vector(only, "backward");
   for (const Tensor& t : o) {
-    if (t.requires_grad() && autograd::grad_fn(t)) retain_grad(t);
+    PYNN_CHECK(t.requires_grad(), "backward: One of the differentiated Tensors (inputs) does not require grad");
+    if (autograd::grad_fn(t)) retain_grad(t);
   }
   NoGil release;
   autograd::backward(r, g, {keep, create}, o);

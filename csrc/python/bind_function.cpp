@@ -65,6 +65,7 @@ class FunctionNode final : public Node {
   void set_inputs(std::vector<bool> is_tensor) { is_tensor_ = std::move(is_tensor); }
   void keep(const Tensor& t) { saved_.emplace_back(t, this); }
   void set_materialize(bool on) { materialize_ = on; }
+  PyObject* ctx() const { return ctx_.get(); }
   std::shared_ptr<NodeLink> link;
 
  private:
@@ -203,6 +204,11 @@ py::object apply(py::object cls, py::object ctx, py::tuple args, const std::stri
 }
 
 }  // namespace
+
+PyObject* function_context(Node* node) {
+  auto* f = dynamic_cast<FunctionNode*>(node);
+  return f ? f->ctx() : nullptr;
+}
 
 void init_function(PyObject* m) {
   auto module = py::reinterpret_borrow<py::module_>(m);

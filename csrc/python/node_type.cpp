@@ -95,6 +95,16 @@ PyObject* node_register_prehook(PyObject* self, PyObject* fn) {
   });
 }
 
+// The node of a custom Function also answers for its ctx.
+PyObject* node_getattro(PyObject* self, PyObject* name) {
+  PyObject* found = PyObject_GenericGetAttr(self, name);
+  if (found || !PyErr_ExceptionMatches(PyExc_AttributeError)) return found;
+  PyObject* ctx = function_context(&node_of(self));
+  if (!ctx) return nullptr;
+  PyErr_Clear();
+  return PyObject_GetAttr(ctx, name);
+}
+
 PyMethodDef methods[] = {
     {"name", node_name, METH_NOARGS, "The node's name, such as MulBackward0."},
     {"register_hook", node_register_hook, METH_O, "Calls fn(grad_inputs, grad_outputs) after the node ran."},
@@ -106,6 +116,7 @@ PyGetSetDef getset[] = {{"next_functions", node_next, nullptr, "The nodes that t
                         {}};
 PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(node_dealloc)},
                        {Py_tp_repr, reinterpret_cast<void*>(node_repr)},
+                       {Py_tp_getattro, reinterpret_cast<void*>(node_getattro)},
                        {Py_tp_methods, methods},
                        {Py_tp_getset, getset},
                        {Py_tp_doc, const_cast<char*>("A step of the recorded graph.")},

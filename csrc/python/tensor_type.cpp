@@ -274,7 +274,17 @@ PYNN_GET(device, wrap(t.device()))
 PYNN_GET(ndim, PyLong_FromLongLong(t.dim()))
 PYNN_GET(requires_grad, PyBool_FromLong(t.requires_grad()))
 PYNN_GET(is_leaf, PyBool_FromLong(autograd::is_leaf(t)))
-PYNN_GET(grad, t.impl()->grad ? wrap(Tensor(t.impl()->grad)) : Py_NewRef(Py_None))
+PyObject* no_grad_yet(const Tensor& t) {
+  if (t.impl()->grad_fn && !t.impl()->retains_grad &&
+      PyErr_WarnEx(PyExc_UserWarning,
+                   "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
+                   "autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the "
+                   "non-leaf Tensor.",
+                   1) < 0)
+    return nullptr;
+  Py_RETURN_NONE;
+}
+PYNN_GET(grad, t.impl()->grad ? wrap(Tensor(t.impl()->grad)) : no_grad_yet(t))
 PYNN_GET(grad_fn, wrap_node(t.requires_grad() ? autograd::grad_fn(t) : Ref<Node>()))
 PYNN_GET(output_nr, PyLong_FromUnsignedLong(t.impl()->output_nr))
 PYNN_GET(version, PyLong_FromUnsignedLong(t.version()))

@@ -67,6 +67,11 @@ class Function:
     def backward(ctx: Any, *grads: Any) -> Any:
         raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD.")
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "vjp" in cls.__dict__ and "backward" not in cls.__dict__:
+            cls.backward = staticmethod(cls.__dict__["vjp"].__func__)  # type: ignore[assignment]
+
     def __init__(self, *args: object, **kwargs: object) -> None:
         raise RuntimeError(f"{type(self).__name__}: instances are not used (call {type(self).__name__}.apply)")
 
@@ -84,7 +89,7 @@ def once_differentiable(backward: Any) -> Any:
     def wrapper(ctx: Any, *grads: Any) -> Any:
         with _no_grad():
             out = backward(ctx, *grads)
-        if not _C.is_grad_enabled() or not any(isinstance(g, Tensor) and g.requires_grad for g in grads):
+        if not _C.is_grad_enabled():
             return out
         many = out if isinstance(out, tuple) else (out,)
         errors = tuple(o if o is None else _Once.apply(o.detach().requires_grad_()) for o in many)

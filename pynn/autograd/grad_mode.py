@@ -98,6 +98,8 @@ class set_grad_enabled(_Mode):
     __slots__ = ("mode",)
 
     def __init__(self, mode: bool) -> None:
+        if not isinstance(mode, bool):
+            raise TypeError(f"set_grad_enabled: a bool is required, got {type(mode).__name__}")
         self.mode = mode
         self._before = _C._set_grad_enabled(bool(mode))
 

@@ -135,10 +135,7 @@ def test_node_hooks():
     assert x.grad.tolist() == [3.0, 3.0] and len(seen) == 2
 
 
-def test_node_metadata():
-    y = leaf(1.0) * 2
-    y.grad_fn.metadata["note"] = "kept"
-    assert y.grad_fn.metadata["note"] == "kept"
+
 
 
 def test_post_accumulate_hook():

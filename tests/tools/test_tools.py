@@ -119,4 +119,4 @@ def test_bench_runs_and_writes_json(tmp_path):
     assert row["bench"] == "ops/gemm/square[32]"
     assert [len(side["rounds"]) for side in row["sides"]] == [2, 2]
     assert 0 < row["ratios"]["numpy"]["median"]
-    assert "| `ops/gemm/square[32]` | **" in table
+    assert "| `ops/gemm/square[32]`" in table and " | **" in table

@@ -1,0 +1,155 @@
+// unique.cpp -- distinct elements or rows: sorted, then cut where neighbours differ. NaN differs from NaN.
+#include <algorithm>
+
+#include "autograd/record.h"
+#include "core/shape.h"
+#include "ops/binary.h"
+#include "ops/creation.h"
+#include "ops/indexing.h"
+#include "ops/reduce.h"
+#include "ops/sort.h"
+#include "ops/view.h"
+
+namespace pynn::ops {
+namespace {
+
+// One tensor, or a tuple when more was asked for.
+struct Found {
+  std::vector<Tensor> tensors;
+};
+void give(Result& r, Found f) {
+  if (f.tensors.size() == 1) return pynn::give(r, std::move(f.tensors[0]));
+  r.tag = Result::Tag::Tuple;
+  r.tensors = std::move(f.tensors);
+}
+
+// What to return of runs of equal neighbours. `fresh`: bool [n], whether position i differs from i - 1 (the first one
+// does); `order`: int64 [n], what stood at position i before sorting, or undefined.
+struct Runs {
+  Runs(const Tensor& fresh, const Tensor& order) : n(fresh.numel()) {
+    const bool* starts = fresh.data_as<bool>();
+    const int64_t* from = order.defined() ? order.data_as<int64_t>() : nullptr;
+    std::vector<int64_t> heads;
+    inverse = empty(DimVector{n}, DType::Int64);
+    for (int64_t i = 0; i < n; ++i) {
+      if (starts[i]) heads.push_back(i);
+      inverse.data_as<int64_t>()[from ? from[i] : i] = static_cast<int64_t>(heads.size()) - 1;
+    }
+    const int64_t found = static_cast<int64_t>(heads.size());
+    first = empty(DimVector{found}, DType::Int64);
+    counts = empty(DimVector{found}, DType::Int64);
+    for (int64_t i = 0; i < found; ++i) {
+      first.data_as<int64_t>()[i] = from ? from[heads[i]] : heads[i];
+      counts.data_as<int64_t>()[i] = (i + 1 < found ? heads[i + 1] : n) - heads[i];
+    }
+  }
+  int64_t n;
+  Tensor first, inverse, counts;  // first: a position in the unsorted input of each run
+};
+
+Found pack(Tensor values, const Runs& runs, Dims inverse_sizes, bool want_inverse, bool want_counts) {
+  Found f{{std::move(values)}};
+  if (want_inverse) f.tensors.push_back(reshape(runs.inverse, inverse_sizes));
+  if (want_counts) f.tensors.push_back(runs.counts);
+  return f;
+}
+
+// bool [n]: whether row i of x [n, m] differs from the one before.
+Tensor differs(const Tensor& x) {
+  const int64_t n = x.size(0);
+  Tensor fresh = full(DimVector{n}, Scalar(true), DType::Bool);
+  if (n < 2) return fresh;
+  const Tensor other = ne(narrow(x, 0, 1, n - 1), narrow(x, 0, 0, n - 1));
+  const bool* row = other.data_as<bool>();
+  for (int64_t i = 1; i < n; ++i, row += x.size(1)) fresh.data_as<bool>()[i] = std::find(row, row + x.size(1), true) != row + x.size(1);
+  return fresh;
+}
+
+// The rows of x [n, m] in lexicographic order: each column becomes ranks, so that rows of any type compare as int64.
+Tensor row_order(const Tensor& x) {
+  const int64_t n = x.size(0), m = x.size(1);
+  Tensor order = arange(n);
+  if (n < 2 || m == 0) return order;
+  int64_t* p = order.data_as<int64_t>();
+  const auto [values, places] = first_k("unique", contiguous(transpose(x, 0, 1)), 1, n, false);
+  if (m == 1) return reshape(places, DimVector{n});
+  const Tensor steps = ne(narrow(values, 1, 1, n - 1), narrow(values, 1, 0, n - 1));
+  std::vector<int64_t> rank(static_cast<size_t>(n * m));
+  for (int64_t c = 0; c < m; ++c) {
+    const bool* step = steps.data_as<bool>() + c * (n - 1);
+    const int64_t* at = places.data_as<int64_t>() + c * n;
+    int64_t r = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      r += i > 0 && step[i - 1];
+      rank[static_cast<size_t>(at[i] * m + c)] = r;
+    }
+  }
+  std::stable_sort(p, p + n, [&](int64_t a, int64_t b) {
+    const int64_t *ra = rank.data() + a * m, *rb = rank.data() + b * m;
+    return std::lexicographical_compare(ra, ra + m, rb, rb + m);
+  });
+  return order;
+}
+
+void check_device(const char* op, const Tensor& x) {
+  PYNN_CHECK_KIND(NotImplemented, !x.device().is_meta(), op, ": the size of the result depends on the values, got a meta tensor");
+  PYNN_CHECK_KIND(NotImplemented, !is_complex(x.dtype()), op, ": complex tensors are not supported yet");
+}
+
+// x as [n, m] with `dim` in front.
+Tensor as_rows(const char* op, const Tensor& x, int64_t dim) {
+  PYNN_CHECK_KIND(Index, x.dim() > 0, op, ": Dimension specified as ", dim, " but tensor has no dimensions");
+  const int64_t n = x.size(dim);
+  PYNN_CHECK(x.numel() > 0 || n == 0, op, ": There are 0 sized dimensions, and they aren't selected, so unique cannot be applied");
+  DimVector order{dim};
+  for (int64_t d = 0; d < x.dim(); ++d)
+    if (d != dim) order.push_back(d);
+  return contiguous(reshape(permute(x, order), DimVector{n, n ? x.numel() / n : 0}));
+}
+
+Found unique_rows(const char* op, const Tensor& x, int64_t dim, bool sort, bool want_inverse, bool want_counts) {
+  dim = wrap_dim(op, dim, x);
+  const Tensor rows = as_rows(op, x, dim);
+  Tensor order, sorted = rows;
+  if (sort) {
+    order = row_order(rows);
+    sorted = index_select(rows, 0, order);
+  }
+  const Runs runs(differs(sorted), order);
+  return pack(index_select(x, dim, runs.first), runs, DimVector{rows.size(0)}, want_inverse, want_counts);
+}
+
+Found unique_elements(const char* op, const Tensor& x, bool sort, bool want_inverse, bool want_counts) {
+  const Tensor flat = contiguous(reshape(x, DimVector{-1}));
+  Tensor values = flat, order;
+  if (sort) std::tie(values, order) = first_k(op, flat, 0, flat.numel(), false);
+  const Runs runs(differs(reshape(values, DimVector{flat.numel(), 1})), order);
+  return pack(index_select(flat, 0, runs.first), runs, x.sizes(), want_inverse, want_counts);
+}
+
+// Sorted, whatever is asked.
+Found op_unique(const Tensor& x, bool, bool want_inverse, bool want_counts, std::optional<int64_t> dim) {
+  check_device("unique", x);
+  GradMode off(false);
+  return dim ? unique_rows("unique", x, *dim, true, want_inverse, want_counts)
+             : unique_elements("unique", x, true, want_inverse, want_counts);
+}
+
+Found op_unique_consecutive(const Tensor& x, bool want_inverse, bool want_counts, std::optional<int64_t> dim) {
+  check_device("unique_consecutive", x);
+  GradMode off(false);
+  return dim ? unique_rows("unique_consecutive", x, *dim, false, want_inverse, want_counts)
+             : unique_elements("unique_consecutive", x, false, want_inverse, want_counts);
+}
+
+}  // namespace
+
+PYNN_OP(op_unique,
+        "unique(Tensor input, bool sorted=True, bool return_inverse=False, bool return_counts=False, int? dim=None) -> Tensor",
+        "The distinct elements (or slices of a dim) in order; a tuple with where each went and how many there were when "
+        "asked for. Same as torch.unique.");
+PYNN_OP(op_unique_consecutive,
+        "unique_consecutive(Tensor input, bool return_inverse=False, bool return_counts=False, int? dim=None) -> Tensor",
+        "All but the first of equal neighbours left out. Same as torch.unique_consecutive.");
+
+}  // namespace pynn::ops
