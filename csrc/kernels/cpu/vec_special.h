@@ -62,7 +62,41 @@ PYNN_INLINE VecF erf(VecF x) {
                       -4.413338e-04, 2.1686641e-05);
   return select(a < VecF(1), inner, copysign(VecF(1) - exp(-p), x));
 }
-PYNN_LIBM(erf, double, erf)
+// double: erf(x) = x + x q(x^2) for |x| < 1/2; erfc(a) = exp(-a^2) g(t) / (a + 2), t = (a - 2) / (a + 2),
+// for a >= 1/2.
+PYNN_INLINE VecD erf_inner(VecD x) {
+  const VecD q = poly(x * x, 0.1283791670955126, -0.3761263890318375, 0.1128379167095487, -0.02686617064500007,
+                      0.005223977622023461, -0.0008548326511406058, 0.00012055286243325919, -1.4923004808361972e-05,
+                      1.6371261008121684e-06, -1.4621112923386238e-07);
+  return fma(q, x, x);
+}
+PYNN_INLINE VecD erfc_outer(VecD a) {
+  a = min(VecD(27.3), a);
+  const VecD square = a * a;
+  VecD lost;  // a^2 - square
+  if constexpr (kHasFma) {
+    lost = fma(a, a, -square);
+  } else {
+    const VecD hi = from_bits<double>(bits(a) & Vec<int64_t>(-1ll << 27)), lo = a - hi;
+    lost = ((hi * hi - square) + (hi + hi) * lo) + lo * lo;
+  }
+  const VecD inverse = VecD(1) / (a + VecD(2));
+  const VecD g = poly((a - VecD(2)) * inverse, 1.021582705242023, -0.6871606844138105, 0.27947209255605804,
+                      -0.036442231506889494, -0.02151066188976844, 0.006479185068427027, 0.003090612068422665,
+                      -0.0008372960832281719, -0.0006630736552356005, 3.437177806522342e-05, 0.0001444720982264161,
+                      3.414553930512889e-05, -2.170313328946975e-05, -1.6100481786945183e-05, -1.10704530783769e-06,
+                      3.5662682167881044e-06, 1.9892294624068052e-06, 1.794177191791148e-07, -6.330180753440869e-07,
+                      -5.455943249265548e-07, 1.6389608823309005e-07, 2.1937377108844817e-07, -8.216501950909815e-08);
+  return exp(-square) * (fnma(lost, g, g) * inverse);
+}
+PYNN_INLINE VecD erf(VecD x) {
+  const VecD a = abs(x);
+  return select(a < VecD(0.5), erf_inner(x), copysign(VecD(1) - erfc_outer(a), x));
+}
+PYNN_INLINE VecD erfc(VecD x) {
+  const VecD a = abs(x), outer = erfc_outer(a);
+  return select(a < VecD(0.5), VecD(1) - erf_inner(x), select(x < VecD(0), VecD(2) - outer, outer));
+}
 
 // ---- erfc, pow: in double, to some 30 bits
 
@@ -101,7 +135,6 @@ PYNN_INLINE VecF erfc(VecF x) {
   widen(x, lo, hi);
   return narrow(erfc_short(lo), erfc_short(hi));
 }
-PYNN_LIBM(erfc, double, erfc)
 
 // |x|^y = 2^(y log2 |x|), then the many special cases.
 PYNN_INLINE VecF pow(VecF x, VecF y) {

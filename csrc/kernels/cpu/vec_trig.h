@@ -107,56 +107,88 @@ PYNN_INLINE Vec<T> tan(Vec<T> x) {
 
 // ---- Inverse functions
 
-// (atan(t) - t) / t for |t| <= 1, z = t^2
+// pi / 2 as a T and what it lacks
+template <class T>
+constexpr T kHalfPi = static_cast<T>(1.57079632679489661923);
+template <class T>
+constexpr T kHalfPiRest = static_cast<T>(sizeof(T) == 4 ? -4.37113882867e-8 : 6.12323399573676604e-17);
+
+// (atan(t) - t) / t, z = t^2; float: |t| <= 1, double: |t| <= tan(pi / 8)
 PYNN_INLINE VecF atan_tail(VecF z) {
   return z * poly(z, -3.3333328e-01, 1.9999692e-01, -1.428013e-01, 1.1060242e-01, -8.818841e-02, 6.759558e-02,
                   -4.494626e-02, 2.2760198e-02, -7.422576e-03, 1.1348673e-03);
 }
-// atan(y / x) in the right quadrant, of y / x held as smaller / larger.
-PYNN_INLINE VecF atan2(VecF y, VecF x) {
-  const VecF a = abs(x), b = abs(y);
-  const VecF larger = max(a, b), smaller = min(a, b);
+PYNN_INLINE VecD atan_tail(VecD z) {
+  return z * poly(z, -0.33333333333333326, 0.1999999999999767, -0.142857142853882, 0.11111111088188574,
+                  -0.09090908144881545, 0.07692282765990405, -0.06666226857493796, 0.05877022708984306,
+                  -0.05218409848487978, 0.0450357010424936, -0.03347490490031638, 0.015195575894148704);
+}
+// atan(y / x) for y, x >= 0, neither NaN; 0 for 0 / 0 and pi / 4 for inf / inf. float: from smaller / larger.
+PYNN_INLINE VecF atan_ratio(VecF y, VecF x) {
+  const VecF larger = max(x, y), smaller = min(x, y);
   VecF t = smaller / larger;
-  t = select(larger == VecF(0), larger, t);                          // 0 / 0
-  t = select((a == b) & (a == VecF(__builtin_inff())), VecF(1), t);  // inf / inf
-  VecF r = fma(t, atan_tail(t * t), t);
-  r = select(b > a, VecF(1.57079637f) - (r + VecF(4.37113883e-8f)), r);
-  r = select(Mask<float>{(bits(x) < Vec<int32_t>(0)).v}, VecF(3.14159274f) - (r + VecF(8.74227766e-8f)),
-             r);  // -0 counts as negative
-  r = copysign(r, y);
-  return select((x != x) | (y != y), x + y, r);
+  t = select(larger == VecF(0), larger, t);
+  t = select((x == y) & (larger > VecF(0)), VecF(1), t);
+  const VecF r = fma(t, atan_tail(t * t), t);
+  return select(y > x, VecF(kHalfPi<float>) - (r - VecF(kHalfPiRest<float>)), r);
 }
-PYNN_INLINE VecF atan(VecF x) {
-  const VecF a = abs(x);
-  const Mask<float> large = a > VecF(1);
-  const VecF t = select(large, VecF(1) / a, a);
-  VecF r = fma(t, atan_tail(t * t), t);
-  r = select(large, VecF(1.57079637f) - (r + VecF(4.37113883e-8f)), r);
-  return copysign(r, x);
+// double: turned by -pi / 4 or -pi / 2 into the range of the polynomial.
+PYNN_INLINE VecD atan_ratio(VecD y, VecD x) {
+  const VecD shrink = select(max(x, y) > VecD(0x1p1020), VecD(0.25), VecD(1));  // x + y must not overflow
+  y = y * shrink, x = x * shrink;
+  const Mask<double> steep = y > x * VecD(2.414213562373095), middle = y > x * VecD(0.41421356237309503);
+  const VecD difference = select(x == y, VecD(0), y - x);
+  const VecD n = select(steep, -x, select(middle, difference, y));
+  const VecD d = select(steep, y, select(middle, x + y, x));
+  const VecD t = select(d == VecD(0), d, n / d);
+  const VecD turn = select(steep, VecD(1), select(middle, VecD(0.5), VecD(0)));
+  const VecD r = fma(t, atan_tail(t * t), t);
+  return fma(turn, VecD(kHalfPi<double>), fma(turn, VecD(kHalfPiRest<double>), r));
 }
+template <class T>
+PYNN_INLINE Vec<T> atan2(Vec<T> y, Vec<T> x) {
+  using V = Vec<T>;
+  using I = typename V::Int;
+  const V r = atan_ratio(abs(y), abs(x));
+  const Mask<T> left{(bits(x) < Vec<I>(0)).v};  // -0 too
+  const V around = V(2 * kHalfPi<T>) - (r - V(2 * kHalfPiRest<T>));
+  return select((x != x) | (y != y), x + y, copysign(select(left, around, r), y));
+}
+template <class T>
+PYNN_INLINE Vec<T> atan(Vec<T> x) {
+  return select(x != x, x, copysign(atan_ratio(abs(x), Vec<T>(1)), x));
+}
+
 // asin(t) for |t| <= 1/2
 PYNN_INLINE VecF asin_inner(VecF t) {
   const VecF z = t * t;
   return fma(z * t, poly(z, 1.6666754e-01, 7.495233e-02, 4.5478333e-02, 2.414101e-02, 4.223054e-02), t);
 }
+PYNN_INLINE VecD asin_inner(VecD t) {
+  const VecD z = t * t;
+  return fma(
+      z * t,
+      poly(z, 0.16666666666666763, 0.07499999999970096, 0.044642857175287945, 0.0303819426752014, 0.022372215907778405,
+           0.01735159547264974, 0.01398101878868277, 0.01139729157657881, 0.010789326291448133, 0.0036721763079012883,
+           0.021790645223939108, -0.02111668696899054, 0.03270212510899602),
+      t);
+}
 // Beyond 1/2: asin(x) = pi / 2 - 2 asin(sqrt((1 - x) / 2)).
-PYNN_INLINE VecF asin(VecF x) {
-  const VecF a = abs(x);
-  const Mask<float> large = a > VecF(0.5f);
-  const VecF t = select(large, sqrt(fnma(VecF(0.5f), a, VecF(0.5f))), a);
-  const VecF r = asin_inner(t);
-  return copysign(select(large, VecF(1.57079637f) - (r + r + VecF(4.37113883e-8f)), r), x);
+template <class T>
+PYNN_INLINE Vec<T> asin(Vec<T> x) {
+  using V = Vec<T>;
+  const V a = abs(x), half = constant<V>(0.5);
+  const Mask<T> large = a > half;
+  const V r = asin_inner(select(large, sqrt(fnma(half, a, half)), a));
+  return copysign(select(large, V(kHalfPi<T>) - (r + r - V(kHalfPiRest<T>)), r), x);
 }
-PYNN_INLINE VecF acos(VecF x) {
-  const VecF a = abs(x);
-  const Mask<float> large = a > VecF(0.5f);
-  const VecF r = asin_inner(select(large, sqrt(fnma(VecF(0.5f), a, VecF(0.5f))), x));
-  const VecF outer = select(x < VecF(0), VecF(3.14159274f) - (r + r + VecF(8.74227766e-8f)), r + r);
-  return select(large, outer, VecF(1.57079637f) - (r + VecF(4.37113883e-8f)));
+template <class T>
+PYNN_INLINE Vec<T> acos(Vec<T> x) {
+  using V = Vec<T>;
+  const V a = abs(x), half = constant<V>(0.5);
+  const V r = asin_inner(select(a > half, sqrt(fnma(half, a, half)), x));
+  const V outer = select(x < V(0), V(2 * kHalfPi<T>) - (r + r - V(2 * kHalfPiRest<T>)), r + r);
+  return select(a > half, outer, V(kHalfPi<T>) - (r - V(kHalfPiRest<T>)));
 }
-PYNN_LIBM(asin, double, asin)
-PYNN_LIBM(acos, double, acos)
-PYNN_LIBM(atan, double, atan)
-PYNN_LIBM2(atan2, double, atan2)
 
 }  // namespace PYNN_CPU_NAMESPACE
