@@ -48,9 +48,9 @@ PYNN_INLINE Vec<T> floor_divide(Vec<T> a, Vec<T> b) {
 PYNN_BINARY_LONG(Fmod, fmod_exact(a, b))
 PYNN_BINARY_LONG(Remainder, remainder(a, b))
 PYNN_BINARY_LONG(FloorDiv, floor_divide(a, b))
-PYNN_FLOAT_LOOPS(PYNN_BINARY_LOOP, Fmod)
-PYNN_FLOAT_LOOPS(PYNN_BINARY_LOOP, Remainder)
-PYNN_FLOAT_LOOPS(PYNN_BINARY_LOOP, FloorDiv)
+PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, Fmod)
+PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, Remainder)
+PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, FloorDiv)
 
 namespace {
 

@@ -69,6 +69,6 @@ PYNN_POW_LOOP(int32_t, pow_integer_loop)
 PYNN_POW_LOOP(int64_t, pow_integer_loop)
 
 PYNN_BINARY_LONG(Atan2, atan2(a, b))
-PYNN_FLOAT_LOOPS(PYNN_BINARY_LOOP, Atan2)
+PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, Atan2)
 
 }  // namespace PYNN_CPU_NAMESPACE

@@ -8,15 +8,12 @@ namespace PYNN_CPU_NAMESPACE {
 namespace {
 
 template <class T>
-constexpr bool kIsFloat = false;
-template <>
-constexpr bool kIsFloat<float> = true;
-template <>
-constexpr bool kIsFloat<double> = true;
-template <class T>
-constexpr bool kIsHalf = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
-template <class T>
-constexpr bool kIsComplex = std::is_same_v<T, Complex64> || std::is_same_v<T, Complex128>;
+constexpr bool kIsFloat = std::is_same_v<T, float> || std::is_same_v<T, double>;
+
+template <class To>
+using CutFrom = std::conditional_t<sizeof(To) == 8, int64_t, int32_t>;  // what a float becomes on its way to an integer
+template <class Int>
+constexpr Int kLeast = static_cast<Int>(1ull << (8 * sizeof(Int) - 1));
 
 template <class To, class From>
 PYNN_INLINE To cast(From x) {
@@ -26,25 +23,18 @@ PYNN_INLINE To cast(From x) {
     return cast<To>(static_cast<float>(x));
   } else if constexpr (kIsHalf<To>) {
     return To(cast<float>(x));
-  } else if constexpr (kIsComplex<From> && kIsComplex<To>) {
-    return {static_cast<decltype(To::re)>(x.re), static_cast<decltype(To::re)>(x.im)};
-  } else if constexpr (kIsComplex<From> && std::is_same_v<To, bool>) {
-    return x.re != 0 || x.im != 0;
-  } else if constexpr (kIsComplex<From>) {
-    return cast<To>(x.re);
-  } else if constexpr (kIsComplex<To>) {
-    return {cast<decltype(To::re)>(x), 0};
   } else if constexpr (std::is_same_v<To, bool>) {
     return x != 0;
   } else if constexpr (kIsFloat<From> && !kIsFloat<To>) {
-    using Int = std::conditional_t<sizeof(To) == 8, int64_t, int32_t>;
+    using Int = CutFrom<To>;
     constexpr From limit = sizeof(To) == 8 ? From(0x1p63) : From(0x1p31);
-    constexpr Int least = static_cast<Int>(1ull << (8 * sizeof(Int) - 1));
-    return static_cast<To>(x >= -limit && x < limit ? static_cast<Int>(x) : least);
+    return static_cast<To>(x >= -limit && x < limit ? static_cast<Int>(x) : kLeast<Int>);
   } else {
     return static_cast<To>(x);
   }
 }
+
+// ---- Contiguous rows
 
 // Not memcpy: from 2 KB on, that of glibc 2.36 uses `rep movsb`, which on Zen 3 takes up to ten times as long when
 // the addresses agree in their low 12 bits.
@@ -61,9 +51,7 @@ PYNN_INLINE void copy_bytes(char* dst, const char* src, int64_t n) {
   __builtin_memcpy(dst, src, static_cast<size_t>(n));
 }
 
-// cast() of as many elements as the wider type has in a register, for integers, bool, float and double.
-template <class T>
-constexpr bool kHasLanes = !kIsHalf<T> && !kIsComplex<T>;
+// cast() of n elements: as many as the wider type has in a register.
 template <class T, int n>
 struct Lanes {
   using Element = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
@@ -81,11 +69,10 @@ PYNN_INLINE void convert_lanes(To* dst, const From* src) {
   if constexpr (std::is_same_v<To, bool>) {
     y = to_lanes<To, n>((x != 0) & 1);
   } else if constexpr (kIsFloat<From> && !kIsFloat<To>) {
-    using Int = std::conditional_t<sizeof(To) == 8, int64_t, int32_t>;
+    using Int = CutFrom<To>;
     constexpr From limit = sizeof(To) == 8 ? From(0x1p63) : From(0x1p31);
-    constexpr Int least = static_cast<Int>(1ull << (8 * sizeof(Int) - 1));
     const auto in_range = to_lanes<Int, n>((x >= -limit) & (x < limit));
-    y = to_lanes<To, n>((in_range & to_lanes<Int, n>(x)) | (~in_range & least));
+    y = to_lanes<To, n>((in_range & to_lanes<Int, n>(x)) | (~in_range & kLeast<Int>));
   } else if constexpr (sizeof(From) == 1 && sizeof(To) >= 4) {  // step by step, which compilers turn into unpacking
     y = to_lanes<To, n>(to_lanes<int32_t, n>(to_lanes<int16_t, n>(x)));
   } else {
@@ -93,8 +80,34 @@ PYNN_INLINE void convert_lanes(To* dst, const From* src) {
   }
   __builtin_memcpy(dst, &y, sizeof y);
 }
+// float to int64 by way of int32, where that holds all of them: there is no such instruction before AVX-512.
+PYNN_INLINE void convert_small_lanes(int64_t* dst, const float* src) {
+  const VecF x = VecF::load(src);
+  if (any(~(abs(x) < VecF(0x1p31f)))) [[unlikely]] {
+    for (int i = 0; i < VecF::kSize; ++i) dst[i] = cast<int64_t>(src[i]);
+  } else {
+    int32_t cut[VecF::kSize];
+    const I32 v = __builtin_convertvector(x.v, I32);
+    __builtin_memcpy(cut, &v, sizeof v);
+    constexpr int half = Vec<int64_t>::kSize;
+    convert_lanes<int64_t, int32_t, half>(dst, cut);
+    convert_lanes<int64_t, int32_t, half>(dst + half, cut + half);
+  }
+}
 
-// cols elements, both sides contiguous.
+template <class To, class From>
+void convert_row(To* dst, const From* src, int64_t cols);
+template <class Middle, class To, class From>
+PYNN_INLINE void convert_through(To* dst, const From* src, int64_t cols) {
+  constexpr int64_t size = 64;
+  Middle middle[size];
+  for (int64_t i = 0; i < cols; i += size) {
+    const int64_t n = cols - i < size ? cols - i : size;
+    convert_row(middle, src + i, n);
+    convert_row(dst + i, middle, n);
+  }
+}
+
 template <class To, class From>
 void convert_row(To* __restrict dst, const From* __restrict src, int64_t cols) {
   int64_t i = 0;
@@ -104,18 +117,66 @@ void convert_row(To* __restrict dst, const From* __restrict src, int64_t cols) {
     return;
   } else if constexpr (std::is_same_v<Wide<To>, float> && std::is_same_v<Wide<From>, float>) {
     for (; i + VecF::kSize <= cols; i += VecF::kSize) store_wide(dst + i, load_wide(src + i));
-  } else if constexpr (kHasLanes<To> && kHasLanes<From>) {
+  } else if constexpr (kIsHalf<To> || kIsHalf<From>) {  // one side only
+    convert_through<float>(dst, src, cols);
+    return;
+  } else if constexpr (std::is_same_v<To, bool> && kIsFloat<From>) {
+    constexpr int n = Vec<From>::kSize;
+    for (; i + n <= cols; i += n) store_bool(dst + i, Vec<From>::load(src + i) != Vec<From>(0));
+  } else if constexpr (kIsFloat<From> && sizeof(To) < 4) {
+    convert_through<int32_t>(dst, src, cols);
+    return;
+  } else if constexpr (std::is_same_v<To, int64_t> && std::is_same_v<From, float>) {
+    for (; i + VecF::kSize <= cols; i += VecF::kSize) convert_small_lanes(dst + i, src + i);
+  } else {
     constexpr int n = PYNN_VEC_BYTES / (sizeof(To) > sizeof(From) ? sizeof(To) : sizeof(From));
     for (; i + n <= cols; i += n) convert_lanes<To, From, n>(dst + i, src + i);
-  } else if constexpr (kIsHalf<To> != kIsHalf<From> && !kIsComplex<To> && !kIsComplex<From>) {
-    float middle[64];
-    for (; i < cols; i += 64) {
-      const int64_t n = cols - i < 64 ? cols - i : 64;
-      convert_row(middle, src + i, n);
-      convert_row(dst + i, middle, n);
-    }
   }
   for (; i < cols; ++i) dst[i] = cast<To>(src[i]);
+}
+
+// ---- Any strides
+
+// One run of n elements.
+template <class To, class From>
+[[gnu::noinline]] void convert_run(To* dst, int64_t d, const From* src, int64_t s, int64_t n) {
+  if (s == 0) {
+    const To value = cast<To>(*src);
+    for (int64_t i = 0; i < n; ++i, dst += d) *dst = value;
+    return;
+  }
+  for (; n >= 4; n -= 4, dst += 4 * d, src += 4 * s) {
+    const From a = src[0], b = src[s], c = src[2 * s], e = src[3 * s];
+    dst[0] = cast<To>(a), dst[d] = cast<To>(b), dst[2 * d] = cast<To>(c), dst[3 * d] = cast<To>(e);
+  }
+  for (; n > 0; --n, dst += d, src += s) *dst = cast<To>(*src);
+}
+
+// dst[r][c] = src[c][r] of 4-byte elements, both contiguous in their inner dim, in blocks of 4 x 4 and in the order of
+// src; returns how many rows were done.
+typedef int32_t Quad __attribute__((vector_size(16)));
+PYNN_INLINE int64_t transpose_quads(char* dst, int64_t d_row, const char* src, int64_t s_col, int64_t rows,
+                                    int64_t cols) {
+  const int64_t whole = rows & ~int64_t(3);
+  int64_t c = 0;
+  for (; c + 4 <= cols; c += 4) {
+    const char* from = src + c * s_col;
+    char* to = dst + c * 4;
+    for (int64_t r = 0; r < whole; r += 4, from += 16, to += 4 * d_row) {
+      Quad x[4];
+      for (int i = 0; i < 4; ++i) __builtin_memcpy(&x[i], from + i * s_col, 16);
+      const Quad a = __builtin_shufflevector(x[0], x[1], 0, 4, 1, 5),
+                 b = __builtin_shufflevector(x[0], x[1], 2, 6, 3, 7);
+      const Quad e = __builtin_shufflevector(x[2], x[3], 0, 4, 1, 5),
+                 f = __builtin_shufflevector(x[2], x[3], 2, 6, 3, 7);
+      const Quad y[4] = {__builtin_shufflevector(a, e, 0, 1, 4, 5), __builtin_shufflevector(a, e, 2, 3, 6, 7),
+                         __builtin_shufflevector(b, f, 0, 1, 4, 5), __builtin_shufflevector(b, f, 2, 3, 6, 7)};
+      for (int i = 0; i < 4; ++i) __builtin_memcpy(to + i * d_row, &y[i], 16);
+    }
+  }
+  for (; c < cols; ++c)
+    for (int64_t r = 0; r < whole; ++r) __builtin_memcpy(dst + r * d_row + c * 4, src + c * s_col + r * 4, 4);
+  return whole;
 }
 
 template <class To, class From>
@@ -130,19 +191,79 @@ void convert(void* dst, Strides d, const void* src, Strides s, int64_t rows, int
     for (int64_t r = 0; r < rows; ++r) convert_row(to + r * d.row, from + r * s.row, cols);
     return;
   }
-  // Walk the source in the order of its memory: a cache line is read once.
-  const bool transposed = (s.row < 0 ? -s.row : s.row) < (s.col < 0 ? -s.col : s.col) && rows > 1;
-  if (transposed) {
-    const Strides dt = d, st = s;
-    const int64_t rows_then = rows;
-    d = {dt.col, dt.row}, s = {st.col, st.row};
-    rows = cols, cols = rows_then;
+  if constexpr (std::is_same_v<To, From> && sizeof(To) == 4) {
+    if (d.col == 1 && s.row == 1 && rows >= 4) {
+      const int64_t done =
+          transpose_quads(static_cast<char*>(dst), d.row * 4, static_cast<const char*>(src), s.col * 4, rows, cols);
+      to += done * d.row, from += done, rows -= done;
+    }
   }
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < cols; ++c) to[r * d.row + c * d.col] = cast<To>(from[r * s.row + c * s.col]);
+  // Walk the source in the order of its memory, so that a cache line is read once, unless those runs are too short.
+  const int64_t s_row = s.row < 0 ? -s.row : s.row, s_col = s.col < 0 ? -s.col : s.col;
+  const bool along_rows = rows >= 4 && (cols < 4 || (s_row < s_col && s.row != 0));
+  if (along_rows)
+    for (int64_t c = 0; c < cols; ++c) convert_run(to + c * d.col, d.row, from + c * s.col, s.row, rows);
+  else
+    for (int64_t r = 0; r < rows; ++r) convert_run(to + r * d.row, d.col, from + r * s.row, s.col, cols);
 }
 
-#define PYNN_TO(T, name) &convert<T, From>,
+// ---- Complex numbers are pairs: their parts are converted as arrays of twice the strides.
+
+template <class T>
+struct PartOf {
+  using type = T;
+};
+template <>
+struct PartOf<Complex64> {
+  using type = float;
+};
+template <>
+struct PartOf<Complex128> {
+  using type = double;
+};
+template <class T>
+constexpr bool kIsComplex = !std::is_same_v<typename PartOf<T>::type, T>;
+template <class T>
+PYNN_INLINE Strides in_parts(Strides s) {
+  return kIsComplex<T> ? Strides{2 * s.row, 2 * s.col} : s;
+}
+
+template <class To, class From>
+void convert_complex(void* dst, Strides d, const void* src, Strides s, int64_t rows, int64_t cols) {
+  using ToPart = typename PartOf<To>::type;
+  using FromPart = typename PartOf<From>::type;
+  if constexpr (std::is_same_v<To, bool>) {
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t c = 0; c < cols; ++c) {
+        const From x = static_cast<const From*>(src)[r * s.row + c * s.col];
+        static_cast<bool*>(dst)[r * d.row + c * d.col] = x.re != 0 || x.im != 0;
+      }
+    return;
+  }
+  const Strides dp = in_parts<To>(d), sp = in_parts<From>(s);
+  convert<ToPart, FromPart>(dst, dp, src, sp, rows, cols);
+  if constexpr (kIsComplex<To>) {
+    static const FromPart zero{};
+    ToPart* to = static_cast<ToPart*>(dst) + 1;
+    if constexpr (kIsComplex<From>)
+      convert<ToPart, FromPart>(to, dp, static_cast<const FromPart*>(src) + 1, sp, rows, cols);
+    else
+      convert<ToPart, FromPart>(to, dp, &zero, {0, 0}, rows, cols);
+  }
+}
+
+// uint8 serves for bool as a source and for int8 as a target: the bits come out the same.
+template <class To, class From>
+constexpr Convert choose() {
+  if constexpr (kIsComplex<To> || kIsComplex<From>)
+    return &convert_complex<To, From>;
+  else if constexpr (sizeof(To) == 1 && sizeof(From) == 1 && !std::is_same_v<To, bool>)
+    return &convert<uint8_t, uint8_t>;
+  else
+    return &convert<std::conditional_t<std::is_same_v<To, int8_t>, uint8_t, To>,
+                    std::conditional_t<std::is_same_v<From, bool>, uint8_t, From>>;
+}
+#define PYNN_TO(T, name) choose<T, From>(),
 template <class From>
 constexpr Convert kTo[kDTypes] = {PYNN_FOR_EACH_DTYPE(PYNN_TO)};
 #undef PYNN_TO

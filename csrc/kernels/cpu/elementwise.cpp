@@ -1,9 +1,10 @@
 // elementwise.cpp -- finds the loop of an operation and runs it over strided operands of any dtype.
 //
-// The index space is cut into tiles of rows x cols of the two innermost dims. Within a tile an operand is used where
-// it lies if it already is in the loop's type and contiguous (or one element for all); otherwise it is gathered and
-// converted into scratch memory that stays in the L1 cache, and the result is converted and scattered from there.
-// Tiles run in parallel; their borders depend on sizes and strides alone.
+// The index space is cut into tiles of rows x cols. Within a tile an operand is used where it lies if it is in the
+// loop's type already and its rows are contiguous (or one element for all); otherwise it is gathered and converted
+// into scratch memory that stays in the cache, and the result is converted and scattered from there. The loop is
+// called once for the whole tile if all operands are dense there, else once per row. Tiles run in parallel; their
+// borders depend on sizes and strides alone.
 #include "kernels/cpu/loops.h"
 #include "kernels/cpu/tiles.h"
 
@@ -12,36 +13,37 @@ namespace {
 
 // ---- Tables of loops: [operation][type], null where there is none.
 
-constexpr int type_index(DType t) {
-  return t == DType::Float32 ? 0 : t == DType::Float64 ? 1 : t == DType::Int32 ? 2 : t == DType::Int64 ? 3 : -1;
+constexpr DType kColumns[] = {DType::Float32,  DType::Float64, DType::Int32, DType::Int64, DType::Float16,
+                              DType::BFloat16, DType::Int8,    DType::UInt8, DType::Int16};
+constexpr int column_of(DType t) {
+  for (int i = 0; i < 9; ++i)
+    if (kColumns[i] == t) return i;
+  return -1;
 }
-constexpr bool has_float_loop(Unary op) { return op != Unary::BitNot; }
-constexpr bool has_float_loop(Binary op) { return op < Binary::BitAnd || op > Binary::ShiftRight; }
-constexpr bool has_float_loop(Ternary) { return true; }
-
 template <class Loop>
 struct Row {
-  Loop of_type[4];
+  Loop of[9];
 };
 template <class Loop, int count>
 struct Table {
   Row<Loop> rows[count];
 };
 
-#define PYNN_TABLE(Op, Loop, loop)                                                        \
-  template <Op op>                                                                        \
-  constexpr Row<Loop> make_row() {                                                        \
-    Row<Loop> row = {};                                                                   \
-    if constexpr (has_float_loop(op)) row.of_type[0] = &loop<op, float>;                  \
-    if constexpr (has_float_loop(op)) row.of_type[1] = &loop<op, double>;                 \
-    if constexpr (has_loop(op, true)) row.of_type[2] = &loop<op, int32_t>;                \
-    if constexpr (has_loop(op, true)) row.of_type[3] = &loop<op, int64_t>;                \
-    return row;                                                                           \
-  }                                                                                       \
-  template <int... i>                                                                     \
-  constexpr Table<Loop, sizeof...(i)> make_table_##Op(std::integer_sequence<int, i...>) { \
-    return {{make_row<static_cast<Op>(i)>()...}};                                         \
-  }                                                                                       \
+#define PYNN_TABLE(Op, Loop, loop)                                                                               \
+  template <Op op>                                                                                               \
+  constexpr Row<Loop> make_row() {                                                                               \
+    Row<Loop> row = {};                                                                                          \
+    if constexpr (has_loop(op, TypeClass::Full)) row.of[0] = &loop<op, float>, row.of[1] = &loop<op, double>;    \
+    if constexpr (has_loop(op, TypeClass::Wide)) row.of[2] = &loop<op, int32_t>, row.of[3] = &loop<op, int64_t>; \
+    if constexpr (has_loop(op, TypeClass::Half)) row.of[4] = &loop<op, Half>, row.of[5] = &loop<op, BFloat16>;   \
+    if constexpr (has_loop(op, TypeClass::Narrow))                                                               \
+      row.of[6] = &loop<op, int8_t>, row.of[7] = &loop<op, uint8_t>, row.of[8] = &loop<op, int16_t>;             \
+    return row;                                                                                                  \
+  }                                                                                                              \
+  template <int... i>                                                                                            \
+  constexpr Table<Loop, sizeof...(i)> make_table_##Op(std::integer_sequence<int, i...>) {                        \
+    return {{make_row<static_cast<Op>(i)>()...}};                                                                \
+  }                                                                                                              \
   constexpr auto k##Op##Loops = make_table_##Op(std::make_integer_sequence<int, int(Op::Count)>());
 PYNN_TABLE(Unary, UnaryLoop, unary_loop)
 PYNN_TABLE(Binary, BinaryLoop, binary_loop)
@@ -50,8 +52,8 @@ PYNN_TABLE(Ternary, TernaryLoop, ternary_loop)
 
 template <class Loop, int count, class Op>
 PYNN_INLINE Loop find_loop(const Table<Loop, count>& table, Op op, DType type, const char* name) {
-  const int t = type_index(type);
-  const Loop loop = t < 0 ? nullptr : table.rows[static_cast<int>(op)].of_type[t];
+  const int column = column_of(type);
+  const Loop loop = column < 0 ? nullptr : table.rows[static_cast<int>(op)].of[column];
   if (!loop) [[unlikely]]
     no_loop(name, type);
   return loop;
@@ -93,7 +95,7 @@ struct Job {
   bool (*call)(const Job&, void* const* at, const int64_t* steps, int64_t n);
   void (*loop)();
   LoopParams params;
-  DType result;  // what the loop writes
+  DType type, result;  // what the loop reads and writes
   double cost;
 };
 
@@ -102,17 +104,20 @@ struct TileRunner {
   const MapArgs& args;
   const Tiling& tiling;
   const Job& job;
-  bool same_type[kMaxOperands];
-  Convert convert[kMaxOperands];            // into the loop's type, or (result) out of it
+  const bool* usable;             // where it lies
+  Convert convert[kMaxOperands];  // into the loop's type, or (result) out of it
+  int64_t steps[kMaxOperands];
+  int64_t size[kMaxOperands];               // bytes of an element in the loop
   const char* gathered[kMaxOperands] = {};  // what scratch holds, of a tile of these rows and cols
   int64_t gathered_rows = 0, gathered_cols = 0;
   alignas(64) char scratch[kMaxOperands][kScratchBytes];
 
-  TileRunner(const MapArgs& a, const Tiling& t, const Job& j) : args(a), tiling(t), job(j) {
+  TileRunner(const MapArgs& a, const Tiling& t, const Job& j, const bool* u) : args(a), tiling(t), job(j), usable(u) {
     for (int k = 0; k < args.noperands; ++k) {
-      const DType type = args.operands[k].dtype, in_loop = k == 0 ? job.result : args.compute;
-      same_type[k] = type == in_loop;
-      convert[k] = k == 0 ? converter(type, in_loop) : converter(in_loop, type);
+      const DType type = args.operands[k].dtype;
+      convert[k] = k == 0 ? converter(type, job.result) : converter(job.type, type);
+      steps[k] = !usable[k] || tiling.strides[k].col != 0;
+      size[k] = static_cast<int64_t>(item_size(k == 0 ? job.result : job.type));
     }
   }
 
@@ -122,52 +127,50 @@ struct TileRunner {
       gathered_rows = rows, gathered_cols = cols;
     }
     void* use[kMaxOperands];
-    int64_t steps[kMaxOperands];
+    int64_t row_bytes[kMaxOperands];
+    bool dense = true;
     for (int k = 0; k < args.noperands; ++k) {
       const Strides s = tiling.strides[k];
-      steps[k] = 1;
-      use[k] = at[k];
-      if (same_type[k] && (cols == 1 || s.col == 1) && (rows == 1 || s.row == cols)) continue;
-      if (same_type[k] && k > 0 && args.noperands > 2 && s.col == 0 && (rows == 1 || s.row == 0)) {
-        steps[k] = 0;
-        continue;
-      }
-      use[k] = scratch[k];
-      if (k == 0 || gathered[k] == at[k]) continue;
+      use[k] = usable[k] ? at[k] : scratch[k];
+      row_bytes[k] = (usable[k] ? s.row : cols) * size[k];
+      dense &= row_bytes[k] == steps[k] * cols * size[k];
+      if (usable[k] || k == 0 || gathered[k] == at[k]) continue;
       convert[k](scratch[k], {cols, 1}, at[k], s, rows, cols);
       gathered[k] = at[k];
     }
-    const bool ok = job.call(job, use, steps, rows * cols);
-    if (use[0] != at[0]) convert[0](at[0], tiling.strides[0], use[0], {cols, 1}, rows, cols);
+    bool ok = true;
+    if (dense || rows == 1) {
+      ok = job.call(job, use, steps, rows * cols);
+    } else {
+      for (int64_t r = 0; r < rows; ++r) {
+        ok &= job.call(job, use, steps, cols);
+        for (int k = 0; k < args.noperands; ++k) use[k] = static_cast<char*>(use[k]) + row_bytes[k];
+      }
+    }
+    if (!usable[0]) convert[0](at[0], tiling.strides[0], scratch[0], {cols, 1}, rows, cols);
     return ok;
   }
 };
 
-bool is_direct(const MapArgs& args, const Job& job) {
-  for (int k = 0; k < args.noperands; ++k) {
-    const int64_t step = args.ndim > 0 ? args.operands[k].strides[args.ndim - 1] : 1;
-    if (args.operands[k].dtype != (k == 0 ? job.result : args.compute)) return false;
-    if (step != 1 && !(step == 0 && k > 0 && args.noperands > 2)) return false;
-  }
-  return true;
+bool in_loop_type(const MapArgs& args, const Job& job, int k) {
+  return args.operands[k].dtype == (k == 0 ? job.result : job.type);
+}
+// Whether operand k, of these strides, needs no scratch; a result and a unary loop's operand have no step 0.
+bool is_usable(const MapArgs& args, const Job& job, int k, Strides s, const Tiling& t) {
+  if (!in_loop_type(args, job, k)) return false;
+  if (s.col == 0 && t.cols > 1) return k > 0 && args.noperands > 2 && (t.by_row || s.row == 0);
+  return (s.col == 1 || t.cols == 1) && (t.by_row || s.row == t.cols);
 }
 
-bool run(const MapArgs& args, const Job& job) {
-  if (args.numel == 0) return true;
-  const bool direct = is_direct(args, job);
-  if (direct && args.ndim <= 1 && args.numel < kSerial) {
-    void* at[kMaxOperands];
-    int64_t steps[kMaxOperands];
-    for (int k = 0; k < args.noperands; ++k) {
-      at[k] = args.operands[k].data;
-      steps[k] = args.ndim > 0 ? args.operands[k].strides[0] : 1;
-    }
-    return job.call(job, at, steps, args.numel);
-  }
-  const Tiling tiling = make_tiling(args, direct, kScratchBytes / static_cast<int64_t>(item_size(args.compute)));
+bool run_tiles(const MapArgs& args, const Job& job) {
+  Tiling tiling = make_tiling(args);
+  bool usable[kMaxOperands], all = true;
+  for (int k = 0; k < args.noperands; ++k) all &= usable[k] = is_usable(args, job, k, tiling.strides[k], tiling);
+  const int64_t bytes = tiling.crossed ? kScratchBytes : kUsualBytes;
+  make_tiles(tiling, all ? kDirectElements : bytes / static_cast<int64_t>(item_size(job.type)));
   bool ok = true;
   const auto work = [&](int64_t begin, int64_t end) {
-    TileRunner runner(args, tiling, job);
+    TileRunner runner(args, tiling, job, usable);
     bool fine = true;
     each_tile(args, tiling, begin, end,
               [&](char* const* at, int64_t rows, int64_t cols) { fine &= runner.run(at, rows, cols); });
@@ -178,6 +181,20 @@ bool run(const MapArgs& args, const Job& job) {
   else
     parallel_for(0, tiling.tiles, tile_grain(tiling, job.cost), work);
   return ok;
+}
+
+bool run(const MapArgs& args, const Job& job) {
+  if (args.numel == 0) return true;
+  // A short run of contiguous operands needs no tiles.
+  void* at[kMaxOperands];
+  int64_t steps[kMaxOperands];
+  bool simple = args.ndim <= 1 && args.numel < kSerial;
+  for (int k = 0; k < args.noperands; ++k) {
+    at[k] = args.operands[k].data;
+    steps[k] = args.ndim > 0 ? args.operands[k].strides[0] : 1;
+    simple &= in_loop_type(args, job, k) && (steps[k] == 1 || (steps[k] == 0 && k > 0 && args.noperands > 2));
+  }
+  return simple ? job.call(job, at, steps, args.numel) : run_tiles(args, job);
 }
 
 bool call_unary(const Job& job, void* const* at, const int64_t*, int64_t n) {
@@ -191,42 +208,58 @@ bool call_ternary(const Job& job, void* const* at, const int64_t* steps, int64_t
   reinterpret_cast<TernaryLoop>(job.loop)(at[0], at[1], steps[1], at[2], steps[2], at[3], steps[3], n, job.params);
   return true;
 }
-template <class Loop>
-PYNN_INLINE auto untyped(Loop loop) {
-  return reinterpret_cast<void (*)()>(loop);
+
+// Bools are bytes of 0 and 1; these operations keep them so.
+constexpr bool serves_bool(Unary op) { return op == Unary::LogicalNot; }
+constexpr bool serves_bool(Ternary) { return false; }
+constexpr bool serves_bool(Binary op) {
+  return yields_bool(op) || (op >= Binary::BitAnd && op <= Binary::BitXor) || op == Binary::Mul ||
+         op == Binary::Maximum || op == Binary::Minimum;
+}
+constexpr bool yields_bool(Ternary) { return false; }
+
+// The job of `op`: in the operands' own type if they are all of one half or narrow type that has such a loop, else in
+// args.compute.
+template <class Loop, int count, class Op, class Call>
+PYNN_INLINE bool run_op(const Table<Loop, count>& table, Op op, const MapArgs& args, const char* name, Call call) {
+  const DType own = args.operands[1].dtype;
+  const bool small = is_floating(own) ? item_size(own) == 2 : item_size(own) < 4;
+  bool same = small && args.compute == (is_floating(own) ? DType::Float32 : DType::Int32) &&
+              args.operands[0].dtype == (yields_bool(op) ? DType::Bool : own);
+  for (int k = 2; k < args.noperands; ++k) same &= args.operands[k].dtype == own;
+  Loop loop = nullptr;
+  if (same) {
+    const int column = column_of(own == DType::Bool && serves_bool(op) ? DType::UInt8 : own);
+    if (column >= 0) loop = table.rows[static_cast<int>(op)].of[column];
+  }
+  const DType type = loop ? own : args.compute;
+  if (!loop) loop = find_loop(table, op, type, name);
+  const DType result = yields_bool(op) ? DType::Bool : type;
+  return run(args, {call, reinterpret_cast<void (*)()>(loop), {args.params, args.iparams}, type, result, cost(op)});
 }
 
 }  // namespace
 
-void map_unary(Unary op, const MapArgs& args) {
-  const UnaryLoop loop = find_loop(kUnaryLoops, op, args.compute, "map_unary");
-  const LoopParams params{args.params, args.iparams};
-  run(args, {call_unary, untyped(loop), params, yields_bool(op) ? DType::Bool : args.compute, cost(op)});
-}
-
-bool map_binary(Binary op, const MapArgs& args) {
-  const BinaryLoop loop = find_loop(kBinaryLoops, op, args.compute, "map_binary");
-  const LoopParams params{args.params, args.iparams};
-  return run(args, {call_binary, untyped(loop), params, yields_bool(op) ? DType::Bool : args.compute, cost(op)});
-}
-
-void map_ternary(Ternary op, const MapArgs& args) {
-  const TernaryLoop loop = find_loop(kTernaryLoops, op, args.compute, "map_ternary");
-  run(args, {call_ternary, untyped(loop), {args.params, args.iparams}, args.compute, cost(op)});
-}
+void map_unary(Unary op, const MapArgs& args) { run_op(kUnaryLoops, op, args, "map_unary", call_unary); }
+bool map_binary(Binary op, const MapArgs& args) { return run_op(kBinaryLoops, op, args, "map_binary", call_binary); }
+void map_ternary(Ternary op, const MapArgs& args) { run_op(kTernaryLoops, op, args, "map_ternary", call_ternary); }
 
 // ---- Contiguous operands of one type.
 
 namespace {
 
 const double kNoParams[4] = {1, 0, 0, 0};  // alpha is 1
+const int64_t kNoIntParams[2] = {1, 0};
 
-// The integer form of parameters that came as doubles.
-struct IntParams {
-  int64_t i[2];
-  PYNN_INLINE explicit IntParams(const double* f) {
+// Parameters that came as doubles, for Int64 loops.
+struct ContiguousParams {
+  int64_t integers[2];
+  LoopParams p;
+  PYNN_INLINE ContiguousParams(DType type, const double* f) : p{f ? f : kNoParams, kNoIntParams} {
+    if (type != DType::Int64 || !f) return;
     for (int k = 0; k < 2; ++k)
-      i[k] = f[k] >= 0x1p63 ? INT64_MAX : f[k] >= -0x1p63 ? static_cast<int64_t>(f[k]) : INT64_MIN;
+      integers[k] = f[k] >= 0x1p63 ? INT64_MAX : f[k] >= -0x1p63 ? static_cast<int64_t>(f[k]) : INT64_MIN;
+    p.i = integers;
   }
 };
 
@@ -234,29 +267,25 @@ struct IntParams {
 
 void unary_contiguous(Unary op, DType type, void* y, const void* x, int64_t n, const double* params) {
   const UnaryLoop loop = find_loop(kUnaryLoops, op, type, "unary_contiguous");
-  const double* f = params ? params : kNoParams;
-  const IntParams integers(f);
-  const LoopParams p{f, integers.i};
-  if (n < kSerial) return loop(y, x, n, p);
+  const ContiguousParams c(type, params);
+  if (n < kSerial) return loop(y, x, n, c.p);
   const int64_t size = static_cast<int64_t>(item_size(type)), result_size = yields_bool(op) ? 1 : size;
-  parallel_for(0, n, grain_for(cost(op)), [=](int64_t begin, int64_t end) {
-    loop(static_cast<char*>(y) + begin * result_size, static_cast<const char*>(x) + begin * size, end - begin, p);
+  parallel_for(0, n, grain_for(cost(op)), [&](int64_t begin, int64_t end) {
+    loop(static_cast<char*>(y) + begin * result_size, static_cast<const char*>(x) + begin * size, end - begin, c.p);
   });
 }
 
 bool binary_contiguous(Binary op, DType type, void* y, const void* a, int64_t a_step, const void* b, int64_t b_step,
                        int64_t n, const double* params) {
   const BinaryLoop loop = find_loop(kBinaryLoops, op, type, "binary_contiguous");
-  const double* f = params ? params : kNoParams;
-  const IntParams integers(f);
-  const LoopParams p{f, integers.i};
-  if (n < kSerial) return loop(y, a, a_step, b, b_step, n, p);
+  const ContiguousParams c(type, params);
+  if (n < kSerial) return loop(y, a, a_step, b, b_step, n, c.p);
   const int64_t size = static_cast<int64_t>(item_size(type)), result_size = yields_bool(op) ? 1 : size;
   bool ok = true;
   parallel_for(0, n, grain_for(cost(op)), [&](int64_t begin, int64_t end) {
     const bool fine =
         loop(static_cast<char*>(y) + begin * result_size, static_cast<const char*>(a) + begin * a_step * size, a_step,
-             static_cast<const char*>(b) + begin * b_step * size, b_step, end - begin, p);
+             static_cast<const char*>(b) + begin * b_step * size, b_step, end - begin, c.p);
     if (!fine) __atomic_store_n(&ok, false, __ATOMIC_RELAXED);
   });
   return ok;

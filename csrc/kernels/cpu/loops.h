@@ -1,9 +1,9 @@
-// loops.h -- the contiguous vector loops that elementwise.cpp calls: one per operation and compute type.
+// loops.h -- the contiguous vector loops that elementwise.cpp calls: one per operation and type.
 //
-// A family file (unary_simple.cpp, binary.cpp ...) lists its operations as a table of formulas over Vec<T>:
+// A family file (unary_simple.cpp, binary_simple.cpp ...) lists its operations as a table of formulas over Vec<T>,
 //     PYNN_UNARY(Square, x * x)
-// and says for which types they exist: PYNN_LOOPS_FLOAT(unary_loop, Unary::Square). elementwise.cpp holds the tables
-// of pointers; has_loop() below tells which entries there are.
+// and says for which types they exist, PYNN_ALL_LOOPS(PYNN_UNARY_LOOP, Square), as has_loop() below has it.
+// elementwise.cpp holds the tables of pointers.
 #pragma once
 #include <cstdint>
 
@@ -24,6 +24,7 @@ struct LoopParams {
       const double x = f[k];
       return x >= 0x7fffffff ? 0x7fffffff : x <= -0x7fffffff - 1 ? -0x7fffffff - 1 : static_cast<int32_t>(x);
     }
+    if constexpr (std::is_integral_v<T> && sizeof(T) < 4) return static_cast<T>(get<int32_t>(k));
     return static_cast<T>(f[k]);
   }
 };
@@ -35,46 +36,68 @@ using BinaryLoop = bool (*)(void* y, const void* a, int64_t a_step, const void* 
 using TernaryLoop = void (*)(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, const void* c,
                              int64_t c_step, int64_t n, LoopParams p);
 
-template <Unary op, class T>
+// S: the type in memory; a half type computes in float.
+template <Unary op, class S>
 void unary_loop(void* y, const void* x, int64_t n, LoopParams p);
-template <Binary op, class T>
+template <Binary op, class S>
 bool binary_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n, LoopParams p);
-template <Ternary op, class T>
+template <Ternary op, class S>
 void ternary_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, const void* c, int64_t c_step,
                   int64_t n, LoopParams p);
 
-template <class T>
-constexpr bool kIsInteger = std::is_integral_v<T>;
+// Which loops exist: of Full types (float, double), Wide integers (int32, int64), Half types (float16, bfloat16) and
+// Narrow integers (int8, uint8, int16). The last two are there for speed: without one, the engine converts.
+enum class TypeClass { Full, Wide, Half, Narrow };
 
-// Which loops exist for integers; for float and double: all but the bit operations.
-constexpr bool has_loop(Unary op, bool integer) {
+constexpr bool has_loop(Unary op, TypeClass type) {
   switch (op) {
-    case Unary::Copy:
     case Unary::Neg:
     case Unary::Abs:
-    case Unary::Sign:
-    case Unary::Square:
+      return true;
     case Unary::Relu:
+    case Unary::Square:
+      return type != TypeClass::Narrow;
+    case Unary::LogicalNot:
+      return type != TypeClass::Half;
+    case Unary::BitNot:
+      return type == TypeClass::Wide || type == TypeClass::Narrow;
+    case Unary::Copy:
+    case Unary::Sign:
     case Unary::Clamp:
     case Unary::Floor:
     case Unary::Ceil:
     case Unary::Round:
     case Unary::Trunc:
-    case Unary::LogicalNot:
-      return true;
-    case Unary::BitNot:
-      return integer;
+      return type == TypeClass::Full || type == TypeClass::Wide;
     default:
-      return !integer;
+      return type == TypeClass::Full;
   }
 }
-constexpr bool has_loop(Binary op, bool integer) {
-  if (op >= Binary::BitAnd && op <= Binary::ShiftRight) return integer;
-  if (op == Binary::Atan2 || (op >= Binary::TanhBackward && op != Binary::ReluBackward)) return !integer;
-  return true;
+constexpr bool has_loop(Binary op, TypeClass type) {
+  switch (op) {
+    case Binary::Add:
+    case Binary::Sub:
+    case Binary::Mul:
+    case Binary::Maximum:
+    case Binary::Minimum:
+      return true;
+    case Binary::Div:
+    case Binary::ReluBackward:
+      return type != TypeClass::Narrow;
+    case Binary::FloorDiv:
+    case Binary::Remainder:
+    case Binary::Fmod:
+    case Binary::Pow:
+      return type == TypeClass::Full || type == TypeClass::Wide;
+    default:
+      if (yields_bool(op)) return type != TypeClass::Half;
+      if (op >= Binary::BitAnd && op <= Binary::BitXor) return type == TypeClass::Wide || type == TypeClass::Narrow;
+      if (op == Binary::ShiftLeft || op == Binary::ShiftRight) return type == TypeClass::Wide;
+      return type == TypeClass::Full;
+  }
 }
-constexpr bool has_loop(Ternary op, bool integer) {
-  return !integer || (op != Ternary::Lerp && op != Ternary::Addcdiv);
+constexpr bool has_loop(Ternary op, TypeClass type) {
+  return type == TypeClass::Full || (type == TypeClass::Wide && op != Ternary::Lerp && op != Ternary::Addcdiv);
 }
 
 }  // namespace PYNN_CPU_NAMESPACE

@@ -35,30 +35,32 @@ struct TernaryFn;
 #define PYNN_BINARY(op, expr) PYNN_BINARY_FN(op, false, return expr)
 #define PYNN_BINARY_LONG(op, expr) PYNN_BINARY_FN(op, true, return expr)
 
-#define PYNN_UNARY_LOOP(op, T) template void unary_loop<Unary::op, T>(void*, const void*, int64_t, LoopParams);
-#define PYNN_BINARY_LOOP(op, T) \
-  template bool binary_loop<Binary::op, T>(void*, const void*, int64_t, const void*, int64_t, int64_t, LoopParams);
-#define PYNN_TERNARY_LOOP(op, T)                                                                                      \
-  template void ternary_loop<Ternary::op, T>(void*, const void*, int64_t, const void*, int64_t, const void*, int64_t, \
+#define PYNN_UNARY_LOOP(op, S) template void unary_loop<Unary::op, S>(void*, const void*, int64_t, LoopParams);
+#define PYNN_BINARY_LOOP(op, S) \
+  template bool binary_loop<Binary::op, S>(void*, const void*, int64_t, const void*, int64_t, int64_t, LoopParams);
+#define PYNN_TERNARY_LOOP(op, S)                                                                                      \
+  template void ternary_loop<Ternary::op, S>(void*, const void*, int64_t, const void*, int64_t, const void*, int64_t, \
                                              int64_t, LoopParams);
-#define PYNN_FLOAT_LOOPS(kind, op) kind(op, float) kind(op, double)
-#define PYNN_INT_LOOPS(kind, op) kind(op, int32_t) kind(op, int64_t)
-#define PYNN_ALL_LOOPS(kind, op) PYNN_FLOAT_LOOPS(kind, op) PYNN_INT_LOOPS(kind, op)
+// As the classes of has_loop().
+#define PYNN_FULL_LOOPS(kind, op) kind(op, float) kind(op, double)
+#define PYNN_WIDE_LOOPS(kind, op) kind(op, int32_t) kind(op, int64_t)
+#define PYNN_HALF_LOOPS(kind, op) kind(op, Half) kind(op, BFloat16)
+#define PYNN_NARROW_LOOPS(kind, op) kind(op, int8_t) kind(op, uint8_t) kind(op, int16_t)
 
-template <class T>
-PYNN_INLINE void put(void* y, int64_t i, Vec<T> r) {
-  r.store(static_cast<T*>(y) + i);
+template <class S>
+PYNN_INLINE void put(void* y, int64_t i, Vec<Wide<S>> r) {
+  store_wide(static_cast<S*>(y) + i, r);
 }
-template <class T>
-PYNN_INLINE void put(void* y, int64_t i, Vec<T> r, int64_t n) {
-  r.store(static_cast<T*>(y) + i, n);
+template <class S>
+PYNN_INLINE void put(void* y, int64_t i, Vec<Wide<S>> r, int64_t n) {
+  store_wide(static_cast<S*>(y) + i, r, n);
 }
-template <class T>
-PYNN_INLINE void put(void* y, int64_t i, Mask<T> r) {
+template <class S>
+PYNN_INLINE void put(void* y, int64_t i, Mask<Wide<S>> r) {
   store_bool(static_cast<bool*>(y) + i, r);
 }
-template <class T>
-PYNN_INLINE void put(void* y, int64_t i, Mask<T> r, int64_t n) {
+template <class S>
+PYNN_INLINE void put(void* y, int64_t i, Mask<Wide<S>> r, int64_t n) {
   store_bool(static_cast<bool*>(y) + i, r, n);
 }
 
@@ -74,56 +76,57 @@ PYNN_INLINE void each(int64_t n, Whole whole, Part part) {
   }
 }
 
-template <Unary op, class T>
+template <Unary op, class S>
 void unary_loop(void* y, const void* x, int64_t n, LoopParams p) {
-  using V = Vec<T>;
-  using Fn = UnaryFn<op, T>;
+  using Fn = UnaryFn<op, Wide<S>>;
   const Fn f(p);
-  const T* from = static_cast<const T*>(x);
-  each<Fn::kLong, V::kSize>(
-      n, [=](int64_t i) __attribute__((always_inline)) { put(y, i, f(V::load(from + i))); },
-      [=](int64_t i, int64_t left) __attribute__((always_inline)) { put(y, i, f(V::load(from + i, left)), left); });
+  const S* from = static_cast<const S*>(x);
+  each<Fn::kLong, Vec<Wide<S>>::kSize>(
+      n, [=](int64_t i) __attribute__((always_inline)) { put<S>(y, i, f(load_wide(from + i))); },
+      [=](int64_t i, int64_t left)
+          __attribute__((always_inline)) { put<S>(y, i, f(load_wide(from + i, left)), left); });
 }
 
 // An operand that is one element for all becomes a register's worth of memory that the loop does not advance through.
-template <class T>
+template <class S>
 struct Source {
-  const T* p;
+  static constexpr int kSize = Vec<Wide<S>>::kSize;
+  const S* p;
   int64_t step;
-  alignas(PYNN_VEC_BYTES) T same[Vec<T>::kSize];
+  alignas(PYNN_VEC_BYTES) S same[kSize];
 
-  PYNN_INLINE Source(const void* operand, int64_t operand_step) : p(static_cast<const T*>(operand)), step(1) {
+  PYNN_INLINE Source(const void* operand, int64_t operand_step) : p(static_cast<const S*>(operand)), step(1) {
     if (operand_step == 0) {
-      Vec<T>(*p).store(same);
+      store_wide(same, Vec<Wide<S>>(static_cast<Wide<S>>(*p)));
       p = same;
       step = 0;
     }
   }
-  PYNN_INLINE Vec<T> at(int64_t i) const { return Vec<T>::load(p + i * step); }
-  PYNN_INLINE Vec<T> at(int64_t i, int64_t n) const { return Vec<T>::load(p + i * step, n); }
+  PYNN_INLINE Vec<Wide<S>> at(int64_t i) const { return load_wide(p + i * step); }
+  PYNN_INLINE Vec<Wide<S>> at(int64_t i, int64_t n) const { return load_wide(p + i * step, n); }
 };
 
-template <Binary op, class T>
+template <Binary op, class S>
 bool binary_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n, LoopParams p) {
-  using Fn = BinaryFn<op, T>;
+  using Fn = BinaryFn<op, Wide<S>>;
   const Fn f(p);
-  const Source<T> from_a(a, a_step), from_b(b, b_step);
-  each<Fn::kLong, Vec<T>::kSize>(
-      n, [&](int64_t i) __attribute__((always_inline)) { put(y, i, f(from_a.at(i), from_b.at(i))); },
+  const Source<S> from_a(a, a_step), from_b(b, b_step);
+  each<Fn::kLong, Source<S>::kSize>(
+      n, [&](int64_t i) __attribute__((always_inline)) { put<S>(y, i, f(from_a.at(i), from_b.at(i))); },
       [&](int64_t i, int64_t left)
-          __attribute__((always_inline)) { put(y, i, f(from_a.at(i, left), from_b.at(i, left)), left); });
+          __attribute__((always_inline)) { put<S>(y, i, f(from_a.at(i, left), from_b.at(i, left)), left); });
   return true;
 }
 
-template <Ternary op, class T>
+template <Ternary op, class S>
 void ternary_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, const void* c, int64_t c_step,
                   int64_t n, LoopParams p) {
-  const TernaryFn<op, T> f(p);
-  const Source<T> from_a(a, a_step), from_b(b, b_step), from_c(c, c_step);
-  each<false, Vec<T>::kSize>(
-      n, [&](int64_t i) __attribute__((always_inline)) { put(y, i, f(from_a.at(i), from_b.at(i), from_c.at(i))); },
+  const TernaryFn<op, Wide<S>> f(p);
+  const Source<S> from_a(a, a_step), from_b(b, b_step), from_c(c, c_step);
+  each<false, Source<S>::kSize>(
+      n, [&](int64_t i) __attribute__((always_inline)) { put<S>(y, i, f(from_a.at(i), from_b.at(i), from_c.at(i))); },
       [&](int64_t i, int64_t left) __attribute__((always_inline)) {
-        put(y, i, f(from_a.at(i, left), from_b.at(i, left), from_c.at(i, left)), left);
+        put<S>(y, i, f(from_a.at(i, left), from_b.at(i, left), from_c.at(i, left)), left);
       });
 }
 

@@ -3,40 +3,47 @@
 
 namespace PYNN_CPU_NAMESPACE {
 
-Tiling make_tiling(const MapArgs& args, bool direct, int64_t chunk) {
+constexpr int64_t kShortRow = 48;      // below, one call per row costs more than gathering several rows into one
+constexpr int64_t kFewElements = 256;  // rows and cols of the two innermost dims below which other dims are looked at
+
+Tiling make_tiling(const MapArgs& args) {
   Tiling t;
-  const int nd = args.ndim;
-  t.outer_dims = nd > 2 ? nd - 2 : 0;
-  t.cols = nd > 0 ? args.sizes[nd - 1] : 1;
-  t.rows = nd > 1 ? args.sizes[nd - 2] : 1;
-  bool transposed = false;  // some operand's memory runs along the rows
+  const int nd = args.ndim, col_dim = nd - 1;
+  int row_dim = nd - 2;
+  t.cols = nd > 0 ? args.sizes[col_dim] : 1;
+  if (nd > 2 && t.cols * args.sizes[row_dim] < kFewElements)
+    for (int d = nd - 3; d >= 0; --d)
+      if (args.sizes[d] > args.sizes[row_dim]) row_dim = d;
+  t.rows = nd > 1 ? args.sizes[row_dim] : 1;
+  t.outer_dims = 0;
+  for (int d = 0; d < nd; ++d) {
+    if (d == row_dim || d == col_dim) continue;
+    for (int k = 0; k < args.noperands; ++k) t.outer_strides[k][t.outer_dims] = args.operands[k].strides[d];
+    t.outer_sizes[t.outer_dims++] = args.sizes[d];
+  }
+  t.crossed = false;
   for (int k = 0; k < args.noperands; ++k) {
     const int64_t* s = args.operands[k].strides;
-    t.strides[k] = {nd > 1 ? s[nd - 2] : 0, nd > 0 ? s[nd - 1] : 0};
+    t.strides[k] = {nd > 1 ? s[row_dim] : 0, nd > 0 ? s[col_dim] : 1};
     const int64_t row = magnitude(t.strides[k].row), col = magnitude(t.strides[k].col);
-    transposed |= row != 0 && row < col;
+    t.crossed |= row != 0 && row < col;
   }
-  constexpr int64_t kShortRow = 48;  // below, one call per row costs more than gathering several rows
-  if (direct && (t.cols >= kShortRow || t.rows == 1)) {
-    t.tile_rows = 1;
-    t.tile_cols = kDirectCols;
-  } else if (transposed && t.rows >= 8) {
-    t.tile_rows = t.rows < 32 ? t.rows : 32;
-    t.tile_cols = chunk / t.tile_rows;
-  } else if (t.cols < chunk) {
-    t.tile_cols = t.cols;
-    t.tile_rows = chunk / t.cols;
-  } else {
-    t.tile_rows = 1;
-    t.tile_cols = chunk;
-  }
-  if (t.tile_rows > t.rows) t.tile_rows = t.rows;
-  if (t.tile_cols > t.cols) t.tile_cols = t.cols;
-  t.row_tiles = ceil_div(t.rows, t.tile_rows);
-  t.col_tiles = ceil_div(t.cols, t.tile_cols);
-  t.tiles = t.row_tiles * t.col_tiles;
-  for (int d = 0; d < t.outer_dims; ++d) t.tiles *= args.sizes[d];
+  t.by_row = t.cols >= kShortRow || t.rows == 1;
+  t.crossed &= t.by_row && t.rows >= 8;
   return t;
+}
+
+void make_tiles(Tiling& t, int64_t elements) {
+  constexpr int64_t kCrossedRows = 64;
+  t.tile_cols = t.crossed ? elements / kCrossedRows : elements;
+  if (t.tile_cols > t.cols) t.tile_cols = t.cols;
+  t.tile_rows = elements / t.tile_cols;
+  if (t.crossed && t.tile_rows > kCrossedRows) t.tile_rows = kCrossedRows;
+  if (t.tile_rows > t.rows) t.tile_rows = t.rows;
+  t.row_tiles = (t.rows + t.tile_rows - 1) / t.tile_rows;
+  t.col_tiles = (t.cols + t.tile_cols - 1) / t.tile_cols;
+  t.tiles = t.row_tiles * t.col_tiles;
+  for (int d = 0; d < t.outer_dims; ++d) t.tiles *= t.outer_sizes[d];
 }
 
 }  // namespace PYNN_CPU_NAMESPACE

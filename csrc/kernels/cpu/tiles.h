@@ -1,4 +1,4 @@
-// tiles.h -- a map's index space cut into tiles of rows x cols of the two innermost dims. See elementwise.cpp.
+// tiles.h -- a map's index space cut into tiles of rows x cols of two of its dims. See elementwise.cpp.
 #pragma once
 #include <cstdint>
 
@@ -9,23 +9,28 @@
 namespace PYNN_CPU_NAMESPACE {
 
 constexpr int kMaxOperands = 4;
-constexpr int64_t kScratchBytes = 4096;  // of each operand, so that all of them and the source's lines fit in L1
-constexpr int64_t kDirectCols = 16384;   // of a tile whose operands need no scratch
-constexpr int64_t kSerial = 2048;        // fewer elements than this are never worth a second thread
+constexpr int64_t kScratchBytes = 16384;    // of each operand
+constexpr int64_t kUsualBytes = 4096;       // what is used of it, so that all operands fit in L1, but for crossed tiles
+constexpr int64_t kDirectElements = 16384;  // of a tile whose operands need no scratch
+constexpr int64_t kSerial = 2048;           // fewer elements than this are never worth a second thread
 
-struct Tiling {
-  int outer_dims;      // all dims but the last two
-  int64_t rows, cols;  // of the last two dims (1 where there is none)
-  int64_t tile_rows, tile_cols;
-  int64_t row_tiles, col_tiles, tiles;  // tiles: over all dims
-  Strides strides[kMaxOperands];
-};
-
-PYNN_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 PYNN_INLINE int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
 
-// `direct`: no operand needs scratch when a tile is (part of) one row. `chunk`: elements of a scratch buffer.
-Tiling make_tiling(const MapArgs& args, bool direct, int64_t chunk);
+struct Tiling {
+  int64_t rows, cols;  // of the two dims that tiles are cut from (1 where there is none)
+  int64_t tile_rows, tile_cols;
+  int64_t row_tiles, col_tiles, tiles;  // tiles: over all dims
+  bool by_row;                          // rows are long enough to be worth one call of a loop each
+  bool crossed;                         // some operand's memory runs along the rows
+  Strides strides[kMaxOperands];
+  int outer_dims;  // all others
+  int64_t outer_sizes[kMaxDims];
+  int64_t outer_strides[kMaxOperands][kMaxDims];
+};
+
+// Chooses the two dims; make_tiles() then cuts tiles of at most `elements`.
+Tiling make_tiling(const MapArgs& args);
+void make_tiles(Tiling& t, int64_t elements);
 
 // Tiles per chunk of work when one element takes `ns`.
 PYNN_INLINE int64_t tile_grain(const Tiling& t, double ns) {
@@ -36,8 +41,9 @@ PYNN_INLINE int64_t tile_grain(const Tiling& t, double ns) {
 // Calls f(pointers to the tile's first element of each operand, rows, cols) for tiles [begin, end).
 template <class F>
 PYNN_INLINE void each_tile(const MapArgs& args, const Tiling& t, int64_t begin, int64_t end, F f) {
+  const int n = args.noperands;
   int64_t size[kMaxOperands];
-  for (int k = 0; k < args.noperands; ++k) size[k] = static_cast<int64_t>(item_size(args.operands[k].dtype));
+  for (int k = 0; k < n; ++k) size[k] = static_cast<int64_t>(item_size(args.operands[k].dtype));
   int64_t row_tile = begin / t.col_tiles, col_tile = begin % t.col_tiles;
   int64_t outer = row_tile / t.row_tiles;
   row_tile %= t.row_tiles;
@@ -47,20 +53,18 @@ PYNN_INLINE void each_tile(const MapArgs& args, const Tiling& t, int64_t begin, 
     if (moved) {
       int64_t rest = outer, offset[kMaxOperands] = {};
       for (int d = t.outer_dims - 1; d >= 0; --d) {
-        const int64_t index = rest % args.sizes[d];
-        rest /= args.sizes[d];
-        for (int k = 0; k < args.noperands; ++k) offset[k] += index * args.operands[k].strides[d];
+        const int64_t index = rest % t.outer_sizes[d];
+        rest /= t.outer_sizes[d];
+        for (int k = 0; k < n; ++k) offset[k] += index * t.outer_strides[k][d];
       }
-      for (int k = 0; k < args.noperands; ++k)
-        base[k] = static_cast<char*>(args.operands[k].data) + offset[k] * size[k];
+      for (int k = 0; k < n; ++k) base[k] = static_cast<char*>(args.operands[k].data) + offset[k] * size[k];
       moved = false;
     }
     const int64_t row = row_tile * t.tile_rows, col = col_tile * t.tile_cols;
     const int64_t rows = t.rows - row < t.tile_rows ? t.rows - row : t.tile_rows;
     const int64_t cols = t.cols - col < t.tile_cols ? t.cols - col : t.tile_cols;
     char* at[kMaxOperands];
-    for (int k = 0; k < args.noperands; ++k)
-      at[k] = base[k] + (row * t.strides[k].row + col * t.strides[k].col) * size[k];
+    for (int k = 0; k < n; ++k) at[k] = base[k] + (row * t.strides[k].row + col * t.strides[k].col) * size[k];
     f(at, rows, cols);
     if (++col_tile == t.col_tiles) {
       col_tile = 0;

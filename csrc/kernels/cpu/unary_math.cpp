@@ -6,7 +6,7 @@ namespace PYNN_CPU_NAMESPACE {
 
 #define PYNN_MATH(op, function)    \
   PYNN_UNARY_LONG(op, function(x)) \
-  PYNN_FLOAT_LOOPS(PYNN_UNARY_LOOP, op)
+  PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, op)
 
 PYNN_MATH(Exp, exp)
 PYNN_MATH(Exp2, exp2)

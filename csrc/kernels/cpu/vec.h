@@ -1,4 +1,4 @@
-// vec.h -- Vec<T>: one SIMD register of float, double, int32_t or int64_t, as wide as this ISA build has them.
+// vec.h -- Vec<T>: one SIMD register of float, double or an integer, as wide as this ISA build has them.
 //
 //   ISA       baseline  neon  avx2  avx512
 //   bytes           16    16    32      64
@@ -34,36 +34,31 @@ typedef float F32 __attribute__((vector_size(PYNN_VEC_BYTES)));
 typedef double F64 __attribute__((vector_size(PYNN_VEC_BYTES)));
 typedef int32_t I32 __attribute__((vector_size(PYNN_VEC_BYTES)));
 typedef int64_t I64 __attribute__((vector_size(PYNN_VEC_BYTES)));
+typedef int8_t I8 __attribute__((vector_size(PYNN_VEC_BYTES)));
+typedef int16_t I16 __attribute__((vector_size(PYNN_VEC_BYTES)));
+typedef uint8_t U8 __attribute__((vector_size(PYNN_VEC_BYTES)));
+typedef uint16_t U16 __attribute__((vector_size(PYNN_VEC_BYTES)));
 typedef uint32_t U32 __attribute__((vector_size(PYNN_VEC_BYTES)));
 typedef uint64_t U64 __attribute__((vector_size(PYNN_VEC_BYTES)));
 
 // Arith: the type to add and multiply in, because integers wrap around. Int: the integer as wide as a lane.
 template <class T>
 struct VecTypes;
-template <>
-struct VecTypes<float> {
-  using Native = F32;
-  using Arith = F32;
-  using Int = int32_t;
-};
-template <>
-struct VecTypes<double> {
-  using Native = F64;
-  using Arith = F64;
-  using Int = int64_t;
-};
-template <>
-struct VecTypes<int32_t> {
-  using Native = I32;
-  using Arith = U32;
-  using Int = int32_t;
-};
-template <>
-struct VecTypes<int64_t> {
-  using Native = I64;
-  using Arith = U64;
-  using Int = int64_t;
-};
+#define PYNN_VEC_TYPES(T, native, arith, integer) \
+  template <>                                     \
+  struct VecTypes<T> {                            \
+    using Native = native;                        \
+    using Arith = arith;                          \
+    using Int = integer;                          \
+  };
+PYNN_VEC_TYPES(float, F32, F32, int32_t)
+PYNN_VEC_TYPES(double, F64, F64, int64_t)
+PYNN_VEC_TYPES(int8_t, I8, U8, int8_t)
+PYNN_VEC_TYPES(uint8_t, U8, U8, int8_t)
+PYNN_VEC_TYPES(int16_t, I16, U16, int16_t)
+PYNN_VEC_TYPES(int32_t, I32, U32, int32_t)
+PYNN_VEC_TYPES(int64_t, I64, U64, int64_t)
+#undef PYNN_VEC_TYPES
 
 }  // namespace PYNN_CPU_NAMESPACE
 
@@ -175,6 +170,9 @@ PYNN_INLINE Vec<T> from_bits(Vec<typename Vec<T>::Int> x) {
     return (typename Vec<T>::Native)((typename Vec<T>::Arith)a.v << n);  \
   }                                                                      \
   PYNN_INLINE Vec<T> operator>>(Vec<T> a, int n) { return a.v >> n; }
+PYNN_VEC_BITS(int8_t)
+PYNN_VEC_BITS(uint8_t)
+PYNN_VEC_BITS(int16_t)
 PYNN_VEC_BITS(int32_t)
 PYNN_VEC_BITS(int64_t)
 #undef PYNN_VEC_BITS
@@ -309,24 +307,26 @@ struct WideOf<BFloat16> {
 };
 template <class S>
 using Wide = typename WideOf<S>::type;
+template <class S>
+constexpr bool kIsHalf = !std::is_same_v<Wide<S>, S>;
 
 template <class S>
 PYNN_INLINE Vec<Wide<S>> load_wide(const S* p) {
-  if constexpr (sizeof(S) == 2)
+  if constexpr (kIsHalf<S>)
     return native::load_half(p);
   else
     return Vec<S>::load(p);
 }
 template <class S>
 PYNN_INLINE void store_wide(S* p, Vec<Wide<S>> x) {
-  if constexpr (sizeof(S) == 2)
+  if constexpr (kIsHalf<S>)
     native::store_half(p, x.v);
   else
     x.store(p);
 }
 template <class S>
 PYNN_INLINE Vec<Wide<S>> load_wide(const S* p, int64_t n) {
-  if constexpr (sizeof(S) == 2) {
+  if constexpr (kIsHalf<S>) {
     if (n >= VecF::kSize) return native::load_half(p);
     S all[VecF::kSize];
     __builtin_memset(static_cast<void*>(all), 0, sizeof all);
@@ -338,7 +338,7 @@ PYNN_INLINE Vec<Wide<S>> load_wide(const S* p, int64_t n) {
 }
 template <class S>
 PYNN_INLINE void store_wide(S* p, Vec<Wide<S>> x, int64_t n) {
-  if constexpr (sizeof(S) == 2) {
+  if constexpr (kIsHalf<S>) {
     if (n >= VecF::kSize) return native::store_half(p, x.v);
     S all[VecF::kSize];
     native::store_half(all, x.v);

@@ -18,12 +18,18 @@ PYNN_INLINE V splat(T x) {
 
 template <class T, class V>
 PYNN_INLINE V load_tail(const T* p, int n, V r) {
-  for (int i = 0; i < n; ++i) r[i] = p[i];
+  if constexpr (kLanes<V> <= 4)
+    for (int i = 0; i < n; ++i) r[i] = p[i];
+  else
+    __builtin_memcpy(&r, p, static_cast<size_t>(n) * sizeof(T));
   return r;
 }
 template <class T, class V>
 PYNN_INLINE void store_tail(T* p, int n, V v) {
-  for (int i = 0; i < n; ++i) p[i] = v[i];
+  if constexpr (kLanes<V> <= 4)
+    for (int i = 0; i < n; ++i) p[i] = v[i];
+  else
+    __builtin_memcpy(p, &v, static_cast<size_t>(n) * sizeof(T));
 }
 
 template <class M, class V>
@@ -114,8 +120,8 @@ PYNN_INLINE LaneOf<V> reduce(V v, F f) {
   }
 }
 
-// Conversions. U16: as many lanes as F32; F32h: as many as F64.
-typedef uint16_t U16 __attribute__((vector_size(PYNN_VEC_BYTES / 2)));
+// Conversions. U16h: as many lanes as F32; F32h: as many as F64.
+typedef uint16_t U16h __attribute__((vector_size(PYNN_VEC_BYTES / 2)));
 typedef float F32h __attribute__((vector_size(PYNN_VEC_BYTES / 2)));
 
 template <class V>
@@ -142,7 +148,7 @@ PYNN_INLINE void store_bool(bool* p, M m) {
 // As core/half.h, in lanes.
 template <class S>
 PYNN_INLINE F32 load_half(const S* p) {
-  U16 h;
+  U16h h;
   __builtin_memcpy(&h, p, sizeof h);
   const I32 all = __builtin_convertvector(h, I32);
   if constexpr (std::is_same_v<S, BFloat16>) return (F32)(all << 16);
@@ -164,7 +170,7 @@ PYNN_INLINE void store_half(S* p, F32 x) {
     const I32 usual = (u - 0x37fff001 + ((u >> 13) & 1)) >> 13;
     r = select((I32)(u >= 0x47800000), huge, select((I32)(u < 0x38800000), tiny, usual)) | ((all >> 16) & 0x8000);
   }
-  const U16 h = __builtin_convertvector(r, U16);
+  const U16h h = __builtin_convertvector(r, U16h);
   __builtin_memcpy(p, &h, sizeof h);
 }
 
