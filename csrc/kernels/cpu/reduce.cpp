@@ -29,12 +29,7 @@ struct AddPower : Add<T> {  // of |x|
   T p;
   PYNN_INLINE V identity(V) const { return V(p < 0 ? kInfinity<T> : T(0)); }
   PYNN_INLINE V step(V acc, V x, V) const {
-    return acc + map_lanes(abs(x), [this](T v) {
-             if constexpr (sizeof(T) == 4)
-               return __builtin_powf(v, p);
-             else
-               return __builtin_pow(v, p);
-           });
+    return acc + pow(abs(x), V(p));
   }
 };
 
