@@ -21,7 +21,8 @@ struct Operand {
 };
 
 // operands[0] is the result. Dims are outermost first, already coalesced and ordered by the caller
-// (kernels/elementwise.cpp: plan()), sizes all >= 1 when numel > 0.
+// (elementwise_plan.h), sizes all >= 1 when numel > 0. The result may be the same memory as an operand in the same
+// layout; any other overlap must be resolved by the caller.
 struct MapArgs {
   int ndim;
   int64_t sizes[kMaxDims];
@@ -30,18 +31,20 @@ struct MapArgs {
   Operand operands[4];
   DType compute;     // type of the loop: Float32, Float64, Int32 or Int64 (narrow integers compute in Int32 and wrap)
   double params[4];  // alpha, beta, negative_slope ...: meaning is the op's
-  int64_t iparams[2];
+  int64_t iparams[2];   // the same for compute type Int64, whose values a double cannot hold
 };
 
 enum class Unary : uint8_t {
   Copy, Neg, Abs, Sign, Square, Sqrt, Rsqrt, Reciprocal, Exp, Exp2, Expm1, Log, Log2, Log10, Log1p,
   Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Tanh, Asinh, Acosh, Atanh, Erf, Erfc,
   Floor, Ceil, Round, Trunc, Frac, Sigmoid, Relu, Gelu, GeluTanh, Silu, LeakyRelu, Elu, Softplus,
-  BitNot, LogicalNot, IsNan, IsInf, IsFinite, Clamp,
+  BitNot, LogicalNot, IsNan, IsInf, IsFinite,  // all but the first yield bool
+  Clamp,
   Count
 };
-// params: LeakyRelu {slope}; Elu {alpha}; Softplus {beta, threshold}; Clamp {min, max} (for Int64: iparams).
-// LogicalNot, IsNan ... yield 0/1 in the compute type; the result operand may be Bool.
+// params: LeakyRelu {slope}; Elu {alpha}; Softplus {beta, threshold}; Clamp {min, max} (NaN gives NaN).
+// Integers have Copy, Neg, Abs, Sign, Square, Relu, Clamp, BitNot, LogicalNot and the roundings (which copy).
+constexpr bool yields_bool(Unary op) { return op >= Unary::LogicalNot && op <= Unary::IsFinite; }
 
 enum class Binary : uint8_t {
   Add, Sub, Mul, Div, FloorDiv, Remainder, Fmod, Pow, Maximum, Minimum, Atan2,
@@ -53,7 +56,11 @@ enum class Binary : uint8_t {
   GeluBackward, GeluTanhBackward, SiluBackward, LeakyReluBackward, EluBackward, SoftplusBackward,  // of x
   Count
 };
-// params: Add, Sub {alpha} as a + alpha*b (Int64: iparams[0]); backward maps as their forward.
+// params: Add, Sub {alpha} as a + alpha*b; backward maps as their forward.
+// Integers: everything wraps around. Div cuts towards zero, FloorDiv and Remainder take the divisor's sign, Pow with a
+// negative exponent is 1/a cut to an integer, shifts by less than 0 or by the width or more give 0 (right: the sign).
+// Bit operations and shifts have no floating-point form, Atan2 and backward maps (but ReluBackward) no integer one.
+constexpr bool yields_bool(Binary op) { return op >= Binary::Eq && op <= Binary::LogicalXor; }
 
 enum class Ternary : uint8_t {
   Where,    // cond ? a : b; cond read as nonzero in the compute type
@@ -65,15 +72,18 @@ enum class Ternary : uint8_t {
 };
 
 PYNN_KERNEL(void, map_unary, (Unary op, const MapArgs& args));
-PYNN_KERNEL(void, map_binary, (Binary op, const MapArgs& args));
+// False: some integer was divided by zero (Div, FloorDiv, Remainder, Fmod), those results are 0.
+PYNN_KERNEL(bool, map_binary, (Binary op, const MapArgs& args));
 PYNN_KERNEL(void, map_ternary, (Ternary op, const MapArgs& args));
 // Cast and copy between any two layouts and dtypes (operands[0] <- operands[1]); any dtype, complex included.
 PYNN_KERNEL(void, map_copy, (const MapArgs& args));
 
 // The usual case, without a plan: n contiguous elements, all operands of type `type` in {Float32, Float64, Int64,
-// Int32}; a or b may be a single element (a_step/b_step 0).
+// Int32}, but bool results where yields_bool(op); a or b may be a single element (a_step/b_step 0). y may be a or b.
+// `params` as in MapArgs, null where the op has none or (Add, Sub) alpha is 1; values that a double cannot hold need
+// map_unary or map_binary.
 PYNN_KERNEL(void, unary_contiguous, (Unary op, DType type, void* y, const void* x, int64_t n, const double* params));
-PYNN_KERNEL(void, binary_contiguous, (Binary op, DType type, void* y, const void* a, int64_t a_step, const void* b,
+PYNN_KERNEL(bool, binary_contiguous, (Binary op, DType type, void* y, const void* a, int64_t a_step, const void* b,
                                       int64_t b_step, int64_t n, const double* params));
 
 }  // namespace pynn

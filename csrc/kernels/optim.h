@@ -11,10 +11,10 @@ struct OptimTensor {
   void* param;
   const void* grad;
   void *state0, *state1, *state2;  // SGD: momentum buffer; Adam: exp_avg, exp_avg_sq, max_exp_avg_sq (nullable)
-  int64_t n;
-  DType dtype;
-  bool fresh;   // SGD: state0 holds nothing yet
-  double step;  // Adam: the number of this step, from 1
+  int64_t n;                       // all contiguous
+  DType dtype;                     // of all five
+  bool fresh;                      // SGD: state0 holds nothing yet
+  double step;                     // Adam: the number of this step, from 1
 };
 struct SgdArgs {
   double lr, momentum, dampening, weight_decay;

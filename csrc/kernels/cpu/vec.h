@@ -10,6 +10,7 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "core/half.h"
 #include "kernels/stub.h"
@@ -194,11 +195,17 @@ PYNN_INLINE bool all(Mask<T> m) {
 // a * b + c, rounded once where the ISA has FMA; fnma: c - a * b.
 template <class T>
 PYNN_INLINE Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
-  return native::fma(a.v, b.v, c.v);
+  if constexpr (std::is_integral_v<T>)
+    return a * b + c;
+  else
+    return native::fma(a.v, b.v, c.v);
 }
 template <class T>
 PYNN_INLINE Vec<T> fnma(Vec<T> a, Vec<T> b, Vec<T> c) {
-  return native::fnma(a.v, b.v, c.v);
+  if constexpr (std::is_integral_v<T>)
+    return c - a * b;
+  else
+    return native::fnma(a.v, b.v, c.v);
 }
 // The second operand where either is NaN.
 template <class T>
@@ -221,7 +228,7 @@ PYNN_INLINE Vec<T> maximum(Vec<T> a, Vec<T> b) {
 
 template <class T>
 PYNN_INLINE Vec<T> abs(Vec<T> x) {
-  if constexpr (T(0.5) != T(0))
+  if constexpr (!std::is_integral_v<T>)
     return from_bits<T>(bits(x) & ~bits(Vec<T>(T(-0.0))));
   else
     return select(x < Vec<T>(0), -x, x);
@@ -281,6 +288,7 @@ PYNN_INLINE void store_bool(bool* p, Mask<T> m) {
 }
 template <class T>
 PYNN_INLINE void store_bool(bool* p, Mask<T> m, int64_t n) {
+  if (n >= Vec<T>::kSize) return store_bool(p, m);
   bool all[Vec<T>::kSize];
   native::store_bool(all, m.v);
   for (int64_t i = 0; i < n; ++i) p[i] = all[i];
@@ -319,9 +327,10 @@ PYNN_INLINE void store_wide(S* p, Vec<Wide<S>> x) {
 template <class S>
 PYNN_INLINE Vec<Wide<S>> load_wide(const S* p, int64_t n) {
   if constexpr (sizeof(S) == 2) {
+    if (n >= VecF::kSize) return native::load_half(p);
     S all[VecF::kSize];
     __builtin_memset(static_cast<void*>(all), 0, sizeof all);
-    for (int64_t i = 0; i < n && i < VecF::kSize; ++i) all[i].bits = p[i].bits;
+    for (int64_t i = 0; i < n; ++i) all[i].bits = p[i].bits;
     return native::load_half(all);
   } else {
     return Vec<S>::load(p, n);
@@ -330,9 +339,10 @@ PYNN_INLINE Vec<Wide<S>> load_wide(const S* p, int64_t n) {
 template <class S>
 PYNN_INLINE void store_wide(S* p, Vec<Wide<S>> x, int64_t n) {
   if constexpr (sizeof(S) == 2) {
+    if (n >= VecF::kSize) return native::store_half(p, x.v);
     S all[VecF::kSize];
     native::store_half(all, x.v);
-    for (int64_t i = 0; i < n && i < VecF::kSize; ++i) p[i].bits = all[i].bits;
+    for (int64_t i = 0; i < n; ++i) p[i].bits = all[i].bits;
   } else {
     x.store(p, n);
   }

@@ -1,0 +1,109 @@
+// binary_divide.cpp -- division with a remainder, and powers.
+#include "kernels/cpu/loops_impl.h"
+
+namespace PYNN_CPU_NAMESPACE {
+
+// Remainder of a / b with the sign of a, exact as C's fmod. Where the quotient is small enough to be held exactly, one
+// fused multiply-add gives the remainder, up to one b when the quotient was rounded up.
+template <class T>
+PYNN_INLINE Vec<T> fmod_exact(Vec<T> a, Vec<T> b) {
+  if constexpr (kHasFma) {
+    using V = Vec<T>;
+    const V x = abs(a), y = abs(b);
+    const V q = x / y;
+    const auto small = (q < V(sizeof(T) == 4 ? T(0x1p22) : T(0x1p51))) & (y < V(T(__builtin_inf())));
+    const auto tiny = y < V(sizeof(T) == 4 ? T(0x1p-100) : T(0x1p-960));  // x - q * y might be subnormal
+    if (all(small & ~tiny)) [[likely]] {
+      V r = fnma(trunc(q), y, x);
+      r = select(r < V(0), r + y, r);
+      return copysign(r, a);
+    }
+  }
+  if constexpr (sizeof(T) == 4)
+    return map_lanes(a, b, [](float x, float y) __attribute__((always_inline)) { return __builtin_fmodf(x, y); });
+  else
+    return map_lanes(a, b, [](double x, double y) __attribute__((always_inline)) { return __builtin_fmod(x, y); });
+}
+
+// Python's: with the sign of b.
+template <class T>
+PYNN_INLINE Vec<T> remainder(Vec<T> a, Vec<T> b) {
+  using V = Vec<T>;
+  const V r = fmod_exact(a, b);
+  return select((r != V(0)) & ((b < V(0)) ^ (r < V(0))), r + b, r);
+}
+// Python's float floor division: floor of the exact quotient, by way of the remainder, which floor(a / b) is not.
+template <class T>
+PYNN_INLINE Vec<T> floor_divide(Vec<T> a, Vec<T> b) {
+  using V = Vec<T>;
+  const V r = fmod_exact(a, b);
+  V q = (a - r) / b;
+  q = select((r != V(0)) & ((b < V(0)) ^ (r < V(0))), q - V(1), q);
+  V whole = floor(q);
+  whole = select(q - whole > V(T(0.5)), whole + V(1), whole);
+  whole = select(q == V(0), copysign(V(0), a / b), whole);
+  return select(b == V(0), a / b, whole);
+}
+
+PYNN_BINARY_LONG(Fmod, fmod_exact(a, b))
+PYNN_BINARY_LONG(Remainder, remainder(a, b))
+PYNN_BINARY_LONG(FloorDiv, floor_divide(a, b))
+PYNN_FLOAT_LOOPS(PYNN_BINARY_LOOP, Fmod)
+PYNN_FLOAT_LOOPS(PYNN_BINARY_LOOP, Remainder)
+PYNN_FLOAT_LOOPS(PYNN_BINARY_LOOP, FloorDiv)
+
+namespace {
+
+enum class Part { Truncated, Floored, Fmod, Remainder };
+
+// One integer division; b is neither 0 nor -1.
+template <Part part, class T>
+PYNN_INLINE T divide(T a, T b) {
+  const T q = a / b;
+  const T r = a - q * b;
+  const bool down = r != 0 && (r ^ b) < 0;
+  if (part == Part::Truncated) return q;
+  if (part == Part::Floored) return q - down;
+  if (part == Part::Fmod) return r;
+  return down ? r + b : r;
+}
+
+template <Part part, class T>
+bool divide_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n) {
+  using U = std::make_unsigned_t<T>;
+  T* to = static_cast<T*>(y);
+  const T* x = static_cast<const T*>(a);
+  const T* by = static_cast<const T*>(b);
+  bool ok = true;
+  for (int64_t i = 0; i < n; ++i) {
+    const T p = x[i * a_step], q = by[i * b_step];
+    if (q == 0) [[unlikely]] {
+      ok = false;
+      to[i] = 0;
+    } else if (q == -1) {  // the least integer overflows
+      to[i] = part == Part::Truncated || part == Part::Floored ? static_cast<T>(U(0) - static_cast<U>(p)) : T(0);
+    } else {
+      to[i] = divide<part>(p, q);
+    }
+  }
+  return ok;
+}
+
+}  // namespace
+
+#define PYNN_DIVIDE_LOOP(op, part, T)                                                                               \
+  template <>                                                                                                       \
+  bool binary_loop<Binary::op, T>(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n, \
+                                  LoopParams) {                                                                     \
+    return divide_loop<Part::part, T>(y, a, a_step, b, b_step, n);                                                  \
+  }
+PYNN_DIVIDE_LOOP(Div, Truncated, int32_t)
+PYNN_DIVIDE_LOOP(Div, Truncated, int64_t)
+PYNN_DIVIDE_LOOP(FloorDiv, Floored, int32_t)
+PYNN_DIVIDE_LOOP(FloorDiv, Floored, int64_t)
+PYNN_DIVIDE_LOOP(Fmod, Fmod, int32_t)
+PYNN_DIVIDE_LOOP(Fmod, Fmod, int64_t)
+PYNN_DIVIDE_LOOP(Remainder, Remainder, int32_t)
+PYNN_DIVIDE_LOOP(Remainder, Remainder, int64_t)
+
+}  // namespace PYNN_CPU_NAMESPACE

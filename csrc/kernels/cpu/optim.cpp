@@ -1,0 +1,130 @@
+// optim.cpp -- one step of SGD or Adam(W), each parameter read and written once.
+//
+//   SGD    g += wd p;  m = momentum m + (1 - dampening) g (first step: m = g);  g = nesterov ? g + momentum m : m;
+//          p -= lr g
+//   Adam   g += wd p (AdamW: p *= 1 - lr wd);  m += (1 - beta1)(g - m);  v = beta2 v + (1 - beta2) g g;
+//          p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps);  amsgrad: the largest v so far
+//
+// The order of operations is PyTorch's single-tensor one, so that results agree to 1 or 2 ULP. Half types compute in
+// float and are rounded once. Parallel over pieces of kPiece elements of all tensors together.
+#include "kernels/optim.h"
+
+#include "core/parallel.h"
+#include "kernels/cpu/vec.h"
+
+namespace PYNN_CPU_NAMESPACE {
+namespace {
+
+constexpr int64_t kPiece = 8192;
+
+template <class T>
+PYNN_INLINE Vec<T> constant(double x) {
+  return Vec<T>(static_cast<T>(x));
+}
+
+// Elements [begin, begin + n) of one tensor.
+template <class S>
+void sgd_piece(const OptimTensor& t, int64_t begin, int64_t n, const SgdArgs& args) {
+  using T = Wide<S>;
+  using V = Vec<T>;
+  S* param = static_cast<S*>(t.param) + begin;
+  const S* grad = static_cast<const S*>(t.grad) + begin;
+  S* momenta = args.momentum != 0 ? static_cast<S*>(t.state0) + begin : nullptr;
+  const bool decay = args.weight_decay != 0, fresh = t.fresh;
+  const bool nesterov = args.nesterov, maximize = args.maximize;
+  const V wd = constant<T>(args.weight_decay), momentum = constant<T>(args.momentum);
+  const V damp = constant<T>(1 - args.dampening), minus_lr = constant<T>(-args.lr);
+  for (int64_t i = 0; i < n; i += V::kSize) {
+    const int64_t left = n - i;
+    V p = load_wide(param + i, left), g = load_wide(grad + i, left);
+    if (maximize) g = -g;
+    if (decay) g = fma(wd, p, g);
+    if (momenta) {
+      const V m = fresh ? g : fma(damp, g, momentum * load_wide(momenta + i, left));
+      store_wide(momenta + i, m, left);
+      g = nesterov ? fma(momentum, m, g) : m;
+    }
+    store_wide(param + i, fma(minus_lr, g, p), left);
+  }
+}
+
+template <class S>
+void adam_piece(const OptimTensor& t, int64_t begin, int64_t n, const AdamArgs& args) {
+  using T = Wide<S>;
+  using V = Vec<T>;
+  S* param = static_cast<S*>(t.param) + begin;
+  const S* grad = static_cast<const S*>(t.grad) + begin;
+  S* means = static_cast<S*>(t.state0) + begin;
+  S* squares = static_cast<S*>(t.state1) + begin;
+  S* largest = args.amsgrad ? static_cast<S*>(t.state2) + begin : nullptr;
+  const bool l2 = args.weight_decay != 0 && !args.decoupled, shrink = args.weight_decay != 0 && args.decoupled;
+  const bool maximize = args.maximize, near_start = 1 - args.beta1 < 0.5;
+  const double correction1 = 1 - __builtin_pow(args.beta1, t.step);
+  const double correction2 = 1 - __builtin_pow(args.beta2, t.step);
+  const V wd = constant<T>(args.weight_decay), keep = constant<T>(1 - args.lr * args.weight_decay);
+  const V w1 = constant<T>(1 - args.beta1), beta1 = constant<T>(args.beta1);
+  const V w2 = constant<T>(1 - args.beta2), beta2 = constant<T>(args.beta2);
+  const V root2 = constant<T>(__builtin_sqrt(correction2)), eps = constant<T>(args.eps);
+  const V minus_rate = constant<T>(-(args.lr / correction1));
+  for (int64_t i = 0; i < n; i += V::kSize) {
+    const int64_t left = n - i;
+    V p = load_wide(param + i, left), g = load_wide(grad + i, left);
+    if (maximize) g = -g;
+    if (shrink) p = p * keep;
+    if (l2) g = fma(wd, p, g);
+    const V m0 = load_wide(means + i, left);
+    const V m = near_start ? fma(w1, g - m0, m0) : fnma(beta1, g - m0, g);
+    V v = fma(w2 * g, g, beta2 * load_wide(squares + i, left));
+    store_wide(means + i, m, left);
+    store_wide(squares + i, v, left);
+    if (largest) {
+      v = maximum(load_wide(largest + i, left), v);
+      store_wide(largest + i, v, left);
+    }
+    store_wide(param + i, p + minus_rate * m / (sqrt(v) / root2 + eps), left);
+  }
+}
+
+// piece(tensor, begin, n) for all pieces of all tensors.
+template <class F>
+PYNN_INLINE void each_piece(const OptimTensor* tensors, int64_t count, double ns, F piece) {
+  int64_t pieces = 0;
+  for (int64_t k = 0; k < count; ++k) pieces += (tensors[k].n + kPiece - 1) / kPiece;
+  const int64_t grain = grain_for(ns) / kPiece;
+  parallel_for(0, pieces, grain > 0 ? grain : 1, [&](int64_t begin, int64_t end) {
+    int64_t first = 0;  // number of the tensor's first piece
+    for (int64_t k = 0; k < count && first < end; ++k) {
+      const OptimTensor& t = tensors[k];
+      const int64_t its = (t.n + kPiece - 1) / kPiece;
+      for (int64_t q = begin > first ? begin : first; q < end && q < first + its; ++q) {
+        const int64_t at = (q - first) * kPiece;
+        piece(t, at, t.n - at < kPiece ? t.n - at : kPiece);
+      }
+      first += its;
+    }
+  });
+}
+
+}  // namespace
+
+void sgd_step(const OptimTensor* tensors, int64_t count, const SgdArgs& args) {
+  each_piece(tensors, count, 0.5, [&](const OptimTensor& t, int64_t begin, int64_t n) {
+    if (t.dtype == DType::Float32) return sgd_piece<float>(t, begin, n, args);
+    if (t.dtype == DType::Float64) return sgd_piece<double>(t, begin, n, args);
+    if (t.dtype == DType::Float16) return sgd_piece<Half>(t, begin, n, args);
+    if (t.dtype == DType::BFloat16) return sgd_piece<BFloat16>(t, begin, n, args);
+    no_loop("sgd_step", t.dtype);
+  });
+}
+
+void adam_step(const OptimTensor* tensors, int64_t count, const AdamArgs& args) {
+  each_piece(tensors, count, 1, [&](const OptimTensor& t, int64_t begin, int64_t n) {
+    if (t.dtype == DType::Float32) return adam_piece<float>(t, begin, n, args);
+    if (t.dtype == DType::Float64) return adam_piece<double>(t, begin, n, args);
+    if (t.dtype == DType::Float16) return adam_piece<Half>(t, begin, n, args);
+    if (t.dtype == DType::BFloat16) return adam_piece<BFloat16>(t, begin, n, args);
+    no_loop("adam_step", t.dtype);
+  });
+}
+
+}  // namespace PYNN_CPU_NAMESPACE

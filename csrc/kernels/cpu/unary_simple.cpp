@@ -1,0 +1,70 @@
+// unary_simple.cpp -- maps of one operand that need no transcendental function.
+#include "kernels/cpu/loops_impl.h"
+
+namespace PYNN_CPU_NAMESPACE {
+
+// Roundings leave integers as they are.
+#define PYNN_ROUNDING(op, function) \
+  PYNN_UNARY_FN(op, false, if constexpr (kIsInteger<T>) return x; else return function(x))
+
+PYNN_UNARY(Copy, x)
+PYNN_UNARY(Neg, -x)
+PYNN_UNARY(Abs, abs(x))
+// A NaN's sign is 0, as in PyTorch.
+PYNN_UNARY(Sign, select(x > V(0), V(1), select(x < V(0), V(T(-1)), V(0))))
+PYNN_UNARY(Square, (x * x))
+PYNN_UNARY(Relu, maximum(x, V(0)))
+PYNN_UNARY(LogicalNot, x == V(0))
+PYNN_ROUNDING(Floor, floor)
+PYNN_ROUNDING(Ceil, ceil)
+PYNN_ROUNDING(Round, round)
+PYNN_ROUNDING(Trunc, trunc)
+
+PYNN_UNARY(Sqrt, sqrt(x))
+PYNN_UNARY(Rsqrt, V(1) / sqrt(x))
+PYNN_UNARY(Reciprocal, V(1) / x)
+PYNN_UNARY(Frac, x - trunc(x))
+PYNN_UNARY(IsNan, x != x)
+PYNN_UNARY(IsInf, abs(x) == V(T(__builtin_inf())))
+PYNN_UNARY(IsFinite, abs(x) < V(T(__builtin_inf())))
+
+PYNN_UNARY(BitNot, ~x)
+
+template <class T>
+struct UnaryFn<Unary::Clamp, T> {
+  static constexpr bool kLong = false;
+  Vec<T> low, high;
+  PYNN_INLINE explicit UnaryFn(LoopParams p) : low(p.get<T>(0)), high(p.get<T>(1)) {}
+  PYNN_INLINE Vec<T> operator()(Vec<T> x) const { return minimum(maximum(x, low), high); }
+};
+template <class T>
+struct UnaryFn<Unary::LeakyRelu, T> {
+  static constexpr bool kLong = false;
+  Vec<T> slope;
+  PYNN_INLINE explicit UnaryFn(LoopParams p) : slope(p.get<T>(0)) {}
+  PYNN_INLINE Vec<T> operator()(Vec<T> x) const { return select(x > Vec<T>(0), x, x * slope); }
+};
+
+PYNN_ALL_LOOPS(PYNN_UNARY_LOOP, Copy)
+PYNN_ALL_LOOPS(PYNN_UNARY_LOOP, Neg)
+PYNN_ALL_LOOPS(PYNN_UNARY_LOOP, Abs)
+PYNN_ALL_LOOPS(PYNN_UNARY_LOOP, Sign)
+PYNN_ALL_LOOPS(PYNN_UNARY_LOOP, Square)
+PYNN_ALL_LOOPS(PYNN_UNARY_LOOP, Relu)
+PYNN_ALL_LOOPS(PYNN_UNARY_LOOP, LogicalNot)
+PYNN_ALL_LOOPS(PYNN_UNARY_LOOP, Floor)
+PYNN_ALL_LOOPS(PYNN_UNARY_LOOP, Ceil)
+PYNN_ALL_LOOPS(PYNN_UNARY_LOOP, Round)
+PYNN_ALL_LOOPS(PYNN_UNARY_LOOP, Trunc)
+PYNN_ALL_LOOPS(PYNN_UNARY_LOOP, Clamp)
+PYNN_FLOAT_LOOPS(PYNN_UNARY_LOOP, Sqrt)
+PYNN_FLOAT_LOOPS(PYNN_UNARY_LOOP, Rsqrt)
+PYNN_FLOAT_LOOPS(PYNN_UNARY_LOOP, Reciprocal)
+PYNN_FLOAT_LOOPS(PYNN_UNARY_LOOP, Frac)
+PYNN_FLOAT_LOOPS(PYNN_UNARY_LOOP, IsNan)
+PYNN_FLOAT_LOOPS(PYNN_UNARY_LOOP, IsInf)
+PYNN_FLOAT_LOOPS(PYNN_UNARY_LOOP, IsFinite)
+PYNN_FLOAT_LOOPS(PYNN_UNARY_LOOP, LeakyRelu)
+PYNN_INT_LOOPS(PYNN_UNARY_LOOP, BitNot)
+
+}  // namespace PYNN_CPU_NAMESPACE
