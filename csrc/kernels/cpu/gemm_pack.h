@@ -117,39 +117,40 @@ PYNN_INLINE Vec<T> reduce_add_each(Vec<T>* v) {
   return v[0];
 }
 
-// `out` has room for k * R elements and one vector more: the last row of a sliver is stored whole.
+// `out` has room for k * R elements and one vector more: where R is no multiple of W, a vector's store reaches into the
+// next row, which is written after it.
 template <class T, int R>
 void pack_sliver(const T* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, T* out) {
   constexpr int W = Vec<T>::kSize;
-  int64_t p = 0;
-  if (r_stride == 1 && rows == R && R % W == 0) {
-    for (; p < k; ++p)
+  constexpr int kLastStart = (R - 1) / W * W;
+  if (r_stride == 1) {
+    for (int64_t p = 0; p < k; ++p)
 #pragma GCC unroll 4
-      for (int r = 0; r < R; r += W) Vec<T>::load(x + p * k_stride + r).store(out + p * R + r);
+      for (int r = 0; r < R; r += W)
+        (rows - r > 0 ? Vec<T>::load(x + p * k_stride + r, rows - r) : Vec<T>(T(0))).store(out + p * R + r);
   } else if (k_stride == 1) {
-    for (; p + W <= k; p += W)
-      for (int r0 = 0; r0 < R; r0 += W) {
+    for (int64_t p = 0; p < k; p += W) {
+      const int64_t n = k - p < W ? k - p : W;
+      for (int r0 = kLastStart; r0 >= 0; r0 -= W) {
         Vec<T> v[W];
+        if (n == W && r0 + W <= rows) {
 #pragma GCC unroll 16
-        for (int r = 0; r < W; ++r)
-          v[r] = r0 + r < rows ? Vec<T>::load(x + (r0 + r) * r_stride + p) : Vec<T>(T(0));
-        transpose(v);
-        if (R % W == 0 || r0 + W <= R) {
+          for (int r = 0; r < W; ++r) v[r] = Vec<T>::load(x + (r0 + r) * r_stride + p);
+        } else {
 #pragma GCC unroll 16
-          for (int i = 0; i < W; ++i) v[i].store(out + (p + i) * R + r0);
-        } else {  // what a store writes beyond the row, the next row overwrites
-          if (r0 > 0) {
-#pragma GCC unroll 16
-            for (int i = 0; i < W; ++i) v[i].store(out + (p + i) * R + r0, R % W);
-          } else {
-#pragma GCC unroll 16
-            for (int i = 0; i < W; ++i) v[i].store(out + (p + i) * R);
-          }
+          for (int r = 0; r < W; ++r)
+            v[r] = r0 + r < rows ? Vec<T>::load(x + (r0 + r) * r_stride + p, n) : Vec<T>(T(0));
         }
+        transpose(v);
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i)
+          if (i < n) v[i].store(out + (p + i) * R + r0);
       }
+    }
+  } else {
+    for (int64_t p = 0; p < k; ++p)
+      for (int r = 0; r < R; ++r) out[p * R + r] = r < rows ? x[r * r_stride + p * k_stride] : T(0);
   }
-  for (; p < k; ++p)
-    for (int r = 0; r < R; ++r) out[p * R + r] = r < rows ? x[r * r_stride + p * k_stride] : T(0);
 }
 
 }  // namespace PYNN_CPU_NAMESPACE
