@@ -69,10 +69,9 @@ void dot_block(const Product<T>& p, int64_t i, int64_t rows, int64_t j, int64_t 
   using S = DotShape<T>;
   const T* a = p.a + i * p.a_rs;
   const T* b = p.b + j * p.b_cs;
-  const GemmOut<T> out = p.out.at(i, j);
-  if (rows == 3) return dot_tile<T, 3, S::cols>(p.k, a, p.a_rs, b, p.b_cs, cols, out);
-  if (rows == 2) return dot_tile<T, 2, S::cols>(p.k, a, p.a_rs, b, p.b_cs, cols, out);
-  dot_tile<T, 1, S::row_cols>(p.k, a, p.a_rs, b, p.b_cs, cols, out);
+  if (rows == 3) return dot_tile<T, 3, S::cols>(p.k, a, p.a_rs, b, p.b_cs, cols, p.out, i, j);
+  if (rows == 2) return dot_tile<T, 2, S::cols>(p.k, a, p.a_rs, b, p.b_cs, cols, p.out, i, j);
+  dot_tile<T, 1, S::row_cols>(p.k, a, p.a_rs, b, p.b_cs, cols, p.out, i, j);
 }
 
 // a_cs == 1 and b_rs == 1.
@@ -84,12 +83,19 @@ void gemm_dots(const Product<T>& p) {
     store_vector(p.out, 0, 0, Vec<T>(y), 1);
     return;
   }
-  const int64_t cols = p.m == 1 ? S::row_cols : S::cols;
+  if (p.m == 1) {
+    for_blocks(p, ceil_div(p.n, S::row_cols), [&](int64_t begin, int64_t end) {
+      for (int64_t j = begin * S::row_cols; j < min_of(p.n, end * S::row_cols); j += S::row_cols)
+        dot_block(p, 0, 1, j, min_of<int64_t>(S::row_cols, p.n - j));
+    });
+    return;
+  }
+  constexpr int64_t cols = S::cols;
   const int64_t row_tiles = ceil_div(p.m, S::rows), col_tiles = ceil_div(p.n, cols);
   auto tile = [&](int64_t ti, int64_t tj) {
     const int64_t rows = min_of<int64_t>(S::rows, p.m - ti * S::rows);
     // A last single row works on wider tiles; it takes two narrow ones' columns at every second tile.
-    if (rows == 1 && p.m > 1) {
+    if (rows == 1) {
       constexpr int64_t ratio = S::row_cols / S::cols;
       if (tj % ratio == 0)
         dot_block(p, ti * S::rows, 1, tj * cols, min_of<int64_t>(S::row_cols, p.n - tj * cols));
@@ -120,12 +126,12 @@ void direct_columns(const Product<T>& p, int64_t i, int64_t p0, int64_t kc, int6
   const T* b = p.b + p0 * p.b_rs;
   int64_t j = j0;
   for (; j + NV * W <= j1; j += NV * W)
-    gemm_tile<T, MR, NV, false, false, false>(kc, a, p.a_rs, p.a_cs, b + j, p.b_rs, W, out.at(i, j));
+    gemm_tile<T, MR, NV, false, false, false>(kc, a, p.a_rs, p.a_cs, b + j, p.b_rs, W, out, i, j);
   const int64_t rest = j1 - j;
   if (rest == 0) return;
   const int64_t last = (rest - 1) % W + 1;
   const auto go = [&]<int V>() {
-    gemm_tile<T, MR, V, false, false, true>(kc, a, p.a_rs, p.a_cs, b + j, p.b_rs, last, out.at(i, j));
+    gemm_tile<T, MR, V, false, false, true>(kc, a, p.a_rs, p.a_cs, b + j, p.b_rs, last, out, i, j);
   };
   if constexpr (NV >= 8) {
     if (rest > 7 * W) return go.template operator()<8>();
@@ -143,7 +149,7 @@ void direct_columns(const Product<T>& p, int64_t i, int64_t p0, int64_t kc, int6
 
 // The epilogue as it applies to block [p0, p0 + kb) of k: the first block sees beta, the last one the bias.
 template <class T>
-GemmOut<T> out_of_block(const Product<T>& p, int64_t p0, int64_t kb) {
+PYNN_INLINE GemmOut<T> out_of_block(const Product<T>& p, int64_t p0, int64_t kb) {
   GemmOut<T> out = p.out;
   if (p0 > 0) out.beta = T(1);
   if (p0 + kb < p.k) {
@@ -153,10 +159,24 @@ GemmOut<T> out_of_block(const Product<T>& p, int64_t p0, int64_t kb) {
   return out;
 }
 
+template <class T>
+void direct_rows(const Product<T>& p, int64_t p0, int64_t kc, int64_t j0, int64_t j1, const GemmOut<T>& out) {
+  constexpr int64_t MR = GemmBlocks::small_mr;
+  for (int64_t i = 0; i < p.m; i += MR) {
+    switch (min_of(MR, p.m - i)) {
+      case 1: direct_columns<T, 1>(p, i, p0, kc, j0, j1, out); break;
+      case 2: direct_columns<T, 2>(p, i, p0, kc, j0, j1, out); break;
+      case 3: direct_columns<T, 3>(p, i, p0, kc, j0, j1, out); break;
+      case 4: direct_columns<T, 4>(p, i, p0, kc, j0, j1, out); break;
+      case 5: direct_columns<T, 5>(p, i, p0, kc, j0, j1, out); break;
+      default: direct_columns<T, 6>(p, i, p0, kc, j0, j1, out); break;
+    }
+  }
+}
+
 // b_cs == 1; any strides of A.
 template <class T>
 void gemm_direct(const Product<T>& p) {
-  constexpr int64_t MR = GemmBlocks::small_mr;
   // Rows of B that lie far apart are swept a few at a time over a wide strip, for the sake of TLB and prefetchers. The
   // strip may depend on the threads: no sum is split by it.
   const bool sweep = p.k * p.b_rs * static_cast<int64_t>(sizeof(T)) > (1 << 18) && p.n > 128;
@@ -172,17 +192,10 @@ void gemm_direct(const Product<T>& p) {
       int64_t p0 = 0;
       do {
         const int64_t kb = min_of(kc, p.k - p0);
-        const GemmOut<T> out = out_of_block(p, p0, kb);
-        for (int64_t i = 0; i < p.m; i += MR) {
-          switch (min_of(MR, p.m - i)) {
-            case 1: direct_columns<T, 1>(p, i, p0, kb, j0, j1, out); break;
-            case 2: direct_columns<T, 2>(p, i, p0, kb, j0, j1, out); break;
-            case 3: direct_columns<T, 3>(p, i, p0, kb, j0, j1, out); break;
-            case 4: direct_columns<T, 4>(p, i, p0, kb, j0, j1, out); break;
-            case 5: direct_columns<T, 5>(p, i, p0, kb, j0, j1, out); break;
-            default: direct_columns<T, 6>(p, i, p0, kb, j0, j1, out); break;
-          }
-        }
+        if (kb == p.k)
+          direct_rows(p, p0, kb, j0, j1, p.out);
+        else
+          direct_rows(p, p0, kb, j0, j1, out_of_block(p, p0, kb));
         p0 += kb;
       } while (p0 < p.k);
     }
@@ -195,14 +208,14 @@ void gemm_rank1(const Product<T>& p) {
   using V = Vec<T>;
   for_blocks(p, p.m, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const GemmOut<T> out = p.out.at(i, 0);
       const V x(p.a[i * p.a_rs]);
-      if (out.c_cs == 1 && out.beta == T(0) && !out.bias && !out.relu) {
-        const V scaled = x * V(out.alpha);
-        for (int64_t j = 0; j < p.n; j += V::kSize) (scaled * V::load(p.b + j, p.n - j)).store(out.c + j, p.n - j);
+      if (p.out.c_cs == 1 && p.out.beta == T(0) && !p.out.bias && !p.out.relu) {
+        T* c = p.out.c + i * p.out.c_rs;
+        const V scaled = x * V(p.out.alpha);
+        for (int64_t j = 0; j < p.n; j += V::kSize) (scaled * V::load(p.b + j, p.n - j)).store(c + j, p.n - j);
       } else {
         for (int64_t j = 0; j < p.n; j += V::kSize)
-          store_vector(out, 0, j, x * V::load(p.b + j, p.n - j), min_of<int64_t>(V::kSize, p.n - j));
+          store_vector(p.out, i, j, x * V::load(p.b + j, p.n - j), min_of<int64_t>(V::kSize, p.n - j));
       }
     }
   });
@@ -265,8 +278,8 @@ void gemm_packed(const Product<T>& p) {
           for (int64_t s = slivers * group / groups; s < slivers * (group + 1) / groups; ++s)
             for (int64_t i = 0; i < mb; i += MR)
               tiles.fn[min_of(MR, mb - i) - 1](kb, kPackA ? packed_a.get() + i * kb : a + i * p.a_rs, p.a_rs, p.a_cs,
-                                               packed_b.get() + s * NR * kb, NR, min_of(NR, nb - s * NR),
-                                               out.at(ic + i, jc + s * NR));
+                                               packed_b.get() + s * NR * kb, NR, min_of(NR, nb - s * NR), out,
+                                               ic + i, jc + s * NR);
         }
       });
     }

@@ -36,7 +36,7 @@ struct GemmBlocks {
   static constexpr int small_nv(int rows) { return rows == 1 ? 8 : rows == 2 ? 4 : 2; }
 };
 
-// Where a tile goes and what is done to it on the way. c, bias and the strides belong to the tile's first element.
+// Where results go and what is done to them on the way.
 template <class T>
 struct GemmOut {
   T* c;
@@ -45,44 +45,38 @@ struct GemmOut {
   const T* bias;  // nullptr: none
   int64_t bias_rs, bias_cs;  // 0 or 1: bias per row (of a transposed problem) or per column
   bool relu;
-
-  PYNN_INLINE GemmOut at(int64_t i, int64_t j) const {
-    GemmOut o = *this;
-    o.c += i * c_rs + j * c_cs;
-    if (bias) o.bias += i * bias_rs + j * bias_cs;
-    return o;
-  }
 };
 
-// One vector of one row into C; n elements of it are valid.
+// n <= kSize elements of row i from column j on.
 template <class T>
 PYNN_INLINE void store_vector(const GemmOut<T>& out, int64_t i, int64_t j, Vec<T> x, int64_t n) {
   T* c = out.c + i * out.c_rs + j * out.c_cs;
-  x = x * Vec<T>(out.alpha);
   if (out.c_cs == 1) [[likely]] {
-    if (out.beta != T(0)) x = fma(Vec<T>(out.beta), Vec<T>::load(c, n), x);
-    if (out.bias)
-      x += out.bias_cs ? Vec<T>::load(out.bias + j, n) : Vec<T>(out.bias[i * out.bias_rs]);
-    if (out.relu) x = max(Vec<T>(T(0)), x);  // NaN stays: max gives its second operand then
-    x.store(c, n);
+    Vec<T> y(T(0));
+    if (out.bias) y = out.bias_cs ? Vec<T>::load(out.bias + j, n) : Vec<T>(out.bias[i * out.bias_rs]);
+    if (out.beta != T(0)) y = fma(Vec<T>(out.beta), Vec<T>::load(c, n), y);
+    y = fma(Vec<T>(out.alpha), x, y);
+    if (out.relu) y = max(Vec<T>(T(0)), y);  // NaN stays: max gives its second operand then
+    y.store(c, n);
     return;
   }
   for (int64_t l = 0; l < n; ++l) {
-    T y = x[static_cast<int>(l)];
+    T y = out.bias ? out.bias[i * out.bias_rs + (j + l) * out.bias_cs] : T(0);
     if (out.beta != T(0)) y += out.beta * c[l * out.c_cs];
-    if (out.bias) y += out.bias[i * out.bias_rs + (j + l) * out.bias_cs];
+    y += out.alpha * x[static_cast<int>(l)];
     if (out.relu) y = y < T(0) ? T(0) : y;
     c[l * out.c_cs] = y;
   }
 }
 
-// rows x cols of a tile whose rows are nv vectors. One copy per type: it stands behind every tile.
+// A tile of rows x cols at (i, j), whose rows are nv vectors. One copy per type: it stands behind every tile.
 template <class T>
-[[gnu::noinline]] void store_tile(const GemmOut<T>& out, const Vec<T>* tile, int rows, int nv, int64_t cols) {
+[[gnu::noinline]] void store_tile(const GemmOut<T>& out, int64_t i, int64_t j, const Vec<T>* tile, int rows, int nv,
+                                  int64_t cols) {
   constexpr int W = Vec<T>::kSize;
-  for (int i = 0; i < rows; ++i)
+  for (int r = 0; r < rows; ++r)
     for (int v = 0; v * W < cols; ++v)
-      store_vector(out, i, v * W, tile[i * nv + v], cols - v * W < W ? cols - v * W : W);
+      store_vector(out, i + r, j + v * W, tile[r * nv + v], cols - v * W < W ? cols - v * W : W);
 }
 
 // kPacked: b_rs = NV vectors, known to the compiler, B padded to whole vectors, `last` columns of the tile are valid.
@@ -90,7 +84,7 @@ template <class T>
 // kTail: (B not packed) the last vector of B's rows holds `last` elements only.
 template <class T, int MR, int NV, bool kPackedA, bool kPacked, bool kTail>
 void gemm_tile(int64_t k, const T* a, int64_t a_rs, int64_t a_cs, const T* b, int64_t b_rs, int64_t last,
-               const GemmOut<T>& out) {
+               const GemmOut<T>& out, int64_t i0, int64_t j0) {
   constexpr int W = Vec<T>::kSize;
   if constexpr (kPackedA) {
     a_rs = 1;
@@ -123,16 +117,18 @@ void gemm_tile(int64_t k, const T* a, int64_t a_rs, int64_t a_cs, const T* b, in
     const Vec<T> alpha(out.alpha), beta(out.beta), low(out.relu ? T(0) : -T(__builtin_huge_val()));
     Vec<T> bias[NV];
 #pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) bias[v] = out.bias ? Vec<T>::load(out.bias + v * W) : Vec<T>(T(0));
+    for (int v = 0; v < NV; ++v) bias[v] = out.bias ? Vec<T>::load(out.bias + j0 + v * W) : Vec<T>(T(0));
+    T* c = out.c + i0 * out.c_rs + j0;
 #pragma GCC unroll 16
-    for (int i = 0; i < MR; ++i)
+    for (int i = 0; i < MR; ++i) {
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) {
-        T* c = out.c + i * out.c_rs + v * W;
-        Vec<T> x = bias[v];
-        if (out.beta != T(0)) x = fma(beta, Vec<T>::load(c), x);
-        max(low, fma(alpha, acc[i][v], x)).store(c);  // NaN stays: max gives its second operand then
+        Vec<T> y = bias[v];
+        if (out.beta != T(0)) y = fma(beta, Vec<T>::load(c + v * W), y);
+        max(low, fma(alpha, acc[i][v], y)).store(c + v * W);
       }
+      c += out.c_rs;
+    }
     return;
   }
   Vec<T> tile[MR * NV];
@@ -140,10 +136,10 @@ void gemm_tile(int64_t k, const T* a, int64_t a_rs, int64_t a_cs, const T* b, in
   for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) tile[i * NV + v] = acc[i][v];
-  store_tile(out, tile, MR, NV, cols);
+  store_tile(out, i0, j0, tile, MR, NV, cols);
 }
 
 template <class T>
-using GemmTileFn = void (*)(int64_t, const T*, int64_t, int64_t, const T*, int64_t, int64_t, const GemmOut<T>&);
+using GemmTileFn = void (*)(int64_t, const T*, int64_t, int64_t, const T*, int64_t, int64_t, const GemmOut<T>&, int64_t, int64_t);
 
 }  // namespace PYNN_CPU_NAMESPACE
