@@ -20,10 +20,6 @@ constexpr double kSqrt2OverPi = 0.79788456080286535588;
 constexpr double kGeluCubic = 0.044715;
 
 template <class V>
-PYNN_INLINE V constant(double x) {
-  return V(static_cast<typename V::Lane>(x));
-}
-template <class V>
 PYNN_INLINE V normal_cdf(V x) {
   return constant<V>(0.5) * (V(1) + erf(x * constant<V>(kSqrtHalf)));
 }

@@ -220,13 +220,17 @@ void map_ternary(Ternary op, const MapArgs& args) {
 namespace {
 
 const double kNoParams[4] = {1, 0, 0, 0};  // alpha is 1
+const int64_t kNoIntParams[2] = {1, 0};
 
-// The integer form of parameters that came as doubles.
-struct IntParams {
-  int64_t i[2];
-  PYNN_INLINE explicit IntParams(const double* f) {
+// Parameters that came as doubles, for Int64 loops.
+struct ContiguousParams {
+  int64_t integers[2];
+  LoopParams p;
+  PYNN_INLINE ContiguousParams(DType type, const double* f) : p{f ? f : kNoParams, kNoIntParams} {
+    if (type != DType::Int64 || !f) return;
     for (int k = 0; k < 2; ++k)
-      i[k] = f[k] >= 0x1p63 ? INT64_MAX : f[k] >= -0x1p63 ? static_cast<int64_t>(f[k]) : INT64_MIN;
+      integers[k] = f[k] >= 0x1p63 ? INT64_MAX : f[k] >= -0x1p63 ? static_cast<int64_t>(f[k]) : INT64_MIN;
+    p.i = integers;
   }
 };
 
@@ -234,29 +238,25 @@ struct IntParams {
 
 void unary_contiguous(Unary op, DType type, void* y, const void* x, int64_t n, const double* params) {
   const UnaryLoop loop = find_loop(kUnaryLoops, op, type, "unary_contiguous");
-  const double* f = params ? params : kNoParams;
-  const IntParams integers(f);
-  const LoopParams p{f, integers.i};
-  if (n < kSerial) return loop(y, x, n, p);
+  const ContiguousParams c(type, params);
+  if (n < kSerial) return loop(y, x, n, c.p);
   const int64_t size = static_cast<int64_t>(item_size(type)), result_size = yields_bool(op) ? 1 : size;
-  parallel_for(0, n, grain_for(cost(op)), [=](int64_t begin, int64_t end) {
-    loop(static_cast<char*>(y) + begin * result_size, static_cast<const char*>(x) + begin * size, end - begin, p);
+  parallel_for(0, n, grain_for(cost(op)), [&](int64_t begin, int64_t end) {
+    loop(static_cast<char*>(y) + begin * result_size, static_cast<const char*>(x) + begin * size, end - begin, c.p);
   });
 }
 
 bool binary_contiguous(Binary op, DType type, void* y, const void* a, int64_t a_step, const void* b, int64_t b_step,
                        int64_t n, const double* params) {
   const BinaryLoop loop = find_loop(kBinaryLoops, op, type, "binary_contiguous");
-  const double* f = params ? params : kNoParams;
-  const IntParams integers(f);
-  const LoopParams p{f, integers.i};
-  if (n < kSerial) return loop(y, a, a_step, b, b_step, n, p);
+  const ContiguousParams c(type, params);
+  if (n < kSerial) return loop(y, a, a_step, b, b_step, n, c.p);
   const int64_t size = static_cast<int64_t>(item_size(type)), result_size = yields_bool(op) ? 1 : size;
   bool ok = true;
   parallel_for(0, n, grain_for(cost(op)), [&](int64_t begin, int64_t end) {
     const bool fine =
         loop(static_cast<char*>(y) + begin * result_size, static_cast<const char*>(a) + begin * a_step * size, a_step,
-             static_cast<const char*>(b) + begin * b_step * size, b_step, end - begin, p);
+             static_cast<const char*>(b) + begin * b_step * size, b_step, end - begin, c.p);
     if (!fine) __atomic_store_n(&ok, false, __ATOMIC_RELAXED);
   });
   return ok;

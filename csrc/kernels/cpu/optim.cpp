@@ -10,17 +10,12 @@
 #include "kernels/optim.h"
 
 #include "core/parallel.h"
-#include "kernels/cpu/vec.h"
+#include "kernels/cpu/vec_fp.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
 constexpr int64_t kPiece = 8192;
-
-template <class T>
-PYNN_INLINE Vec<T> constant(double x) {
-  return Vec<T>(static_cast<T>(x));
-}
 
 // Elements [begin, begin + n) of one tensor.
 template <class S>
@@ -32,8 +27,8 @@ void sgd_piece(const OptimTensor& t, int64_t begin, int64_t n, const SgdArgs& ar
   S* momenta = args.momentum != 0 ? static_cast<S*>(t.state0) + begin : nullptr;
   const bool decay = args.weight_decay != 0, fresh = t.fresh;
   const bool nesterov = args.nesterov, maximize = args.maximize;
-  const V wd = constant<T>(args.weight_decay), momentum = constant<T>(args.momentum);
-  const V damp = constant<T>(1 - args.dampening), minus_lr = constant<T>(-args.lr);
+  const V wd = constant<V>(args.weight_decay), momentum = constant<V>(args.momentum);
+  const V damp = constant<V>(1 - args.dampening), minus_lr = constant<V>(-args.lr);
   for (int64_t i = 0; i < n; i += V::kSize) {
     const int64_t left = n - i;
     V p = load_wide(param + i, left), g = load_wide(grad + i, left);
@@ -61,11 +56,11 @@ void adam_piece(const OptimTensor& t, int64_t begin, int64_t n, const AdamArgs& 
   const bool maximize = args.maximize, near_start = 1 - args.beta1 < 0.5;
   const double correction1 = 1 - __builtin_pow(args.beta1, t.step);
   const double correction2 = 1 - __builtin_pow(args.beta2, t.step);
-  const V wd = constant<T>(args.weight_decay), keep = constant<T>(1 - args.lr * args.weight_decay);
-  const V w1 = constant<T>(1 - args.beta1), beta1 = constant<T>(args.beta1);
-  const V w2 = constant<T>(1 - args.beta2), beta2 = constant<T>(args.beta2);
-  const V root2 = constant<T>(__builtin_sqrt(correction2)), eps = constant<T>(args.eps);
-  const V minus_rate = constant<T>(-(args.lr / correction1));
+  const V wd = constant<V>(args.weight_decay), keep = constant<V>(1 - args.lr * args.weight_decay);
+  const V w1 = constant<V>(1 - args.beta1), beta1 = constant<V>(args.beta1);
+  const V w2 = constant<V>(1 - args.beta2), beta2 = constant<V>(args.beta2);
+  const V root2 = constant<V>(__builtin_sqrt(correction2)), eps = constant<V>(args.eps);
+  const V minus_rate = constant<V>(-(args.lr / correction1));
   for (int64_t i = 0; i < n; i += V::kSize) {
     const int64_t left = n - i;
     V p = load_wide(param + i, left), g = load_wide(grad + i, left);

@@ -3,6 +3,8 @@
 
 namespace PYNN_CPU_NAMESPACE {
 
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 Tiling make_tiling(const MapArgs& args, bool direct, int64_t chunk) {
   Tiling t;
   const int nd = args.ndim;

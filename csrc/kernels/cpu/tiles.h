@@ -21,7 +21,6 @@ struct Tiling {
   Strides strides[kMaxOperands];
 };
 
-PYNN_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 PYNN_INLINE int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
 
 // `direct`: no operand needs scratch when a tile is (part of) one row. `chunk`: elements of a scratch buffer.

@@ -1,55 +1,19 @@
-// vec_math.h -- elementary functions of Vec<float> and Vec<double>.
+// vec_math.h -- elementary functions of Vec<float> and Vec<double>, named as in <math.h>, and sigmoid.
+//
+// Special values are C99's: NaN gives NaN; zeros, infinities, subnormal arguments and subnormal results are right. All
+// arguments are allowed. Largest errors found, in ULP: float against double over every 17th of all 2^32 arguments,
+// double against long double over 10^7 mixed ones, with FMA or without.
+//
+//             exp  exp2  expm1  log  log2  log10  log1p  tanh  sigmoid  erf  erfc  sin  cos  tan  sinh  cosh
+//   float     1.1   1.1    1.7  0.9   0.9    0.7    0.9   1.4      2.4  1.5   0.6  1.6  1.6  3.0   1.7   1.5
+//   double    1.1   1.3    2.0  0.9   0.9    0.8    0.9   1.4      2.5    C     C  1.6  1.8  3.0   1.8   1.5
+//
+//             asin  acos  atan  atan2  asinh  acosh  atanh  pow
+//   float      2.5   1.3   1.4    1.6    1.8    2.0    2.1  0.6
+//   double       C     C     C      C    1.8    2.1    2.1    C         C: the C library's, lane by lane
+//
+// The polynomials are minimax ones (Remez), their errors relative to the result below 2^-27 (double: 2^-58).
 #pragma once
-#include "kernels/cpu/vec.h"
-
-namespace PYNN_CPU_NAMESPACE {
-
-#define PYNN_LIBM(name)                                                                                 \
-  PYNN_INLINE VecF name(VecF x) {                                                                       \
-    return map_lanes(x, [](float v) __attribute__((always_inline)) { return __builtin_##name##f(v); }); \
-  }                                                                                                     \
-  PYNN_INLINE VecD name(VecD x) {                                                                       \
-    return map_lanes(x, [](double v) __attribute__((always_inline)) { return __builtin_##name(v); });   \
-  }
-PYNN_LIBM(exp)
-PYNN_LIBM(exp2)
-PYNN_LIBM(expm1)
-PYNN_LIBM(log)
-PYNN_LIBM(log2)
-PYNN_LIBM(log10)
-PYNN_LIBM(log1p)
-PYNN_LIBM(sin)
-PYNN_LIBM(cos)
-PYNN_LIBM(tan)
-PYNN_LIBM(asin)
-PYNN_LIBM(acos)
-PYNN_LIBM(atan)
-PYNN_LIBM(sinh)
-PYNN_LIBM(cosh)
-PYNN_LIBM(tanh)
-PYNN_LIBM(asinh)
-PYNN_LIBM(acosh)
-PYNN_LIBM(atanh)
-PYNN_LIBM(erf)
-PYNN_LIBM(erfc)
-
-PYNN_INLINE VecF pow(VecF x, VecF y) {
-  return map_lanes(x, y, [](float a, float b) __attribute__((always_inline)) { return __builtin_powf(a, b); });
-}
-PYNN_INLINE VecD pow(VecD x, VecD y) {
-  return map_lanes(x, y, [](double a, double b) __attribute__((always_inline)) { return __builtin_pow(a, b); });
-}
-PYNN_INLINE VecF atan2(VecF x, VecF y) {
-  return map_lanes(x, y, [](float a, float b) __attribute__((always_inline)) { return __builtin_atan2f(a, b); });
-}
-PYNN_INLINE VecD atan2(VecD x, VecD y) {
-  return map_lanes(x, y, [](double a, double b) __attribute__((always_inline)) { return __builtin_atan2(a, b); });
-}
-
-template <class T>
-PYNN_INLINE Vec<T> sigmoid(Vec<T> x) {
-  const Vec<T> e = exp(-abs(x));
-  return select(x < Vec<T>(0), e, Vec<T>(1)) / (Vec<T>(1) + e);
-}
-
-}  // namespace PYNN_CPU_NAMESPACE
+#include "kernels/cpu/vec_exp.h"
+#include "kernels/cpu/vec_special.h"
+#include "kernels/cpu/vec_trig.h"

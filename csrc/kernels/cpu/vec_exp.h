@@ -1,0 +1,233 @@
+// vec_exp.h -- exponentials, logarithms, tanh and sigmoid. See vec_math.h.
+#pragma once
+#include "kernels/cpu/vec_fp.h"
+
+namespace PYNN_CPU_NAMESPACE {
+
+// ---- exp
+
+// x = n ln 2 + r with |r| <= ln(2) / 2; n in integer lanes.
+template <class T>
+struct ExpParts {
+  Vec<T> r;
+  Vec<typename Vec<T>::Int> n;
+
+  PYNN_INLINE explicit ExpParts(Vec<T> x) {
+    const Vec<T> magic(Fp<T>::kMagic);
+    const Vec<T> t = fma(x, constant<Vec<T>>(kLog2E), magic);
+    const Vec<T> k = t - magic;
+    n = bits(t) - bits(magic);
+    r = fnma(k, constant<Vec<T>>(Fp<T>::kLn2Hi), x);
+    r = fnma(k, constant<Vec<T>>(Fp<T>::kLn2Lo), r);
+  }
+};
+
+// exp(r) - 1 for |r| <= ln(2) / 2
+PYNN_INLINE VecF expm1_poly(VecF r) {
+  return fma(r * r, poly(r, 0.5, 1.6666518e-01, 4.1666206e-02, 8.368889e-03, 1.3950504e-03), r);
+}
+PYNN_INLINE VecD expm1_poly(VecD r) {
+  return fma(r * r,
+             poly(r, 0.5, 0.16666666666666685, 0.04166666666666673, 0.008333333333316739, 0.001388888888885843,
+                  0.00019841269897059077, 2.4801587373701268e-05, 2.755723423677988e-06, 2.7557233416715324e-07,
+                  2.5112239814569768e-08, 2.092692273346156e-09),
+             r);
+}
+// x * 2^n for any n of a result, even a subnormal one.
+template <class T>
+PYNN_INLINE Vec<T> scale(Vec<T> x, Vec<typename Vec<T>::Int> n) {
+  using I = typename Vec<T>::Int;
+  const Vec<I> k = n + Vec<I>(2 * Fp<T>::kBias);
+  const Vec<I> half = shift_down(k, 1);
+  return x * from_bits<T>(half << Fp<T>::kMantissa) * from_bits<T>((k - half) << Fp<T>::kMantissa);
+}
+// 2^n for n of a normal result
+template <class T>
+PYNN_INLINE Vec<T> power_of_2(Vec<typename Vec<T>::Int> n) {
+  return from_bits<T>((n + Vec<typename Vec<T>::Int>(Fp<T>::kBias)) << Fp<T>::kMantissa);
+}
+template <class V>
+PYNN_INLINE V clamp_exponent(V x) {  // NaN stays, being the second operand
+  using F = Fp<typename V::Lane>;
+  return min(constant<V>(F::kExpHigh), max(constant<V>(F::kExpLow), x));
+}
+
+template <class T>
+PYNN_INLINE Vec<T> exp(Vec<T> x) {
+  const ExpParts<T> e(clamp_exponent(x));
+  return scale(Vec<T>(1) + expm1_poly(e.r), e.n);
+}
+// exp(x) / 2, which does not overflow before cosh does
+template <class T>
+PYNN_INLINE Vec<T> half_exp(Vec<T> x) {
+  const ExpParts<T> e(clamp_exponent(x));
+  return scale(Vec<T>(1) + expm1_poly(e.r), e.n - Vec<typename Vec<T>::Int>(1));
+}
+template <class T>
+PYNN_INLINE Vec<T> exp2(Vec<T> x) {
+  using V = Vec<T>;
+  const V y = min(constant<V>(Fp<T>::kBias + 2), max(constant<V>(-Fp<T>::kBias - Fp<T>::kMantissa - 4), x));
+  const V magic(Fp<T>::kMagic);
+  const V t = y + magic;
+  const V r = y - (t - magic);
+  V p;
+  if constexpr (sizeof(T) == 4)
+    p = r *
+        poly(r, 6.931472e-01, 2.402265e-01, 5.550411e-02, 9.618036e-03, 1.3333431e-03, 1.5467136e-04, 1.5314976e-05);
+  else
+    p = r * poly(r, 0.6931471805599453, 0.24022650695910072, 0.0555041086648217, 0.009618129107628496,
+                 0.0013333558146390414, 0.00015403530393341095, 1.5252733856259993e-05, 1.3215486833062268e-06,
+                 1.0178051199575881e-07, 7.054888249570101e-09, 4.4566751886661174e-10, 2.574180896610292e-11);
+  return scale(V(1) + p, bits(t) - bits(magic));
+}
+template <class T>
+PYNN_INLINE Vec<T> expm1(Vec<T> x) {
+  using V = Vec<T>;
+  const V low = constant<V>(sizeof(T) == 4 ? -20 : -40);  // below, the result is -1
+  const V high = constant<V>(sizeof(T) == 4 ? 89 : 710);  // above, it is infinite
+  const ExpParts<T> e(min(high, max(low, x)));
+  const V s = power_of_2<T>(e.n - Vec<typename V::Int>(1));  // 2^n itself may overflow
+  const V half = fma(expm1_poly(e.r), s, s - constant<V>(0.5));
+  return select(abs(x) < constant<V>(sizeof(T) == 4 ? 0x1p-26 : 0x1p-55), x, half + half);
+}
+// (tanh(x) - x) / x for |x| <= 5 / 8, z = x^2
+PYNN_INLINE VecF tanh_tail(VecF z) {
+  return z * poly(z, -3.3333284e-01, 1.3331491e-01, -5.37435e-02, 2.065059e-02, -5.717046e-03);
+}
+PYNN_INLINE VecD tanh_tail(VecD z) {
+  return z * poly(z, -0.33333333333333315, 0.1333333333332989, -0.053968253966134055, 0.021869488470643857,
+                  -0.00886323434133751, 0.0035921142696251534, -0.0014557276059676892, 0.0005894585765169388,
+                  -0.00023702999482054756, 9.158958287208505e-05, -3.0217750021502145e-05, 6.0555404595570286e-06);
+}
+template <class T>
+PYNN_INLINE Vec<T> tanh(Vec<T> x) {
+  using V = Vec<T>;
+  const V a = min(constant<V>(20), abs(x));
+  const ExpParts<T> e(a + a);
+  const V power = power_of_2<T>(e.n);
+  const V outer = V(1) - V(2) / (fma(expm1_poly(e.r), power, power) + V(1));
+  return copysign(select(a < constant<V>(0.625), fma(tanh_tail(a * a), a, a), outer), x);
+}
+template <class T>
+PYNN_INLINE Vec<T> sigmoid(Vec<T> x) {
+  using V = Vec<T>;
+  const V e = exp(-abs(x));
+  return select(x < V(0), e, V(1)) / (V(1) + e);
+}
+
+// ---- log
+
+// log(1 + f) = f - (f^2 / 2 - s (f^2 / 2 + R)), s = f / (2 + f), for 1 + f in [sqrt(1/2), sqrt(2)): the terms behind f.
+template <class T>
+struct LogParts {
+  Vec<T> f, k;  // the argument is 2^k (1 + f)
+  Vec<T> half_square, s_term;
+
+  // x: positive, finite, normal
+  PYNN_INLINE explicit LogParts(Vec<T> x) {
+    using I = typename Vec<T>::Int;
+    using F = Fp<T>;
+    const Vec<I> one = bits(Vec<T>(1));
+    const Vec<I> i = bits(x) + (one - Vec<I>(F::kSqrtHalf));
+    k = to_float<T>(shift_down(i, F::kMantissa)) - Vec<T>(static_cast<T>(F::kBias));
+    const Vec<I> mantissa((I(1) << F::kMantissa) - 1);
+    f = from_bits<T>((i & mantissa) + Vec<I>(F::kSqrtHalf)) - Vec<T>(1);
+  }
+  PYNN_INLINE void series() {
+    const Vec<T> s = f / (Vec<T>(2) + f);
+    const Vec<T> z = s * s;
+    Vec<T> r;
+    if constexpr (sizeof(T) == 4)
+      r = z * poly(z, 6.666666e-01, 4.0000337e-01, 2.853724e-01, 2.3583527e-01);
+    else
+      r = z * poly(z, 0.6666666666666735, 0.3999999999941153, 0.2857142874317925, 0.22222198483574468,
+                   0.18183569382386433, 0.15313911660249568, 0.14797429410261878);
+    half_square = constant<Vec<T>>(0.5) * f * f;
+    s_term = s * (half_square + r);
+  }
+};
+
+// Logarithms to base 2 or 10: 1 / log(base) and log(2) / log(base), each as hi + lo, hi times 12 (26) bits being exact.
+struct LogBase {
+  double inverse_hi, inverse_lo, ln2_hi, ln2_lo;
+};
+
+// log of any x; `core` takes LogParts of a normal x and what to add to k.
+template <class T, class Core>
+PYNN_INLINE Vec<T> log_with_specials(Vec<T> x, Core core) {
+  using V = Vec<T>;
+  const V infinity(static_cast<T>(__builtin_inf())), nan(static_cast<T>(__builtin_nan("")));
+  const bool special = any(~((x >= V(Fp<T>::kLeast)) & (x <= V(Fp<T>::kMost))));
+  V normal = x, shift(0);
+  if (special) [[unlikely]] {
+    constexpr double up = sizeof(T) == 4 ? 0x1p24 : 0x1p54;
+    const auto subnormal = x < V(Fp<T>::kLeast);
+    normal = select(subnormal, x * constant<V>(up), x);
+    shift = select(subnormal, constant<V>(sizeof(T) == 4 ? 24 : 54), V(0));
+  }
+  V y = core(normal, shift);
+  if (special) [[unlikely]] {
+    y = select(x == infinity, x, y);
+    y = select(x == V(0), -infinity, y);
+    y = select(x >= V(0), y, nan);
+  }
+  return y;
+}
+
+template <class T>
+PYNN_INLINE Vec<T> log(Vec<T> x) {
+  using V = Vec<T>;
+  return log_with_specials(x, [](V normal, V shift) __attribute__((always_inline)) {
+    LogParts<T> p(normal);
+    p.series();
+    const V k = p.k - shift;
+    const V rest = p.half_square - fma(k, constant<V>(Fp<T>::kLn2Lo), p.s_term);
+    return fma(k, constant<V>(Fp<T>::kLn2Hi), p.f - rest);
+  });
+}
+template <class T>
+PYNN_INLINE Vec<T> log_base(Vec<T> x, LogBase base) {
+  using V = Vec<T>;
+  using I = typename V::Int;
+  return log_with_specials(x, [=](V normal, V shift) __attribute__((always_inline)) {
+    LogParts<T> p(normal);
+    p.series();
+    const V k = p.k - shift;
+    const Vec<I> upper(~((I(1) << (sizeof(T) == 4 ? 12 : 27)) - 1));
+    const V hi = from_bits<T>(bits(p.f - p.half_square) & upper);
+    const V lo = (p.f - hi) - p.half_square + p.s_term;
+    const V large = k * constant<V>(base.ln2_hi), main = hi * constant<V>(base.inverse_hi);
+    const V sum = large + main;
+    V small =
+        fma(k, constant<V>(base.ln2_lo), fma(lo + hi, constant<V>(base.inverse_lo), lo * constant<V>(base.inverse_hi)));
+    small = small + ((large - sum) + main);
+    return sum + small;
+  });
+}
+template <class T>
+PYNN_INLINE Vec<T> log2(Vec<T> x) {
+  if constexpr (sizeof(T) == 4) return log_base(x, {1.44287109375, -0.00017605286103659264, 1, 0});
+  return log_base(x, {1.4426950514316559, -1.0542692476429138e-08, 1, 0});
+}
+template <class T>
+PYNN_INLINE Vec<T> log10(Vec<T> x) {
+  if constexpr (sizeof(T) == 4)
+    return log_base(x, {0.434326171875, -3.168997174817235e-05, 0.30103302001953125, -3.0243555500547862e-06});
+  return log_base(x, {0.4342944845557213, -2.6524694553078553e-09, 0.3010299956658855, -1.9043128467164274e-12});
+}
+// The rounding error of u = 1 + x, divided by u, is added to log(u).
+template <class T>
+PYNN_INLINE Vec<T> log1p(Vec<T> x) {
+  using V = Vec<T>;
+  const V u = V(1) + x;
+  const V y = log_with_specials(u, [=](V normal, V) __attribute__((always_inline)) {  // u is never subnormal
+    LogParts<T> p(normal);
+    p.series();
+    const V error = select(x < V(1), x - (u - V(1)), V(1) - (u - x)) / u;
+    const V rest = p.half_square - (fma(p.k, constant<V>(Fp<T>::kLn2Lo), error) + p.s_term);
+    return fma(p.k, constant<V>(Fp<T>::kLn2Hi), p.f - rest);
+  });
+  return select(abs(x) < constant<V>(sizeof(T) == 4 ? 0x1p-26 : 0x1p-55), x, y);
+}
+
+}  // namespace PYNN_CPU_NAMESPACE

@@ -1,0 +1,126 @@
+// vec_special.h -- hyperbolic functions and their inverses, erf, erfc, pow. See vec_math.h.
+#pragma once
+#include "kernels/cpu/vec_exp.h"
+
+namespace PYNN_CPU_NAMESPACE {
+
+// ---- Hyperbolic functions
+
+template <class T>
+PYNN_INLINE Vec<T> sinh(Vec<T> x) {
+  using V = Vec<T>;
+  const V a = abs(x), z = a * a, e = half_exp(a);
+  V tail;
+  if constexpr (sizeof(T) == 4)
+    tail = poly(z, 1.6666667e-01, 8.3333505e-03, 1.9836066e-04, 2.8174404e-06);
+  else
+    tail = poly(z, 0.16666666666666669, 0.008333333333333139, 0.00019841269841437678, 2.7557319155337993e-06,
+                2.505212339836308e-08, 1.6057240356406223e-10, 7.759311753783482e-13);
+  return copysign(select(a < V(1), fma(z * a, tail, a), e - constant<V>(0.25) / e), x);
+}
+template <class T>
+PYNN_INLINE Vec<T> cosh(Vec<T> x) {
+  const Vec<T> e = half_exp(abs(x));
+  return e + constant<Vec<T>>(0.25) / e;
+}
+// asinh(a) = log1p(a + a^2 / (1 + sqrt(a^2 + 1))); where a^2 is beyond the precision, log(2 a).
+template <class T>
+PYNN_INLINE Vec<T> asinh(Vec<T> x) {
+  using V = Vec<T>;
+  const V a = abs(x);
+  const Mask<T> huge = a > constant<V>(sizeof(T) == 4 ? 0x1p30 : 0x1p60);
+  const V b = select(huge, V(1), a);
+  const V r = log1p(select(huge, a, b + b * b / (V(1) + sqrt(fma(b, b, V(1))))));
+  return copysign(select(huge, r + constant<V>(0.69314718055994531), r), x);
+}
+// With t = x - 1: log1p(t + sqrt(2 t + t^2)).
+template <class T>
+PYNN_INLINE Vec<T> acosh(Vec<T> x) {
+  using V = Vec<T>;
+  const Mask<T> huge = x > constant<V>(sizeof(T) == 4 ? 0x1p30 : 0x1p60);
+  const V t = select(huge, V(1), max(x, V(-1)) - V(1));
+  const V r = log1p(select(huge, x, t + sqrt(fma(t, t, t + t))));  // NaN below 1
+  return select(huge, r + constant<V>(0.69314718055994531), r);
+}
+template <class T>
+PYNN_INLINE Vec<T> atanh(Vec<T> x) {
+  using V = Vec<T>;
+  const V a = abs(x);
+  return copysign(constant<V>(0.5) * log1p((a + a) / (V(1) - a)), x);
+}
+
+// ---- erf
+
+// |x| < 1: x + x q(x^2); beyond: 1 - exp(-p(|x|)), p = -log(erfc).
+PYNN_INLINE VecF erf(VecF x) {
+  const VecF a = min(VecF(4), abs(x));
+  const VecF z = a * a;
+  const VecF inner =
+      fma(poly(z, 1.2837917e-01, -3.7612626e-01, 1.12836e-01, -2.6854444e-02, 5.189535e-03, -8.02084e-04, 7.889113e-05),
+          x, x);
+  const VecF p = poly(a, -1.8803294e-04, 1.1295784e+00, 6.3321996e-01, 1.0841852e-01, -2.520822e-02, 4.2045484e-03,
+                      -4.413338e-04, 2.1686641e-05);
+  return select(a < VecF(1), inner, copysign(VecF(1) - exp(-p), x));
+}
+PYNN_LIBM(erf, double, erf)
+
+// ---- erfc, pow: in double, to some 30 bits
+
+// 2^e
+PYNN_INLINE VecD exp2_short(VecD e) {
+  e = min(VecD(300), max(VecD(-300), e));
+  const VecD magic(Fp<double>::kMagic);
+  const VecD t = e + magic;
+  const VecD f = e - (t - magic);
+  const VecD q = f * poly(f, 0.6931471805416296, 0.24022651076297993, 0.055504109626964254, 0.009618036838560612,
+                          0.0013333430668253758, 0.0001546713538828385, 1.5314976730830546e-05);
+  return (VecD(1) + q) * power_of_2<double>(bits(t) - bits(magic));
+}
+// log2 of a normal a > 0
+PYNN_INLINE VecD log2_short(VecD a) {
+  const LogParts<double> p(a);
+  const VecD s = p.f / (VecD(2) + p.f);
+  const VecD z = s * s;
+  const VecD r =
+      z * poly(z, 0.666666666758403, 0.399999956061739, 0.28572111015595925, 0.22176103833675068, 0.19585468176823126);
+  return fma(s * (VecD(2) + r), VecD(kLog2E), p.k);
+}
+
+// exp(-x^2) g(t), t = (|x| - 3) / (|x| + 3), g the polynomial of exp(x^2) erfc(x); 2 minus that for x < 0.
+PYNN_INLINE VecD erfc_short(VecD x) {
+  const VecD a = min(VecD(10.2), abs(x));
+  const VecD t = (a - VecD(3)) / (a + VecD(3));
+  const VecD g = poly(t, 0.17900115112316972, -0.32623356143424814, 0.2456038121046489, -0.15011587883469205,
+                      0.07166558886773914, -0.024393254586671645, 0.0042710375202404385, 0.0007124329699511778,
+                      -0.0006023567731048941, 3.0890637123306015e-05, 6.630003987215534e-05, 4.9035289607253e-06);
+  const VecD y = exp2_short(a * a * VecD(-kLog2E)) * g;
+  return select(x < VecD(0), VecD(2) - y, y);
+}
+PYNN_INLINE VecF erfc(VecF x) {
+  VecD lo, hi;
+  widen(x, lo, hi);
+  return narrow(erfc_short(lo), erfc_short(hi));
+}
+PYNN_LIBM(erfc, double, erfc)
+
+// |x|^y = 2^(y log2 |x|), then the many special cases.
+PYNN_INLINE VecF pow(VecF x, VecF y) {
+  const VecF zero(0), one(1), infinity(__builtin_inff());
+  const VecF a = abs(x);
+  const VecF base = select((a > zero) & (a < infinity), a, one);
+  VecD b0, b1, y0, y1;
+  widen(base, b0, b1);
+  widen(y, y0, y1);
+  VecF r = narrow(exp2_short(y0 * log2_short(b0)), exp2_short(y1 * log2_short(b1)));
+  r = select(a == zero, select(y < zero, infinity, zero), r);
+  r = select(a == infinity, select(y < zero, zero, infinity), r);
+  r = select((a == one) & (y == y), one, r);  // 1^inf too
+  const Mask<float> whole = (trunc(y) == y), odd = whole & (trunc(y * VecF(0.5f)) != y * VecF(0.5f));
+  r = select(Mask<float>{(bits(x) < Vec<int32_t>(0)).v} & odd, -r, r);
+  r = select((x < zero) & (a < infinity) & ~whole, VecF(__builtin_nanf("")), r);
+  r = select((x != x) | (y != y), x + y, r);
+  return select((y == zero) | (x == one), one, r);
+}
+PYNN_LIBM2(pow, double, pow)
+
+}  // namespace PYNN_CPU_NAMESPACE
