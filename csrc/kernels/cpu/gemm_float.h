@@ -314,10 +314,9 @@ void gemm_product(Product<T> p) {
     if (p.k == 1) return gemm_rank1(p);
     if (p.m <= kFewRows || work <= kSmall || (p.n <= NR && p.a_cs == 1)) return gemm_direct(p);
   }
-  if (p.a_cs == 1 && p.n <= 12 * NR && GemmBlocks::mr <= 8)
-    gemm_packed<T, false>(p);
-  else
-    gemm_packed<T, true>(p);
+  if constexpr (GemmBlocks::mr <= 8)  // a taller tile has more rows than registers for their addresses
+    if (p.a_cs == 1 && p.n <= 12 * NR) return gemm_packed<T, false>(p);
+  gemm_packed<T, true>(p);
 }
 
 }  // namespace
