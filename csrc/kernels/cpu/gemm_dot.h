@@ -10,9 +10,10 @@
 
 namespace PYNN_CPU_NAMESPACE {
 
-// rows <= R and cols <= C are valid; the others repeat the last one and are not stored.
+// R rows from i0 and C columns from j0 on, of which `cols` are valid; the others repeat the last one, not stored.
 template <class T, int R, int C>
-void dot_tile(int64_t k, const T* a, int64_t a_rs, const T* b, int64_t b_cs, int64_t cols, const GemmOut<T>& out) {
+void dot_tile(int64_t k, const T* a, int64_t a_rs, const T* b, int64_t b_cs, int64_t cols, const GemmOut<T>& out,
+              int64_t i0, int64_t j0) {
   constexpr int W = Vec<T>::kSize;
   constexpr int kSums = (R * C + W - 1) / W * W;
   const T* bj[C];
@@ -52,7 +53,7 @@ void dot_tile(int64_t k, const T* a, int64_t a_rs, const T* b, int64_t b_cs, int
     for (int i = 0; i < R; ++i)
 #pragma GCC unroll 8
       for (int j = 0; j < C; j += W)
-        if (j < cols) store_vector(out, i, j, reduce_add_each(acc + i * C + j), min_of<int64_t>(cols - j, W));
+        if (j < cols) store_vector(out, i0 + i, j0 + j, reduce_add_each(acc + i * C + j), min_of<int64_t>(cols - j, W));
   } else {
     T sums[kSums];
 #pragma GCC unroll 8
@@ -60,7 +61,7 @@ void dot_tile(int64_t k, const T* a, int64_t a_rs, const T* b, int64_t b_cs, int
     for (int i = 0; i < R; ++i)
       for (int j = 0; j < C; j += W) {
         const int64_t n = min_of<int64_t>(min_of(C - j, W), cols - j);
-        if (n > 0) store_vector(out, i, j, Vec<T>::load(sums + i * C + j, n), n);
+        if (n > 0) store_vector(out, i0 + i, j0 + j, Vec<T>::load(sums + i * C + j, n), n);
       }
   }
 }

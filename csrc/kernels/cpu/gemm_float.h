@@ -1,8 +1,9 @@
 // gemm_float.h -- the product of one pair of float or double matrices: choice of a path, and the paths.
 //
-//   dot      both operands run along k, few rows or small:   gemm_dot.h, nothing is copied
+//   rank 1   k == 1, B's row is contiguous:                  one loop
+//   dot      both operands run along k, few rows:            gemm_dot.h, nothing is copied
 //   direct   B's rows are contiguous, few rows or small:     the micro-kernel on the matrices themselves
-//   packed   everything else:                                blocks of A and B copied into slivers, five loops
+//   packed   everything else:                                blocks copied into slivers, five loops
 //
 // Parallel over blocks of C. The sum over k is split by size alone, so the bits do not depend on the threads.
 #pragma once
@@ -68,10 +69,9 @@ void dot_block(const Product<T>& p, int64_t i, int64_t rows, int64_t j, int64_t 
   using S = DotShape<T>;
   const T* a = p.a + i * p.a_rs;
   const T* b = p.b + j * p.b_cs;
-  const GemmOut<T> out = p.out.at(i, j);
-  if (rows == 3) return dot_tile<T, 3, S::cols>(p.k, a, p.a_rs, b, p.b_cs, cols, out);
-  if (rows == 2) return dot_tile<T, 2, S::cols>(p.k, a, p.a_rs, b, p.b_cs, cols, out);
-  dot_tile<T, 1, S::row_cols>(p.k, a, p.a_rs, b, p.b_cs, cols, out);
+  if (rows == 3) return dot_tile<T, 3, S::cols>(p.k, a, p.a_rs, b, p.b_cs, cols, p.out, i, j);
+  if (rows == 2) return dot_tile<T, 2, S::cols>(p.k, a, p.a_rs, b, p.b_cs, cols, p.out, i, j);
+  dot_tile<T, 1, S::row_cols>(p.k, a, p.a_rs, b, p.b_cs, cols, p.out, i, j);
 }
 
 // a_cs == 1 and b_rs == 1.
@@ -83,12 +83,19 @@ void gemm_dots(const Product<T>& p) {
     store_vector(p.out, 0, 0, Vec<T>(y), 1);
     return;
   }
-  const int64_t cols = p.m == 1 ? S::row_cols : S::cols;
+  if (p.m == 1) {
+    for_blocks(p, ceil_div(p.n, S::row_cols), [&](int64_t begin, int64_t end) {
+      for (int64_t j = begin * S::row_cols; j < min_of(p.n, end * S::row_cols); j += S::row_cols)
+        dot_block(p, 0, 1, j, min_of<int64_t>(S::row_cols, p.n - j));
+    });
+    return;
+  }
+  constexpr int64_t cols = S::cols;
   const int64_t row_tiles = ceil_div(p.m, S::rows), col_tiles = ceil_div(p.n, cols);
   auto tile = [&](int64_t ti, int64_t tj) {
     const int64_t rows = min_of<int64_t>(S::rows, p.m - ti * S::rows);
     // A last single row works on wider tiles; it takes two narrow ones' columns at every second tile.
-    if (rows == 1 && p.m > 1) {
+    if (rows == 1) {
       constexpr int64_t ratio = S::row_cols / S::cols;
       if (tj % ratio == 0)
         dot_block(p, ti * S::rows, 1, tj * cols, min_of<int64_t>(S::row_cols, p.n - tj * cols));
@@ -119,11 +126,13 @@ void direct_columns(const Product<T>& p, int64_t i, int64_t p0, int64_t kc, int6
   const T* b = p.b + p0 * p.b_rs;
   int64_t j = j0;
   for (; j + NV * W <= j1; j += NV * W)
-    gemm_tile<T, MR, NV, false, false>(kc, a, p.a_rs, p.a_cs, b + j, p.b_rs, W, out.at(i, j));
+    gemm_tile<T, MR, NV, false, false, false>(kc, a, p.a_rs, p.a_cs, b + j, p.b_rs, W, out, i, j);
   const int64_t rest = j1 - j;
   if (rest == 0) return;
   const int64_t last = (rest - 1) % W + 1;
-  const auto go = [&]<int V>() { gemm_tile<T, MR, V, false, true>(kc, a, p.a_rs, p.a_cs, b + j, p.b_rs, last, out.at(i, j)); };
+  const auto go = [&]<int V>() {
+    gemm_tile<T, MR, V, false, false, true>(kc, a, p.a_rs, p.a_cs, b + j, p.b_rs, last, out, i, j);
+  };
   if constexpr (NV >= 8) {
     if (rest > 7 * W) return go.template operator()<8>();
     if (rest > 6 * W) return go.template operator()<7>();
@@ -138,65 +147,108 @@ void direct_columns(const Product<T>& p, int64_t i, int64_t p0, int64_t kc, int6
   go.template operator()<1>();
 }
 
+// The epilogue as it applies to block [p0, p0 + kb) of k: the first block sees beta, the last one the bias.
+template <class T>
+PYNN_INLINE GemmOut<T> out_of_block(const Product<T>& p, int64_t p0, int64_t kb) {
+  GemmOut<T> out = p.out;
+  if (p0 > 0) out.beta = T(1);
+  if (p0 + kb < p.k) {
+    out.bias = nullptr;
+    out.relu = false;
+  }
+  return out;
+}
+
+template <class T>
+void direct_rows(const Product<T>& p, int64_t p0, int64_t kc, int64_t j0, int64_t j1, const GemmOut<T>& out) {
+  constexpr int64_t MR = GemmBlocks::small_mr;
+  for (int64_t i = 0; i < p.m; i += MR) {
+    switch (min_of(MR, p.m - i)) {
+      case 1: direct_columns<T, 1>(p, i, p0, kc, j0, j1, out); break;
+      case 2: direct_columns<T, 2>(p, i, p0, kc, j0, j1, out); break;
+      case 3: direct_columns<T, 3>(p, i, p0, kc, j0, j1, out); break;
+      case 4: direct_columns<T, 4>(p, i, p0, kc, j0, j1, out); break;
+      case 5: direct_columns<T, 5>(p, i, p0, kc, j0, j1, out); break;
+      default: direct_columns<T, 6>(p, i, p0, kc, j0, j1, out); break;
+    }
+  }
+}
+
 // b_cs == 1; any strides of A.
 template <class T>
 void gemm_direct(const Product<T>& p) {
-  constexpr int64_t MR = GemmBlocks::small_mr;
-  constexpr int64_t strip = 256;
-  const int64_t kc = 256;
+  // Rows of B that lie far apart are swept a few at a time over a wide strip, for the sake of TLB and prefetchers. The
+  // strip may depend on the threads: no sum is split by it.
+  const bool sweep = p.k * p.b_rs * static_cast<int64_t>(sizeof(T)) > (1 << 18) && p.n > 128;
+  const int64_t kc = !sweep ? GemmBlocks::kc : p.m <= 8 ? 8 : 16;
+  int64_t strip = 256;
+  if (sweep) {
+    const int64_t threads = num_threads(), share = round_up(ceil_div(p.n, threads > 1 ? 2 * threads : 1), 128);
+    strip = max_of<int64_t>(512, min_of<int64_t>(share, 4096));
+  }
   for_blocks(p, ceil_div(p.n, strip), [&](int64_t begin, int64_t end) {
     for (int64_t s = begin; s < end; ++s) {
       const int64_t j0 = s * strip, j1 = min_of(p.n, j0 + strip);
       int64_t p0 = 0;
       do {
         const int64_t kb = min_of(kc, p.k - p0);
-        GemmOut<T> out = p.out;
-        if (p0 > 0) out.beta = T(1);
-        if (p0 + kb < p.k) {
-          out.bias = nullptr;
-          out.relu = false;
-        }
-        for (int64_t i = 0; i < p.m; i += MR) {
-          switch (min_of(MR, p.m - i)) {
-            case 1: direct_columns<T, 1>(p, i, p0, kb, j0, j1, out); break;
-            case 2: direct_columns<T, 2>(p, i, p0, kb, j0, j1, out); break;
-            case 3: direct_columns<T, 3>(p, i, p0, kb, j0, j1, out); break;
-            case 4: direct_columns<T, 4>(p, i, p0, kb, j0, j1, out); break;
-            case 5: direct_columns<T, 5>(p, i, p0, kb, j0, j1, out); break;
-            default: direct_columns<T, 6>(p, i, p0, kb, j0, j1, out); break;
-          }
-        }
+        if (kb == p.k)
+          direct_rows(p, p0, kb, j0, j1, p.out);
+        else
+          direct_rows(p, p0, kb, j0, j1, out_of_block(p, p0, kb));
         p0 += kb;
       } while (p0 < p.k);
     }
   });
 }
 
+// k == 1 and b_cs == 1.
+template <class T>
+void gemm_rank1(const Product<T>& p) {
+  using V = Vec<T>;
+  for_blocks(p, p.m, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const V x(p.a[i * p.a_rs]);
+      if (p.out.c_cs == 1 && p.out.beta == T(0) && !p.out.bias && !p.out.relu) {
+        T* c = p.out.c + i * p.out.c_rs;
+        const V scaled = x * V(p.out.alpha);
+        for (int64_t j = 0; j < p.n; j += V::kSize) (scaled * V::load(p.b + j, p.n - j)).store(c + j, p.n - j);
+      } else {
+        for (int64_t j = 0; j < p.n; j += V::kSize)
+          store_vector(p.out, i, j, x * V::load(p.b + j, p.n - j), min_of<int64_t>(V::kSize, p.n - j));
+      }
+    }
+  });
+}
+
 // ---- packed -------------------------------------------------------------------------------------------------------
 
-template <class T, int... I>
+template <class T, bool kPackedA, int... I>
 constexpr auto packed_tiles(std::integer_sequence<int, I...>) {
   struct Table {
     GemmTileFn<T> fn[sizeof...(I)];
   };
-  return Table{{&gemm_tile<T, I + 1, GemmBlocks::nv, true, false>...}};
+  return Table{{&gemm_tile<T, I + 1, GemmBlocks::nv, kPackedA, true, false>...}};
 }
 
-template <class T>
+// A's rows may stay where they are when they run along k and few columns reuse them.
+template <class T, bool kPackA>
 void gemm_packed(const Product<T>& p) {
   constexpr int64_t MR = GemmBlocks::mr, NR = GemmBlocks::nv * Vec<T>::kSize;
-  constexpr int64_t kc_max = GemmBlocks::kc_bytes / sizeof(T);
-  static constexpr auto tiles = packed_tiles<T>(std::make_integer_sequence<int, GemmBlocks::mr>());
+  constexpr int64_t mc_max = (GemmBlocks::mc * 4 / sizeof(T) + MR - 1) / MR * MR;
+  static constexpr auto tiles = packed_tiles<T, kPackA>(std::make_integer_sequence<int, GemmBlocks::mr>());
 
   // Blocks of equal size, none much smaller than the others.
-  const int64_t kc = ceil_div(p.k, ceil_div(p.k, kc_max));
+  const int64_t kc = ceil_div(p.k, ceil_div(p.k, GemmBlocks::kc));
   const int64_t nc = round_up(ceil_div(p.n, ceil_div(p.n, GemmBlocks::nc)), NR);
-  int64_t mc = round_up(ceil_div(p.m, ceil_div(p.m, GemmBlocks::mc)), MR);
+  int64_t mc = round_up(ceil_div(p.m, ceil_div(p.m, mc_max)), MR);
   int64_t groups = 1;  // of columns: several tasks then pack the same rows of A
-  if (const int64_t threads = num_threads(); threads > 1 && !is_serial(p)) {
-    const int64_t wanted = 2 * threads;
-    mc = min_of(mc, round_up(max_of(ceil_div(p.m, wanted), 4 * MR), MR));
-    groups = min_of(ceil_div(wanted, ceil_div(p.m, mc)), max_of<int64_t>(1, min_of(nc, p.n) / (4 * NR)));
+  if (!is_serial(p)) {
+    if (const int64_t threads = num_threads(); threads > 1) {
+      const int64_t wanted = 2 * threads;
+      mc = min_of(mc, round_up(max_of(ceil_div(p.m, wanted), 4 * MR), MR));
+      groups = min_of(ceil_div(wanted, ceil_div(p.m, mc)), max_of<int64_t>(1, min_of(nc, p.n) / (4 * NR)));
+    }
   }
   const int64_t row_blocks = ceil_div(p.m, mc);
   const Scratch<T> packed_b(kc * nc + Vec<T>::kSize);
@@ -210,28 +262,24 @@ void gemm_packed(const Product<T>& p) {
           pack_sliver<T, NR>(p.b + pc * p.b_rs + (jc + s * NR) * p.b_cs, p.b_cs, p.b_rs, min_of(NR, nb - s * NR), kb,
                              packed_b.get() + s * NR * kb);
       });
-      GemmOut<T> out = p.out;
-      if (pc > 0) out.beta = T(1);
-      if (pc + kb < p.k) {
-        out.bias = nullptr;
-        out.relu = false;
-      }
+      const GemmOut<T> out = out_of_block(p, pc, kb);
       for_blocks(p, row_blocks * groups, [&](int64_t begin, int64_t end) {
-        const Scratch<T> packed_a(mc * kb + Vec<T>::kSize);
+        const Scratch<T> packed_a(kPackA ? mc * kb + Vec<T>::kSize : 0);
         int64_t packed_block = -1;
         for (int64_t task = begin; task < end; ++task) {
           const int64_t block = task / groups, group = task % groups;
           const int64_t ic = block * mc, mb = min_of(mc, p.m - ic);
-          if (block != packed_block) {
+          const T* a = p.a + ic * p.a_rs + pc * p.a_cs;
+          if (kPackA && block != packed_block) {
             for (int64_t i = 0; i < mb; i += MR)
-              pack_sliver<T, MR>(p.a + (ic + i) * p.a_rs + pc * p.a_cs, p.a_rs, p.a_cs, min_of(MR, mb - i), kb,
-                                 packed_a.get() + i * kb);
+              pack_sliver<T, MR>(a + i * p.a_rs, p.a_rs, p.a_cs, min_of(MR, mb - i), kb, packed_a.get() + i * kb);
             packed_block = block;
           }
           for (int64_t s = slivers * group / groups; s < slivers * (group + 1) / groups; ++s)
             for (int64_t i = 0; i < mb; i += MR)
-              tiles.fn[min_of(MR, mb - i) - 1](kb, packed_a.get() + i * kb, 1, MR, packed_b.get() + s * NR * kb, NR,
-                                               min_of(NR, nb - s * NR), out.at(ic + i, jc + s * NR));
+              tiles.fn[min_of(MR, mb - i) - 1](kb, kPackA ? packed_a.get() + i * kb : a + i * p.a_rs, p.a_rs, p.a_cs,
+                                               packed_b.get() + s * NR * kb, NR, min_of(NR, nb - s * NR), out,
+                                               ic + i, jc + s * NR);
         }
       });
     }
@@ -242,28 +290,33 @@ void gemm_packed(const Product<T>& p) {
 
 template <class T>
 void gemm_product(Product<T> p) {
-  constexpr int64_t kFewRows = 2 * GemmBlocks::small_mr, kSmall = 64 * 64 * 64;
+  constexpr int64_t kFewRows = 3 * GemmBlocks::small_mr, kSmall = 32 * 32 * 32;
+  constexpr int64_t NR = GemmBlocks::nv * Vec<T>::kSize;
   if (p.n == 1 ? p.m > 1 : p.out.c_cs != 1 && p.out.c_rs == 1) p = transposed(p);
-  const bool few = p.m <= kFewRows || p.m * p.n * p.k <= kSmall;
+  const bool along_k = p.b_rs == 1 && (p.b_cs != 1 || p.n == 1) && p.k > 1;  // B's columns are contiguous
+  const double work = static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
 
-  if (p.b_rs == 1 && p.b_cs != 1 && p.k > 1 && p.n > 1) {
-    if (p.a_cs == 1 && (p.m <= 64 || few)) return gemm_dots(p);
-    if (p.a_rs == 1 && few && p.m > 1) return gemm_direct(transposed(p));  // both transposed: C is scattered
-    if (p.m == 1) {
-      const Scratch<T> row(p.k);
-      for (int64_t i = 0; i < p.k; ++i) row[i] = p.a[i * p.a_cs];
-      p.a = row.get();
-      p.a_cs = 1;
-      return gemm_dots(p);
+  if (along_k) {
+    // A dot product costs a reduction over lanes at its end, packing costs a pass over B.
+    if (p.m <= 2 || (p.m <= 48 && p.m * 24 <= p.k) || work <= 1024) {
+      if (p.a_cs == 1) return gemm_dots(p);
+      if (p.m == 1) {
+        const Scratch<T> row(p.k);
+        for (int64_t i = 0; i < p.k; ++i) row[i] = p.a[i * p.a_cs];
+        p.a = row.get();
+        p.a_cs = 1;
+        return gemm_dots(p);
+      }
     }
-  }
-  if (p.n == 1 && p.a_cs == 1 && p.b_rs == 1) return gemm_dots(p);
-  if ((p.b_cs == 1 || p.n == 1) && (few || p.k == 0)) return gemm_direct(p);
-  if (p.k == 0) {  // only beta * C and the epilogue are left
+    if (p.a_rs == 1 && p.m > 1 && work <= kSmall) return gemm_direct(transposed(p));  // C is scattered
+  } else if (p.b_cs == 1 || p.n == 1 || p.k == 0) {
     p.b_cs = 1;
-    return gemm_direct(p);
+    if (p.k == 1) return gemm_rank1(p);
+    if (p.m <= kFewRows || work <= kSmall || (p.n <= NR && p.a_cs == 1)) return gemm_direct(p);
   }
-  gemm_packed(p);
+  if constexpr (GemmBlocks::mr <= 8)  // a taller tile has more rows than registers for their addresses
+    if (p.a_cs == 1 && p.n <= 12 * NR) return gemm_packed<T, false>(p);
+  gemm_packed<T, true>(p);
 }
 
 }  // namespace

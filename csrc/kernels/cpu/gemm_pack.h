@@ -4,152 +4,44 @@
 //
 // A sliver of A has R = MR rows, a sliver of B has R = NR columns. Either stride may be 1, or neither.
 #pragma once
-#include <utility>
-
-#include "kernels/cpu/vec.h"
+#include "kernels/cpu/vec_shuffle.h"
 
 namespace PYNN_CPU_NAMESPACE {
 
-// Shuffles in the 16-byte parts of a register, and of whole parts: cheap on every ISA.
-template <class T>
-struct Shuffle {
-  static constexpr int W = Vec<T>::kSize;
-  static constexpr int L = 16 / sizeof(T);  // elements of a part
-  using Native = typename Vec<T>::Native;
-  using Lanes = std::make_integer_sequence<int, W>;
-
-  // In each part: {a0, b0, a1, b1} (high = 0) or {a2, b2, a3, b3}.
-  static constexpr int zip_index(int i, int high) {
-    const int part = i / L * L, e = i % L;
-    return part + e / 2 + high * (L / 2) + (e % 2) * W;
-  }
-  // Parts of a and b in turn, from the lower or upper half of each.
-  static constexpr int zip_part_index(int i, int high) {
-    const int part = i / L;
-    return (part / 2 + high * (W / L / 2)) * L + i % L + (part % 2) * W;
-  }
-  // In each part: the even (odd) elements of a's part, then those of b's.
-  static constexpr int pair_index(int i, int odd) {
-    const int part = i / L * L, e = i % L;
-    return part + (e % (L / 2)) * 2 + odd + (e / (L / 2)) * W;
-  }
-  // The even (odd) parts of a, then those of b.
-  static constexpr int pair_part_index(int i, int odd) {
-    const int part = (i / L) * 2 + odd;  // in a and b joined
-    return (part % (W / L)) * L + i % L + (part / (W / L)) * W;
-  }
-
-  template <int kHigh, int... I>
-  PYNN_INLINE static Vec<T> zip(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
-    return Native(__builtin_shufflevector(a.v, b.v, zip_index(I, kHigh)...));
-  }
-  template <int kHigh, int... I>
-  PYNN_INLINE static Vec<T> zip_part(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
-    return Native(__builtin_shufflevector(a.v, b.v, zip_part_index(I, kHigh)...));
-  }
-  template <int kOdd, int... I>
-  PYNN_INLINE static Vec<T> pair(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
-    return Native(__builtin_shufflevector(a.v, b.v, pair_index(I, kOdd)...));
-  }
-  template <int kOdd, int... I>
-  PYNN_INLINE static Vec<T> pair_part(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
-    return Native(__builtin_shufflevector(a.v, b.v, pair_part_index(I, kOdd)...));
-  }
-};
-
-// v[i][j] <-> v[j][i] for W vectors of W lanes.
-template <class T>
-PYNN_INLINE void transpose(Vec<T>* v) {
-  using S = Shuffle<T>;
-  constexpr int W = S::W, L = S::L;
-  Vec<T> t[W];
-  // Each group of L registers is transposed inside its parts by log2(L) perfect shuffles,
-#pragma GCC unroll 4
-  for (int step = 1; step < L; step *= 2) {
-#pragma GCC unroll 16
-    for (int g = 0; g < W; g += L)
-#pragma GCC unroll 4
-      for (int i = 0; i < L / 2; ++i) {
-        t[g + 2 * i] = S::template zip<0>(v[g + i], v[g + i + L / 2], typename S::Lanes());
-        t[g + 2 * i + 1] = S::template zip<1>(v[g + i], v[g + i + L / 2], typename S::Lanes());
-      }
-#pragma GCC unroll 16
-    for (int i = 0; i < W; ++i) v[i] = t[i];
-  }
-  // then the parts go to their registers, again by perfect shuffles over the W / L groups.
-#pragma GCC unroll 4
-  for (int step = 1; step < W / L; step *= 2) {
-#pragma GCC unroll 16
-    for (int g = 0; g < W / 2; ++g) {
-      const int group = g / L, e = g % L;
-      t[2 * group * L + e] = S::template zip_part<0>(v[g], v[g + W / 2], typename S::Lanes());
-      t[(2 * group + 1) * L + e] = S::template zip_part<1>(v[g], v[g + W / 2], typename S::Lanes());
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < W; ++i) v[i] = t[i];
-  }
-}
-
-// One vector whose lane i is the sum over the lanes of v[i], for W vectors.
-template <class T>
-PYNN_INLINE Vec<T> reduce_add_each(Vec<T>* v) {
-  using S = Shuffle<T>;
-  constexpr int W = S::W;
-  int n = W;
-#pragma GCC unroll 4
-  for (int step = 1; step < S::L; step *= 2) {
-    n /= 2;
-#pragma GCC unroll 16
-    for (int i = 0; i < W / 2; ++i)
-      if (i < n)
-        v[i] = S::template pair<0>(v[2 * i], v[2 * i + 1], typename S::Lanes()) +
-               S::template pair<1>(v[2 * i], v[2 * i + 1], typename S::Lanes());
-  }
-#pragma GCC unroll 4
-  for (int step = 1; step < W / S::L; step *= 2) {
-    n /= 2;
-#pragma GCC unroll 16
-    for (int i = 0; i < W / 2; ++i)
-      if (i < n)
-        v[i] = S::template pair_part<0>(v[2 * i], v[2 * i + 1], typename S::Lanes()) +
-               S::template pair_part<1>(v[2 * i], v[2 * i + 1], typename S::Lanes());
-  }
-  return v[0];
-}
-
-// `out` has room for k * R elements and one vector more: the last row of a sliver is stored whole.
+// `out` has room for k * R elements and one vector more: where R is no multiple of W, a vector's store reaches into the
+// next row, which is written after it.
 template <class T, int R>
 void pack_sliver(const T* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, T* out) {
   constexpr int W = Vec<T>::kSize;
-  int64_t p = 0;
-  if (r_stride == 1 && rows == R && R % W == 0) {
-    for (; p < k; ++p)
+  constexpr int kLastStart = (R - 1) / W * W;
+  if (r_stride == 1) {
+    for (int64_t p = 0; p < k; ++p)
 #pragma GCC unroll 4
-      for (int r = 0; r < R; r += W) Vec<T>::load(x + p * k_stride + r).store(out + p * R + r);
+      for (int r = 0; r < R; r += W)
+        (rows - r > 0 ? Vec<T>::load(x + p * k_stride + r, rows - r) : Vec<T>(T(0))).store(out + p * R + r);
   } else if (k_stride == 1) {
-    for (; p + W <= k; p += W)
-      for (int r0 = 0; r0 < R; r0 += W) {
+    for (int64_t p = 0; p < k; p += W) {
+      const int64_t n = k - p < W ? k - p : W;
+      for (int r0 = kLastStart; r0 >= 0; r0 -= W) {
         Vec<T> v[W];
+        if (n == W && r0 + W <= rows) {
 #pragma GCC unroll 16
-        for (int r = 0; r < W; ++r)
-          v[r] = r0 + r < rows ? Vec<T>::load(x + (r0 + r) * r_stride + p) : Vec<T>(T(0));
-        transpose(v);
-        if (R % W == 0 || r0 + W <= R) {
+          for (int r = 0; r < W; ++r) v[r] = Vec<T>::load(x + (r0 + r) * r_stride + p);
+        } else {
 #pragma GCC unroll 16
-          for (int i = 0; i < W; ++i) v[i].store(out + (p + i) * R + r0);
-        } else {  // what a store writes beyond the row, the next row overwrites
-          if (r0 > 0) {
-#pragma GCC unroll 16
-            for (int i = 0; i < W; ++i) v[i].store(out + (p + i) * R + r0, R % W);
-          } else {
-#pragma GCC unroll 16
-            for (int i = 0; i < W; ++i) v[i].store(out + (p + i) * R);
-          }
+          for (int r = 0; r < W; ++r)
+            v[r] = r0 + r < rows ? Vec<T>::load(x + (r0 + r) * r_stride + p, n) : Vec<T>(T(0));
         }
+        transpose(v);
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i)
+          if (i < n) v[i].store(out + (p + i) * R + r0);
       }
+    }
+  } else {
+    for (int64_t p = 0; p < k; ++p)
+      for (int r = 0; r < R; ++r) out[p * R + r] = r < rows ? x[r * r_stride + p * k_stride] : T(0);
   }
-  for (; p < k; ++p)
-    for (int r = 0; r < R; ++r) out[p * R + r] = r < rows ? x[r * r_stride + p * k_stride] : T(0);
 }
 
 }  // namespace PYNN_CPU_NAMESPACE

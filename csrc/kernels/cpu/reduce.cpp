@@ -20,21 +20,22 @@ constexpr int64_t kPieceElements = 1 << 16;
 template <class T>
 struct AddExp : Add<T> {  // of x - s
   using V = Vec<T>;
+  static constexpr int kUnroll = 2;
   PYNN_INLINE V identity(V) const { return V(kMinusInfinity<T>); }
   PYNN_INLINE V step(V acc, V x, V s) const { return acc + exp(x - s); }
 };
 template <class T>
+[[gnu::noinline]] Vec<T> power(Vec<T> x, Vec<T> p) {  // long enough to stand once
+  return pow(x, p);
+}
+template <class T>
 struct AddPower : Add<T> {  // of |x|
   using V = Vec<T>;
+  static constexpr int kUnroll = 1;
   T p;
   PYNN_INLINE V identity(V) const { return V(p < 0 ? kInfinity<T> : T(0)); }
   PYNN_INLINE V step(V acc, V x, V) const {
-    return acc + map_lanes(abs(x), [this](T v) {
-             if constexpr (sizeof(T) == 4)
-               return __builtin_powf(v, p);
-             else
-               return __builtin_pow(v, p);
-           });
+    return acc + power(abs(x), V(p));
   }
 };
 
@@ -101,6 +102,7 @@ void reduce_many(Reduce op, const ReduceArgs& a, const Source<T>& x) {
   const Convert store = converter(a.y_dtype, DTypeOf<Total<T>>::value);
   char* y = static_cast<char*>(a.y);
   const int64_t y_item = static_cast<int64_t>(item_size(a.y_dtype)), matrix = a.nreduce * a.inner;
+  const bool short_rows = a.inner == 1 && a.outer > 1 && a.nreduce <= kBlockRows * Vec<T>::kSize;
   const auto body = [&](int64_t begin, int64_t end) {
     T shift[kMaxColumns];
     Total<T> out[kMaxColumns];
@@ -109,6 +111,7 @@ void reduce_many(Reduce op, const ReduceArgs& a, const Source<T>& x) {
       for (int64_t c = 0; c < a.inner; c += w) {
         const int64_t cols = min_of(w, a.inner - c), outers = min_of(group, end - o);
         const auto run = [&](const auto& fold, const T* s, Total<T>* to) {
+          if (short_rows) return fold_short_rows(fold, x, o * matrix, outers, a.nreduce, s, to);
           for (int64_t i = 0; i < outers; ++i)
             fold_piece(fold, x, (o + i) * matrix, a.inner, 0, a.nreduce, c, c + cols, s ? s + i * cols : nullptr,
                        to + i * cols);

@@ -11,6 +11,7 @@
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/sizes.h"
 #include "kernels/cpu/vec.h"
+#include "kernels/cpu/vec_shuffle.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
@@ -57,11 +58,13 @@ PYNN_INLINE W wrapping(W a, W b, F f) {
     return f(a, b);
 }
 
-// A fold has a start, an input that changes nothing (identity), a step and a merge; `s` is the column's shift.
+// A fold has a start, an input that changes nothing (identity), a step and a merge; `s` is the column's shift. kUnroll
+// chains of steps run side by side, fewer where a step is long.
 template <class T>
 struct Add {
   using V = Vec<T>;
   using W = Total<T>;
+  static constexpr int kUnroll = 8;
   PYNN_INLINE V start() const { return V(T(0)); }
   PYNN_INLINE V identity(V) const { return V(T(0)); }
   PYNN_INLINE V step(V acc, V x, V) const { return acc + x; }
@@ -72,6 +75,7 @@ template <class T>
 struct Multiply {
   using V = Vec<T>;
   using W = Total<T>;
+  static constexpr int kUnroll = 8;
   PYNN_INLINE V start() const { return V(T(1)); }
   PYNN_INLINE V identity(V) const { return V(T(1)); }
   PYNN_INLINE V step(V acc, V x, V) const { return acc * x; }
@@ -82,6 +86,7 @@ template <class T, bool kMax, bool kAbs = false>
 struct Extreme {  // NaN wins
   using V = Vec<T>;
   using W = Total<T>;
+  static constexpr int kUnroll = 8;
   static constexpr T kStart = kMax ? (kAbs ? T(0) : kMinusInfinity<T>) : kInfinity<T>;
   PYNN_INLINE V start() const { return V(kStart); }
   PYNN_INLINE V identity(V) const { return V(kStart); }
@@ -115,10 +120,10 @@ struct AddSquares : Add<T> {  // of x - s
 // ---- rows ---------------------------------------------------------------------------------------------------------
 
 template <class P, class T>
-Total<T> fold_block(const P& fold, const T* x, int64_t n, T shift) {
+[[gnu::noinline]] Total<T> fold_block(const P& fold, const T* x, int64_t n, T shift) {
   using V = Vec<T>;
   using W = Total<T>;
-  constexpr int L = V::kSize, U = 8;
+  constexpr int L = V::kSize, U = P::kUnroll;
   const V s(shift);
   V acc[U];
   int64_t i = 0;
@@ -151,7 +156,7 @@ Total<T> fold_block(const P& fold, const T* x, int64_t n, T shift) {
 
 // n elements from `offset` on.
 template <class P, class T>
-Total<T> fold_row(const P& fold, const Source<T>& x, int64_t offset, int64_t n, T shift) {
+[[gnu::noinline]] Total<T> fold_row(const P& fold, const Source<T>& x, int64_t offset, int64_t n, T shift) {
   constexpr int64_t block = kBlockRows * 8 * Vec<T>::kSize;
   T buffer[block];
   Total<T> total = static_cast<Total<T>>(fold.start()[0]);
@@ -160,6 +165,49 @@ Total<T> fold_row(const P& fold, const Source<T>& x, int64_t offset, int64_t n, 
     total = P::merge(total, fold_block(fold, x.get(offset + i, b, buffer), b, shift));
   }
   return total;
+}
+
+// out[r] = fold of row r, for rows of n <= kBlockRows * W elements next to each other: W rows at a time, whose
+// accumulators are transposed and merged. A row's result does not depend on its place among the others.
+template <class P, class T>
+[[gnu::noinline]] void fold_short_rows(const P& fold, const Source<T>& x, int64_t offset, int64_t rows, int64_t n, const T* shift,
+                     Total<T>* out) {
+  using V = Vec<T>;
+  constexpr int L = V::kSize, R = P::kUnroll < 4 ? P::kUnroll : L < 4 ? L : 4;
+  const int64_t whole = n / L * L;
+  const auto in_row = V::iota(T(0)) < V(static_cast<T>(n - whole));
+  T buffer[kBlockRows * L * L];
+  for (int64_t r0 = 0; r0 < rows; r0 += L) {
+    const int64_t last = min_of<int64_t>(L, rows - r0) - 1;
+    const T* p = x.get(offset + r0 * n, (last + 1) * n, buffer);
+    V acc[L];
+    for (int g = 0; g < L; g += R) {
+      const T* row[R];
+      V a[R], s[R];
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        const int64_t k = min_of<int64_t>(g + r, last);
+        row[r] = p + k * n;
+        a[r] = fold.start();
+        s[r] = V(shift ? shift[r0 + k] : T(0));
+      }
+      for (int64_t i = 0; i < whole; i += L)
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) a[r] = fold.step(a[r], V::load(row[r] + i), s[r]);
+      if (whole < n)
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r)
+          a[r] = fold.step(a[r], select(in_row, V::load(row[r] + whole, n - whole), fold.identity(s[r])), s[r]);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) acc[g + r] = a[r];
+    }
+    transpose(acc);
+#pragma GCC unroll 4
+    for (int half = L / 2; half; half /= 2)
+#pragma GCC unroll 8
+      for (int l = 0; l < half; ++l) acc[l] = P::merge(acc[l], acc[l + half]);
+    for (int64_t r = 0; r <= last; ++r) out[r0 + r] = static_cast<Total<T>>(acc[0][static_cast<int>(r)]);
+  }
 }
 
 // ---- columns ------------------------------------------------------------------------------------------------------
@@ -180,7 +228,7 @@ PYNN_INLINE void fold_rows(const P& fold, T* acc, const T* const* x, int64_t w, 
 
 // total[c] takes the rows at offset, offset + stride, ... of w <= kMaxColumns columns.
 template <class P, class T>
-void fold_columns(const P& fold, const Source<T>& x, int64_t offset, int64_t rows, int64_t stride, int64_t w,
+[[gnu::noinline]] void fold_columns(const P& fold, const Source<T>& x, int64_t offset, int64_t rows, int64_t stride, int64_t w,
                   const T* shift, Total<T>* total) {
   T acc[kMaxColumns];
   T buffer[4 * kMaxColumns];
@@ -204,7 +252,7 @@ void fold_columns(const P& fold, const Source<T>& x, int64_t offset, int64_t row
 
 // out[c] = fold of rows [r0, r1), columns [c0, c1) of the matrix that starts at `base`; shift belongs to c0.
 template <class P, class T>
-void fold_piece(const P& fold, const Source<T>& x, int64_t base, int64_t inner, int64_t r0, int64_t r1, int64_t c0,
+[[gnu::noinline]] void fold_piece(const P& fold, const Source<T>& x, int64_t base, int64_t inner, int64_t r0, int64_t r1, int64_t c0,
                 int64_t c1, const T* shift, Total<T>* out) {
   using W = Total<T>;
   if (inner == 1) {
