@@ -6,20 +6,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 # From a source checkout the extension lies in the installed package: look there too.
 import sys as _sys
+from typing import TYPE_CHECKING
 
-if not any(name.startswith("_C.") and not name.endswith(".pyi") for name in __import__("os").listdir(__path__[0])):
+if not any(
+    name.startswith("_C.") and not name.endswith(".pyi") for name in __import__("os").listdir(__path__[0])
+):
     __path__ += [f"{_p}/pynn" for _p in _sys.path if _p and f"{_p}/pynn" not in __path__]
 
-from pynn import _C
-from pynn._C import *  # noqa: F403
-from pynn._tensor import *  # noqa: F403
-from pynn import autograd
+from pynn import _C, autograd
+from pynn._C import *
+from pynn._tensor import *
 from pynn.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
-from pynn.functional import *  # noqa: F403
+from pynn.functional import *
 
 if TYPE_CHECKING:
     from pynn import cuda, nn, optim, random, utils, vision
@@ -35,7 +35,13 @@ newaxis = None
 
 # name -> where it is: loaded at first use, so that `import pynn` costs milliseconds.
 _LAZY_MODULES = ("cuda", "nn", "optim", "random", "serialization", "utils", "vision")
-_LAZY_NAMES = {"save": "serialization", "load": "serialization", "set_printoptions": "_tensor_str"}
+_LAZY_NAMES = {
+    "save": "serialization",
+    "load": "serialization",
+    "set_printoptions": "_tensor_str",
+    "finfo": "type_info",
+    "iinfo": "type_info",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -23,7 +23,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     temporary = os.path.join(os.path.dirname(target), f".pynn-{os.urandom(6).hex()}.tmp")
     try:
         try:
-            out = open(temporary, "xb")  # noqa: SIM115 (closed below, before the rename)
+            out = open(temporary, "xb")
         except OSError as e:
             raise type(e)(e.errno, e.strerror, os.fspath(path)) from None  # name the file that was asked for
         with out:

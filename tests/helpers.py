@@ -12,6 +12,7 @@ import tempfile
 import zlib
 
 import numpy as np
+
 import pynn
 from pynn.autograd import gradcheck, gradgradcheck
 

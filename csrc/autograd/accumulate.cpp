@@ -13,8 +13,7 @@ namespace {
 class AccumulatorLock {
  public:
   AccumulatorLock() {
-    while (flag.test_and_set(std::memory_order_acquire)) {
-    }
+    while (flag.test_and_set(std::memory_order_acquire)) {}
   }
   ~AccumulatorLock() { flag.clear(std::memory_order_release); }
 

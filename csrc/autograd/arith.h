@@ -4,7 +4,6 @@
 
 namespace pynn::autograd {
 
-
 // a + b; may write into a when nothing else can see it.
 Tensor add_gradients(Tensor a, const Tensor& b);
 // g summed to the output's shape and cast to its type. `from` is named in the error when it does not fit.

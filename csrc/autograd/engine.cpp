@@ -31,7 +31,8 @@ class Pass {
   explicit Pass(BackwardOptions options) : options_(options) {}
   ~Pass() {
     for (Slot& s : slots_)
-      if (s.node->owner.load(std::memory_order_relaxed) == this) s.node->owner.store(nullptr, std::memory_order_release);
+      if (s.node->owner.load(std::memory_order_relaxed) == this)
+        s.node->owner.store(nullptr, std::memory_order_release);
   }
 
   void add_root(const Edge& edge, Tensor g) {
@@ -165,7 +166,8 @@ void Pass::run_node(Slot& s, std::vector<Tensor>& captured) {
     try {
       out = call(s);
       PYNN_CHECK(out.size() >= node.edges.size() || node.edges.empty(), node.name(),
-                 ": returned an incorrect number of gradients (expected ", node.edges.size(), ", got ", out.size(), ")");
+                 ": returned an incorrect number of gradients (expected ", node.edges.size(), ", got ", out.size(),
+                 ")");
       if (thread_state.anomaly && thread_state.anomaly_check_nan) {
         for (size_t i = 0; i < node.edges.size(); ++i)
           PYNN_CHECK(!node.edges[i].node || !out[i].defined() || !has_nan(out[i]), "Function '", node.name(),
@@ -196,9 +198,7 @@ void Pass::run_node(Slot& s, std::vector<Tensor>& captured) {
 void Pass::run(std::vector<Tensor>& captured) {
   std::vector<uint32_t> order(slots_.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<uint32_t>(i);
-  const auto later_first = [&](uint32_t a, uint32_t b) {
-    return slots_[a].node->sequence > slots_[b].node->sequence;
-  };
+  const auto later_first = [&](uint32_t a, uint32_t b) { return slots_[a].node->sequence > slots_[b].node->sequence; };
   if (!std::is_sorted(order.begin(), order.end(), later_first)) std::sort(order.begin(), order.end(), later_first);
   for (uint32_t i : order) {
     Slot& s = slots_[i];
@@ -208,8 +208,8 @@ void Pass::run(std::vector<Tensor>& captured) {
   }
 }
 
-std::vector<Tensor> run_backward(std::span<const Tensor> roots, std::span<const Tensor> grads,
-                                 BackwardOptions options, std::span<const Tensor> wanted, bool capture) {
+std::vector<Tensor> run_backward(std::span<const Tensor> roots, std::span<const Tensor> grads, BackwardOptions options,
+                                 std::span<const Tensor> wanted, bool capture) {
   Pass pass(options);
   for (size_t i = 0; i < roots.size(); ++i) pass.add_root(edge_of(roots[i]), grads[i]);
   pass.discover();
@@ -245,8 +245,9 @@ void check_roots(const char* op, std::span<const Tensor> roots, std::span<const 
   for (size_t i = 0; i < roots.size(); ++i) {
     PYNN_CHECK(roots[i].requires_grad(), op, ": element ", i,
                " of tensors does not require grad and does not have a grad_fn");
-    PYNN_CHECK(same(roots[i].sizes(), grads[i].sizes()), op, ": Mismatch in shape: grad_output[", i, "] has a shape of ",
-               dims_str(grads[i].sizes()), " and output[", i, "] has a shape of ", dims_str(roots[i].sizes()), ".");
+    PYNN_CHECK(same(roots[i].sizes(), grads[i].sizes()), op, ": Mismatch in shape: grad_output[", i,
+               "] has a shape of ", dims_str(grads[i].sizes()), " and output[", i, "] has a shape of ",
+               dims_str(roots[i].sizes()), ".");
   }
 }
 

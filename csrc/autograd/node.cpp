@@ -125,8 +125,8 @@ Tensor Saved::get(const Node* node) const {
   } else if (t.defined()) {
     PYNN_CHECK(t.version() == version_, node->op,
                ": one of the variables needed for gradient computation has been modified by an inplace operation: ",
-               "[", dtype_name(t.dtype()), " ", list_str(t.sizes()), "]", origin(t, node),
-               " is at version ", t.version(), "; expected version ", version_,
+               "[", dtype_name(t.dtype()), " ", list_str(t.sizes()), "]", origin(t, node), " is at version ",
+               t.version(), "; expected version ", version_,
                " instead. Hint: clone it before the in-place write, or enable anomaly detection to find the operation "
                "that failed to compute its gradient, with torch.autograd.set_detect_anomaly(True).");
   }

@@ -37,7 +37,7 @@ class Node : public RefCounted {
   // none is needed or the derivative is zero.
   virtual Gradients apply(Gradients& grads) = 0;
   virtual void release_saved() {}
-  virtual std::string name() const;  // "MulBackward0"
+  virtual std::string name() const;           // "MulBackward0"
   virtual Tensor leaf() const { return {}; }  // of AccumulateGrad
 
   bool needs(size_t i) const { return static_cast<bool>(edges[i].node); }
@@ -52,14 +52,15 @@ class Node : public RefCounted {
   static void* operator new(size_t bytes);
   static void operator delete(void* p, size_t bytes);
 
-  SmallVector<Edge, 3> edges;  // one per input of the forward op
-  const char* op;           // "mul"
-  uint64_t sequence = 0;    // above that of every node the edges lead to: the engine runs from high to low
-  std::string made_at;      // the forward traceback, in anomaly mode
+  SmallVector<Edge, 3> edges;         // one per input of the forward op
+  const char* op;                     // "mul"
+  uint64_t sequence = 0;              // above that of every node the edges lead to: the engine runs from high to low
+  std::string made_at;                // the forward traceback, in anomaly mode
   std::atomic<void*> owner{nullptr};  // the backward pass that uses `slot`
   uint32_t slot = 0;
   void* pyobject = nullptr;  // not counted: the Python wrapper, if one is alive
-  const TensorImpl* written = nullptr;  // what an in-place op wrote to: an output, although a view's history is its base's
+  const TensorImpl* written =
+      nullptr;  // what an in-place op wrote to: an output, although a view's history is its base's
 
  private:
   uint32_t num_outputs_ = 0;

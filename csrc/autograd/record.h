@@ -6,7 +6,8 @@
 //                 [](const Tensor& g, const Tensor& a, const Tensor& b) { return mul(g, a); });   // for b
 //
 // One function per input; each runs only if its input needs a gradient. A gradient of a broadcast shape is summed to
-// the input's shape by the engine. When one computation yields all gradients, a single function of a Grads does (record takes one too):
+// the input's shape by the engine. When one computation yields all gradients, a single function of a Grads does (record
+// takes one too):
 //
 //   record_multi("layer_norm", outputs, inputs(x, w, b), save(x, w, mean, rstd, n),
 //                     [](const Grads& g, const Tensor& x, ...) -> Gradients { ... });
@@ -121,7 +122,8 @@ class RecordedNode<std::tuple<const S&...>, F...> final : public Node {
   }
   void release_saved() override {
     // Numbers alone stay: such a node can run again.
-    if constexpr ((std::is_same_v<S, Tensor> || ...) || (std::is_same_v<S, std::span<const Tensor>> || ...)) kept_.reset();
+    if constexpr ((std::is_same_v<S, Tensor> || ...) || (std::is_same_v<S, std::span<const Tensor>> || ...))
+      kept_.reset();
   }
 
  private:

@@ -70,9 +70,7 @@ class DimVector {
   operator Dims() const { return {v_, n_}; }
 
  private:
-  static void check(size_t n) {
-    PYNN_CHECK(n <= kMaxDims, "tensors have at most ", kMaxDims, " dimensions, got ", n);
-  }
+  static void check(size_t n) { PYNN_CHECK(n <= kMaxDims, "tensors have at most ", kMaxDims, " dimensions, got ", n); }
   size_t n_ = 0;
   int64_t v_[kMaxDims];
 };

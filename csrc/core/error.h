@@ -27,15 +27,15 @@ template <class... Parts>
   throw Error(kind, concat(parts...));
 }
 // RuntimeError unless the condition holds. The message is only built on failure.
-#define PYNN_CHECK(condition, ...)                                         \
-  do {                                                                     \
-    if (!(condition)) [[unlikely]]                                         \
-      ::pynn::fail(::pynn::ErrorKind::Runtime, __VA_ARGS__);               \
+#define PYNN_CHECK(condition, ...)                           \
+  do {                                                       \
+    if (!(condition)) [[unlikely]]                           \
+      ::pynn::fail(::pynn::ErrorKind::Runtime, __VA_ARGS__); \
   } while (0)
-#define PYNN_CHECK_KIND(kind_, condition, ...)                             \
-  do {                                                                     \
-    if (!(condition)) [[unlikely]]                                         \
-      ::pynn::fail(::pynn::ErrorKind::kind_, __VA_ARGS__);                 \
+#define PYNN_CHECK_KIND(kind_, condition, ...)             \
+  do {                                                     \
+    if (!(condition)) [[unlikely]]                         \
+      ::pynn::fail(::pynn::ErrorKind::kind_, __VA_ARGS__); \
   } while (0)
 
 }  // namespace pynn

@@ -21,7 +21,9 @@ class Scalar {
   int64_t to_int() const;  // a float truncates; out of range as the hardware converts
   bool to_bool() const { return is_float() ? f_ != 0 : i_ != 0; }
   bool equals(double v) const { return to_double() == v; }
-  Scalar operator-() const { return is_float() ? Scalar(-f_) : Scalar(static_cast<int64_t>(0 - static_cast<uint64_t>(i_))); }
+  Scalar operator-() const {
+    return is_float() ? Scalar(-f_) : Scalar(static_cast<int64_t>(0 - static_cast<uint64_t>(i_)));
+  }
 
  private:
   DType kind_;

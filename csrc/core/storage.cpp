@@ -40,8 +40,9 @@ Ref<Storage> Storage::wrap(void* data, size_t nbytes, Device device, void (*rele
 
 Ref<Storage> Storage::alias(const Ref<Storage>& other) {
   Ref<Storage> keep = other;
-  return wrap(other->data_, other->nbytes_, other->device_,
-              [](void* p) { Ref<Storage>::adopt(static_cast<Storage*>(p)); }, keep.release());
+  return wrap(
+      other->data_, other->nbytes_, other->device_, [](void* p) { Ref<Storage>::adopt(static_cast<Storage*>(p)); },
+      keep.release());
 }
 
 void Storage::resize(size_t nbytes) {

@@ -53,8 +53,8 @@ Tensor empty_strided(Dims sizes, Dims strides, DType dtype, Device device) {
                "empty_strided: strides reach past what memory can hold, got ", dims_str(strides));
   }
   const int64_t n = span_elements(sizes, strides);
-  return Tensor(TensorImpl::make(Storage::allocate(static_cast<size_t>(n) * item_size(dtype), device), dtype, sizes,
-                                 strides, 0));
+  return Tensor(
+      TensorImpl::make(Storage::allocate(static_cast<size_t>(n) * item_size(dtype), device), dtype, sizes, strides, 0));
 }
 
 Tensor empty_like(const Tensor& x) { return empty_like(x, x.dtype()); }
@@ -85,8 +85,8 @@ std::atomic<DType> g_default_dtype{DType::Float32};
 }
 DType default_dtype() { return g_default_dtype.load(std::memory_order_relaxed); }
 void set_default_dtype(DType t) {
-  PYNN_CHECK_KIND(Type, is_floating(t), "set_default_dtype: only floating-point types are supported as the default, got ",
-                  dtype_name(t));
+  PYNN_CHECK_KIND(Type, is_floating(t),
+                  "set_default_dtype: only floating-point types are supported as the default, got ", dtype_name(t));
   g_default_dtype = t;
 }
 

@@ -31,15 +31,15 @@ class TensorImpl final : public RefCounted {
   StoredDims sizes, strides;
   DType dtype;
   bool contiguous = false;
-  bool requires_grad = false;       // asked for by the user, on a leaf
-  bool inference = false;           // made in inference_mode
+  bool requires_grad = false;  // asked for by the user, on a leaf
+  bool inference = false;      // made in inference_mode
   bool retains_grad = false;
-  bool made_in_no_grad = false;     // a view taken while gradients were off
-  uint32_t output_nr = 0;           // which output of grad_fn this is
-  uint32_t view_version = 0;        // the storage's version when grad_fn of this view was right
-  Ref<Node> grad_fn;                // empty on leaves; read it with autograd::grad_fn, which renews that of views
-  Node* accumulator = nullptr;      // not counted: the leaf's AccumulateGrad clears it when it goes
-  Ref<TensorImpl> base;             // of a view
+  bool made_in_no_grad = false;  // a view taken while gradients were off
+  uint32_t output_nr = 0;        // which output of grad_fn this is
+  uint32_t view_version = 0;     // the storage's version when grad_fn of this view was right
+  Ref<Node> grad_fn;             // empty on leaves; read it with autograd::grad_fn, which renews that of views
+  Node* accumulator = nullptr;   // not counted: the leaf's AccumulateGrad clears it when it goes
+  Ref<TensorImpl> base;          // of a view
   Ref<TensorImpl> grad;
   std::unique_ptr<TensorHooks> hooks;
   void* pyobject = nullptr;  // not counted: the Python wrapper, which holds a Ref to this
@@ -96,7 +96,7 @@ class Tensor {
 // The raw makers: no gradient, no record. Throw for negative or overflowing sizes.
 Tensor empty(Dims sizes, DType dtype, Device device = {});
 Tensor empty_strided(Dims sizes, Dims strides, DType dtype, Device device = {});
-Tensor empty_like(const Tensor& x);            // contiguous, or in x's own dense order
+Tensor empty_like(const Tensor& x);  // contiguous, or in x's own dense order
 Tensor empty_like(const Tensor& x, DType dtype);
 // Shares x's storage; offset in elements from the storage's start. No view relation is noted (see autograd/view.h).
 Tensor alias(const Tensor& x, Dims sizes, Dims strides, int64_t offset);

@@ -8,7 +8,7 @@ struct SavedHooks;  // autograd/hooks.h
 struct ThreadState {
   bool grad_enabled = true;
   bool inference = false;
-  bool anomaly = false;         // note where each node was made, check gradients for NaN
+  bool anomaly = false;  // note where each node was made, check gradients for NaN
   bool anomaly_check_nan = true;
   bool in_backward = false;
   SavedHooks* saved_hooks = nullptr;  // innermost saved_tensors_hooks

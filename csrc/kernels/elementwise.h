@@ -28,16 +28,59 @@ struct MapArgs {
   int64_t numel;
   int noperands;
   Operand operands[4];
-  DType compute;     // type of the loop: Float32, Float64, Int32 or Int64 (narrow integers compute in Int32 and wrap)
-  double params[4];  // alpha, beta, negative_slope ...: meaning is the op's
-  int64_t iparams[2];   // the same for compute type Int64, whose values a double cannot hold
+  DType compute;       // type of the loop: Float32, Float64, Int32 or Int64 (narrow integers compute in Int32 and wrap)
+  double params[4];    // alpha, beta, negative_slope ...: meaning is the op's
+  int64_t iparams[2];  // the same for compute type Int64, whose values a double cannot hold
 };
 
 enum class Unary : uint8_t {
-  Copy, Neg, Abs, Sign, Square, Sqrt, Rsqrt, Reciprocal, Exp, Exp2, Expm1, Log, Log2, Log10, Log1p,
-  Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Tanh, Asinh, Acosh, Atanh, Erf, Erfc,
-  Floor, Ceil, Round, Trunc, Frac, Sigmoid, Relu, Gelu, GeluTanh, Silu, LeakyRelu, Elu, Softplus,
-  BitNot, LogicalNot, IsNan, IsInf, IsFinite,  // all but the first yield bool
+  Copy,
+  Neg,
+  Abs,
+  Sign,
+  Square,
+  Sqrt,
+  Rsqrt,
+  Reciprocal,
+  Exp,
+  Exp2,
+  Expm1,
+  Log,
+  Log2,
+  Log10,
+  Log1p,
+  Sin,
+  Cos,
+  Tan,
+  Asin,
+  Acos,
+  Atan,
+  Sinh,
+  Cosh,
+  Tanh,
+  Asinh,
+  Acosh,
+  Atanh,
+  Erf,
+  Erfc,
+  Floor,
+  Ceil,
+  Round,
+  Trunc,
+  Frac,
+  Sigmoid,
+  Relu,
+  Gelu,
+  GeluTanh,
+  Silu,
+  LeakyRelu,
+  Elu,
+  Softplus,
+  BitNot,
+  LogicalNot,
+  IsNan,
+  IsInf,
+  IsFinite,  // all but the first yield bool
   Clamp,
   Count
 };
@@ -46,13 +89,41 @@ enum class Unary : uint8_t {
 constexpr bool yields_bool(Unary op) { return op >= Unary::LogicalNot && op <= Unary::IsFinite; }
 
 enum class Binary : uint8_t {
-  Add, Sub, Mul, Div, FloorDiv, Remainder, Fmod, Pow, Maximum, Minimum, Atan2,
-  Eq, Ne, Lt, Le, Gt, Ge, LogicalAnd, LogicalOr, LogicalXor, BitAnd, BitOr, BitXor, ShiftLeft, ShiftRight,
+  Add,
+  Sub,
+  Mul,
+  Div,
+  FloorDiv,
+  Remainder,
+  Fmod,
+  Pow,
+  Maximum,
+  Minimum,
+  Atan2,
+  Eq,
+  Ne,
+  Lt,
+  Le,
+  Gt,
+  Ge,
+  LogicalAnd,
+  LogicalOr,
+  LogicalXor,
+  BitAnd,
+  BitOr,
+  BitXor,
+  ShiftLeft,
+  ShiftRight,
   // Backward maps: first operand the gradient.
-  TanhBackward,        // g * (1 - y*y)
-  SigmoidBackward,     // g * y * (1 - y)
-  ReluBackward,        // y > 0 ? g : 0
-  GeluBackward, GeluTanhBackward, SiluBackward, LeakyReluBackward, EluBackward, SoftplusBackward,  // of x
+  TanhBackward,     // g * (1 - y*y)
+  SigmoidBackward,  // g * y * (1 - y)
+  ReluBackward,     // y > 0 ? g : 0
+  GeluBackward,
+  GeluTanhBackward,
+  SiluBackward,
+  LeakyReluBackward,
+  EluBackward,
+  SoftplusBackward,  // of x
   Count
 };
 // params: Add, Sub {alpha} as a + alpha*b; backward maps as their forward.
@@ -82,7 +153,8 @@ PYNN_KERNEL(void, map_copy, (const MapArgs& args));
 // `params` as in MapArgs, null where the op has none or (Add, Sub) alpha is 1; values that a double cannot hold need
 // map_unary or map_binary.
 PYNN_KERNEL(void, unary_contiguous, (Unary op, DType type, void* y, const void* x, int64_t n, const double* params));
-PYNN_KERNEL(bool, binary_contiguous, (Binary op, DType type, void* y, const void* a, int64_t a_step, const void* b,
-                                      int64_t b_step, int64_t n, const double* params));
+PYNN_KERNEL(bool, binary_contiguous,
+            (Binary op, DType type, void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n,
+             const double* params));
 
 }  // namespace pynn

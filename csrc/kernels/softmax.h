@@ -30,7 +30,7 @@ struct CrossEntropyArgs {
   const int64_t* target;
   const void* weight;  // [classes] of dtype, or nullptr
   void* lse;
-  void* loss;      // forward: [rows]
+  void* loss;        // forward: [rows]
   void* row_weight;  // forward: w[t_r], 0 where ignored [rows]
   int64_t rows, classes, ignore_index;
   double smoothing;

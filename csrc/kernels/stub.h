@@ -63,20 +63,18 @@ struct Stub<R(A...)> {
   }
 #else
 #define PYNN_KERNEL_NULL(name) nullptr
-#define PYNN_KERNEL(R, name, params)                                          \
-  namespace cpu {                                                             \
-  namespace baseline {                                                        \
-  R name params;                                                              \
-  }                                                                           \
-  PYNN_IF_AVX2(namespace avx2 { R name params; })                             \
-  PYNN_IF_AVX512(namespace avx512 { R name params; })                         \
-  PYNN_IF_NEON(namespace neon { R name params; })                             \
-  }                                                                           \
-  namespace kernels {                                                         \
-  inline constinit Stub<R params> name{                                       \
-      #name,                                                                  \
-      {&cpu::baseline::name, PYNN_KERNEL_AVX2(name), PYNN_KERNEL_AVX512(name), \
-       PYNN_KERNEL_NEON(name)}};                                              \
+#define PYNN_KERNEL(R, name, params)                                                                            \
+  namespace cpu {                                                                                               \
+  namespace baseline {                                                                                          \
+  R name params;                                                                                                \
+  }                                                                                                             \
+  PYNN_IF_AVX2(namespace avx2 { R name params; })                                                               \
+  PYNN_IF_AVX512(namespace avx512 { R name params; })                                                           \
+  PYNN_IF_NEON(namespace neon { R name params; })                                                               \
+  }                                                                                                             \
+  namespace kernels {                                                                                           \
+  inline constinit Stub<R params> name{                                                                         \
+      #name, {&cpu::baseline::name, PYNN_KERNEL_AVX2(name), PYNN_KERNEL_AVX512(name), PYNN_KERNEL_NEON(name)}}; \
   }
 #if defined(PYNN_HAVE_AVX2)
 #define PYNN_KERNEL_AVX2(name) &cpu::avx2::name

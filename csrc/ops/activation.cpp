@@ -1,5 +1,5 @@
-// activation.cpp -- gelu, silu, leaky_relu, elu, softplus: one map forward, one fused map backward, whose own derivative is
-// taken through the composite formula.
+// activation.cpp -- gelu, silu, leaky_relu, elu, softplus: one map forward, one fused map backward, whose own
+// derivative is taken through the composite formula.
 #include <cmath>
 #include <numbers>
 
@@ -44,11 +44,14 @@ Tensor curvature(Binary map, const Tensor& x, double p0, double p1) {
 
 template <Binary map>
 Tensor backward(const Tensor& g, const Tensor& x, double p0, double p1) {
-  return record("activation_backward", map_backward(map, g, x, p0, p1), inputs(g, x), save(g, x, p0, p1),
-                [](const Tensor& gg, const Tensor&, const Tensor& x, double p0, double p1) { return backward<map>(gg, x, p0, p1); },
-                [](const Tensor& gg, const Tensor& g, const Tensor& x, double p0, double p1) {
-                  return mul(mul(gg, g), curvature(map, x, p0, p1));
-                });
+  return record(
+      "activation_backward", map_backward(map, g, x, p0, p1), inputs(g, x), save(g, x, p0, p1),
+      [](const Tensor& gg, const Tensor&, const Tensor& x, double p0, double p1) {
+        return backward<map>(gg, x, p0, p1);
+      },
+      [](const Tensor& gg, const Tensor& g, const Tensor& x, double p0, double p1) {
+        return mul(mul(gg, g), curvature(map, x, p0, p1));
+      });
 }
 
 // y = f(x); the map's parameters are p0, p1.
@@ -82,9 +85,10 @@ Tensor relu_(const Tensor& x) {
 
 PYNN_OP(relu, "_nn.relu(Tensor input) -> Tensor", "max(x, 0). Same as torch.nn.functional.relu.");
 PYNN_OP(relu_, "_nn.relu_(Tensor input) -> Tensor", "relu in place.");
-PYNN_OP(gelu, "_nn.gelu(Tensor input, str approximate='none') -> Tensor",
-        "x Phi(x), Phi the normal distribution function, or its tanh approximation (Hendrycks and Gimpel 2016). Same as "
-        "torch.nn.functional.gelu.");
+PYNN_OP(
+    gelu, "_nn.gelu(Tensor input, str approximate='none') -> Tensor",
+    "x Phi(x), Phi the normal distribution function, or its tanh approximation (Hendrycks and Gimpel 2016). Same as "
+    "torch.nn.functional.gelu.");
 PYNN_OP(silu, "_nn.silu(Tensor input) -> Tensor", "x sigmoid(x). Same as torch.nn.functional.silu.", kInplace);
 PYNN_OP(leaky_relu, "_nn.leaky_relu(Tensor input, float negative_slope=0.01) -> Tensor",
         "x, or negative_slope * x below 0. Same as torch.nn.functional.leaky_relu.", kInplace);

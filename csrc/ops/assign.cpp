@@ -28,8 +28,9 @@ Tensor copy_(const Tensor& self, const Tensor& source) {
   if (self.same(source)) return self;
   broadcast_strides("copy_", source.sizes(), source.strides(), self.sizes());
   copy_data(self, source);
-  record_inplace("copy_", self, inputs(self, source), save(), [](const Tensor& g) { return mul(g, 0.0); },
-                 [](const Tensor& g) { return g; });
+  record_inplace(
+      "copy_", self, inputs(self, source), save(), [](const Tensor& g) { return mul(g, 0.0); },
+      [](const Tensor& g) { return g; });
   return self;
 }
 
@@ -40,8 +41,8 @@ void assign(const char* op, const Tensor& self, const Tensor& value) {
   PYNN_CHECK_KIND(Shape, same(self.sizes(), value.sizes()), op, ": output with shape ", dims_str(self.sizes()),
                   " doesn't match the broadcast shape ", dims_str(value.sizes()));
   copy_data(self, value);
-  record_inplace(op, self, inputs(self, value), save(), [](const Tensor&) { return Tensor(); },
-                 [](const Tensor& g) { return g; });
+  record_inplace(
+      op, self, inputs(self, value), save(), [](const Tensor&) { return Tensor(); }, [](const Tensor& g) { return g; });
 }
 
 void write_out(const char* op, const Tensor& out, const Tensor& value) {
@@ -72,6 +73,7 @@ Tensor op_copy_(const Tensor& self, const Tensor& source, bool) { return copy_(s
 }  // namespace
 PYNN_OP(op_copy_, "copy_(Tensor input, Tensor src, bool non_blocking=False) -> Tensor",
         "Takes over the values of src, cast and broadcast. Same as torch.Tensor.copy_.", kMethodOnly);
-PYNN_OP(clone_of, "clone(Tensor input) -> Tensor", "A copy with its own memory; gradients flow through. Same as torch.clone.");
+PYNN_OP(clone_of, "clone(Tensor input) -> Tensor",
+        "A copy with its own memory; gradients flow through. Same as torch.clone.");
 
 }  // namespace pynn::ops

@@ -17,8 +17,8 @@ void check_devices(const char* op, Other a, Other b) {
   if (!a.tensor || !b.tensor) return;
   const Device x = a.tensor->device(), y = b.tensor->device();
   PYNN_CHECK(x == y || (x.is_cpu() && a.tensor->dim() == 0) || (y.is_cpu() && b.tensor->dim() == 0), op,
-             ": expected all tensors to be on the same device, got ", x.str(), " ", dims_str(a.tensor->sizes()), " and ",
-             y.str(), " ", dims_str(b.tensor->sizes()));
+             ": expected all tensors to be on the same device, got ", x.str(), " ", dims_str(a.tensor->sizes()),
+             " and ", y.str(), " ", dims_str(b.tensor->sizes()));
 }
 
 Tensor new_result(const char* op, Other a, Other b, DType type) {
@@ -52,8 +52,8 @@ bool run_contiguous(Binary op, const Tensor& out, Other a, Other b, const double
     }
     return &cell;
   };
-  kernels::binary_contiguous(out.device(), op, t, out.data(), data(a, x), a.tensor ? 1 : 0, data(b, y), b.tensor ? 1 : 0,
-                             out.numel(), params);
+  kernels::binary_contiguous(out.device(), op, t, out.data(), data(a, x), a.tensor ? 1 : 0, data(b, y),
+                             b.tensor ? 1 : 0, out.numel(), params);
   return true;
 }
 
@@ -117,16 +117,17 @@ Tensor add(Other a, Other b, Scalar alpha) {
     const Alpha p("add", alpha, t);
     compute(Binary::Add, y, a, b, p.d, p.i);
   }
-  return record("add", std::move(y), inputs(input(a), input(b)), save(alpha),
-                [](const Tensor& g, Scalar) { return g; },
-                [](const Tensor& g, Scalar alpha) { return alpha.equals(1) ? g : mul(g, alpha); });
+  return record(
+      "add", std::move(y), inputs(input(a), input(b)), save(alpha), [](const Tensor& g, Scalar) { return g; },
+      [](const Tensor& g, Scalar alpha) { return alpha.equals(1) ? g : mul(g, alpha); });
 }
 
 Tensor sub(Other a, Other b, Scalar alpha) {
   const DType t = arithmetic_type("sub", a, b);
-  PYNN_CHECK(t != DType::Bool,
-             "sub: Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
-             "operator instead.");
+  PYNN_CHECK(
+      t != DType::Bool,
+      "sub: Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+      "operator instead.");
   Tensor y = new_result("sub", a, b, t);
   if (alpha.equals(1)) {
     compute(Binary::Sub, y, a, b, kOne, kOneInt);
@@ -134,31 +135,33 @@ Tensor sub(Other a, Other b, Scalar alpha) {
     const Alpha p("sub", alpha, t);
     compute(Binary::Sub, y, a, b, p.d, p.i);
   }
-  return record("sub", std::move(y), inputs(input(a), input(b)), save(alpha),
-                [](const Tensor& g, Scalar) { return g; },
-                [](const Tensor& g, Scalar alpha) { return mul(g, -alpha); });
+  return record(
+      "sub", std::move(y), inputs(input(a), input(b)), save(alpha), [](const Tensor& g, Scalar) { return g; },
+      [](const Tensor& g, Scalar alpha) { return mul(g, -alpha); });
 }
 
 Tensor mul(Other a, Other b) {
   const DType t = arithmetic_type("mul", a, b);
   Tensor y = new_result("mul", a, b, t);
   compute(t == DType::Bool ? Binary::LogicalAnd : Binary::Mul, y, a, b);
-  return record("mul", std::move(y), inputs(input(a), input(b)),
-                save(needed_by(input(b), input(a)), a.scalar, needed_by(input(a), input(b)), b.scalar),
-                [](const Tensor& g, const Tensor&, Scalar, const Tensor& b, Scalar s) { return mul(g, other(b, s)); },
-                [](const Tensor& g, const Tensor& a, Scalar s, const Tensor&, Scalar) { return mul(g, other(a, s)); });
+  return record(
+      "mul", std::move(y), inputs(input(a), input(b)),
+      save(needed_by(input(b), input(a)), a.scalar, needed_by(input(a), input(b)), b.scalar),
+      [](const Tensor& g, const Tensor&, Scalar, const Tensor& b, Scalar s) { return mul(g, other(b, s)); },
+      [](const Tensor& g, const Tensor& a, Scalar s, const Tensor&, Scalar) { return mul(g, other(a, s)); });
 }
 
 Tensor div(Other a, Other b) {
   const DType t = float_type(a, b);
   Tensor y = new_result("div", a, b, t);
   compute(Binary::Div, y, a, b);
-  return record("div", std::move(y), inputs(input(a), input(b)),
-                save(needed_by(input(b), input(a)), a.scalar, input(b), b.scalar),
-                [](const Tensor& g, const Tensor&, Scalar, const Tensor& b, Scalar s) { return div(g, other(b, s)); },
-                [](const Tensor& g, const Tensor& a, Scalar s, const Tensor& b, Scalar) {
-                  return mul(neg(g), div(div(other(a, s), b), b));
-                });
+  return record(
+      "div", std::move(y), inputs(input(a), input(b)),
+      save(needed_by(input(b), input(a)), a.scalar, input(b), b.scalar),
+      [](const Tensor& g, const Tensor&, Scalar, const Tensor& b, Scalar s) { return div(g, other(b, s)); },
+      [](const Tensor& g, const Tensor& a, Scalar s, const Tensor& b, Scalar) {
+        return mul(neg(g), div(div(other(a, s), b), b));
+      });
 }
 
 Tensor floor_divide(Other a, Other b) {
@@ -185,11 +188,12 @@ Tensor remainder(Other a, Other b) {
   Tensor y = new_result("remainder", a, b, t);
   check_zero_division("remainder", t, b);
   compute(Binary::Remainder, y, a, b);
-  return record("remainder", std::move(y), inputs(input(a), input(b)), save(input(a), a.scalar, input(b)),
-                [](const Tensor& g, const Tensor&, Scalar, const Tensor&) { return g; },
-                [](const Tensor& g, const Tensor& a, Scalar s, const Tensor& b) {
-                  return mul(neg(g), floor_divide(other(a, s), b));
-                });
+  return record(
+      "remainder", std::move(y), inputs(input(a), input(b)), save(input(a), a.scalar, input(b)),
+      [](const Tensor& g, const Tensor&, Scalar, const Tensor&) { return g; },
+      [](const Tensor& g, const Tensor& a, Scalar s, const Tensor& b) {
+        return mul(neg(g), floor_divide(other(a, s), b));
+      });
 }
 
 Tensor fmod(Other a, Other b) {
@@ -197,11 +201,12 @@ Tensor fmod(Other a, Other b) {
   Tensor y = new_result("fmod", a, b, t);
   check_zero_division("fmod", t, b);
   compute(Binary::Fmod, y, a, b);
-  return record("fmod", std::move(y), inputs(input(a), input(b)), save(input(a), a.scalar, input(b)),
-                [](const Tensor& g, const Tensor&, Scalar, const Tensor&) { return g; },
-                [](const Tensor& g, const Tensor& a, Scalar s, const Tensor& b) {
-                  return mul(neg(g), trunc_divide(other(a, s), b));
-                });
+  return record(
+      "fmod", std::move(y), inputs(input(a), input(b)), save(input(a), a.scalar, input(b)),
+      [](const Tensor& g, const Tensor&, Scalar, const Tensor&) { return g; },
+      [](const Tensor& g, const Tensor& a, Scalar s, const Tensor& b) {
+        return mul(neg(g), trunc_divide(other(a, s), b));
+      });
 }
 
 // d(a^b)/da = b a^(b-1), 0 where b is 0;  d(a^b)/db = a^b log a, 0 where a is 0 and b >= 0.
@@ -211,31 +216,33 @@ Tensor pow(Other a, Other b) {
              "pow: Integers to negative integer powers are not allowed.");
   Tensor y = new_result("pow", a, b, t);
   compute(Binary::Pow, y, a, b);
-  return record("pow", y, inputs(input(a), input(b)), save(input(a), a.scalar, input(b), b.scalar, needed_by(input(b), y)),
-                [](const Tensor& g, const Tensor& a, Scalar, const Tensor& b, Scalar s, const Tensor&) -> Tensor {
-                  if (!b.defined()) {
-                    const double p = s.to_double();
-                    if (p == 0) return mul(g, 0.0);
-                    if (!thread_state.grad_enabled && p == 2) return mul(g, mul(a, 2.0));
-                    return mul(g, mul(pow(a, p - 1), p));
-                  }
-                  return mul(g, where(eq(b, 0.0), 0.0, mul(b, pow(a, sub(b, 1.0)))));
-                },
-                [](const Tensor& g, const Tensor& a, Scalar s, const Tensor& b, Scalar, const Tensor& y) -> Tensor {
-                  if (!a.defined()) {
-                    if (s.to_double() == 0) return mul(g, where(ge(b, 0.0), 0.0, mul(y, std::log(0.0))));
-                    return mul(g, mul(y, std::log(s.to_double())));
-                  }
-                  return mul(g, where(logical_and(eq(a, 0.0), ge(b, 0.0)), 0.0, mul(y, log(a))));
-                });
+  return record(
+      "pow", y, inputs(input(a), input(b)), save(input(a), a.scalar, input(b), b.scalar, needed_by(input(b), y)),
+      [](const Tensor& g, const Tensor& a, Scalar, const Tensor& b, Scalar s, const Tensor&) -> Tensor {
+        if (!b.defined()) {
+          const double p = s.to_double();
+          if (p == 0) return mul(g, 0.0);
+          if (!thread_state.grad_enabled && p == 2) return mul(g, mul(a, 2.0));
+          return mul(g, mul(pow(a, p - 1), p));
+        }
+        return mul(g, where(eq(b, 0.0), 0.0, mul(b, pow(a, sub(b, 1.0)))));
+      },
+      [](const Tensor& g, const Tensor& a, Scalar s, const Tensor& b, Scalar, const Tensor& y) -> Tensor {
+        if (!a.defined()) {
+          if (s.to_double() == 0) return mul(g, where(ge(b, 0.0), 0.0, mul(y, std::log(0.0))));
+          return mul(g, mul(y, std::log(s.to_double())));
+        }
+        return mul(g, where(logical_and(eq(a, 0.0), ge(b, 0.0)), 0.0, mul(y, log(a))));
+      });
 }
 
 Tensor atan2(Other a, Other b) {
   Tensor y = new_result("atan2", a, b, float_type(a, b));
   compute(Binary::Atan2, y, a, b);
-  return record("atan2", std::move(y), inputs(input(a), input(b)), save(input(a), input(b)),
-                [](const Tensor& g, const Tensor& a, const Tensor& b) { return mul(g, div(b, a * a + b * b)); },
-                [](const Tensor& g, const Tensor& a, const Tensor& b) { return mul(g, div(neg(a), a * a + b * b)); });
+  return record(
+      "atan2", std::move(y), inputs(input(a), input(b)), save(input(a), input(b)),
+      [](const Tensor& g, const Tensor& a, const Tensor& b) { return mul(g, div(b, a * a + b * b)); },
+      [](const Tensor& g, const Tensor& a, const Tensor& b) { return mul(g, div(neg(a), a * a + b * b)); });
 }
 
 namespace {
@@ -245,13 +252,14 @@ template <Binary op, bool larger>
 Tensor extremum(const char* name, Other a, Other b) {
   Tensor y = new_result(name, a, b, arithmetic_type(name, a, b));
   compute(op, y, a, b);
-  return record(name, std::move(y), inputs(input(a), input(b)), save(input(a), input(b)),
-                [](const Tensor& g, const Tensor& a, const Tensor& b) {
-                  return where(eq(a, b), mul(g, 0.5), where(larger ? gt(a, b) : lt(a, b), g, 0.0));
-                },
-                [](const Tensor& g, const Tensor& a, const Tensor& b) {
-                  return where(eq(a, b), mul(g, 0.5), where(larger ? lt(a, b) : gt(a, b), g, 0.0));
-                });
+  return record(
+      name, std::move(y), inputs(input(a), input(b)), save(input(a), input(b)),
+      [](const Tensor& g, const Tensor& a, const Tensor& b) {
+        return where(eq(a, b), mul(g, 0.5), where(larger ? gt(a, b) : lt(a, b), g, 0.0));
+      },
+      [](const Tensor& g, const Tensor& a, const Tensor& b) {
+        return where(eq(a, b), mul(g, 0.5), where(larger ? lt(a, b) : gt(a, b), g, 0.0));
+      });
 }
 
 DType comparison_type(const char* op, Other a, Other b) { return compute_type(arithmetic_type(op, a, b)); }
@@ -272,7 +280,8 @@ Tensor bitwise(const char* name, Binary op, Other a, Other b) {
 }
 
 Tensor shift(const char* name, Binary op, Other a, Other b) {
-  PYNN_CHECK_KIND(NotImplemented, arithmetic_type(name, a, b) != DType::Bool, name, ": not supported for bool operands");
+  PYNN_CHECK_KIND(NotImplemented, arithmetic_type(name, a, b) != DType::Bool, name,
+                  ": not supported for bool operands");
   return bitwise(name, op, a, b);
 }
 

@@ -49,24 +49,28 @@ void run(Binary op, const Tensor& a, Other b, DType compute, Scalar alpha = 1) {
 
 Tensor add_(const Tensor& a, Other b, Scalar alpha) {
   const DType t = inplace_type("add_", a, b);
-  PYNN_CHECK(!alpha.is_float() || is_floating(t), "add_: For integral input tensors, argument alpha must not be a floating point number.");
+  PYNN_CHECK(!alpha.is_float() || is_floating(t),
+             "add_: For integral input tensors, argument alpha must not be a floating point number.");
   if (t == DType::Bool) {
     run(Binary::LogicalOr, a, b, DType::Int32);
   } else {
     run(Binary::Add, a, b, t, alpha);
   }
-  record_inplace("add_", a, inputs(a, input(b)), save(alpha), [](const Tensor& g, Scalar) { return g; },
-                 [](const Tensor& g, Scalar alpha) { return alpha.equals(1) ? g : mul(g, alpha); });
+  record_inplace(
+      "add_", a, inputs(a, input(b)), save(alpha), [](const Tensor& g, Scalar) { return g; },
+      [](const Tensor& g, Scalar alpha) { return alpha.equals(1) ? g : mul(g, alpha); });
   return a;
 }
 
 Tensor sub_(const Tensor& a, Other b, Scalar alpha) {
   const DType t = inplace_type("sub_", a, b);
   PYNN_CHECK(t != DType::Bool, "sub_: subtraction of bool tensors is not supported (use ^ or logical_xor())");
-  PYNN_CHECK(!alpha.is_float() || is_floating(t), "sub_: For integral input tensors, argument alpha must not be a floating point number.");
+  PYNN_CHECK(!alpha.is_float() || is_floating(t),
+             "sub_: For integral input tensors, argument alpha must not be a floating point number.");
   run(Binary::Sub, a, b, t, alpha);
-  record_inplace("sub_", a, inputs(a, input(b)), save(alpha), [](const Tensor& g, Scalar) { return g; },
-                 [](const Tensor& g, Scalar alpha) { return mul(g, -alpha); });
+  record_inplace(
+      "sub_", a, inputs(a, input(b)), save(alpha), [](const Tensor& g, Scalar) { return g; },
+      [](const Tensor& g, Scalar alpha) { return mul(g, -alpha); });
   return a;
 }
 
@@ -74,9 +78,10 @@ Tensor mul_(const Tensor& a, Other b) {
   const DType t = inplace_type("mul_", a, b);
   const Tensor before = before_write(a, b);
   run(t == DType::Bool ? Binary::LogicalAnd : Binary::Mul, a, b, t == DType::Bool ? DType::Int32 : t);
-  record_inplace("mul_", a, inputs(a, input(b)), save(before, input(b), b.scalar),
-                 [](const Tensor& g, const Tensor&, const Tensor& b, Scalar s) { return mul(g, other(b, s)); },
-                 [](const Tensor& g, const Tensor& before, const Tensor&, Scalar) { return mul(g, before); });
+  record_inplace(
+      "mul_", a, inputs(a, input(b)), save(before, input(b), b.scalar),
+      [](const Tensor& g, const Tensor&, const Tensor& b, Scalar s) { return mul(g, other(b, s)); },
+      [](const Tensor& g, const Tensor& before, const Tensor&, Scalar) { return mul(g, before); });
   return a;
 }
 
@@ -84,11 +89,12 @@ Tensor div_(const Tensor& a, Other b) {
   const DType t = inplace_type("div_", a, b, /*true_division=*/true);
   const Tensor before = before_write(a, b);
   run(Binary::Div, a, b, t);
-  record_inplace("div_", a, inputs(a, input(b)), save(before, input(b), b.scalar),
-                 [](const Tensor& g, const Tensor&, const Tensor& b, Scalar s) { return div(g, other(b, s)); },
-                 [](const Tensor& g, const Tensor& before, const Tensor& b, Scalar) {
-                   return mul(neg(g), div(div(before, b), b));
-                 });
+  record_inplace(
+      "div_", a, inputs(a, input(b)), save(before, input(b), b.scalar),
+      [](const Tensor& g, const Tensor&, const Tensor& b, Scalar s) { return div(g, other(b, s)); },
+      [](const Tensor& g, const Tensor& before, const Tensor& b, Scalar) {
+        return mul(neg(g), div(div(before, b), b));
+      });
   return a;
 }
 
@@ -151,7 +157,8 @@ PYNN_OP(op_sub, "sub(Tensor input, Other other, *, Scalar alpha=1) -> Tensor",
         "input - alpha * other, element by element, with broadcasting. Same as torch.sub.", kOut);
 PYNN_OP(sub_, "sub_(Tensor input, Other other, *, Scalar alpha=1) -> Tensor", "sub in place.", kMethodOnly);
 PYNN_OP(op_sub, "subtract(Tensor input, Other other, *, Scalar alpha=1) -> Tensor", "Alias of sub.", kOut | kInplace);
-PYNN_OP(op_rsub, "rsub(Tensor input, Other other, *, Scalar alpha=1) -> Tensor", "other - alpha * input.", kFunctionOnly);
+PYNN_OP(op_rsub, "rsub(Tensor input, Other other, *, Scalar alpha=1) -> Tensor", "other - alpha * input.",
+        kFunctionOnly);
 PYNN_OP(op_mul, "mul(Tensor input, Other other) -> Tensor",
         "input * other, element by element, with broadcasting. Same as torch.mul.", kOut);
 PYNN_OP(mul_, "mul_(Tensor input, Other other) -> Tensor", "mul in place.", kMethodOnly);
@@ -159,7 +166,8 @@ PYNN_OP(op_mul, "multiply(Tensor input, Other other) -> Tensor", "Alias of mul."
 PYNN_OP(op_div, "div(Tensor input, Other other, *, str? rounding_mode=None) -> Tensor",
         "input / other: true division, or rounded by 'floor' or 'trunc'. Same as torch.div.", kOut);
 PYNN_OP(op_div_, "div_(Tensor input, Other other, *, str? rounding_mode=None) -> Tensor", "div in place.", kMethodOnly);
-PYNN_OP(op_div, "divide(Tensor input, Other other, *, str? rounding_mode=None) -> Tensor", "Alias of div.", kOut | kInplace);
+PYNN_OP(op_div, "divide(Tensor input, Other other, *, str? rounding_mode=None) -> Tensor", "Alias of div.",
+        kOut | kInplace);
 PYNN_OP(op_div, "true_divide(Tensor input, Other other, *, str? rounding_mode=None) -> Tensor", "Alias of div.",
         kOut | kInplace);
 PYNN_OP(op_floor_divide, "floor_divide(Tensor input, Other other) -> Tensor",

@@ -15,8 +15,8 @@ namespace {
 
 // |a - b| <= atol + rtol |b|; infinities only equal themselves.
 Tensor isclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool equal_nan) {
-  PYNN_CHECK(a.dtype() == b.dtype(), "isclose: both tensors must have the same dtype, got ", dtype_name(a.dtype()), " and ",
-             dtype_name(b.dtype()));
+  PYNN_CHECK(a.dtype() == b.dtype(), "isclose: both tensors must have the same dtype, got ", dtype_name(a.dtype()),
+             " and ", dtype_name(b.dtype()));
   PYNN_CHECK(rtol >= 0, "isclose: rtol must be greater than or equal to zero, but got ", rtol);
   PYNN_CHECK(atol >= 0, "isclose: atol must be greater than or equal to zero, but got ", atol);
   GradMode off(false);
@@ -34,8 +34,8 @@ bool allclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool e
 }
 
 bool equal(const Tensor& a, const Tensor& b) {
-  PYNN_CHECK(a.device() == b.device(), "equal: expected all tensors to be on the same device, got ", a.device().str(), " and ",
-             b.device().str());
+  PYNN_CHECK(a.device() == b.device(), "equal: expected all tensors to be on the same device, got ", a.device().str(),
+             " and ", b.device().str());
   return same(a.sizes(), b.sizes()) && !any_zero(eq(a, b));
 }
 
@@ -53,7 +53,8 @@ double largest(DType t) {
   }
 }
 
-Tensor nan_to_num(const Tensor& x, std::optional<double> nan, std::optional<double> posinf, std::optional<double> neginf) {
+Tensor nan_to_num(const Tensor& x, std::optional<double> nan, std::optional<double> posinf,
+                  std::optional<double> neginf) {
   if (!is_floating(x.dtype())) return clone_of(x);
   constexpr double inf = std::numeric_limits<double>::infinity();
   Tensor y;
@@ -68,21 +69,25 @@ Tensor nan_to_num(const Tensor& x, std::optional<double> nan, std::optional<doub
 }
 
 bool is_nonzero(const Tensor& x) {
-  PYNN_CHECK(x.numel() == 1, "is_nonzero: Boolean value of Tensor with ", x.numel() ? "more than one value" : "no values",
-             " is ambiguous");
+  PYNN_CHECK(x.numel() == 1, "is_nonzero: Boolean value of Tensor with ",
+             x.numel() ? "more than one value" : "no values", " is ambiguous");
   return any_nonzero(x);
 }
 
 }  // namespace
 
-PYNN_OP(isclose, "isclose(Tensor input, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> Tensor",
+PYNN_OP(isclose,
+        "isclose(Tensor input, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> Tensor",
         "True where |input - other| <= atol + rtol * |other|. Same as torch.isclose.");
-PYNN_OP(allclose, "allclose(Tensor input, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> bool",
+PYNN_OP(allclose,
+        "allclose(Tensor input, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> bool",
         "Whether isclose holds everywhere. Same as torch.allclose.");
-PYNN_OP(equal, "equal(Tensor input, Tensor other) -> bool", "Whether shape and all elements are equal. Same as torch.equal.");
+PYNN_OP(equal, "equal(Tensor input, Tensor other) -> bool",
+        "Whether shape and all elements are equal. Same as torch.equal.");
 PYNN_OP(nan_to_num, "nan_to_num(Tensor input, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor",
         "NaN and infinities replaced, by 0 and the type's largest values unless given. Same as torch.nan_to_num.",
         kOut | kInplace);
-PYNN_OP(is_nonzero, "is_nonzero(Tensor input) -> bool", "Whether a tensor of one element is not 0. Same as torch.is_nonzero.");
+PYNN_OP(is_nonzero, "is_nonzero(Tensor input) -> bool",
+        "Whether a tensor of one element is not 0. Same as torch.is_nonzero.");
 
 }  // namespace pynn::ops

@@ -37,12 +37,14 @@ Tensor cat(TensorSpan tensors, int64_t dim) {
       lengths.push_back(0);
       continue;
     }
-    PYNN_CHECK(t.dim() == first->dim(), "cat: Tensors must have same number of dimensions: got ", first->dim(), " and ", t.dim());
-    PYNN_CHECK(t.device() == first->device(), "cat: expected all tensors to be on the same device, got ", first->device().str(),
-               " and ", t.device().str());
+    PYNN_CHECK(t.dim() == first->dim(), "cat: Tensors must have same number of dimensions: got ", first->dim(), " and ",
+               t.dim());
+    PYNN_CHECK(t.device() == first->device(), "cat: expected all tensors to be on the same device, got ",
+               first->device().str(), " and ", t.device().str());
     for (int64_t d = 0; d < t.dim(); ++d)
-      PYNN_CHECK_KIND(Shape, d == dim || t.size(d) == first->size(d), "cat: Sizes of tensors must match except in dimension ", dim,
-                      ". Expected size ", first->size(d), " but got size ", t.size(d), " for tensor number ", i, " in the list.");
+      PYNN_CHECK_KIND(Shape, d == dim || t.size(d) == first->size(d),
+                      "cat: Sizes of tensors must match except in dimension ", dim, ". Expected size ", first->size(d),
+                      " but got size ", t.size(d), " for tensor number ", i, " in the list.");
     lengths.push_back(t.size(dim));
     sizes[dim] += t.size(dim);
   }
@@ -72,8 +74,9 @@ Tensor stack(TensorSpan tensors, int64_t dim) {
   dim = wrap_dim("stack", dim, tensors[0].dim() + 1);
   std::vector<Tensor> rows;
   for (size_t i = 0; i < tensors.size(); ++i) {
-    PYNN_CHECK_KIND(Shape, same(tensors[i].sizes(), tensors[0].sizes()), "stack: stack expects each tensor to be equal size, but got ",
-                    dims_str(tensors[0].sizes()), " at entry 0 and ", dims_str(tensors[i].sizes()), " at entry ", i);
+    PYNN_CHECK_KIND(Shape, same(tensors[i].sizes(), tensors[0].sizes()),
+                    "stack: stack expects each tensor to be equal size, but got ", dims_str(tensors[0].sizes()),
+                    " at entry 0 and ", dims_str(tensors[i].sizes()), " at entry ", i);
     rows.push_back(unsqueeze(tensors[i], dim));
   }
   return cat(rows, dim);
@@ -105,7 +108,8 @@ std::vector<Tensor> split_by(const Tensor& x, int64_t size, int64_t dim) {
   dim = wrap_dim("split", dim, x);
   const int64_t n = x.size(dim);
   PYNN_CHECK(size >= 0, "split: split_size must be non-negative, got ", size);
-  PYNN_CHECK(size > 0 || n == 0, "split: split_size can only be 0 if dimension size is 0, but got dimension size of ", n);
+  PYNN_CHECK(size > 0 || n == 0, "split: split_size can only be 0 if dimension size is 0, but got dimension size of ",
+             n);
   std::vector<Tensor> out;
   for (int64_t at = 0; at < n; at += size) out.push_back(narrow(x, dim, at, std::min(size, n - at)));
   if (out.empty()) out.push_back(narrow(x, dim, 0, 0));
@@ -131,15 +135,21 @@ std::vector<Tensor> unbind(const Tensor& x, int64_t dim) {
   return out;
 }
 
-PYNN_OP(cat, "cat(Tensor[] tensors, int dim=0) -> Tensor", "The tensors behind each other along a dim. Same as torch.cat.", kOut);
+PYNN_OP(cat, "cat(Tensor[] tensors, int dim=0) -> Tensor",
+        "The tensors behind each other along a dim. Same as torch.cat.", kOut);
 PYNN_OP(cat, "concat(Tensor[] tensors, int dim=0) -> Tensor", "Alias of cat.", kOut);
 PYNN_OP(cat, "concatenate(Tensor[] tensors, int dim=0) -> Tensor", "Alias of cat.", kOut);
-PYNN_OP(stack, "stack(Tensor[] tensors, int dim=0) -> Tensor", "The tensors along a new dim. Same as torch.stack.", kOut);
+PYNN_OP(stack, "stack(Tensor[] tensors, int dim=0) -> Tensor", "The tensors along a new dim. Same as torch.stack.",
+        kOut);
 PYNN_OP(split_by, "split(Tensor input, int split_size_or_sections, int dim=0) -> Tensor[]",
         "Parts of a given size, as views; the last may be smaller. Same as torch.split.");
-PYNN_OP(split_sizes, "split(Tensor input, int[] split_size_or_sections, int dim=0) -> Tensor[]", "Parts of the given sizes.");
-PYNN_OP(split_sizes, "split_with_sizes(Tensor input, int[] split_sizes, int dim=0) -> Tensor[]", "Parts of the given sizes.");
-PYNN_OP(chunk, "chunk(Tensor input, int chunks, int dim=0) -> Tensor[]", "So many parts, as views. Same as torch.chunk.");
-PYNN_OP(unbind, "unbind(Tensor input, int dim=0) -> Tensor[]", "The positions of a dim, as views. Same as torch.unbind.");
+PYNN_OP(split_sizes, "split(Tensor input, int[] split_size_or_sections, int dim=0) -> Tensor[]",
+        "Parts of the given sizes.");
+PYNN_OP(split_sizes, "split_with_sizes(Tensor input, int[] split_sizes, int dim=0) -> Tensor[]",
+        "Parts of the given sizes.");
+PYNN_OP(chunk, "chunk(Tensor input, int chunks, int dim=0) -> Tensor[]",
+        "So many parts, as views. Same as torch.chunk.");
+PYNN_OP(unbind, "unbind(Tensor input, int dim=0) -> Tensor[]",
+        "The positions of a dim, as views. Same as torch.unbind.");
 
 }  // namespace pynn::ops

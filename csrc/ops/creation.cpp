@@ -66,7 +66,8 @@ using OptDevice = std::optional<Device>;
 Tensor with_grad(Tensor t, bool requires_grad) {
   if (requires_grad) {
     PYNN_CHECK(is_floating(t.dtype()) || is_complex(t.dtype()),
-               "requires_grad: only Tensors of floating point and complex dtype can require gradients, got ", dtype_name(t.dtype()));
+               "requires_grad: only Tensors of floating point and complex dtype can require gradients, got ",
+               dtype_name(t.dtype()));
     t.impl()->requires_grad = true;
   }
   return t;
@@ -99,9 +100,15 @@ Tensor filled(Tensor t, Scalar value, bool grad) {
   return with_grad(std::move(t), grad);
 }
 Tensor op_empty_like(const Tensor& x, OptType t, OptDevice d, bool grad) { return with_grad(like(x, t, d), grad); }
-Tensor op_zeros_like(const Tensor& x, OptType t, OptDevice d, bool grad) { return filled(like(x, t, d), Scalar(0), grad); }
-Tensor op_ones_like(const Tensor& x, OptType t, OptDevice d, bool grad) { return filled(like(x, t, d), Scalar(1), grad); }
-Tensor op_full_like(const Tensor& x, Scalar v, OptType t, OptDevice d, bool grad) { return filled(like(x, t, d), v, grad); }
+Tensor op_zeros_like(const Tensor& x, OptType t, OptDevice d, bool grad) {
+  return filled(like(x, t, d), Scalar(0), grad);
+}
+Tensor op_ones_like(const Tensor& x, OptType t, OptDevice d, bool grad) {
+  return filled(like(x, t, d), Scalar(1), grad);
+}
+Tensor op_full_like(const Tensor& x, Scalar v, OptType t, OptDevice d, bool grad) {
+  return filled(like(x, t, d), v, grad);
+}
 
 Tensor op_new_empty(const Tensor& x, Dims sizes, OptType t, OptDevice d, bool grad) {
   return with_grad(empty(sizes, t.value_or(x.dtype()), d.value_or(x.device())), grad);
@@ -120,7 +127,8 @@ Tensor op_new_full(const Tensor& x, Dims sizes, Scalar v, OptType t, OptDevice d
 Tensor ramp(int64_t n, Scalar start, Scalar step, DType t, Device d) {
   Tensor x = empty(DimVector{n}, step.is_float() || start.is_float() ? DType::Float64 : DType::Int64);
   if (x.dtype() == DType::Float64) {
-    for (int64_t i = 0; i < n; ++i) x.data_as<double>()[i] = start.to_double() + step.to_double() * static_cast<double>(i);
+    for (int64_t i = 0; i < n; ++i)
+      x.data_as<double>()[i] = start.to_double() + step.to_double() * static_cast<double>(i);
   } else {
     for (int64_t i = 0; i < n; ++i) x.data_as<int64_t>()[i] = start.to_int() + step.to_int() * i;
   }
@@ -133,8 +141,8 @@ Tensor ramp(int64_t n, Scalar start, Scalar step, DType t, Device d) {
 Tensor op_arange(Scalar start, Scalar end, Scalar step, OptType t, OptDevice d, bool grad) {
   const bool floats = start.is_float() || end.is_float() || step.is_float();
   PYNN_CHECK(!step.equals(0), "arange: step must be nonzero");
-  PYNN_CHECK(std::isfinite(start.to_double()) && std::isfinite(end.to_double()), "arange: unsupported range: ",
-             start.to_double(), " -> ", end.to_double());
+  PYNN_CHECK(std::isfinite(start.to_double()) && std::isfinite(end.to_double()),
+             "arange: unsupported range: ", start.to_double(), " -> ", end.to_double());
   const bool up = step.to_double() > 0;
   PYNN_CHECK(up ? end.to_double() >= start.to_double() : end.to_double() <= start.to_double(),
              "arange: upper bound and lower bound inconsistent with step sign");
@@ -146,9 +154,13 @@ Tensor op_arange(Scalar start, Scalar end, Scalar step, OptType t, OptDevice d, 
     size = static_cast<double>(span / by + (span % by != 0));
   }
   PYNN_CHECK(size < 0x1p58, "arange: too many elements, got ", size);
-  return with_grad(ramp(static_cast<int64_t>(size), start, step, t.value_or(floats ? default_dtype() : DType::Int64), d.value_or(Device{})), grad);
+  return with_grad(ramp(static_cast<int64_t>(size), start, step, t.value_or(floats ? default_dtype() : DType::Int64),
+                        d.value_or(Device{})),
+                   grad);
 }
-Tensor op_arange_end(Scalar end, OptType t, OptDevice d, bool grad) { return op_arange(Scalar(0), end, Scalar(1), t, d, grad); }
+Tensor op_arange_end(Scalar end, OptType t, OptDevice d, bool grad) {
+  return op_arange(Scalar(0), end, Scalar(1), t, d, grad);
+}
 Tensor op_arange_start(Scalar start, Scalar end, OptType t, OptDevice d, bool grad) {
   return op_arange(start, end, Scalar(1), t, d, grad);
 }
@@ -168,7 +180,8 @@ Tensor spaced(const char* op, double start, double end, int64_t steps, OptType t
       const float by = steps > 1 ? (e - s) / static_cast<float>(steps - 1) : 0;
       v = i < steps / 2 || steps == 1 ? s + by * static_cast<float>(i) : e - by * static_cast<float>(steps - 1 - i);
     } else {
-      v = i < steps / 2 || steps == 1 ? start + step * static_cast<double>(i) : end - step * static_cast<double>(steps - 1 - i);
+      v = i < steps / 2 || steps == 1 ? start + step * static_cast<double>(i)
+                                      : end - step * static_cast<double>(steps - 1 - i);
     }
     x.data_as<double>()[i] = f(v);
   }
@@ -180,7 +193,8 @@ Tensor op_linspace(Scalar start, Scalar end, int64_t steps, OptType t, OptDevice
   return spaced("linspace", start.to_double(), end.to_double(), steps, t, d, grad, [](double v) { return v; });
 }
 Tensor op_logspace(Scalar start, Scalar end, int64_t steps, double base, OptType t, OptDevice d, bool grad) {
-  return spaced("logspace", start.to_double(), end.to_double(), steps, t, d, grad, [&](double v) { return std::pow(base, v); });
+  return spaced("logspace", start.to_double(), end.to_double(), steps, t, d, grad,
+                [&](double v) { return std::pow(base, v); });
 }
 
 Tensor op_eye2(int64_t n, int64_t m, OptType t, OptDevice d, bool grad) {
@@ -197,8 +211,9 @@ Tensor op_fill_(const Tensor& x, Other value) {
     PYNN_CHECK(value.tensor->dim() == 0, "fill_: only supports 0-dimension value tensor but got tensor with ",
                value.tensor->dim(), " dimensions.");
     copy_data(x, *value.tensor);
-    record_inplace("fill_", x, inputs(x, *value.tensor), save(), [](const Tensor&) { return Tensor(); },
-                   [](const Tensor& g) { return g; });
+    record_inplace(
+        "fill_", x, inputs(x, *value.tensor), save(), [](const Tensor&) { return Tensor(); },
+        [](const Tensor& g) { return g; });
   } else {
     fill(x, value.scalar);
     record_inplace("fill_", x, inputs(x), save(), [](const Tensor&) { return Tensor(); });
@@ -215,47 +230,71 @@ PYNN_OP(op_zeros, "zeros(int... size, *, dtype? dtype=None, device? device=None,
         "Filled with 0. Same as torch.zeros.", kOut);
 PYNN_OP(op_ones, "ones(int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
         "Filled with 1. Same as torch.ones.", kOut);
-PYNN_OP(op_full, "full(int[] size, Scalar fill_value, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+PYNN_OP(op_full,
+        "full(int[] size, Scalar fill_value, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> "
+        "Tensor",
         "Filled with a value, whose type is the default dtype. Same as torch.full.", kOut);
 PYNN_OP(op_empty_strided,
-        "empty_strided(int[] size, int[] stride, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "empty_strided(int[] size, int[] stride, *, dtype? dtype=None, device? device=None, bool requires_grad=False) "
+        "-> Tensor",
         "Memory that is not cleared, in a given layout. Same as torch.empty_strided.");
-PYNN_OP(op_empty_like, "empty_like(Tensor input, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+PYNN_OP(op_empty_like,
+        "empty_like(Tensor input, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
         "Of the input's shape, not cleared. Same as torch.empty_like.", kFunctionOnly);
-PYNN_OP(op_zeros_like, "zeros_like(Tensor input, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+PYNN_OP(op_zeros_like,
+        "zeros_like(Tensor input, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
         "Of the input's shape, filled with 0. Same as torch.zeros_like.", kFunctionOnly);
-PYNN_OP(op_ones_like, "ones_like(Tensor input, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+PYNN_OP(op_ones_like,
+        "ones_like(Tensor input, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
         "Of the input's shape, filled with 1. Same as torch.ones_like.", kFunctionOnly);
 PYNN_OP(op_full_like,
-        "full_like(Tensor input, Scalar fill_value, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "full_like(Tensor input, Scalar fill_value, *, dtype? dtype=None, device? device=None, bool "
+        "requires_grad=False) -> Tensor",
         "Of the input's shape, filled with a value. Same as torch.full_like.", kFunctionOnly);
-PYNN_OP(op_new_empty, "new_empty(Tensor input, int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+PYNN_OP(op_new_empty,
+        "new_empty(Tensor input, int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> "
+        "Tensor",
         "Not cleared, of the input's dtype and device. Same as torch.Tensor.new_empty.", kMethodOnly);
-PYNN_OP(op_new_zeros, "new_zeros(Tensor input, int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+PYNN_OP(op_new_zeros,
+        "new_zeros(Tensor input, int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> "
+        "Tensor",
         "Filled with 0, of the input's dtype and device. Same as torch.Tensor.new_zeros.", kMethodOnly);
-PYNN_OP(op_new_ones, "new_ones(Tensor input, int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+PYNN_OP(op_new_ones,
+        "new_ones(Tensor input, int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> "
+        "Tensor",
         "Filled with 1, of the input's dtype and device. Same as torch.Tensor.new_ones.", kMethodOnly);
 PYNN_OP(op_new_full,
-        "new_full(Tensor input, int[] size, Scalar fill_value, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "new_full(Tensor input, int[] size, Scalar fill_value, *, dtype? dtype=None, device? device=None, bool "
+        "requires_grad=False) -> Tensor",
         "Filled with a value, of the input's dtype and device. Same as torch.Tensor.new_full.", kMethodOnly);
-PYNN_OP(op_arange_end, "arange(Scalar end, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+PYNN_OP(op_arange_end,
+        "arange(Scalar end, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
         "0, 1, ... below end. Same as torch.arange.", kOut);
-PYNN_OP(op_arange_start, "arange(Scalar start, Scalar end, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
-        "From start, below end.", kOut);
-PYNN_OP(op_arange, "arange(Scalar start, Scalar end, Scalar step, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+PYNN_OP(
+    op_arange_start,
+    "arange(Scalar start, Scalar end, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+    "From start, below end.", kOut);
+PYNN_OP(op_arange,
+        "arange(Scalar start, Scalar end, Scalar step, *, dtype? dtype=None, device? device=None, bool "
+        "requires_grad=False) -> Tensor",
         "From start in steps, before end.", kOut);
-PYNN_OP(op_linspace, "linspace(Scalar start, Scalar end, int steps, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+PYNN_OP(op_linspace,
+        "linspace(Scalar start, Scalar end, int steps, *, dtype? dtype=None, device? device=None, bool "
+        "requires_grad=False) -> Tensor",
         "`steps` values at equal distances, both ends included. Same as torch.linspace.", kOut);
 PYNN_OP(op_logspace,
-        "logspace(Scalar start, Scalar end, int steps, float base=10.0, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "logspace(Scalar start, Scalar end, int steps, float base=10.0, *, dtype? dtype=None, device? device=None, "
+        "bool requires_grad=False) -> Tensor",
         "base to the powers of linspace. Same as torch.logspace.", kOut);
 PYNN_OP(op_eye, "eye(int n, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
         "1 on the diagonal, else 0. Same as torch.eye.", kOut);
 PYNN_OP(op_eye2, "eye(int n, int m, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
         "n rows, m columns.", kOut);
-PYNN_OP(op_fill_, "fill_(Tensor input, Other value) -> Tensor", "Every element becomes the value. Same as torch.Tensor.fill_.", kMethodOnly);
+PYNN_OP(op_fill_, "fill_(Tensor input, Other value) -> Tensor",
+        "Every element becomes the value. Same as torch.Tensor.fill_.", kMethodOnly);
 PYNN_OP(op_zero_, "zero_(Tensor input) -> Tensor", "Every element becomes 0. Same as torch.Tensor.zero_.", kMethodOnly);
 PYNN_OP(contiguous, "contiguous(Tensor input) -> Tensor",
-        "The same values in row-major order: the tensor itself if it is. Same as torch.Tensor.contiguous.", kMethodOnly);
+        "The same values in row-major order: the tensor itself if it is. Same as torch.Tensor.contiguous.",
+        kMethodOnly);
 
 }  // namespace pynn::ops

@@ -1,9 +1,9 @@
 // einsum.cpp -- sums of products named by subscripts: "bij,bjk->bik".
 //
 // Every operand becomes a tensor with one label per dim: repeated ones are replaced by their diagonal, "..." by labels
-// counted from the right, dims of size 1 that others spread over are dropped. Operands are then contracted from the left,
-// two at a time: labels of both that are needed later are the batch of a matrix product, those of both that are not are
-// summed by it, the rest are its rows and columns.
+// counted from the right, dims of size 1 that others spread over are dropped. Operands are then contracted from the
+// left, two at a time: labels of both that are needed later are the batch of a matrix product, those of both that are
+// not are summed by it, the rest are its rows and columns.
 #include <algorithm>
 
 #include "autograd/record.h"
@@ -98,8 +98,8 @@ Term distinct(const Tensor& t, const Labels& given, size_t operand) {
         continue;
       }
       const int64_t di = static_cast<int64_t>(i), dj = static_cast<int64_t>(j), n = out.t.size(di);
-      PYNN_CHECK_KIND(Shape, out.t.size(dj) == n, "einsum: subscript ", label_str(given[i]), " is repeated for operand ",
-                      operand, " but the sizes don't match, ", out.t.size(dj), " != ", n);
+      PYNN_CHECK_KIND(Shape, out.t.size(dj) == n, "einsum: subscript ", label_str(given[i]),
+                      " is repeated for operand ", operand, " but the sizes don't match, ", out.t.size(dj), " != ", n);
       DimVector order;
       const Tensor diag = diagonal(out.t, 0, di, dj);  // the diagonal comes last
       for (int64_t d = 0; d < diag.dim() - 1; ++d) order.push_back(d);
@@ -221,8 +221,8 @@ Tensor einsum(std::string_view text, TensorSpan operands) {
       const int64_t n = terms[i].t.size(static_cast<int64_t>(d));
       int64_t& all = size[terms[i].labels[d]];
       PYNN_CHECK_KIND(Shape, n == all || n == 1 || all == -1 || all == 1,
-                      "einsum: operands do not broadcast with remapped shapes: subscript ", label_str(terms[i].labels[d]),
-                      " has size ", all, " and, for operand ", i, ", ", n);
+                      "einsum: operands do not broadcast with remapped shapes: subscript ",
+                      label_str(terms[i].labels[d]), " has size ", all, " and, for operand ", i, ", ", n);
       if (n != 1 || all == -1) all = n;
     }
   }

@@ -17,7 +17,8 @@ namespace {
 Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding_idx, bool by_frequency);
 
 // dw[i] = sum of the rows of g whose index is i (divided by how many there are), 0 for padding_idx.
-Tensor embedding_backward(const Tensor& g_in, const Tensor& index, int64_t rows, int64_t padding_idx, bool by_frequency) {
+Tensor embedding_backward(const Tensor& g_in, const Tensor& index, int64_t rows, int64_t padding_idx,
+                          bool by_frequency) {
   const int64_t width = g_in.size(-1);
   const Tensor g = contiguous(reshape(g_in, DimVector{index.numel(), width}));
   Tensor dw = zeros(DimVector{rows, width}, g.dtype(), g.device());
@@ -34,7 +35,8 @@ Tensor embedding_backward(const Tensor& g_in, const Tensor& index, int64_t rows,
   a.wrap = false;
   a.skip = padding_idx;
   if (g.numel()) kernels::rows_add(g.device(), a);
-  return record("embedding_backward", std::move(dw), inputs(source), save(index, padding_idx, DimVector(source.sizes())),
+  return record("embedding_backward", std::move(dw), inputs(source),
+                save(index, padding_idx, DimVector(source.sizes())),
                 [](const Tensor& gg, const Tensor& index, int64_t padding_idx, const DimVector& sizes) {
                   const Tensor rows = reshape(embedding(gg, index, -1, false), sizes);
                   return padding_idx < 0 ? rows : where(unsqueeze(ne(index, Scalar(padding_idx)), 1), rows, 0.0);
@@ -44,7 +46,8 @@ Tensor embedding_backward(const Tensor& g_in, const Tensor& index, int64_t rows,
 Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding_idx, bool by_frequency) {
   PYNN_CHECK(weight.dim() == 2, "embedding: 'weight' must be 2-D, got shape ", dims_str(weight.sizes()));
   PYNN_CHECK(indices.dtype() == DType::Int64 || indices.dtype() == DType::Int32,
-             "embedding: Expected tensor for argument 'indices' to have one of the following scalar types: Long, Int; but got ",
+             "embedding: Expected tensor for argument 'indices' to have one of the following scalar types: Long, Int "
+             "(int64, int32); but got ",
              dtype_name(indices.dtype()), " instead");
   const Tensor w = contiguous(weight);
   const Tensor index = contiguous(to_dtype(reshape(indices, DimVector{-1}), DType::Int64));
@@ -58,8 +61,8 @@ Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding_id
   a.skip = -1;
   if (index.numel()) {
     const int64_t bad = kernels::rows_gather(w.device(), a);
-    PYNN_CHECK_KIND(Index, bad < 0, "embedding: index out of range in self, got ", bad < 0 ? 0 : index.data_as<int64_t>()[bad],
-                    " for ", w.size(0), " rows");
+    PYNN_CHECK_KIND(Index, bad < 0, "embedding: index out of range in self, got ",
+                    bad < 0 ? 0 : index.data_as<int64_t>()[bad], " for ", w.size(0), " rows");
   }
   return record("embedding", std::move(y), inputs(w), save(index, w.size(0), padding_idx, by_frequency),
                 [](const Tensor& g, const Tensor& index, int64_t rows, int64_t padding_idx, bool by_frequency) {

@@ -14,15 +14,16 @@ namespace {
 
 void check_not_empty(const char* op, const Tensor& x, int64_t mask) {
   for (int64_t d = 0; d < x.dim(); ++d)
-    PYNN_CHECK_KIND(Index, !(mask >> d & 1) || x.size(d) > 0, op, ": Expected reduction dim ", d, " to have non-zero size.");
+    PYNN_CHECK_KIND(Index, !(mask >> d & 1) || x.size(d) > 0, op, ": Expected reduction dim ", d,
+                    " to have non-zero size.");
 }
 
 // The gradient is shared by all elements equal to the extremum.
 template <Reduce r>
 Tensor extreme(const char* op, const Tensor& x, std::optional<Dims> dims, bool keepdim) {
   const int64_t mask = dims_mask(op, x, dims);
-  check_not_empty(op, x, mask);
   Tensor y = empty(reduced_sizes(x, mask, keepdim), x.dtype(), x.device());
+  if (y.numel()) check_not_empty(op, x, mask);
   run_reduce(r, x, mask, y);
   return record(op, y, inputs(x), save(x, y, mask, keepdim),
                 [](const Tensor& g, const Tensor& x, const Tensor& y, int64_t mask, bool keepdim) {
@@ -41,7 +42,9 @@ Tensor amin(const Tensor& x, Dims dims, bool keepdim) { return extreme<Reduce::M
 
 template <Reduce r>
 Tensor whole(const char* op, const Tensor& x) {
-  PYNN_CHECK(x.numel() > 0, op, "(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.");
+  PYNN_CHECK(x.numel() > 0, op,
+             "(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+             "'dim' argument.");
   return extreme<r>(op, x, std::nullopt, false);
 }
 Tensor max_all(const Tensor& x) { return whole<Reduce::Max>("max", x); }
@@ -64,8 +67,12 @@ std::tuple<Tensor, Tensor> with_index(const char* op, const Tensor& x, int64_t d
              });
   return {y, index};
 }
-std::tuple<Tensor, Tensor> max_dim(const Tensor& x, int64_t dim, bool keepdim) { return with_index<Reduce::Max>("max", x, dim, keepdim); }
-std::tuple<Tensor, Tensor> min_dim(const Tensor& x, int64_t dim, bool keepdim) { return with_index<Reduce::Min>("min", x, dim, keepdim); }
+std::tuple<Tensor, Tensor> max_dim(const Tensor& x, int64_t dim, bool keepdim) {
+  return with_index<Reduce::Max>("max", x, dim, keepdim);
+}
+std::tuple<Tensor, Tensor> min_dim(const Tensor& x, int64_t dim, bool keepdim) {
+  return with_index<Reduce::Min>("min", x, dim, keepdim);
+}
 
 Tensor op_max_pair(const Tensor& a, const Tensor& b) { return maximum(a, b); }
 Tensor op_min_pair(const Tensor& a, const Tensor& b) { return minimum(a, b); }
@@ -74,7 +81,9 @@ template <Reduce r>
 Tensor arg(const char* op, const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
   PYNN_CHECK(x.dtype() != DType::Bool, op, ": not supported for bool tensors");
   if (!dim) {
-    PYNN_CHECK_KIND(Index, x.numel() > 0, op, "(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.");
+    PYNN_CHECK_KIND(Index, x.numel() > 0, op,
+                    "(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
+                    "the 'dim' argument.");
     GradMode off(false);
     Tensor index = empty({}, DType::Int64, x.device());
     const Tensor flat = reshape(x, DimVector{-1});
@@ -87,8 +96,12 @@ Tensor arg(const char* op, const Tensor& x, std::optional<int64_t> dim, bool kee
   run_reduce(r, x, mask, index);
   return no_gradient(std::move(index));
 }
-Tensor argmax(const Tensor& x, std::optional<int64_t> dim, bool keepdim) { return arg<Reduce::ArgMax>("argmax", x, dim, keepdim); }
-Tensor argmin(const Tensor& x, std::optional<int64_t> dim, bool keepdim) { return arg<Reduce::ArgMin>("argmin", x, dim, keepdim); }
+Tensor argmax(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
+  return arg<Reduce::ArgMax>("argmax", x, dim, keepdim);
+}
+Tensor argmin(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
+  return arg<Reduce::ArgMin>("argmin", x, dim, keepdim);
+}
 
 std::tuple<Tensor, Tensor> aminmax(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
   if (!dim) return {min_all(x), max_all(x)};

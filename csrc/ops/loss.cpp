@@ -41,33 +41,38 @@ Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, std::string_view reducti
   PYNN_CHECK(beta >= 0, "smooth_l1_loss: does not support negative values for beta, got ", beta);
   if (beta == 0) return l1_loss(x, y, reduction);
   const Tensor d = abs(sub(x, y));
-  return reduced(where(lt(d, beta), mul(square(d), 0.5 / beta), sub(d, 0.5 * beta)), reduction_of("smooth_l1_loss", reduction));
+  return reduced(where(lt(d, beta), mul(square(d), 0.5 / beta), sub(d, 0.5 * beta)),
+                 reduction_of("smooth_l1_loss", reduction));
 }
 // 0.5 d^2 where |d| <= delta, else delta (|d| - 0.5 delta).
 Tensor huber_loss(const Tensor& x, const Tensor& y, std::string_view reduction, double delta) {
   PYNN_CHECK(delta > 0, "huber_loss: does not support non-positive values for delta, got ", delta);
   const Tensor d = abs(sub(x, y));
-  return reduced(where(le(d, delta), mul(square(d), 0.5), mul(sub(d, 0.5 * delta), delta)), reduction_of("huber_loss", reduction));
+  return reduced(where(le(d, delta), mul(square(d), 0.5), mul(sub(d, 0.5 * delta), delta)),
+                 reduction_of("huber_loss", reduction));
 }
 
 // -w (y log x + (1 - y) log(1 - x)), logarithms bounded at -100.
 Tensor binary_cross_entropy(const Tensor& x, const Tensor& y, const Tensor& weight, std::string_view reduction) {
   PYNN_CHECK_KIND(Value, same(x.sizes(), y.sizes()), "binary_cross_entropy: Using a target size (", dims_str(y.sizes()),
-                  ") that is different to the input size (", dims_str(x.sizes()), ") is deprecated. Please ensure they have the same size.");
+                  ") that is different to the input size (", dims_str(x.sizes()),
+                  ") is deprecated. Please ensure they have the same size.");
   {
     GradMode off(false);
     PYNN_CHECK(!any_nonzero(logical_not(logical_and(ge(x, 0.0), le(x, 1.0)))),
                "binary_cross_entropy: all elements of input should be between 0 and 1");
   }
-  Tensor loss = neg(add(mul(y, clamp(log(x), Scalar(-100.0), {})), mul(sub(1.0, y), clamp(log1p(neg(x)), Scalar(-100.0), {}))));
+  Tensor loss =
+      neg(add(mul(y, clamp(log(x), Scalar(-100.0), {})), mul(sub(1.0, y), clamp(log1p(neg(x)), Scalar(-100.0), {}))));
   if (weight.defined()) loss = mul(loss, weight);
   return reduced(loss, reduction_of("binary_cross_entropy", reduction));
 }
 
 // With z = 1 + (pos_weight - 1) y: (1 - y) x + z log(1 + e^-x), computed without overflow.
-Tensor bce_with_logits(const Tensor& x, const Tensor& y, const Tensor& weight, const Tensor& pos_weight, std::string_view reduction) {
-  PYNN_CHECK_KIND(Value, same(x.sizes(), y.sizes()), "binary_cross_entropy_with_logits: Target size (", dims_str(y.sizes()),
-                  ") must be the same as input size (", dims_str(x.sizes()), ")");
+Tensor bce_with_logits(const Tensor& x, const Tensor& y, const Tensor& weight, const Tensor& pos_weight,
+                       std::string_view reduction) {
+  PYNN_CHECK_KIND(Value, same(x.sizes(), y.sizes()), "binary_cross_entropy_with_logits: Target size (",
+                  dims_str(y.sizes()), ") must be the same as input size (", dims_str(x.sizes()), ")");
   const Tensor softplus_minus = add(clamp(neg(x), Scalar(0.0), {}), log1p(exp(neg(abs(x)))));  // log(1 + e^-x)
   const Tensor z = pos_weight.defined() ? mul(add(mul(sub(pos_weight, 1.0), y), 1.0), softplus_minus) : softplus_minus;
   Tensor loss = add(mul(sub(1.0, y), x), z);
@@ -81,7 +86,8 @@ Tensor kl_div(const Tensor& x, const Tensor& y, std::string_view reduction, bool
     const Tensor total = kl_div(x, y, "sum", log_target);
     return x.dim() ? div(total, Scalar(x.size(0))) : total;
   }
-  const Tensor loss = log_target ? mul(exp(y), sub(y, x)) : sub(where(eq(y, 0.0), 0.0, mul(y, log(where(eq(y, 0.0), 1.0, y)))), mul(y, x));
+  const Tensor loss = log_target ? mul(exp(y), sub(y, x))
+                                 : sub(where(eq(y, 0.0), 0.0, mul(y, log(where(eq(y, 0.0), 1.0, y)))), mul(y, x));
   return reduced(loss, reduction_of("kl_div", reduction));
 }
 
@@ -107,21 +113,23 @@ Rows class_rows(const char* op, const Tensor& x) {
 }
 
 void check_target(const char* op, const Tensor& x, const Tensor& target, const Rows& r) {
-  PYNN_CHECK(target.dtype() == DType::Int64 || target.dtype() == DType::UInt8, op, ": expected target of dtype int64 (class indices), got ",
-             dtype_name(target.dtype()));
-  PYNN_CHECK_KIND(Value, x.dim() < 2 || target.dim() > 0 , op, ": Expected input batch_size (", x.size(0), ") to match target batch_size (1).");
+  PYNN_CHECK(target.dtype() == DType::Int64 || target.dtype() == DType::UInt8, op,
+             ": expected target of dtype int64 (class indices), got ", dtype_name(target.dtype()));
+  PYNN_CHECK_KIND(Value, x.dim() < 2 || target.dim() > 0, op, ": Expected input batch_size (", x.size(0),
+                  ") to match target batch_size (1).");
   PYNN_CHECK_KIND(Value, same(target.sizes(), r.lead), op, ": Expected input batch_size (", dims_str(r.lead),
                   ") to match target batch_size (", dims_str(target.sizes()), ").");
 }
 void check_weight(const char* op, const Tensor& weight, int64_t classes) {
-  PYNN_CHECK(!weight.defined() || (weight.dim() == 1 && weight.size(0) == classes), op, ": weight tensor should be defined either for all ",
-             classes, " classes or no classes but got weight tensor of shape: ", dims_str(weight.sizes()));
+  PYNN_CHECK(!weight.defined() || (weight.dim() == 1 && weight.size(0) == classes), op,
+             ": weight tensor should be defined either for all ", classes,
+             " classes or no classes but got weight tensor of shape: ", dims_str(weight.sizes()));
 }
 
-// dL/dx = (softmax(x) * sum(terms) - terms) * g, terms the weight of each class in the row's loss. The kernel does it in one
-// pass; when the gradient itself is to be differentiated it is built from ops.
-Tensor cross_entropy_backward(const Tensor& g, const Tensor& x, const Tensor& target, const Tensor& weight, const Tensor& lse,
-                              double factor, int64_t ignore, double smoothing) {
+// dL/dx = (softmax(x) * sum(terms) - terms) * g, terms the weight of each class in the row's loss. The kernel does it
+// in one pass; when the gradient itself is to be differentiated it is built from ops.
+Tensor cross_entropy_backward(const Tensor& g, const Tensor& x, const Tensor& target, const Tensor& weight,
+                              const Tensor& lse, double factor, int64_t ignore, double smoothing) {
   if (thread_state.grad_enabled && (g.requires_grad() || x.requires_grad())) {
     const Tensor p = softmax(x, 1);
     const Tensor kept = ne(target, Scalar(ignore));
@@ -160,14 +168,16 @@ Tensor cross_entropy_backward(const Tensor& g, const Tensor& x, const Tensor& ta
 }
 
 // One pass over logits x [rows, C]; see kernels/softmax.h.
-Tensor cross_entropy_rows(const Tensor& input, const Tensor& target_in, const Tensor& weight_in, int64_t ignore, Reduction r, double smoothing) {
+Tensor cross_entropy_rows(const Tensor& input, const Tensor& target_in, const Tensor& weight_in, int64_t ignore,
+                          Reduction r, double smoothing) {
   const bool half = input.dtype() != DType::Float32 && input.dtype() != DType::Float64;
   const Tensor x = contiguous(half ? to_dtype(input, DType::Float32) : input);
   const Tensor target = contiguous(to_dtype(reshape(target_in, DimVector{-1}), DType::Int64));
   const Tensor weight = weight_in.defined() ? contiguous(to_dtype(weight_in, x.dtype())) : Tensor();
   const int64_t rows = x.size(0);
   Tensor lse = empty(DimVector{rows}, x.dtype(), x.device());
-  Tensor loss = empty(DimVector{rows}, x.dtype(), x.device()), row_weight = empty(DimVector{rows}, x.dtype(), x.device());
+  Tensor loss = empty(DimVector{rows}, x.dtype(), x.device()),
+         row_weight = empty(DimVector{rows}, x.dtype(), x.device());
   CrossEntropyArgs args{};
   args.x = x.data();
   args.dtype = x.dtype();
@@ -199,16 +209,18 @@ Tensor cross_entropy_rows(const Tensor& input, const Tensor& target_in, const Te
     }
   }
   y = record("cross_entropy", std::move(y), inputs(x), save(x, target, weight, lse, factor, ignore, smoothing),
-             [](const Tensor& g, const Tensor& x, const Tensor& target, const Tensor& weight, const Tensor& lse, double factor,
-                int64_t ignore, double smoothing) {
+             [](const Tensor& g, const Tensor& x, const Tensor& target, const Tensor& weight, const Tensor& lse,
+                double factor, int64_t ignore, double smoothing) {
                return cross_entropy_backward(g, x, target, weight, lse, factor, ignore, smoothing);
              });
   return half ? to_dtype(y, input.dtype()) : y;
 }
 
-Tensor cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight, int64_t ignore, std::string_view reduction, double smoothing) {
+Tensor cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight, int64_t ignore,
+                     std::string_view reduction, double smoothing) {
   check_floating("cross_entropy", x);
-  PYNN_CHECK(smoothing >= 0 && smoothing <= 1, "cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: ", smoothing);
+  PYNN_CHECK(smoothing >= 0 && smoothing <= 1,
+             "cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: ", smoothing);
   const Reduction r = reduction_of("cross_entropy", reduction);
   const Rows rows = class_rows("cross_entropy", x);
   const int64_t classes = rows.x.size(1);
@@ -227,7 +239,8 @@ Tensor cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight
   return r == Reduction::None && y.dim() != static_cast<int64_t>(rows.lead.size()) ? reshape(y, rows.lead) : y;
 }
 
-Tensor nll_loss(const Tensor& x, const Tensor& target, const Tensor& weight, int64_t ignore, std::string_view reduction) {
+Tensor nll_loss(const Tensor& x, const Tensor& target, const Tensor& weight, int64_t ignore,
+                std::string_view reduction) {
   const Reduction r = reduction_of("nll_loss", reduction);
   const Rows rows = class_rows("nll_loss", x);
   check_weight("nll_loss", weight, rows.x.size(1));
@@ -252,7 +265,8 @@ Tensor nll_loss(const Tensor& x, const Tensor& target, const Tensor& weight, int
 
 PYNN_OP(mse_loss, "_nn.mse_loss(Tensor input, Tensor target, str reduction='mean') -> Tensor", "(input - target)^2.");
 PYNN_OP(l1_loss, "_nn.l1_loss(Tensor input, Tensor target, str reduction='mean') -> Tensor", "|input - target|.");
-PYNN_OP(smooth_l1_loss, "_nn.smooth_l1_loss(Tensor input, Tensor target, str reduction='mean', float beta=1.0) -> Tensor",
+PYNN_OP(smooth_l1_loss,
+        "_nn.smooth_l1_loss(Tensor input, Tensor target, str reduction='mean', float beta=1.0) -> Tensor",
         "Squared below beta, linear above.");
 PYNN_OP(huber_loss, "_nn.huber_loss(Tensor input, Tensor target, str reduction='mean', float delta=1.0) -> Tensor",
         "Squared up to delta, linear above (Huber 1964).");
@@ -260,17 +274,20 @@ PYNN_OP(binary_cross_entropy,
         "_nn.binary_cross_entropy(Tensor input, Tensor target, Tensor? weight=None, str reduction='mean') -> Tensor",
         "-(y log x + (1 - y) log(1 - x)) of probabilities x.");
 PYNN_OP(bce_with_logits,
-        "_nn.binary_cross_entropy_with_logits(Tensor input, Tensor target, Tensor? weight=None, Tensor? pos_weight=None, str "
+        "_nn.binary_cross_entropy_with_logits(Tensor input, Tensor target, Tensor? weight=None, Tensor? "
+        "pos_weight=None, str "
         "reduction='mean') -> Tensor",
         "binary_cross_entropy of sigmoid(x), without overflow.");
 PYNN_OP(kl_div, "_nn.kl_div(Tensor input, Tensor target, str reduction='mean', bool log_target=False) -> Tensor",
         "y (log y - x), for x = log q.");
 PYNN_OP(cross_entropy,
-        "_nn.cross_entropy(Tensor input, Tensor target, Tensor? weight=None, int ignore_index=-100, str reduction='mean', float "
+        "_nn.cross_entropy(Tensor input, Tensor target, Tensor? weight=None, int ignore_index=-100, str "
+        "reduction='mean', float "
         "label_smoothing=0.0) -> Tensor",
         "-log softmax(input)[target], fused; target: class indices or probabilities.");
 PYNN_OP(nll_loss,
-        "_nn.nll_loss(Tensor input, Tensor target, Tensor? weight=None, int ignore_index=-100, str reduction='mean') -> Tensor",
+        "_nn.nll_loss(Tensor input, Tensor target, Tensor? weight=None, int ignore_index=-100, str reduction='mean') "
+        "-> Tensor",
         "-input[target], of log probabilities.");
 
 }  // namespace pynn::ops

@@ -119,15 +119,15 @@ struct Planner {
 // An operand that the result would overwrite while it is still read (same memory, another layout) is copied first.
 Tensor unaliased(const Tensor& out, const Tensor& x) {
   if (x.storage().get() != out.storage().get() || !share_memory(out, x)) return {};
-  const bool same_place = x.offset() == out.offset() && same(x.sizes(), out.sizes()) && same(x.strides(), out.strides()) &&
-                          x.dtype() == out.dtype();
+  const bool same_place = x.offset() == out.offset() && same(x.sizes(), out.sizes()) &&
+                          same(x.strides(), out.strides()) && x.dtype() == out.dtype();
   if (same_place) return {};
   Tensor copy = empty(x.sizes(), x.dtype(), x.device());
   run_unary(Unary::Copy, copy, x, x.dtype());
   return copy;
 }
-#define PYNN_UNALIASED(o)                                                      \
-  Tensor copy_##o;                                                             \
+#define PYNN_UNALIASED(o) \
+  Tensor copy_##o;        \
   if (o.tensor && (copy_##o = unaliased(out, *o.tensor)).defined()) o.tensor = &copy_##o;
 
 }  // namespace

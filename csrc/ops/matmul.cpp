@@ -13,17 +13,18 @@
 namespace pynn::ops {
 
 void check_operands(const char* op, const Tensor& a, const Tensor& b) {
-  PYNN_CHECK(a.dtype() == b.dtype(), op, ": expected m1 and m2 to have the same dtype, but got: ", dtype_name(a.dtype()),
+  PYNN_CHECK(a.dtype() == b.dtype(), op,
+             ": expected m1 and m2 to have the same dtype, but got: ", dtype_name(a.dtype()),
              " != ", dtype_name(b.dtype()));
-  PYNN_CHECK(a.device() == b.device(), op, ": expected all tensors to be on the same device, got ", a.device().str(), " and ",
-             b.device().str());
+  PYNN_CHECK(a.device() == b.device(), op, ": expected all tensors to be on the same device, got ", a.device().str(),
+             " and ", b.device().str());
   PYNN_CHECK_KIND(NotImplemented, a.dtype() != DType::Bool, op, ": not supported for bool tensors");
   PYNN_CHECK(!is_complex(a.dtype()), op, ": complex tensors are not supported yet");
 }
 
 void check_inner(const char* op, const Tensor& a, const Tensor& b, int64_t k, int64_t k2) {
-  PYNN_CHECK_KIND(Shape, k == k2, op, ": inner sizes differ, got ", dims_str(a.sizes()), " @ ", dims_str(b.sizes()), "; ", k,
-                  " != ", k2, " (mat1 and mat2 shapes cannot be multiplied)");
+  PYNN_CHECK_KIND(Shape, k == k2, op, ": inner sizes differ, got ", dims_str(a.sizes()), " @ ", dims_str(b.sizes()),
+                  "; ", k, " != ", k2, " (mat1 and mat2 shapes cannot be multiplied)");
 }
 
 void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& bias, double alpha, double beta) {
@@ -49,32 +50,36 @@ void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& b
 }
 
 Tensor mm(const Tensor& a, const Tensor& b) {
-  PYNN_CHECK(a.dim() == 2 && b.dim() == 2, "mm: 2-D tensors are required, got ", dims_str(a.sizes()), " and ", dims_str(b.sizes()));
+  PYNN_CHECK(a.dim() == 2 && b.dim() == 2, "mm: 2-D tensors are required, got ", dims_str(a.sizes()), " and ",
+             dims_str(b.sizes()));
   check_operands("mm", a, b);
   check_inner("mm", a, b, a.size(1), b.size(0));
   Tensor c = empty(DimVector{a.size(0), b.size(1)}, a.dtype(), a.device());
   run_gemm(c, a, b, kUndefined);
-  return record("mm", std::move(c), inputs(a, b), save(needed_by(b, a), needed_by(a, b)),
-                [](const Tensor& g, const Tensor&, const Tensor& b) { return mm(g, transpose(b, 0, 1)); },
-                [](const Tensor& g, const Tensor& a, const Tensor&) { return mm(transpose(a, 0, 1), g); });
+  return record(
+      "mm", std::move(c), inputs(a, b), save(needed_by(b, a), needed_by(a, b)),
+      [](const Tensor& g, const Tensor&, const Tensor& b) { return mm(g, transpose(b, 0, 1)); },
+      [](const Tensor& g, const Tensor& a, const Tensor&) { return mm(transpose(a, 0, 1), g); });
 }
 
 Tensor bmm(const Tensor& a, const Tensor& b) {
-  PYNN_CHECK(a.dim() == 3 && b.dim() == 3, "bmm: batch1 must be a 3D tensor and batch2 too, got ", dims_str(a.sizes()), " and ",
-             dims_str(b.sizes()));
+  PYNN_CHECK(a.dim() == 3 && b.dim() == 3, "bmm: batch1 and batch2 must be 3-D tensors (3 dims), got ",
+             dims_str(a.sizes()), " and ", dims_str(b.sizes()));
   check_operands("bmm", a, b);
-  PYNN_CHECK_KIND(Shape, a.size(0) == b.size(0), "bmm: batch sizes differ, got ", dims_str(a.sizes()), " @ ", dims_str(b.sizes()));
+  PYNN_CHECK_KIND(Shape, a.size(0) == b.size(0), "bmm: batch sizes differ, got ", dims_str(a.sizes()), " @ ",
+                  dims_str(b.sizes()));
   check_inner("bmm", a, b, a.size(2), b.size(1));
   Tensor c = empty(DimVector{a.size(0), a.size(1), b.size(2)}, a.dtype(), a.device());
   run_gemm(c, a, b, kUndefined);
-  return record("bmm", std::move(c), inputs(a, b), save(needed_by(b, a), needed_by(a, b)),
-                [](const Tensor& g, const Tensor&, const Tensor& b) { return bmm(g, transpose(b, 1, 2)); },
-                [](const Tensor& g, const Tensor& a, const Tensor&) { return bmm(transpose(a, 1, 2), g); });
+  return record(
+      "bmm", std::move(c), inputs(a, b), save(needed_by(b, a), needed_by(a, b)),
+      [](const Tensor& g, const Tensor&, const Tensor& b) { return bmm(g, transpose(b, 1, 2)); },
+      [](const Tensor& g, const Tensor& a, const Tensor&) { return bmm(transpose(a, 1, 2), g); });
 }
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
-  PYNN_CHECK(a.dim() > 0 && b.dim() > 0, "matmul: both arguments to matmul need to be at least 1D, but they are ", a.dim(),
-             "D and ", b.dim(), "D");
+  PYNN_CHECK(a.dim() > 0 && b.dim() > 0, "matmul: both arguments to matmul need to be at least 1D, but they are ",
+             a.dim(), "D and ", b.dim(), "D");
   if (a.dim() == 2 && b.dim() == 2) {
     check_inner("matmul", a, b, a.size(1), b.size(0));
     return mm(a, b);
@@ -123,6 +128,8 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
   if (b.defined()) {
     PYNN_CHECK(b.dtype() == x.dtype(), "linear: bias must have the input's dtype, got ", dtype_name(b.dtype()), " and ",
                dtype_name(x.dtype()));
+    PYNN_CHECK_KIND(Shape, b.dim() <= 1 && (b.dim() == 0 || b.size(0) == out || b.size(0) == 1),
+                    "linear: bias must have ", out, " elements, got ", dims_str(b.sizes()));
     if (b.dim() != 1 || b.size(0) != out || b.stride(0) != 1) return add(linear(x, w, {}), b);
   }
   const int64_t rows = in ? x.numel() / in : [&] {
@@ -141,13 +148,14 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
     const Tensor wt = alias(w, DimVector{in, out}, DimVector{w.stride(1), w.stride(0)}, w.offset());
     run_gemm(c, flat, wt, b);
   }
-  return record("linear", std::move(y), inputs(x, w, b), save(needed_by(w, x), needed_by(x, w)),
-                [](const Tensor& g, const Tensor&, const Tensor& w) { return matmul(g, w); },
-                [](const Tensor& g, const Tensor& x, const Tensor&) {
-                  if (g.dim() == 2) return mm(transpose(g, 0, 1), x);
-                  return mm(transpose(reshape(g, DimVector{-1, g.size(-1)}), 0, 1), reshape(x, DimVector{-1, x.size(-1)}));
-                },
-                [](const Tensor& g, const Tensor&, const Tensor&) { return sum_to(g, DimVector{g.size(-1)}); });
+  return record(
+      "linear", std::move(y), inputs(x, w, b), save(needed_by(w, x), needed_by(x, w)),
+      [](const Tensor& g, const Tensor&, const Tensor& w) { return matmul(g, w); },
+      [](const Tensor& g, const Tensor& x, const Tensor&) {
+        if (g.dim() == 2) return mm(transpose(g, 0, 1), x);
+        return mm(transpose(reshape(g, DimVector{-1, g.size(-1)}), 0, 1), reshape(x, DimVector{-1, x.size(-1)}));
+      },
+      [](const Tensor& g, const Tensor&, const Tensor&) { return sum_to(g, DimVector{g.size(-1)}); });
 }
 
 PYNN_OP(mm, "mm(Tensor input, Tensor mat2) -> Tensor", "The product of two matrices. Same as torch.mm.", kOut);

@@ -41,12 +41,14 @@ Tensor draw_with_replacement(const Tensor& p, int64_t count, Generator& g) {
 }
 
 Tensor multinomial(const Tensor& p, int64_t count, bool replacement, Generator* generator) {
-  PYNN_CHECK(is_floating(p.dtype()), "multinomial: multinomial only supports floating-point dtypes for input, got: ",
-             dtype_name(p.dtype()));
+  PYNN_CHECK(is_floating(p.dtype()),
+             "multinomial: multinomial only supports floating-point dtypes for input, got: ", dtype_name(p.dtype()));
   PYNN_CHECK(p.dim() == 1 || p.dim() == 2, "multinomial: prob_dist must be 1 or 2 dim, got ", dims_str(p.sizes()));
   PYNN_CHECK(count > 0, "multinomial: cannot sample n_sample <= 0 samples, got ", count);
-  PYNN_CHECK(replacement || count <= p.size(-1), "multinomial: cannot sample n_sample > prob_dist.size(-1) samples without "
-             "replacement, got ", count, " for ", dims_str(p.sizes()));
+  PYNN_CHECK(replacement || count <= p.size(-1),
+             "multinomial: cannot sample n_sample > prob_dist.size(-1) samples without "
+             "replacement, got ",
+             count, " for ", dims_str(p.sizes()));
   PYNN_CHECK(p.size(-1) > 0, "multinomial: at least one weight per row is required, got ", dims_str(p.sizes()));
   DimVector sizes(p.sizes());
   sizes.back() = count;
@@ -55,7 +57,8 @@ Tensor multinomial(const Tensor& p, int64_t count, bool replacement, Generator* 
   PYNN_CHECK(!any_zero(logical_and(ge(p, 0.0), isfinite(p))),
              "multinomial: probability tensor contains either `inf`, `nan` or element < 0");
   const int64_t last[] = {-1};
-  PYNN_CHECK(!any_zero(sum(p, Dims(last))), "multinomial: invalid multinomial distribution (sum of probabilities <= 0)");
+  PYNN_CHECK(!any_zero(sum(p, Dims(last))),
+             "multinomial: invalid multinomial distribution (sum of probabilities <= 0)");
   Generator& g = generator ? *generator : default_generator();
   if (replacement && count > 1) {
     std::lock_guard lock(g.mutex);
@@ -72,7 +75,8 @@ Tensor multinomial(const Tensor& p, int64_t count, bool replacement, Generator* 
 
 }  // namespace
 
-PYNN_OP(multinomial, "multinomial(Tensor input, int num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor",
+PYNN_OP(multinomial,
+        "multinomial(Tensor input, int num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor",
         "Positions in each row, drawn with the row's weights. Same as torch.multinomial, same numbers.", kOut);
 
 }  // namespace pynn::ops

@@ -36,11 +36,13 @@ Gradients composite_backward(const Grads& needs, const Tensor& g, const Tensor& 
   return out;
 }
 
-Gradients backward(const Grads& grads, const Tensor& x, const Tensor& w, const Tensor& mean, const Tensor& rstd, int64_t n, double eps) {
+Gradients backward(const Grads& grads, const Tensor& x, const Tensor& w, const Tensor& mean, const Tensor& rstd,
+                   int64_t n, double eps) {
   const int64_t rows = x.numel() / std::max<int64_t>(n, 1);
   const DimVector matrix{rows, n};
   if (thread_state.grad_enabled) {
-    Gradients out = composite_backward(grads, reshape(grads[0], matrix), reshape(x, matrix), w.defined() ? reshape(w, DimVector{n}) : w, eps);
+    Gradients out = composite_backward(grads, reshape(grads[0], matrix), reshape(x, matrix),
+                                       w.defined() ? reshape(w, DimVector{n}) : w, eps);
     if (out[0].defined()) out[0] = reshape(out[0], x.sizes());
     if (out[1].defined()) out[1] = reshape(out[1], w.sizes());
     return out;
@@ -70,12 +72,16 @@ Gradients backward(const Grads& grads, const Tensor& x, const Tensor& w, const T
 
 Tensor layer_norm(const Tensor& input, Dims shape, const Tensor& weight, const Tensor& bias, double eps) {
   check_floating("layer_norm", input);
-  PYNN_CHECK(!shape.empty(), "layer_norm: expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element");
+  PYNN_CHECK(
+      !shape.empty(),
+      "layer_norm: expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element");
   const int64_t k = static_cast<int64_t>(shape.size());
-  PYNN_CHECK(input.dim() >= k && same(input.sizes().last(k), shape), "layer_norm: Given normalized_shape=", dims_str(shape),
+  PYNN_CHECK(input.dim() >= k && same(input.sizes().last(k), shape),
+             "layer_norm: Given normalized_shape=", dims_str(shape),
              ", expected input with shape [*, ...] ending in it, but got input of size ", dims_str(input.sizes()));
   for (const Tensor* t : {&weight, &bias})
-    PYNN_CHECK(!t->defined() || same(t->sizes(), shape), "layer_norm: Expected weight and bias to be of same shape as normalized_shape, got ",
+    PYNN_CHECK(!t->defined() || same(t->sizes(), shape),
+               "layer_norm: Expected weight and bias to be of same shape as normalized_shape, got ",
                dims_str(t->sizes()), " and normalized_shape = ", dims_str(shape));
   const Tensor x = contiguous(input);
   const Tensor w = weight.defined() ? contiguous(to_dtype(weight, x.dtype())) : weight;
@@ -94,8 +100,8 @@ Tensor layer_norm(const Tensor& input, Dims shape, const Tensor& weight, const T
   if (y.numel() && !y.device().is_meta()) kernels::layer_norm_forward(y.device(), a);
   const DimVector bias_sizes(shape);
   return record("layer_norm", std::move(y), inputs(x, w, b), save(x, w, mean, rstd, n, eps, bias_sizes),
-                [](const Grads& g, const Tensor& x, const Tensor& w, const Tensor& mean, const Tensor& rstd, int64_t n, double eps,
-                   const DimVector& bias_sizes) {
+                [](const Grads& g, const Tensor& x, const Tensor& w, const Tensor& mean, const Tensor& rstd, int64_t n,
+                   double eps, const DimVector& bias_sizes) {
                   Gradients out = backward(g, x, w, mean, rstd, n, eps);
                   if (out[2].defined()) out[2] = reshape(out[2], bias_sizes);
                   return out;
@@ -103,7 +109,9 @@ Tensor layer_norm(const Tensor& input, Dims shape, const Tensor& weight, const T
 }
 
 PYNN_OP(layer_norm,
-        "_nn.layer_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05) -> Tensor",
-        "(x - mean) / sqrt(var + eps) * weight + bias over the last dims (Ba et al. 2016). Same as torch.nn.functional.layer_norm.");
+        "_nn.layer_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05) "
+        "-> Tensor",
+        "(x - mean) / sqrt(var + eps) * weight + bias over the last dims (Ba et al. 2016). Same as "
+        "torch.nn.functional.layer_norm.");
 
 }  // namespace pynn::ops

@@ -8,7 +8,8 @@
 // later the tracer and the executor read the registry; nobody keeps a list of ops.
 //
 // A schema is written as a Python signature:
-//   types     Tensor Tensor? Tensor[] Other int int? int[] int[]? int... float float? bool bool? Scalar Scalar? str str?
+//   types     Tensor Tensor? Tensor[] Other int int? int[] int[]? int... float float? bool bool? Scalar Scalar? str
+//   str?
 //             dtype dtype? device? Generator?
 //   Other     a Tensor or a number;  int...  a list or separate arguments;  T?  may be None
 //   results   Tensor, (Tensor values, Tensor indices), Tensor[], int, float, bool, None
@@ -42,8 +43,27 @@ struct Other {
 using TensorSpan = std::span<const Tensor>;
 
 enum class Kind : uint8_t {
-  None, Tensor, OptTensor, Tensors, Other, Int, OptInt, Ints, OptInts, Float, OptFloat, Bool, OptBool, Number, OptNumber,
-  Str, OptStr, Type, OptType, OptDevice, Rng
+  None,
+  Tensor,
+  OptTensor,
+  Tensors,
+  Other,
+  Int,
+  OptInt,
+  Ints,
+  OptInts,
+  Float,
+  OptFloat,
+  Bool,
+  OptBool,
+  Number,
+  OptNumber,
+  Str,
+  OptStr,
+  Type,
+  OptType,
+  OptDevice,
+  Rng
 };
 
 // One argument on its way in. Everything it points to belongs to the caller's frame.
@@ -79,11 +99,11 @@ inline const Tensor kUndefined;
 // How a C++ parameter type is named in a schema and read from a Value.
 template <class T>
 struct Param;
-#define PYNN_PARAM(T, kind_, expr)                    \
-  template <>                                         \
-  struct Param<T> {                                   \
-    static constexpr Kind kind = Kind::kind_;         \
-    static T get(const Value& v) { return expr; }     \
+#define PYNN_PARAM(T, kind_, expr)                \
+  template <>                                     \
+  struct Param<T> {                               \
+    static constexpr Kind kind = Kind::kind_;     \
+    static T get(const Value& v) { return expr; } \
   };
 PYNN_PARAM(const Tensor&, Tensor, v.given == Kind::None ? kUndefined : *v.tensor)
 PYNN_PARAM(TensorSpan, Tensors, v.tensors)
@@ -170,9 +190,9 @@ struct OpRegistration {
 #define PYNN_JOIN_(a, b) a##b
 #define PYNN_JOIN(a, b) PYNN_JOIN_(a, b)
 // PYNN_OP(function, schema, doc [, flags]): a function that is overloaded in C++ is cast or wrapped by the caller.
-#define PYNN_OP(fn, schema, doc, ...)                                                                            \
-  static const ::pynn::detail::OpRegistration PYNN_JOIN(pynn_op_, __COUNTER__)(                                  \
-      ::pynn::OpDef{schema, doc, static_cast<uint8_t>(0 __VA_OPT__(+ (__VA_ARGS__))),                     \
-                    ::pynn::detail::Boxed<fn>::kinds, ::pynn::detail::Boxed<fn>::nkinds, &::pynn::detail::Boxed<fn>::call})
+#define PYNN_OP(fn, schema, doc, ...)                                                                                  \
+  static const ::pynn::detail::OpRegistration PYNN_JOIN(pynn_op_, __COUNTER__)(                                        \
+      ::pynn::OpDef{schema, doc, static_cast<uint8_t>(0 __VA_OPT__(+(__VA_ARGS__))), ::pynn::detail::Boxed<fn>::kinds, \
+                    ::pynn::detail::Boxed<fn>::nkinds, &::pynn::detail::Boxed<fn>::call})
 
 }  // namespace pynn

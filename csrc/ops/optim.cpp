@@ -11,7 +11,8 @@ namespace pynn::ops {
 namespace {
 
 void check_lists(const char* op, size_t n, std::initializer_list<size_t> sizes) {
-  for (size_t s : sizes) PYNN_CHECK_KIND(Value, s == n, op, ": every list must hold one item per parameter, got ", s, " for ", n);
+  for (size_t s : sizes)
+    PYNN_CHECK_KIND(Value, s == n, op, ": every list must hold one item per parameter, got ", s, " for ", n);
 }
 
 // The kernels take dense memory of one layout. A parameter that is not contiguous is stepped on a contiguous copy.
@@ -19,9 +20,11 @@ class Steps {
  public:
   explicit Steps(const char* op) : op_(op) {}
   OptimTensor& add(const Tensor& param, const Tensor& grad) {
-    PYNN_CHECK(same(param.sizes(), grad.sizes()) && param.dtype() == grad.dtype(), op_, ": a gradient must match its parameter, got ",
-               dims_str(grad.sizes()), " ", dtype_name(grad.dtype()), " for ", dims_str(param.sizes()), " ", dtype_name(param.dtype()));
-    PYNN_CHECK(is_floating(param.dtype()), op_, ": parameters must be of a floating point type, got ", dtype_name(param.dtype()));
+    PYNN_CHECK(same(param.sizes(), grad.sizes()) && param.dtype() == grad.dtype(), op_,
+               ": a gradient must match its parameter, got ", dims_str(grad.sizes()), " ", dtype_name(grad.dtype()),
+               " for ", dims_str(param.sizes()), " ", dtype_name(param.dtype()));
+    PYNN_CHECK(is_floating(param.dtype()), op_, ": parameters must be of a floating point type, got ",
+               dtype_name(param.dtype()));
     OptimTensor t{};
     t.param = writable(param);
     t.grad = readable(grad);
@@ -33,8 +36,9 @@ class Steps {
   }
   // A state tensor of the parameter's shape and type.
   void* state(const Tensor& s, const Tensor& param) {
-    PYNN_CHECK(same(s.sizes(), param.sizes()) && s.dtype() == param.dtype(), op_, ": state must match its parameter, got ",
-               dims_str(s.sizes()), " ", dtype_name(s.dtype()), " for ", dims_str(param.sizes()), " ", dtype_name(param.dtype()));
+    PYNN_CHECK(same(s.sizes(), param.sizes()) && s.dtype() == param.dtype(), op_,
+               ": state must match its parameter, got ", dims_str(s.sizes()), " ", dtype_name(s.dtype()), " for ",
+               dims_str(param.sizes()), " ", dtype_name(param.dtype()));
     autograd::bump_version(s);
     return writable(s);
   }
@@ -60,8 +64,8 @@ class Steps {
   std::vector<Tensor> kept_;
 };
 
-void sgd_step(TensorSpan params, TensorSpan grads, TensorSpan bufs, Dims has_buf, double lr, double momentum, double dampening,
-              double weight_decay, bool nesterov, bool maximize) {
+void sgd_step(TensorSpan params, TensorSpan grads, TensorSpan bufs, Dims has_buf, double lr, double momentum,
+              double dampening, double weight_decay, bool nesterov, bool maximize) {
   check_lists("sgd_step", params.size(), {grads.size()});
   if (momentum != 0) check_lists("sgd_step", params.size(), {bufs.size(), has_buf.size()});
   GradMode off(false);
@@ -81,14 +85,16 @@ void sgd_step(TensorSpan params, TensorSpan grads, TensorSpan bufs, Dims has_buf
 // The count of steps is a 0-d tensor per parameter, as in PyTorch's state dicts.
 double count_step(const Tensor& step) {
   PYNN_CHECK(step.numel() == 1 && (step.dtype() == DType::Float32 || step.dtype() == DType::Float64),
-             "adam_step: 'step' must be a float tensor of one element, got ", dims_str(step.sizes()), " ", dtype_name(step.dtype()));
+             "adam_step: 'step' must be a float tensor of one element, got ", dims_str(step.sizes()), " ",
+             dtype_name(step.dtype()));
   autograd::bump_version(step);
   if (step.dtype() == DType::Float64) return ++*step.data_as<double>();
   return ++*step.data_as<float>();
 }
 
-void adam_step(TensorSpan params, TensorSpan grads, TensorSpan means, TensorSpan squares, TensorSpan maxima, TensorSpan counts, double lr,
-               double beta1, double beta2, double eps, double weight_decay, int64_t mode) {
+void adam_step(TensorSpan params, TensorSpan grads, TensorSpan means, TensorSpan squares, TensorSpan maxima,
+               TensorSpan counts, double lr, double beta1, double beta2, double eps, double weight_decay,
+               int64_t mode) {
   check_lists("adam_step", params.size(), {grads.size(), means.size(), squares.size(), counts.size()});
   const bool amsgrad = mode & 1;
   if (amsgrad) check_lists("adam_step", params.size(), {maxima.size()});
@@ -110,13 +116,16 @@ void adam_step(TensorSpan params, TensorSpan grads, TensorSpan means, TensorSpan
 }  // namespace
 
 PYNN_OP(sgd_step,
-        "_optim.sgd_step(Tensor[] params, Tensor[] grads, Tensor[] momentum_buffers, int[] has_buffer, float lr, float momentum, float "
+        "_optim.sgd_step(Tensor[] params, Tensor[] grads, Tensor[] momentum_buffers, int[] has_buffer, float lr, float "
+        "momentum, float "
         "dampening, float weight_decay, bool nesterov, bool maximize) -> None",
         "One step of pynn.optim.SGD for all parameters, in place.", kFunctionOnly);
 PYNN_OP(adam_step,
-        "_optim.adam_step(Tensor[] params, Tensor[] grads, Tensor[] exp_avgs, Tensor[] exp_avg_sqs, Tensor[] max_exp_avg_sqs, Tensor[] "
+        "_optim.adam_step(Tensor[] params, Tensor[] grads, Tensor[] exp_avgs, Tensor[] exp_avg_sqs, Tensor[] "
+        "max_exp_avg_sqs, Tensor[] "
         "steps, float lr, float beta1, float beta2, float eps, float weight_decay, int mode) -> None",
-        "One step of pynn.optim.Adam or AdamW for all parameters, in place. mode: 1 amsgrad, 2 decoupled weight decay, 4 maximize.",
+        "One step of pynn.optim.Adam or AdamW for all parameters, in place. mode: 1 amsgrad, 2 decoupled weight decay, "
+        "4 maximize.",
         kFunctionOnly);
 
 }  // namespace pynn::ops

@@ -84,11 +84,15 @@ void fill_randint(const char* op, const Tensor& x, int64_t low, int64_t high, Ge
 }
 
 Tensor op_rand(Dims sizes, Generator* g, OptType t, OptDevice d, bool grad) {
+  PYNN_CHECK(is_floating(t.value_or(default_dtype())), "rand: a floating point dtype is required, got ",
+             dtype_name(*t));
   Tensor x = empty(sizes, t.value_or(default_dtype()), d.value_or(Device{}));
   fill_uniform(x, 0, 1, g);
   return with_grad(std::move(x), grad);
 }
 Tensor op_randn(Dims sizes, Generator* g, OptType t, OptDevice d, bool grad) {
+  PYNN_CHECK(is_floating(t.value_or(default_dtype())), "randn: a floating point dtype is required, got ",
+             dtype_name(*t));
   Tensor x = empty(sizes, t.value_or(default_dtype()), d.value_or(Device{}));
   fill_normal(x, 0, 1, g);
   return with_grad(std::move(x), grad);
@@ -220,7 +224,8 @@ Tensor standard_normal(Dims sizes, DType t, Generator* g) {
   return x;
 }
 Tensor op_normal(const Tensor& mean, Other std, Generator* g) {
-  const DimVector sizes = std.tensor ? broadcast_sizes("normal", mean.sizes(), std.tensor->sizes()) : DimVector(mean.sizes());
+  const DimVector sizes =
+      std.tensor ? broadcast_sizes("normal", mean.sizes(), std.tensor->sizes()) : DimVector(mean.sizes());
   GradMode off(false);
   return add(mul(standard_normal(sizes, mean.dtype(), g), std), mean);
 }
@@ -251,18 +256,26 @@ Tensor dropout(const Tensor& x, double p, bool training) {
   return mul(x, mask);
 }
 
-#define PYNN_RANDOM "*, Generator? generator=None, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor"
+#define PYNN_RANDOM \
+  "*, Generator? generator=None, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor"
 PYNN_OP(op_rand, "rand(int... size, " PYNN_RANDOM, "Uniform in [0, 1). Same as torch.rand, same numbers.", kOut);
-PYNN_OP(op_randn, "randn(int... size, " PYNN_RANDOM, "Normal, mean 0, variance 1. Same as torch.randn, same numbers.", kOut);
-PYNN_OP(op_randint, "randint(int low, int high, int[] size, " PYNN_RANDOM, "Integers in [low, high). Same as torch.randint, same numbers.", kOut);
+PYNN_OP(op_randn, "randn(int... size, " PYNN_RANDOM, "Normal, mean 0, variance 1. Same as torch.randn, same numbers.",
+        kOut);
+PYNN_OP(op_randint, "randint(int low, int high, int[] size, " PYNN_RANDOM,
+        "Integers in [low, high). Same as torch.randint, same numbers.", kOut);
 PYNN_OP(op_randint_high, "randint(int high, int[] size, " PYNN_RANDOM, "Integers in [0, high).", kOut);
-PYNN_OP(op_randperm, "randperm(int n, " PYNN_RANDOM, "A permutation of 0 .. n-1. Same as torch.randperm, same numbers.", kOut);
-PYNN_OP(op_rand_like, "rand_like(Tensor input, " PYNN_RANDOM, "Uniform in [0, 1), of the input's shape.", kFunctionOnly);
+PYNN_OP(op_randperm, "randperm(int n, " PYNN_RANDOM, "A permutation of 0 .. n-1. Same as torch.randperm, same numbers.",
+        kOut);
+PYNN_OP(op_rand_like, "rand_like(Tensor input, " PYNN_RANDOM, "Uniform in [0, 1), of the input's shape.",
+        kFunctionOnly);
 PYNN_OP(op_randn_like, "randn_like(Tensor input, " PYNN_RANDOM, "Normal, of the input's shape.", kFunctionOnly);
-PYNN_OP(op_randint_like, "randint_like(Tensor input, int high, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+PYNN_OP(op_randint_like,
+        "randint_like(Tensor input, int high, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> "
+        "Tensor",
         "Integers in [0, high), of the input's shape.", kFunctionOnly);
 PYNN_OP(op_randint_like_range,
-        "randint_like(Tensor input, int low, int high, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "randint_like(Tensor input, int low, int high, *, dtype? dtype=None, device? device=None, bool "
+        "requires_grad=False) -> Tensor",
         "Integers in [low, high), of the input's shape.", kFunctionOnly);
 PYNN_OP(op_uniform_, "uniform_(Tensor input, float from=0.0, float to=1.0, *, Generator? generator=None) -> Tensor",
         "Uniform in [from, to), in place. Same as torch.Tensor.uniform_.", kMethodOnly);
@@ -270,21 +283,26 @@ PYNN_OP(op_normal_, "normal_(Tensor input, float mean=0.0, float std=1.0, *, Gen
         "Normal, in place. Same as torch.Tensor.normal_.", kMethodOnly);
 PYNN_OP(op_random_, "random_(Tensor input, *, Generator? generator=None) -> Tensor",
         "Integers over all that the dtype holds exactly, in place. Same as torch.Tensor.random_.", kMethodOnly);
-PYNN_OP(op_random_to_, "random_(Tensor input, int to, *, Generator? generator=None) -> Tensor", "Integers in [0, to).", kMethodOnly);
+PYNN_OP(op_random_to_, "random_(Tensor input, int to, *, Generator? generator=None) -> Tensor", "Integers in [0, to).",
+        kMethodOnly);
 PYNN_OP(op_random_range_, "random_(Tensor input, int from, int? to, *, Generator? generator=None) -> Tensor",
         "Integers in [from, to).", kMethodOnly);
 PYNN_OP(op_exponential_, "exponential_(Tensor input, float lambd=1.0, *, Generator? generator=None) -> Tensor",
         "Exponential with rate lambd, in place. Same as torch.Tensor.exponential_.", kMethodOnly);
 PYNN_OP(op_bernoulli, "bernoulli(Tensor input, *, Generator? generator=None) -> Tensor",
         "1 with probability input, else 0. Same as torch.bernoulli.");
-PYNN_OP(op_bernoulli_p, "bernoulli(Tensor input, float p, *, Generator? generator=None) -> Tensor", "One probability for all.");
+PYNN_OP(op_bernoulli_p, "bernoulli(Tensor input, float p, *, Generator? generator=None) -> Tensor",
+        "One probability for all.");
 PYNN_OP(op_bernoulli_tensor_, "bernoulli_(Tensor input, Tensor p, *, Generator? generator=None) -> Tensor",
         "1 with probability p, in place. Same as torch.Tensor.bernoulli_.", kMethodOnly);
-PYNN_OP(op_bernoulli_, "bernoulli_(Tensor input, float p=0.5, *, Generator? generator=None) -> Tensor", "One probability for all.", kMethodOnly);
+PYNN_OP(op_bernoulli_, "bernoulli_(Tensor input, float p=0.5, *, Generator? generator=None) -> Tensor",
+        "One probability for all.", kMethodOnly);
 PYNN_OP(op_normal, "normal(Tensor mean, Other std=1.0, *, Generator? generator=None) -> Tensor",
         "Normal with a mean and a deviation per element. Same as torch.normal.", kFunctionOnly | kOut);
-PYNN_OP(op_normal_std, "normal(float mean, Tensor std, *, Generator? generator=None) -> Tensor", "One mean for all.", kOut);
-PYNN_OP(op_normal_size, "normal(float mean, float std, int[] size, " PYNN_RANDOM, "One mean and deviation for all.", kOut);
+PYNN_OP(op_normal_std, "normal(float mean, Tensor std, *, Generator? generator=None) -> Tensor", "One mean for all.",
+        kOut);
+PYNN_OP(op_normal_size, "normal(float mean, float std, int[] size, " PYNN_RANDOM, "One mean and deviation for all.",
+        kOut);
 PYNN_OP(dropout, "_nn.dropout(Tensor input, float p, bool training) -> Tensor",
         "Each element 0 with probability p, else divided by 1 - p. Same as torch.nn.functional.dropout.");
 

@@ -36,7 +36,8 @@ Tensor roll(const Tensor& x, Dims shifts, Dims dims) {
     const int64_t zero[] = {0};
     return reshape(roll(reshape(x, DimVector{-1}), shifts, zero), x.sizes());
   }
-  PYNN_CHECK(shifts.size() == dims.size(), "roll: shifts and dimensions must align. shifts: ", shifts.size(), ", dims:", dims.size());
+  PYNN_CHECK(shifts.size() == dims.size(), "roll: shifts and dimensions must align. shifts: ", shifts.size(),
+             ", dims:", dims.size());
   Tensor y = x;
   for (size_t i = 0; i < dims.size(); ++i) {
     const int64_t d = wrap_dim("roll", dims[i], x);
@@ -53,8 +54,8 @@ Tensor roll(const Tensor& x, Dims shifts, Dims dims) {
 // Each dim of the input becomes (times, size); one copy of the expanded view.
 Tensor repeat(const Tensor& x, Dims times) {
   PYNN_CHECK(times.size() >= static_cast<size_t>(x.dim()),
-             "repeat: Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor, got ", dims_str(times),
-             " for ", dims_str(x.sizes()));
+             "repeat: Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor, got ",
+             dims_str(times), " for ", dims_str(x.sizes()));
   DimVector sizes;
   const size_t shift = times.size() - x.dim();
   Tensor y = x;
@@ -88,14 +89,19 @@ Tensor triangle(const char* op, const Tensor& x, int64_t diagonal, bool lower) {
   const Tensor distance = sub(column, row);
   return lower ? le(distance, Scalar(diagonal)) : ge(distance, Scalar(diagonal));
 }
-Tensor tril(const Tensor& x, int64_t diagonal) { return where(triangle("tril", x, diagonal, true), x, full({}, Scalar(0), x.dtype())); }
-Tensor triu(const Tensor& x, int64_t diagonal) { return where(triangle("triu", x, diagonal, false), x, full({}, Scalar(0), x.dtype())); }
+Tensor tril(const Tensor& x, int64_t diagonal) {
+  return where(triangle("tril", x, diagonal, true), x, full({}, Scalar(0), x.dtype()));
+}
+Tensor triu(const Tensor& x, int64_t diagonal) {
+  return where(triangle("triu", x, diagonal, false), x, full({}, Scalar(0), x.dtype()));
+}
 
 Tensor diag_embed(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
   const int64_t n = x.dim() + 1;
   dim1 = wrap_dim("diag_embed", dim1, n);
   dim2 = wrap_dim("diag_embed", dim2, n);
-  PYNN_CHECK(x.dim() > 0 && dim1 != dim2, "diag_embed: diagonal dimensions cannot be identical, got ", dim1, " and ", dim2);
+  PYNN_CHECK(x.dim() > 0 && dim1 != dim2, "diag_embed: diagonal dimensions cannot be identical, got ", dim1, " and ",
+             dim2);
   DimVector sizes(x.sizes().first(x.dim() - 1));
   const int64_t side = x.size(-1) + std::abs(offset);
   sizes.insert(std::min(dim1, dim2), side);
@@ -105,8 +111,9 @@ Tensor diag_embed(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
     GradMode off(false);
     copy_data(diagonal(y, offset, dim1, dim2), x);
   }
-  return record("diag_embed", std::move(y), inputs(x), save(offset, dim1, dim2),
-                [](const Tensor& g, int64_t offset, int64_t dim1, int64_t dim2) { return diagonal(g, offset, dim1, dim2); });
+  return record(
+      "diag_embed", std::move(y), inputs(x), save(offset, dim1, dim2),
+      [](const Tensor& g, int64_t offset, int64_t dim1, int64_t dim2) { return diagonal(g, offset, dim1, dim2); });
 }
 Tensor diag(const Tensor& x, int64_t offset) {
   PYNN_CHECK(x.dim() == 1 || x.dim() == 2, "diag: Supports 1D or 2D tensors. Got ", x.dim(), "D");
@@ -153,24 +160,33 @@ Tensor op_adjoint(const Tensor& x) { return transpose(x, -2, -1); }
 
 }  // namespace
 
-PYNN_OP(flip_dims, "flip(Tensor input, int... dims) -> Tensor", "The given dims in reverse order; a copy. Same as torch.flip.");
+PYNN_OP(flip_dims, "flip(Tensor input, int... dims) -> Tensor",
+        "The given dims in reverse order; a copy. Same as torch.flip.");
 PYNN_OP(roll, "roll(Tensor input, int[] shifts, int[] dims=[]) -> Tensor",
         "Moved along the dims, coming back at the other end. Same as torch.roll.");
-PYNN_OP(repeat, "repeat(Tensor input, int... repeats) -> Tensor", "Copies side by side. Same as torch.Tensor.repeat.", kMethodOnly);
-PYNN_OP(op_tile, "tile(Tensor input, int... dims) -> Tensor", "repeat, with missing leading repetitions 1. Same as torch.tile.");
-PYNN_OP(tril, "tril(Tensor input, int diagonal=0) -> Tensor", "The lower triangle, else 0. Same as torch.tril.", kOut | kInplace);
-PYNN_OP(triu, "triu(Tensor input, int diagonal=0) -> Tensor", "The upper triangle, else 0. Same as torch.triu.", kOut | kInplace);
-PYNN_OP(diag, "diag(Tensor input, int diagonal=0) -> Tensor", "The diagonal of a matrix, or a matrix of a diagonal. Same as torch.diag.", kOut);
+PYNN_OP(repeat, "repeat(Tensor input, int... repeats) -> Tensor", "Copies side by side. Same as torch.Tensor.repeat.",
+        kMethodOnly);
+PYNN_OP(op_tile, "tile(Tensor input, int... dims) -> Tensor",
+        "repeat, with missing leading repetitions 1. Same as torch.tile.");
+PYNN_OP(tril, "tril(Tensor input, int diagonal=0) -> Tensor", "The lower triangle, else 0. Same as torch.tril.",
+        kOut | kInplace);
+PYNN_OP(triu, "triu(Tensor input, int diagonal=0) -> Tensor", "The upper triangle, else 0. Same as torch.triu.",
+        kOut | kInplace);
+PYNN_OP(diag, "diag(Tensor input, int diagonal=0) -> Tensor",
+        "The diagonal of a matrix, or a matrix of a diagonal. Same as torch.diag.", kOut);
 PYNN_OP(diag_embed, "diag_embed(Tensor input, int offset=0, int dim1=-2, int dim2=-1) -> Tensor",
         "Matrices whose diagonals are the input's last dim. Same as torch.diag_embed.");
-PYNN_OP(movedim, "movedim(Tensor input, int[] source, int[] destination) -> Tensor", "Dims at other positions. Same as torch.movedim.");
+PYNN_OP(movedim, "movedim(Tensor input, int[] source, int[] destination) -> Tensor",
+        "Dims at other positions. Same as torch.movedim.");
 PYNN_OP(movedim, "moveaxis(Tensor input, int[] source, int[] destination) -> Tensor", "Alias of movedim.");
-PYNN_OP(unflatten, "unflatten(Tensor input, int dim, int[] sizes) -> Tensor", "One dim as several. Same as torch.unflatten.");
+PYNN_OP(unflatten, "unflatten(Tensor input, int dim, int[] sizes) -> Tensor",
+        "One dim as several. Same as torch.unflatten.");
 PYNN_OP(expand_as, "expand_as(Tensor input, Tensor other) -> Tensor", "expand to the other's shape.", kMethodOnly);
 PYNN_OP(view_as, "view_as(Tensor input, Tensor other) -> Tensor", "view of the other's shape.", kMethodOnly);
 PYNN_OP(reshape_as, "reshape_as(Tensor input, Tensor other) -> Tensor", "reshape to the other's shape.", kMethodOnly);
 PYNN_OP(broadcast_to, "broadcast_to(Tensor input, int[] size) -> Tensor", "expand. Same as torch.broadcast_to.");
 PYNN_OP(ravel, "ravel(Tensor input) -> Tensor", "All elements in one dim. Same as torch.ravel.");
-PYNN_OP(op_adjoint, "adjoint(Tensor input) -> Tensor", "The last two dims swapped. Same as torch.adjoint for real tensors.");
+PYNN_OP(op_adjoint, "adjoint(Tensor input) -> Tensor",
+        "The last two dims swapped. Same as torch.adjoint for real tensors.");
 
 }  // namespace pynn::ops

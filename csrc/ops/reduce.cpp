@@ -87,8 +87,10 @@ Tensor sum(const Tensor& x, std::optional<Dims> dims, bool keepdim, std::optiona
 
 Tensor mean(const Tensor& x, std::optional<Dims> dims, bool keepdim, std::optional<DType> dtype) {
   const DType t = dtype.value_or(x.dtype());
-  PYNN_CHECK(is_floating(t), "mean: could not infer output dtype. Input dtype must be either a floating point or complex "
-             "dtype. Got: ", dtype_name(t));
+  PYNN_CHECK(is_floating(t),
+             "mean: could not infer output dtype. Input dtype must be either a floating point or complex "
+             "dtype. Got: ",
+             dtype_name(t));
   const Tensor in = to_dtype(x, t);
   const int64_t mask = dims_mask("mean", x, dims);
   Tensor y = empty(reduced_sizes(x, mask, keepdim), t, x.device());
@@ -130,10 +132,12 @@ Tensor op_mean_all(const Tensor& x, std::optional<DType> dtype) { return mean(x,
 PYNN_OP(op_sum_all, "sum(Tensor input, *, dtype? dtype=None) -> Tensor", "The sum of all elements. Same as torch.sum.");
 PYNN_OP(sum, "sum(Tensor input, int[]? dim, bool keepdim=False, *, dtype? dtype=None) -> Tensor",
         "The sum over some dims; integers add up in int64.", kOut);
-PYNN_OP(op_mean_all, "mean(Tensor input, *, dtype? dtype=None) -> Tensor", "The mean of all elements. Same as torch.mean.");
+PYNN_OP(op_mean_all, "mean(Tensor input, *, dtype? dtype=None) -> Tensor",
+        "The mean of all elements. Same as torch.mean.");
 PYNN_OP(mean, "mean(Tensor input, int[]? dim, bool keepdim=False, *, dtype? dtype=None) -> Tensor",
         "The mean over some dims.", kOut);
 PYNN_OP(sum_to, "sum_to_size(Tensor input, int... size) -> Tensor",
-        "Sums over the dims along which `size` would be broadcast to the input. Same as torch.Tensor.sum_to_size.", kMethodOnly);
+        "Sums over the dims along which `size` would be broadcast to the input. Same as torch.Tensor.sum_to_size.",
+        kMethodOnly);
 
 }  // namespace pynn::ops

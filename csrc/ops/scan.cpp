@@ -40,7 +40,8 @@ Tensor reverse_cumsum(const Tensor& x, int64_t dim) {
 Tensor cumsum(const Tensor& in, int64_t dim, std::optional<DType> dtype) {
   Tensor x;
   Tensor y = run("cumsum", Scan::Sum, in, dim, dtype, x);
-  return record("cumsum", std::move(y), inputs(x), save(dim), [](const Tensor& g, int64_t dim) { return reverse_cumsum(g, dim); });
+  return record("cumsum", std::move(y), inputs(x), save(dim),
+                [](const Tensor& g, int64_t dim) { return reverse_cumsum(g, dim); });
 }
 
 // dx_i = sum_{j >= i} g_j y_j / x_i where x has no zeros. With zeros, and for second derivatives, position by position:
@@ -48,32 +49,33 @@ Tensor cumsum(const Tensor& in, int64_t dim, std::optional<DType> dtype) {
 Tensor cumprod(const Tensor& in, int64_t dim, std::optional<DType> dtype) {
   Tensor x;
   Tensor y = run("cumprod", Scan::Prod, in, dim, dtype, x);
-  return record("cumprod", y, inputs(x), save(x, y, dim), [](const Tensor& g, const Tensor& x, const Tensor& y, int64_t dim) {
-    if (x.dim() == 0 || x.numel() == 0) return g;
-    bool zero;
-    {
-      GradMode off(false);
-      zero = any_zero(x);
-    }
-    if (!zero && !thread_state.grad_enabled) return div(reverse_cumsum(mul(g, y), dim), x);
-    const int64_t n = x.size(dim);
-    const int64_t dims[] = {dim};
-    std::vector<Tensor> parts;
-    for (int64_t i = 0; i < n; ++i) {
-      const Tensor later = narrow(x, dim, i + 1, n - i - 1);
-      const Tensor unit = ones(narrow(x, dim, 0, 1).sizes(), x.dtype(), x.device());
-      const Tensor chain[] = {unit, later};
-      const Tensor run_from = cumprod(cat(chain, dim), dim);
-      Tensor term = sum(mul(narrow(g, dim, i, n - i), run_from), Dims(dims), true);
-      if (i > 0) term = mul(term, narrow(y, dim, i - 1, 1));
-      parts.push_back(term);
-    }
-    return cat(parts, dim);
-  });
+  return record("cumprod", y, inputs(x), save(x, y, dim),
+                [](const Tensor& g, const Tensor& x, const Tensor& y, int64_t dim) {
+                  if (x.dim() == 0 || x.numel() == 0) return g;
+                  bool zero;
+                  {
+                    GradMode off(false);
+                    zero = any_zero(x);
+                  }
+                  if (!zero && !thread_state.grad_enabled) return div(reverse_cumsum(mul(g, y), dim), x);
+                  const int64_t n = x.size(dim);
+                  const int64_t dims[] = {dim};
+                  std::vector<Tensor> parts;
+                  for (int64_t i = 0; i < n; ++i) {
+                    const Tensor later = narrow(x, dim, i + 1, n - i - 1);
+                    const Tensor unit = ones(narrow(x, dim, 0, 1).sizes(), x.dtype(), x.device());
+                    const Tensor chain[] = {unit, later};
+                    const Tensor run_from = cumprod(cat(chain, dim), dim);
+                    Tensor term = sum(mul(narrow(g, dim, i, n - i), run_from), Dims(dims), true);
+                    if (i > 0) term = mul(term, narrow(y, dim, i - 1, 1));
+                    parts.push_back(term);
+                  }
+                  return cat(parts, dim);
+                });
 }
 
-PYNN_OP(cumsum, "cumsum(Tensor input, int dim, *, dtype? dtype=None) -> Tensor", "Running sums along a dim. Same as torch.cumsum.",
-        kOut | kInplace);
+PYNN_OP(cumsum, "cumsum(Tensor input, int dim, *, dtype? dtype=None) -> Tensor",
+        "Running sums along a dim. Same as torch.cumsum.", kOut | kInplace);
 PYNN_OP(cumprod, "cumprod(Tensor input, int dim, *, dtype? dtype=None) -> Tensor",
         "Running products along a dim. Same as torch.cumprod.", kOut | kInplace);
 

@@ -31,18 +31,20 @@ Tensor backward(const Tensor& g_in, const Tensor& y, int64_t dim, bool log);
 Tensor backward(const Tensor& g_in, const Tensor& y, int64_t dim, bool log) {
   const Tensor g = contiguous(to_dtype(g_in, y.dtype()));
   Tensor dx = empty(y.sizes(), y.dtype(), y.device());
-  if (dx.numel() && !dx.device().is_meta()) kernels::softmax_backward(dx.device(), arguments(dx, g, contiguous(y), dim, log));
-  return record("softmax_backward", std::move(dx), inputs(g, y), save(g, y, dim, log),
-                [](const Tensor& gg, const Tensor&, const Tensor& y, int64_t dim, bool log) {
-                  const int64_t dims[] = {dim};
-                  if (log) return sub(gg, sum(mul(gg, exp(y)), Dims(dims), true));
-                  return mul(sub(gg, sum(mul(gg, y), Dims(dims), true)), y);
-                },
-                [](const Tensor& gg, const Tensor& g, const Tensor& y, int64_t dim, bool log) {
-                  const int64_t dims[] = {dim};
-                  if (log) return mul(neg(mul(gg, exp(y))), sum(g, Dims(dims), true));
-                  return sub(mul(gg, sub(g, sum(mul(g, y), Dims(dims), true))), mul(g, sum(mul(gg, y), Dims(dims), true)));
-                });
+  if (dx.numel() && !dx.device().is_meta())
+    kernels::softmax_backward(dx.device(), arguments(dx, g, contiguous(y), dim, log));
+  return record(
+      "softmax_backward", std::move(dx), inputs(g, y), save(g, y, dim, log),
+      [](const Tensor& gg, const Tensor&, const Tensor& y, int64_t dim, bool log) {
+        const int64_t dims[] = {dim};
+        if (log) return sub(gg, sum(mul(gg, exp(y)), Dims(dims), true));
+        return mul(sub(gg, sum(mul(gg, y), Dims(dims), true)), y);
+      },
+      [](const Tensor& gg, const Tensor& g, const Tensor& y, int64_t dim, bool log) {
+        const int64_t dims[] = {dim};
+        if (log) return mul(neg(mul(gg, exp(y))), sum(g, Dims(dims), true));
+        return sub(mul(gg, sub(g, sum(mul(g, y), Dims(dims), true))), mul(g, sum(mul(gg, y), Dims(dims), true)));
+      });
 }
 
 template <bool log>
@@ -58,7 +60,9 @@ Tensor forward(const char* op, const Tensor& input, int64_t dim, std::optional<D
 
 }  // namespace
 
-Tensor softmax(const Tensor& x, int64_t dim, std::optional<DType> dtype) { return forward<false>("softmax", x, dim, dtype); }
+Tensor softmax(const Tensor& x, int64_t dim, std::optional<DType> dtype) {
+  return forward<false>("softmax", x, dim, dtype);
+}
 Tensor log_softmax(const Tensor& x, int64_t dim, std::optional<DType> dtype) {
   return forward<true>("log_softmax", x, dim, dtype);
 }

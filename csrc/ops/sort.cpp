@@ -34,7 +34,8 @@ Tensor put_back(const Tensor& rows, int64_t dim) {
 Tensor take_from(const char* op, Tensor values, const Tensor& x, int64_t dim, const Tensor& index) {
   return record(op, std::move(values), inputs(x), save(index, x.sizes(), dim),
                 [](const Tensor& g, const Tensor& index, Dims sizes, int64_t dim) {
-                  return sizes.empty() ? reshape(g, {}) : scatter_add(zeros(sizes, g.dtype(), g.device()), dim, index, g);
+                  return sizes.empty() ? reshape(g, {})
+                                       : scatter_add(zeros(sizes, g.dtype(), g.device()), dim, index, g);
                 });
 }
 
@@ -96,7 +97,8 @@ std::tuple<Tensor, Tensor> op_topk(const Tensor& x, int64_t k, int64_t dim, bool
 }
 
 // One position of every sorted row: `at` is [..., 1, ...] int64 or undefined, then `k` is meant.
-std::tuple<Tensor, Tensor> pick(const char* op, const Tensor& x, int64_t dim, bool keepdim, const Tensor& at, int64_t k) {
+std::tuple<Tensor, Tensor> pick(const char* op, const Tensor& x, int64_t dim, bool keepdim, const Tensor& at,
+                                int64_t k) {
   Tensor values, index;
   {
     GradMode off(false);
@@ -115,7 +117,8 @@ std::tuple<Tensor, Tensor> pick(const char* op, const Tensor& x, int64_t dim, bo
 std::tuple<Tensor, Tensor> op_kthvalue(const Tensor& x, int64_t k, int64_t dim, bool keepdim) {
   dim = wrap_dim("kthvalue", dim, x);
   const int64_t n = x.dim() ? x.size(dim) : 1;
-  PYNN_CHECK(k >= 1 && k <= n, "kthvalue: selected number k out of range for dimension ", dim, ", got k=", k, " for size ", n);
+  PYNN_CHECK(k >= 1 && k <= n, "kthvalue: selected number k out of range for dimension ", dim, ", got k=", k,
+             " for size ", n);
   return pick("kthvalue", x, dim, keepdim, {}, k - 1);
 }
 
@@ -164,9 +167,12 @@ std::tuple<Tensor, Tensor> op_nanmedian_dim(const Tensor& x, int64_t dim, bool k
 
 }  // namespace
 
-PYNN_OP(op_sort, "sort(Tensor input, int dim=-1, bool descending=False, *, bool? stable=None) -> (Tensor values, Tensor indices)",
-        "In order along a dim, and where each value was; equal ones keep their order, NaN counts as the largest. "
-        "Same as torch.sort.", kOut);
+PYNN_OP(
+    op_sort,
+    "sort(Tensor input, int dim=-1, bool descending=False, *, bool? stable=None) -> (Tensor values, Tensor indices)",
+    "In order along a dim, and where each value was; equal ones keep their order, NaN counts as the largest. "
+    "Same as torch.sort.",
+    kOut);
 PYNN_OP(op_argsort, "argsort(Tensor input, int dim=-1, bool descending=False, *, bool stable=False) -> Tensor",
         "The positions that sort a dim. Same as torch.argsort.");
 PYNN_OP(op_msort, "msort(Tensor input) -> Tensor", "Sorted along the first dim. Same as torch.msort.", kOut);

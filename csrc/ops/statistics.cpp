@@ -23,7 +23,9 @@ DimVector dims_of(int64_t mask, int64_t ndim) {
     if (mask >> d & 1) dims.push_back(d);
   return dims;
 }
-Tensor wide(const Tensor& t, int64_t mask, bool keepdim, int64_t ndim) { return keepdim ? t : restore_dims(t, mask, ndim); }
+Tensor wide(const Tensor& t, int64_t mask, bool keepdim, int64_t ndim) {
+  return keepdim ? t : restore_dims(t, mask, ndim);
+}
 
 // Products over one dim. dx_i is the product of all others: y / x_i, or by products from both sides where x has zeros.
 Tensor prod_dim(const Tensor& input, int64_t dim, bool keepdim, std::optional<DType> dtype) {
@@ -55,11 +57,14 @@ Tensor prod_dim(const Tensor& input, int64_t dim, bool keepdim, std::optional<DT
                   return mul(gw, mul(before(x), flip_dims(before(flip_dims(x, dims)), dims)));
                 });
 }
-Tensor prod_all(const Tensor& x, std::optional<DType> dtype) { return prod_dim(reshape(x, DimVector{-1}), 0, false, dtype); }
+Tensor prod_all(const Tensor& x, std::optional<DType> dtype) {
+  return prod_dim(reshape(x, DimVector{-1}), 0, false, dtype);
+}
 
 // Two-pass variance; d/dx = 2 (x - mean) / (n - correction).
 Tensor variance(const char* op, const Tensor& x, std::optional<Dims> dims, double correction, bool keepdim) {
-  PYNN_CHECK(is_floating(x.dtype()), op, ": std and var only support floating point and complex dtypes, got ", dtype_name(x.dtype()));
+  PYNN_CHECK(is_floating(x.dtype()), op, ": std and var only support floating point and complex dtypes, got ",
+             dtype_name(x.dtype()));
   const int64_t mask = dims_mask(op, x, dims);
   Tensor y = empty(reduced_sizes(x, mask, keepdim), x.dtype(), x.device());
   run_reduce(Reduce::Var, x, mask, y, nullptr, correction);
@@ -109,17 +114,20 @@ Tensor std_unbiased(const Tensor& x, std::optional<Dims> dims, bool unbiased, bo
 }
 Tensor std_all(const Tensor& x, bool unbiased) { return deviation(x, {}, unbiased ? 1 : 0, false); }
 
-std::tuple<Tensor, Tensor> var_mean(const Tensor& x, std::optional<Dims> dims, std::optional<Scalar> correction, bool keepdim) {
+std::tuple<Tensor, Tensor> var_mean(const Tensor& x, std::optional<Dims> dims, std::optional<Scalar> correction,
+                                    bool keepdim) {
   return {var(x, dims, correction, keepdim), mean(x, dims, keepdim)};
 }
-std::tuple<Tensor, Tensor> std_mean(const Tensor& x, std::optional<Dims> dims, std::optional<Scalar> correction, bool keepdim) {
+std::tuple<Tensor, Tensor> std_mean(const Tensor& x, std::optional<Dims> dims, std::optional<Scalar> correction,
+                                    bool keepdim) {
   return {std_(x, dims, correction, keepdim), mean(x, dims, keepdim)};
 }
 
 // (sum |x|^p)^(1/p). The gradient at 0 is 0.
 Tensor norm(const Tensor& input, Scalar order, std::optional<Dims> dims, bool keepdim, std::optional<DType> dtype) {
   const Tensor x = dtype ? to_dtype(input, *dtype) : input;
-  PYNN_CHECK(is_floating(x.dtype()), "norm: Expected a floating point or complex tensor as input. Got ", dtype_name(x.dtype()));
+  PYNN_CHECK(is_floating(x.dtype()), "norm: Expected a floating point or complex tensor as input. Got ",
+             dtype_name(x.dtype()));
   const double p = order.to_double();
   const int64_t mask = dims_mask("norm", x, dims);
   Tensor y = empty(reduced_sizes(x, mask, keepdim), x.dtype(), x.device());
@@ -145,10 +153,12 @@ double order_of(std::string_view p) {
   PYNN_CHECK_KIND(NotImplemented, false, "norm: order '", p, "' is not supported here (see linalg.norm)");
   return 0;
 }
-Tensor op_norm(const Tensor& x, std::optional<Scalar> p, std::optional<Dims> dims, bool keepdim, std::optional<DType> dtype) {
+Tensor op_norm(const Tensor& x, std::optional<Scalar> p, std::optional<Dims> dims, bool keepdim,
+               std::optional<DType> dtype) {
   return norm(x, p.value_or(Scalar(2.0)), dims, keepdim, dtype);
 }
-Tensor op_norm_name(const Tensor& x, std::string_view p, std::optional<Dims> dims, bool keepdim, std::optional<DType> dtype) {
+Tensor op_norm_name(const Tensor& x, std::string_view p, std::optional<Dims> dims, bool keepdim,
+                    std::optional<DType> dtype) {
   return norm(x, Scalar(order_of(p)), dims, keepdim, dtype);
 }
 
@@ -171,39 +181,56 @@ Tensor truth(const char* op, const Tensor& x, std::optional<Dims> dims, bool kee
   run_reduce(r, x, mask, y);
   return no_gradient(out == DType::Bool ? y : to_dtype(y, out));
 }
-Tensor any_dims(const Tensor& x, std::optional<Dims> dims, bool keepdim) { return truth<Reduce::Any>("any", x, dims, keepdim); }
-Tensor all_dims(const Tensor& x, std::optional<Dims> dims, bool keepdim) { return truth<Reduce::All>("all", x, dims, keepdim); }
+Tensor any_dims(const Tensor& x, std::optional<Dims> dims, bool keepdim) {
+  return truth<Reduce::Any>("any", x, dims, keepdim);
+}
+Tensor all_dims(const Tensor& x, std::optional<Dims> dims, bool keepdim) {
+  return truth<Reduce::All>("all", x, dims, keepdim);
+}
 Tensor any_all(const Tensor& x) { return any_dims(x, {}, false); }
 Tensor all_all(const Tensor& x) { return all_dims(x, {}, false); }
 
 Tensor count_nonzero(const Tensor& x, std::optional<Dims> dims) { return no_gradient(sum(ne(x, 0), dims)); }
-Tensor nansum(const Tensor& x, std::optional<Dims> dims, bool keepdim, std::optional<DType> t) { return sum(where(isnan(x), 0, x), dims, keepdim, t); }
+Tensor nansum(const Tensor& x, std::optional<Dims> dims, bool keepdim, std::optional<DType> t) {
+  return sum(where(isnan(x), 0, x), dims, keepdim, t);
+}
 
 }  // namespace
 
-PYNN_OP(prod_all, "prod(Tensor input, *, dtype? dtype=None) -> Tensor", "The product of all elements. Same as torch.prod.");
-PYNN_OP(prod_dim, "prod(Tensor input, int dim, bool keepdim=False, *, dtype? dtype=None) -> Tensor", "The product over a dim.", kOut);
+PYNN_OP(prod_all, "prod(Tensor input, *, dtype? dtype=None) -> Tensor",
+        "The product of all elements. Same as torch.prod.");
+PYNN_OP(prod_dim, "prod(Tensor input, int dim, bool keepdim=False, *, dtype? dtype=None) -> Tensor",
+        "The product over a dim.", kOut);
 PYNN_OP(var_all, "var(Tensor input, bool unbiased) -> Tensor", "The variance of all elements. Same as torch.var.");
-PYNN_OP(var_unbiased, "var(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> Tensor", "With or without Bessel's correction.", kOut);
+PYNN_OP(var_unbiased, "var(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> Tensor",
+        "With or without Bessel's correction.", kOut);
 PYNN_OP(var, "var(Tensor input, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor",
         "sum (x - mean)^2 / (n - correction); correction 1 unless given.", kOut);
-PYNN_OP(std_all, "std(Tensor input, bool unbiased) -> Tensor", "The standard deviation of all elements. Same as torch.std.");
-PYNN_OP(std_unbiased, "std(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> Tensor", "With or without Bessel's correction.", kOut);
-PYNN_OP(std_, "std(Tensor input, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor", "The root of var.", kOut);
-PYNN_OP(var_mean, "var_mean(Tensor input, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)",
+PYNN_OP(std_all, "std(Tensor input, bool unbiased) -> Tensor",
+        "The standard deviation of all elements. Same as torch.std.");
+PYNN_OP(std_unbiased, "std(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> Tensor",
+        "With or without Bessel's correction.", kOut);
+PYNN_OP(std_, "std(Tensor input, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor",
+        "The root of var.", kOut);
+PYNN_OP(var_mean,
+        "var_mean(Tensor input, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)",
         "Variance and mean. Same as torch.var_mean.", kFunctionOnly);
-PYNN_OP(std_mean, "std_mean(Tensor input, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)",
+PYNN_OP(std_mean,
+        "std_mean(Tensor input, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)",
         "Standard deviation and mean. Same as torch.std_mean.", kFunctionOnly);
 PYNN_OP(op_norm, "norm(Tensor input, Scalar? p=2, int[]? dim=None, bool keepdim=False, dtype? dtype=None) -> Tensor",
         "(sum |x|^p)^(1/p). Same as torch.norm.");
-PYNN_OP(op_norm_name, "norm(Tensor input, str p, int[]? dim=None, bool keepdim=False, dtype? dtype=None) -> Tensor", "p 'fro' is 2.");
+PYNN_OP(op_norm_name, "norm(Tensor input, str p, int[]? dim=None, bool keepdim=False, dtype? dtype=None) -> Tensor",
+        "p 'fro' is 2.");
 PYNN_OP(logsumexp, "logsumexp(Tensor input, int[] dim, bool keepdim=False) -> Tensor",
         "log(sum(exp(x))), without overflow. Same as torch.logsumexp.", kOut);
 PYNN_OP(any_all, "any(Tensor input) -> Tensor", "True if an element is nonzero. Same as torch.any.");
 PYNN_OP(any_dims, "any(Tensor input, int[]? dim, bool keepdim=False) -> Tensor", "Over some dims.", kOut);
 PYNN_OP(all_all, "all(Tensor input) -> Tensor", "True if no element is zero. Same as torch.all.");
 PYNN_OP(all_dims, "all(Tensor input, int[]? dim, bool keepdim=False) -> Tensor", "Over some dims.", kOut);
-PYNN_OP(count_nonzero, "count_nonzero(Tensor input, int[]? dim=None) -> Tensor", "How many are nonzero. Same as torch.count_nonzero.");
-PYNN_OP(nansum, "nansum(Tensor input, int[]? dim=None, bool keepdim=False, *, dtype? dtype=None) -> Tensor", "The sum, NaN as 0. Same as torch.nansum.");
+PYNN_OP(count_nonzero, "count_nonzero(Tensor input, int[]? dim=None) -> Tensor",
+        "How many are nonzero. Same as torch.count_nonzero.");
+PYNN_OP(nansum, "nansum(Tensor input, int[]? dim=None, bool keepdim=False, *, dtype? dtype=None) -> Tensor",
+        "The sum, NaN as 0. Same as torch.nansum.");
 
 }  // namespace pynn::ops

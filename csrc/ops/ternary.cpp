@@ -31,13 +31,15 @@ Tensor zeros_where(const Tensor& condition, const Tensor& g, bool keep_true) {
 
 Tensor where(const Tensor& condition, Other a, Other b) {
   PYNN_CHECK(condition.dtype() == DType::Bool || condition.dtype() == DType::UInt8,
-             "where: expected condition to be a boolean tensor, but got a tensor with dtype ", dtype_name(condition.dtype()));
+             "where: expected condition to be a boolean tensor, but got a tensor with dtype ",
+             dtype_name(condition.dtype()));
   const DType t = result_type(a, b);
   Tensor y = empty(common_sizes("where", {condition, a, b}), t, condition.device());
   run_ternary(Ternary::Where, y, condition, a, b, compute_type(t));
-  return record("where", std::move(y), inputs(input(a), input(b)), save(condition),
-                [](const Tensor& g, const Tensor& c) { return zeros_where(c, g, true); },
-                [](const Tensor& g, const Tensor& c) { return zeros_where(c, g, false); });
+  return record(
+      "where", std::move(y), inputs(input(a), input(b)), save(condition),
+      [](const Tensor& g, const Tensor& c) { return zeros_where(c, g, true); },
+      [](const Tensor& g, const Tensor& c) { return zeros_where(c, g, false); });
 }
 
 // a + w (b - a), computed from the nearer end.
@@ -47,14 +49,15 @@ Tensor lerp(const Tensor& a, const Tensor& b, Other w) {
              dtype_name(b.dtype()));
   Tensor y = empty(common_sizes("lerp", {a, b, w}), a.dtype(), a.device());
   run_ternary(Ternary::Lerp, y, a, b, w, compute_type(a.dtype()));
-  return record("lerp", std::move(y), inputs(a, b, input(w)), save(a, b, input(w), w.scalar),
-                [](const Tensor& g, const Tensor&, const Tensor&, const Tensor& w, Scalar s) {
-                  return mul(g, w.defined() ? sub(1.0, w) : Other(1 - s.to_double()));
-                },
-                [](const Tensor& g, const Tensor&, const Tensor&, const Tensor& w, Scalar s) {
-                  return mul(g, w.defined() ? Other(w) : Other(s));
-                },
-                [](const Tensor& g, const Tensor& a, const Tensor& b, const Tensor&, Scalar) { return mul(g, sub(b, a)); });
+  return record(
+      "lerp", std::move(y), inputs(a, b, input(w)), save(a, b, input(w), w.scalar),
+      [](const Tensor& g, const Tensor&, const Tensor&, const Tensor& w, Scalar s) {
+        return mul(g, w.defined() ? sub(1.0, w) : Other(1 - s.to_double()));
+      },
+      [](const Tensor& g, const Tensor&, const Tensor&, const Tensor& w, Scalar s) {
+        return mul(g, w.defined() ? Other(w) : Other(s));
+      },
+      [](const Tensor& g, const Tensor& a, const Tensor& b, const Tensor&, Scalar) { return mul(g, sub(b, a)); });
 }
 
 namespace {
@@ -74,19 +77,21 @@ Tensor addc(const char* op, Ternary kind, const Tensor& x, const Tensor& a, cons
 }  // namespace
 
 Tensor addcmul(const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) {
-  return record("addcmul", addc("addcmul", Ternary::Addcmul, x, a, b, value), inputs(x, a, b), save(a, b, value),
-                [](const Tensor& g, const Tensor&, const Tensor&, Scalar) { return g; },
-                [](const Tensor& g, const Tensor&, const Tensor& b, Scalar v) { return mul(mul(g, b), v); },
-                [](const Tensor& g, const Tensor& a, const Tensor&, Scalar v) { return mul(mul(g, a), v); });
+  return record(
+      "addcmul", addc("addcmul", Ternary::Addcmul, x, a, b, value), inputs(x, a, b), save(a, b, value),
+      [](const Tensor& g, const Tensor&, const Tensor&, Scalar) { return g; },
+      [](const Tensor& g, const Tensor&, const Tensor& b, Scalar v) { return mul(mul(g, b), v); },
+      [](const Tensor& g, const Tensor& a, const Tensor&, Scalar v) { return mul(mul(g, a), v); });
 }
 
 Tensor addcdiv(const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) {
-  return record("addcdiv", addc("addcdiv", Ternary::Addcdiv, x, a, b, value), inputs(x, a, b), save(a, b, value),
-                [](const Tensor& g, const Tensor&, const Tensor&, Scalar) { return g; },
-                [](const Tensor& g, const Tensor&, const Tensor& b, Scalar v) { return mul(div(g, b), v); },
-                [](const Tensor& g, const Tensor& a, const Tensor& b, Scalar v) {
-                  return mul(mul(neg(g), div(a, mul(b, b))), v);
-                });
+  return record(
+      "addcdiv", addc("addcdiv", Ternary::Addcdiv, x, a, b, value), inputs(x, a, b), save(a, b, value),
+      [](const Tensor& g, const Tensor&, const Tensor&, Scalar) { return g; },
+      [](const Tensor& g, const Tensor&, const Tensor& b, Scalar v) { return mul(div(g, b), v); },
+      [](const Tensor& g, const Tensor& a, const Tensor& b, Scalar v) {
+        return mul(mul(neg(g), div(a, mul(b, b))), v);
+      });
 }
 
 // The gradient passes where min <= x <= max, borders included.
@@ -125,22 +130,23 @@ Tensor op_clamp_tensors(const Tensor& x, const Tensor& min, const Tensor& max) {
   const Other low = min.defined() ? Other(min) : is_floating(t) ? Other(-inf) : Other(Scalar(INT64_MIN));
   const Other high = max.defined() ? Other(max) : is_floating(t) ? Other(inf) : Other(Scalar(INT64_MAX));
   run_ternary(Ternary::Clamp, y, x, low, high, is_floating(t) ? compute_type(t) : DType::Int64);
-  return record("clamp", std::move(y), inputs(x, min, max), save(x, min, max),
-                [](const Tensor& g, const Tensor& x, const Tensor& min, const Tensor& max) {
-                  Tensor inside = min.defined() ? ge(x, min) : le(x, max);
-                  if (min.defined() && max.defined()) inside = logical_and(inside, le(x, max));
-                  return where(inside, g, 0.0);
-                },
-                [](const Tensor& g, const Tensor& x, const Tensor& min, const Tensor& max) {
-                  Tensor taken = lt(x, min);
-                  if (max.defined()) taken = logical_and(taken, lt(min, max));
-                  return where(taken, g, 0.0);
-                },
-                [](const Tensor& g, const Tensor& x, const Tensor& min, const Tensor& max) {
-                  Tensor taken = gt(x, max);
-                  if (min.defined()) taken = logical_or(taken, gt(min, max));
-                  return where(taken, g, 0.0);
-                });
+  return record(
+      "clamp", std::move(y), inputs(x, min, max), save(x, min, max),
+      [](const Tensor& g, const Tensor& x, const Tensor& min, const Tensor& max) {
+        Tensor inside = min.defined() ? ge(x, min) : le(x, max);
+        if (min.defined() && max.defined()) inside = logical_and(inside, le(x, max));
+        return where(inside, g, 0.0);
+      },
+      [](const Tensor& g, const Tensor& x, const Tensor& min, const Tensor& max) {
+        Tensor taken = lt(x, min);
+        if (max.defined()) taken = logical_and(taken, lt(min, max));
+        return where(taken, g, 0.0);
+      },
+      [](const Tensor& g, const Tensor& x, const Tensor& min, const Tensor& max) {
+        Tensor taken = gt(x, max);
+        if (min.defined()) taken = logical_or(taken, gt(min, max));
+        return where(taken, g, 0.0);
+      });
 }
 Tensor op_clamp_min(const Tensor& x, Scalar min) { return clamp(x, min, {}); }
 Tensor op_clamp_max(const Tensor& x, Scalar max) { return clamp(x, {}, max); }

@@ -48,25 +48,25 @@ void map_in_place(const char* name, const Tensor& x) {
 }  // namespace
 
 // PYNN_UNARY(name, loop, result type, what is saved, derivative in terms of g and x or y, meaning)
-#define PYNN_UNARY_OF(name, loop, type, floats, saved, keep_old, derivative, doc)                              \
-  Tensor name(const Tensor& x) {                                                                               \
-    Tensor y = map_unary(Unary::loop, x, type);                                                                \
-    return record(#name, y, inputs(x), save(saved), [](const Tensor& g, const Tensor& saved) -> Tensor {       \
-      (void)saved;                                                                                             \
-      return derivative;                                                                                       \
-    });                                                                                                        \
-  }                                                                                                            \
-  static Tensor name##_inplace(const Tensor& x) {                                                              \
-    const Tensor old = keep_old && thread_state.grad_enabled && x.requires_grad() ? clone_of(x) : Tensor();    \
-    map_in_place<Unary::loop, floats>(#name "_", x);                                                           \
-    const Tensor& kept = keep_old ? old : x;                                                                   \
-    record_inplace(#name "_", x, inputs(x), save(kept), [](const Tensor& g, const Tensor& saved) -> Tensor {   \
-      (void)saved;                                                                                             \
-      return derivative;                                                                                       \
-    });                                                                                                        \
-    return x;                                                                                                  \
-  }                                                                                                            \
-  PYNN_OP(name, #name "(Tensor input) -> Tensor", doc " Same as torch." #name ".", kOut);                      \
+#define PYNN_UNARY_OF(name, loop, type, floats, saved, keep_old, derivative, doc)                            \
+  Tensor name(const Tensor& x) {                                                                             \
+    Tensor y = map_unary(Unary::loop, x, type);                                                              \
+    return record(#name, y, inputs(x), save(saved), [](const Tensor& g, const Tensor& saved) -> Tensor {     \
+      (void)saved;                                                                                           \
+      return derivative;                                                                                     \
+    });                                                                                                      \
+  }                                                                                                          \
+  static Tensor name##_inplace(const Tensor& x) {                                                            \
+    const Tensor old = keep_old && thread_state.grad_enabled && x.requires_grad() ? clone_of(x) : Tensor();  \
+    map_in_place<Unary::loop, floats>(#name "_", x);                                                         \
+    const Tensor& kept = keep_old ? old : x;                                                                 \
+    record_inplace(#name "_", x, inputs(x), save(kept), [](const Tensor& g, const Tensor& saved) -> Tensor { \
+      (void)saved;                                                                                           \
+      return derivative;                                                                                     \
+    });                                                                                                      \
+    return x;                                                                                                \
+  }                                                                                                          \
+  PYNN_OP(name, #name "(Tensor input) -> Tensor", doc " Same as torch." #name ".", kOut);                    \
   PYNN_OP(name##_inplace, #name "_(Tensor input) -> Tensor", #name " in place.");
 
 // of the result y; of the input x; without any derivative but zero
@@ -76,6 +76,13 @@ void map_in_place(const char* name, const Tensor& x) {
   PYNN_UNARY_OF(name, loop, float_result(x), true, x, true, derivative, doc)
 #define PYNN_KEEPS_TYPE(name, loop, derivative, doc) \
   PYNN_UNARY_OF(name, loop, x.dtype(), false, x, true, derivative, doc)
+
+static DType signed_type(const char* op, const Tensor& x) {
+  PYNN_CHECK(x.dtype() != DType::Bool, op,
+             ": Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, "
+             "use the `~` or `logical_not()` operator instead.");
+  return x.dtype();
+}
 
 using std::numbers::inv_sqrtpi;
 using std::numbers::ln10;
@@ -102,10 +109,11 @@ PYNN_FROM_INPUT(cosh, Cosh, mul(g, sinh(x)), "(e^x + e^-x) / 2.")
 PYNN_FROM_INPUT(asinh, Asinh, mul(g, rsqrt(add(mul(x, x), 1.0))), "The inverse of sinh.")
 PYNN_FROM_INPUT(acosh, Acosh, mul(g, rsqrt(mul(sub(x, 1.0), add(x, 1.0)))), "The inverse of cosh, for x >= 1.")
 PYNN_FROM_INPUT(atanh, Atanh, div(g, sub(1.0, mul(x, x))), "The inverse of tanh, for |x| < 1.")
-PYNN_FROM_INPUT(erf, Erf, mul(mul(g, 2 * inv_sqrtpi), exp(neg(mul(x, x)))), "2/sqrt(pi) times the integral of e^(-t^2) from 0 to x.")
+PYNN_FROM_INPUT(erf, Erf, mul(mul(g, 2 * inv_sqrtpi), exp(neg(mul(x, x)))),
+                "2/sqrt(pi) times the integral of e^(-t^2) from 0 to x.")
 PYNN_FROM_INPUT(erfc, Erfc, mul(mul(g, -2 * inv_sqrtpi), exp(neg(mul(x, x)))), "1 - erf(x), exact for large x.")
 
-PYNN_KEEPS_TYPE(neg, Neg, neg(g), "-x.")
+PYNN_UNARY_OF(neg, Neg, signed_type("neg", x), false, x, true, neg(g), "-x.")
 PYNN_KEEPS_TYPE(abs, Abs, mul(g, sign(x)), "The absolute value.")
 PYNN_KEEPS_TYPE(sign, Sign, mul(g, 0.0), "-1, 0 or 1.")
 PYNN_KEEPS_TYPE(floor, Floor, mul(g, 0.0), "The next integer below.")
@@ -117,19 +125,22 @@ PYNN_KEEPS_TYPE(frac, Frac, g, "x - trunc(x).")
 namespace {
 
 Tensor tanh_backward(const Tensor& g, const Tensor& y) {
-  return record("tanh_backward", map_backward(Binary::TanhBackward, g, y), inputs(g, y), save(g, y),
-                [](const Tensor& gg, const Tensor&, const Tensor& y) { return tanh_backward(gg, y); },
-                [](const Tensor& gg, const Tensor& g, const Tensor& y) { return mul(mul(gg, g), mul(y, -2.0)); });
+  return record(
+      "tanh_backward", map_backward(Binary::TanhBackward, g, y), inputs(g, y), save(g, y),
+      [](const Tensor& gg, const Tensor&, const Tensor& y) { return tanh_backward(gg, y); },
+      [](const Tensor& gg, const Tensor& g, const Tensor& y) { return mul(mul(gg, g), mul(y, -2.0)); });
 }
 Tensor sigmoid_backward(const Tensor& g, const Tensor& y) {
-  return record("sigmoid_backward", map_backward(Binary::SigmoidBackward, g, y), inputs(g, y), save(g, y),
-                [](const Tensor& gg, const Tensor&, const Tensor& y) { return sigmoid_backward(gg, y); },
-                [](const Tensor& gg, const Tensor& g, const Tensor& y) { return mul(mul(gg, g), sub(1.0, mul(y, 2.0))); });
+  return record(
+      "sigmoid_backward", map_backward(Binary::SigmoidBackward, g, y), inputs(g, y), save(g, y),
+      [](const Tensor& gg, const Tensor&, const Tensor& y) { return sigmoid_backward(gg, y); },
+      [](const Tensor& gg, const Tensor& g, const Tensor& y) { return mul(mul(gg, g), sub(1.0, mul(y, 2.0))); });
 }
 Tensor relu_backward(const Tensor& g, const Tensor& y) {
-  return record("relu_backward", map_backward(Binary::ReluBackward, g, y), inputs(g, y), save(y),
-                [](const Tensor& gg, const Tensor& y) { return relu_backward(gg, y); },
-                [](const Tensor&, const Tensor&) { return Tensor(); });
+  return record(
+      "relu_backward", map_backward(Binary::ReluBackward, g, y), inputs(g, y), save(y),
+      [](const Tensor& gg, const Tensor& y) { return relu_backward(gg, y); },
+      [](const Tensor&, const Tensor&) { return Tensor(); });
 }
 
 }  // namespace
@@ -184,7 +195,8 @@ Tensor bitwise_not(const Tensor& x) {
   if (x.dtype() == DType::Bool) return logical_not(x);
   return no_gradient(map_unary(Unary::BitNot, x, x.dtype()));
 }
-PYNN_OP(logical_not, "logical_not(Tensor input) -> Tensor", "True where x is 0. Same as torch.logical_not.", kOut | kInplace);
+PYNN_OP(logical_not, "logical_not(Tensor input) -> Tensor", "True where x is 0. Same as torch.logical_not.",
+        kOut | kInplace);
 PYNN_OP(bitwise_not, "bitwise_not(Tensor input) -> Tensor", "~x, of integers or bools. Same as torch.bitwise_not.",
         kOut | kInplace);
 PYNN_OP(isnan, "isnan(Tensor input) -> Tensor", "True where x is NaN. Same as torch.isnan.");

@@ -61,7 +61,8 @@ Tensor differs(const Tensor& x) {
   if (n < 2) return fresh;
   const Tensor other = ne(narrow(x, 0, 1, n - 1), narrow(x, 0, 0, n - 1));
   const bool* row = other.data_as<bool>();
-  for (int64_t i = 1; i < n; ++i, row += x.size(1)) fresh.data_as<bool>()[i] = std::find(row, row + x.size(1), true) != row + x.size(1);
+  for (int64_t i = 1; i < n; ++i, row += x.size(1))
+    fresh.data_as<bool>()[i] = std::find(row, row + x.size(1), true) != row + x.size(1);
   return fresh;
 }
 
@@ -92,7 +93,8 @@ Tensor row_order(const Tensor& x) {
 }
 
 void check_device(const char* op, const Tensor& x) {
-  PYNN_CHECK_KIND(NotImplemented, !x.device().is_meta(), op, ": the size of the result depends on the values, got a meta tensor");
+  PYNN_CHECK_KIND(NotImplemented, !x.device().is_meta(), op,
+                  ": the size of the result depends on the values, got a meta tensor");
   PYNN_CHECK_KIND(NotImplemented, !is_complex(x.dtype()), op, ": complex tensors are not supported yet");
 }
 
@@ -100,7 +102,8 @@ void check_device(const char* op, const Tensor& x) {
 Tensor as_rows(const char* op, const Tensor& x, int64_t dim) {
   PYNN_CHECK_KIND(Index, x.dim() > 0, op, ": Dimension specified as ", dim, " but tensor has no dimensions");
   const int64_t n = x.size(dim);
-  PYNN_CHECK(x.numel() > 0 || n == 0, op, ": There are 0 sized dimensions, and they aren't selected, so unique cannot be applied");
+  PYNN_CHECK(x.numel() > 0 || n == 0, op,
+             ": There are 0 sized dimensions, and they aren't selected, so unique cannot be applied");
   DimVector order{dim};
   for (int64_t d = 0; d < x.dim(); ++d)
     if (d != dim) order.push_back(d);
@@ -144,12 +147,15 @@ Found op_unique_consecutive(const Tensor& x, bool want_inverse, bool want_counts
 
 }  // namespace
 
-PYNN_OP(op_unique,
-        "unique(Tensor input, bool sorted=True, bool return_inverse=False, bool return_counts=False, int? dim=None) -> Tensor",
-        "The distinct elements (or slices of a dim) in order; a tuple with where each went and how many there were when "
-        "asked for. Same as torch.unique.");
-PYNN_OP(op_unique_consecutive,
-        "unique_consecutive(Tensor input, bool return_inverse=False, bool return_counts=False, int? dim=None) -> Tensor",
-        "All but the first of equal neighbours left out. Same as torch.unique_consecutive.");
+PYNN_OP(
+    op_unique,
+    "unique(Tensor input, bool sorted=True, bool return_inverse=False, bool return_counts=False, int? dim=None) -> "
+    "Tensor",
+    "The distinct elements (or slices of a dim) in order; a tuple with where each went and how many there were when "
+    "asked for. Same as torch.unique.");
+PYNN_OP(
+    op_unique_consecutive,
+    "unique_consecutive(Tensor input, bool return_inverse=False, bool return_counts=False, int? dim=None) -> Tensor",
+    "All but the first of equal neighbours left out. Same as torch.unique_consecutive.");
 
 }  // namespace pynn::ops

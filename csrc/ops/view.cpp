@@ -43,10 +43,11 @@ DimVector inverse(Dims dims) {
 Tensor view(const Tensor& x, Dims to) {
   const DimVector sizes = infer_sizes("view", to, x.numel());
   DimVector strides;
-  PYNN_CHECK(view_strides(x.sizes(), x.strides(), sizes, strides),
-             "view: view size is not compatible with input tensor's size and stride (at least one dimension spans across "
-             "two contiguous subspaces). Use .reshape(...) instead. Got ",
-             dims_str(x.sizes()), " with strides ", dims_str(x.strides()), " as ", dims_str(sizes));
+  PYNN_CHECK(
+      view_strides(x.sizes(), x.strides(), sizes, strides),
+      "view: view size is not compatible with input tensor's size and stride (at least one dimension spans across "
+      "two contiguous subspaces). Use .reshape(...) instead. Got ",
+      dims_str(x.sizes()), " with strides ", dims_str(x.strides()), " as ", dims_str(sizes));
   return record("view", make_view(x, sizes, strides, x.offset()), inputs(x), save(x.sizes()),
                 [](const Tensor& g, Dims sizes) { return reshape(g, sizes); });
 }
@@ -99,13 +100,16 @@ Tensor expand(const Tensor& x, Dims to) {
   const size_t shift = to.size() - x.dim();
   for (size_t i = 0; i < to.size(); ++i) {
     if (to[i] != -1) continue;
-    PYNN_CHECK(i >= shift, "expand: the expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension ", i);
+    PYNN_CHECK(i >= shift,
+               "expand: the expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension ", i);
     sizes[i] = x.size(static_cast<int64_t>(i - shift));
   }
+  for (int64_t s : sizes) PYNN_CHECK(s >= 0, "expand: sizes must not be negative, got ", dims_str(sizes));
   checked_numel(sizes);
   const DimVector strides = broadcast_strides("expand", x.sizes(), x.strides(), sizes);
   // The engine sums the gradient to x's shape.
-  return record("expand", make_view(x, sizes, strides, x.offset()), inputs(x), save(), [](const Tensor& g) { return g; });
+  return record("expand", make_view(x, sizes, strides, x.offset()), inputs(x), save(),
+                [](const Tensor& g) { return g; });
 }
 
 Tensor squeeze(const Tensor& x, std::optional<Dims> dims) {
@@ -140,11 +144,11 @@ Tensor slice(const Tensor& x, int64_t dim, int64_t start, int64_t end, int64_t s
   sizes[dim] = end > start ? (end - start + step - 1) / step : 0;
   strides[dim] *= step;
   const int64_t offset = x.offset() + (sizes[dim] ? start * x.stride(dim) : 0);
-  return record("slice", make_view(x, sizes, strides, offset), inputs(x),
-                save(x.sizes(), DimVector{dim, start, end, step}),
-                [](const Tensor& g, Dims sizes, const DimVector& where) {
-                  return embed(g, sizes, [](const Tensor& t, Dims w) { return slice(t, w[0], w[1], w[2], w[3]); }, where);
-                });
+  return record(
+      "slice", make_view(x, sizes, strides, offset), inputs(x), save(x.sizes(), DimVector{dim, start, end, step}),
+      [](const Tensor& g, Dims sizes, const DimVector& where) {
+        return embed(g, sizes, [](const Tensor& t, Dims w) { return slice(t, w[0], w[1], w[2], w[3]); }, where);
+      });
 }
 
 Tensor narrow(const Tensor& x, int64_t dim, int64_t start, int64_t length) {
@@ -178,7 +182,8 @@ Tensor select(const Tensor& x, int64_t dim, int64_t index) {
 Tensor diagonal(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
   dim1 = wrap_dim("diagonal", dim1, x);
   dim2 = wrap_dim("diagonal", dim2, x);
-  PYNN_CHECK(x.dim() >= 2 && dim1 != dim2, "diagonal: diagonal dimensions cannot be identical, got ", dim1, " and ", dim2);
+  PYNN_CHECK(x.dim() >= 2 && dim1 != dim2, "diagonal: diagonal dimensions cannot be identical, got ", dim1, " and ",
+             dim2);
   int64_t at = x.offset();
   int64_t n;
   if (offset >= 0) {
@@ -196,8 +201,7 @@ Tensor diagonal(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
   strides.erase(std::min(dim1, dim2));
   sizes.push_back(n);
   strides.push_back(step);
-  return record("diagonal", make_view(x, sizes, strides, at), inputs(x),
-                save(x.sizes(), DimVector{offset, dim1, dim2}),
+  return record("diagonal", make_view(x, sizes, strides, at), inputs(x), save(x.sizes(), DimVector{offset, dim1, dim2}),
                 [](const Tensor& g, Dims sizes, const DimVector& where) {
                   return embed(g, sizes, [](const Tensor& t, Dims w) { return diagonal(t, w[0], w[1], w[2]); }, where);
                 });
@@ -230,8 +234,8 @@ Tensor as_strided_backward(const Tensor& g, Dims in_sizes, Dims in_strides, Dims
   }
   if (overlaps_itself(in_sizes, in_strides)) {
     const Tensor where = positions(in_sizes, in_strides, in_at);
-    const Tensor count = index_add(zeros(DimVector{span}, g.dtype(), g.device()), 0, where,
-                                   ones(where.sizes(), g.dtype(), g.device()));
+    const Tensor count =
+        index_add(zeros(DimVector{span}, g.dtype(), g.device()), 0, where, ones(where.sizes(), g.dtype(), g.device()));
     whole = div(whole, maximum(count, ones(DimVector{1}, g.dtype(), g.device())));
   }
   return as_strided(whole, in_sizes, in_strides, in_at);
@@ -240,8 +244,8 @@ Tensor as_strided_backward(const Tensor& g, Dims in_sizes, Dims in_strides, Dims
 }  // namespace
 
 Tensor as_strided(const Tensor& x, Dims sizes, Dims strides, std::optional<int64_t> offset) {
-  PYNN_CHECK(sizes.size() == strides.size(), "as_strided: one stride per size is required, got ", dims_str(sizes), " and ",
-             dims_str(strides));
+  PYNN_CHECK(sizes.size() == strides.size(), "as_strided: one stride per size is required, got ", dims_str(sizes),
+             " and ", dims_str(strides));
   const int64_t at = offset.value_or(x.offset());
   checked_numel(sizes);
   PYNN_CHECK(at >= 0, "as_strided: storage_offset must not be negative, got ", at);
@@ -256,14 +260,14 @@ Tensor as_strided(const Tensor& x, Dims sizes, Dims strides, std::optional<int64
                "as_strided: strides overflow, got ", dims_str(strides));
   }
   const int64_t have = static_cast<int64_t>(x.storage()->nbytes() / item_size(x.dtype()));
-  PYNN_CHECK(none || last < have, "as_strided: setStorage: sizes ", dims_str(sizes), ", strides ",
-             dims_str(strides), ", and storage offset ", at, " are out of bounds for storage of ", have, " elements");
-  return record("as_strided", make_view(x, sizes, strides, at), inputs(x),
-                save(DimVector(x.sizes()), DimVector(x.strides()), DimVector(sizes), DimVector(strides), at - x.offset()),
-                [](const Tensor& g, const DimVector& in_sizes, const DimVector& in_strides, const DimVector& sizes,
-                   const DimVector& strides, int64_t shift) {
-                  return as_strided_backward(g, in_sizes, in_strides, sizes, strides, shift);
-                });
+  PYNN_CHECK(none || last < have, "as_strided: setStorage: sizes ", dims_str(sizes), ", strides ", dims_str(strides),
+             ", and storage offset ", at, " are out of bounds for storage of ", have, " elements");
+  return record(
+      "as_strided", make_view(x, sizes, strides, at), inputs(x),
+      save(DimVector(x.sizes()), DimVector(x.strides()), DimVector(sizes), DimVector(strides), at - x.offset()),
+      [](const Tensor& g, const DimVector& in_sizes, const DimVector& in_strides, const DimVector& sizes,
+         const DimVector& strides,
+         int64_t shift) { return as_strided_backward(g, in_sizes, in_strides, sizes, strides, shift); });
 }
 
 Tensor detach(const Tensor& x) { return no_gradient(alias(x)); }
@@ -294,16 +298,18 @@ Tensor op_view_dtype(const Tensor& x, DType t) {
   DimVector sizes(x.sizes()), strides(x.strides());
   int64_t offset = x.offset();
   if (from != to) {
-    PYNN_CHECK(x.dim() > 0, "view: self.dim() cannot be 0 to view ", dtype_name(x.dtype()), " as ", dtype_name(t), " (different element sizes)");
-    PYNN_CHECK(x.stride(-1) == 1, "view: self.stride(-1) must be 1 to view ", dtype_name(x.dtype()), " as ", dtype_name(t),
-               " (different element sizes), but got ", x.stride(-1));
+    PYNN_CHECK(x.dim() > 0, "view: self.dim() cannot be 0 to view ", dtype_name(x.dtype()), " as ", dtype_name(t),
+               " (different element sizes)");
+    PYNN_CHECK(x.stride(-1) == 1, "view: self.stride(-1) must be 1 to view ", dtype_name(x.dtype()), " as ",
+               dtype_name(t), " (different element sizes), but got ", x.stride(-1));
     const bool fits = sizes.back() * from % to == 0 && offset * from % to == 0;
-    PYNN_CHECK(fits, "view: self.size(-1) and the storage offset must be divisible by ", to, " / ", from, " to view ", dtype_name(x.dtype()), " as ",
-               dtype_name(t), ", but got ", sizes.back(), " and ", offset);
+    PYNN_CHECK(fits, "view: self.size(-1) and the storage offset must be divisible by ", to, " / ", from, " to view ",
+               dtype_name(x.dtype()), " as ", dtype_name(t), ", but got ", sizes.back(), " and ", offset);
     sizes.back() = sizes.back() * from / to;
     offset = offset * from / to;
     for (size_t d = 0; d + 1 < strides.size(); ++d) {
-      PYNN_CHECK(strides[d] * from % to == 0, "view: self.stride(", d, ") must be divisible by ", to, " / ", from, ", but got ", strides[d]);
+      PYNN_CHECK(strides[d] * from % to == 0, "view: self.stride(", d, ") must be divisible by ", to, " / ", from,
+                 ", but got ", strides[d]);
       strides[d] = strides[d] * from / to;
     }
   }
@@ -313,28 +319,33 @@ Tensor op_squeeze(const Tensor& x) { return squeeze(x); }
 Tensor op_squeeze_dims(const Tensor& x, Dims dims) { return squeeze(x, dims); }
 Tensor op_t(const Tensor& x) {
   PYNN_CHECK(x.dim() <= 2, "t: t() expects a tensor with <= 2 dimensions, but self is ", x.dim(), "D");
-  return x.dim() < 2 ? record("t", make_view(x, x.sizes(), x.strides(), x.offset()), inputs(x), save(),
-                              [](const Tensor& g) { return g; })
+  return x.dim() < 2 ? record(
+                           "t", make_view(x, x.sizes(), x.strides(), x.offset()), inputs(x), save(),
+                           [](const Tensor& g) { return g; })
                      : transpose(x, 0, 1);
 }
 Tensor op_expand(const Tensor& x, Dims sizes) { return expand(x, sizes); }
 }  // namespace
 
 PYNN_OP(view, "view(Tensor input, int... shape) -> Tensor",
-        "The same memory with another shape; an error where only a copy could have it. Same as torch.Tensor.view.", kMethodOnly);
+        "The same memory with another shape; an error where only a copy could have it. Same as torch.Tensor.view.",
+        kMethodOnly);
 PYNN_OP(op_view_dtype, "view(Tensor input, dtype dtype) -> Tensor", "The same bytes as another dtype.", kMethodOnly);
 PYNN_OP(reshape, "reshape(Tensor input, int... shape) -> Tensor",
         "Another shape of the same elements: a view if possible, else a copy. Same as torch.reshape.");
 PYNN_OP(permute, "permute(Tensor input, int... dims) -> Tensor", "The dims in another order. Same as torch.permute.");
-PYNN_OP(transpose, "transpose(Tensor input, int dim0, int dim1) -> Tensor", "Two dims swapped. Same as torch.transpose.");
+PYNN_OP(transpose, "transpose(Tensor input, int dim0, int dim1) -> Tensor",
+        "Two dims swapped. Same as torch.transpose.");
 PYNN_OP(transpose, "swapaxes(Tensor input, int axis0, int axis1) -> Tensor", "Alias of transpose.");
 PYNN_OP(transpose, "swapdims(Tensor input, int dim0, int dim1) -> Tensor", "Alias of transpose.");
 PYNN_OP(op_t, "t(Tensor input) -> Tensor", "The transpose of a matrix. Same as torch.t.");
 PYNN_OP(op_expand, "expand(Tensor input, int... sizes) -> Tensor",
         "Dims of size 1 repeated without copying; -1 keeps a size. Same as torch.Tensor.expand.", kMethodOnly);
 PYNN_OP(op_squeeze, "squeeze(Tensor input) -> Tensor", "Without the dims of size 1. Same as torch.squeeze.");
-PYNN_OP(op_squeeze_dims, "squeeze(Tensor input, int[] dim) -> Tensor", "Without those of the given dims that have size 1.");
-PYNN_OP(unsqueeze, "unsqueeze(Tensor input, int dim) -> Tensor", "With a dim of size 1 put in. Same as torch.unsqueeze.");
+PYNN_OP(op_squeeze_dims, "squeeze(Tensor input, int[] dim) -> Tensor",
+        "Without those of the given dims that have size 1.");
+PYNN_OP(unsqueeze, "unsqueeze(Tensor input, int dim) -> Tensor",
+        "With a dim of size 1 put in. Same as torch.unsqueeze.");
 PYNN_OP(narrow, "narrow(Tensor input, int dim, int start, int length) -> Tensor",
         "`length` positions of a dim from `start`. Same as torch.narrow.");
 PYNN_OP(select, "select(Tensor input, int dim, int index) -> Tensor", "One position of a dim. Same as torch.select.");
@@ -342,7 +353,8 @@ PYNN_OP(diagonal, "diagonal(Tensor input, int offset=0, int dim1=0, int dim2=1) 
         "The diagonal of two dims, as the last dim. Same as torch.diagonal.");
 PYNN_OP(as_strided, "as_strided(Tensor input, int[] size, int[] stride, int? storage_offset=None) -> Tensor",
         "Any layout inside the storage. Same as torch.as_strided.");
-PYNN_OP(detach, "detach(Tensor input) -> Tensor", "The same memory, outside of the graph. Same as torch.Tensor.detach.");
+PYNN_OP(detach, "detach(Tensor input) -> Tensor",
+        "The same memory, outside of the graph. Same as torch.Tensor.detach.");
 PYNN_OP(flatten, "flatten(Tensor input, int start_dim=0, int end_dim=-1) -> Tensor",
         "Several dims merged into one. Same as torch.flatten.");
 

@@ -27,8 +27,8 @@ PyObject* register_tensor_hook(const Tensor& t, py::object fn) {
     Object r(checked(PyObject_CallOneArg(kept->get(), arg.get())));
     if (r.get() == Py_None) return {};
     const Tensor changed = tensor_arg("hook", "the result", r.get());
-    PYNN_CHECK(same(changed.sizes(), g.sizes()), "hook: has changed the size of value, got ", dims_str(changed.sizes()), " for a gradient of ",
-               dims_str(g.sizes()));
+    PYNN_CHECK(same(changed.sizes(), g.sizes()), "hook: has changed the size of value, got ", dims_str(changed.sizes()),
+               " for a gradient of ", dims_str(g.sizes()));
     return changed;
   };
   if (Ref<Node> node = autograd::grad_fn(t)) {
@@ -41,8 +41,10 @@ PyObject* register_tensor_hook(const Tensor& t, py::object fn) {
 }
 
 PyObject* register_post_accumulate_hook(const Tensor& t, py::object fn) {
-  PYNN_CHECK(t.requires_grad(), "register_post_accumulate_grad_hook: cannot register a hook on a tensor that doesn't require gradient");
-  PYNN_CHECK(autograd::is_leaf(t), "register_post_accumulate_grad_hook: post accumulate grad hooks cannot be registered on non-leaf tensors");
+  PYNN_CHECK(t.requires_grad(),
+             "register_post_accumulate_grad_hook: cannot register a hook on a tensor that doesn't require gradient");
+  PYNN_CHECK(autograd::is_leaf(t),
+             "register_post_accumulate_grad_hook: post accumulate grad hooks cannot be registered on non-leaf tensors");
   auto kept = std::make_shared<Kept>(fn.ptr());
   if (!t.impl()->hooks) t.impl()->hooks = std::make_unique<TensorHooks>();
   const int64_t id = t.impl()->hooks->post_accumulate.add([kept](const Tensor& leaf) {
@@ -106,8 +108,10 @@ std::vector<Tensor> to_vector(const py::sequence& items, const char* op) {
   return out;
 }
 
-void run_backward(const py::sequence& roots, const py::sequence& grads, bool keep, bool create, const py::sequence& only) {
-  const std::vector<Tensor> r = to_vector(roots, "backward"), g = to_vector(grads, "backward"), o = to_vector(only, "backward");
+void run_backward(const py::sequence& roots, const py::sequence& grads, bool keep, bool create,
+                  const py::sequence& only) {
+  const std::vector<Tensor> r = to_vector(roots, "backward"), g = to_vector(grads, "backward"),
+                            o = to_vector(only, "backward");
   for (const Tensor& t : o) {
     PYNN_CHECK(t.requires_grad(), "backward: One of the differentiated Tensors (inputs) does not require grad");
     if (autograd::grad_fn(t)) retain_grad(t);
@@ -118,13 +122,14 @@ void run_backward(const py::sequence& roots, const py::sequence& grads, bool kee
 // The usual loss.backward(): one root of one element.
 void run_backward_one(const Tensor& root, bool keep, bool create) {
   PYNN_CHECK(root.requires_grad(), "backward: element 0 of tensors does not require grad and does not have a grad_fn");
-  PYNN_CHECK(root.numel() == 1, "backward: grad can be implicitly created only for scalar outputs, got shape ", dims_str(root.sizes()));
+  PYNN_CHECK(root.numel() == 1, "backward: grad can be implicitly created only for scalar outputs, got shape ",
+             dims_str(root.sizes()));
   NoGil release;
   const Tensor g = autograd::ones_like(root);
   autograd::backward({&root, 1}, {&g, 1}, {keep, create});
 }
-py::list run_grad(const py::sequence& roots, const py::sequence& grads, const py::sequence& wanted, bool keep, bool create,
-                  bool allow_unused) {
+py::list run_grad(const py::sequence& roots, const py::sequence& grads, const py::sequence& wanted, bool keep,
+                  bool create, bool allow_unused) {
   const std::vector<Tensor> r = to_vector(roots, "grad"), g = to_vector(grads, "grad"), w = to_vector(wanted, "grad");
   std::vector<Tensor> out;
   {
@@ -150,17 +155,19 @@ void warn_anomaly(const Node& node) {
   Gil gil;
   PyObject *type, *value, *trace;
   PyErr_Fetch(&type, &value, &trace);
-  const std::string text = "Error detected in " + node.name() +
-                           (node.made_at.empty() ? ". No forward pass information available. Enable detect anomaly during "
-                                                   "forward pass for more information."
-                                                 : ". Traceback of forward call that caused the error:\n" + node.made_at);
+  const std::string text =
+      "Error detected in " + node.name() +
+      (node.made_at.empty() ? ". No forward pass information available. Enable detect anomaly during "
+                              "forward pass for more information."
+                            : ". Traceback of forward call that caused the error:\n" + node.made_at);
   if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) PyErr_Clear();
   PyErr_Restore(type, value, trace);
 }
 
 PyObject* make_subclass(py::type cls, const Tensor& data, bool requires_grad) {
   auto* type = reinterpret_cast<PyTypeObject*>(cls.ptr());
-  PYNN_CHECK_KIND(Type, PyType_IsSubtype(type, TensorType), "_make_subclass: a subclass of Tensor is required, got ", type->tp_name);
+  PYNN_CHECK_KIND(Type, PyType_IsSubtype(type, TensorType), "_make_subclass: a subclass of Tensor is required, got ",
+                  type->tp_name);
   Tensor t = alias(data);
   if (requires_grad) set_requires_grad(t, true);
   return checked(wrap_as(type, std::move(t)));
@@ -168,9 +175,7 @@ PyObject* make_subclass(py::type cls, const Tensor& data, bool requires_grad) {
 
 }  // namespace
 
-PyObject* make_handle(std::function<void()> remove) {
-  return py::cast(Handle{std::move(remove)}).release().ptr();
-}
+PyObject* make_handle(std::function<void()> remove) { return py::cast(Handle{std::move(remove)}).release().ptr(); }
 
 void init_autograd(PyObject* m) {
   auto module = py::reinterpret_borrow<py::module_>(m);
@@ -187,16 +192,24 @@ void init_autograd(PyObject* m) {
   });
 
   py::class_<Handle>(module, "RemovableHandle", "Takes a hook back: remove(), or leaving a with block.")
-      .def("remove", [](Handle& h) { if (auto f = std::exchange(h.remove, nullptr)) f(); })
+      .def("remove",
+           [](Handle& h) {
+             if (auto f = std::exchange(h.remove, nullptr)) f();
+           })
       .def("__enter__", [](py::object self) { return self; })
-      .def("__exit__", [](Handle& h, py::args) { if (auto f = std::exchange(h.remove, nullptr)) f(); });
+      .def("__exit__", [](Handle& h, py::args) {
+        if (auto f = std::exchange(h.remove, nullptr)) f();
+      });
 
   module.def("_backward", run_backward);
   module.def("_backward_one", run_backward_one);
   module.def("_grad", run_grad);
-  module.def("_register_hook", [](const Tensor& t, py::object f) { return py::reinterpret_steal<py::object>(register_tensor_hook(t, f)); });
-  module.def("_register_post_accumulate_grad_hook",
-             [](const Tensor& t, py::object f) { return py::reinterpret_steal<py::object>(register_post_accumulate_hook(t, f)); });
+  module.def("_register_hook", [](const Tensor& t, py::object f) {
+    return py::reinterpret_steal<py::object>(register_tensor_hook(t, f));
+  });
+  module.def("_register_post_accumulate_grad_hook", [](const Tensor& t, py::object f) {
+    return py::reinterpret_steal<py::object>(register_post_accumulate_hook(t, f));
+  });
   module.def("_retain_grad", retain_grad);
   module.def("_detach_", [](const Tensor& t) {
     PYNN_CHECK(!t.impl()->base, "detach_: Can't detach views in-place. Use detach() instead.");
@@ -204,18 +217,25 @@ void init_autograd(PyObject* m) {
     t.impl()->requires_grad = false;
     return t;
   });
-  module.def("_requires_grad_", [](const Tensor& t, bool on) {
-    set_requires_grad(t, on);
-    return t;
-  }, py::arg("tensor"), py::arg("requires_grad") = true);
-  module.def("_make_subclass", [](py::type cls, const Tensor& t, bool r) { return py::reinterpret_steal<py::object>(make_subclass(cls, t, r)); },
-             py::arg("cls"), py::arg("data"), py::arg("requires_grad") = false);
+  module.def(
+      "_requires_grad_",
+      [](const Tensor& t, bool on) {
+        set_requires_grad(t, on);
+        return t;
+      },
+      py::arg("tensor"), py::arg("requires_grad") = true);
+  module.def(
+      "_make_subclass",
+      [](py::type cls, const Tensor& t, bool r) { return py::reinterpret_steal<py::object>(make_subclass(cls, t, r)); },
+      py::arg("cls"), py::arg("data"), py::arg("requires_grad") = false);
   module.def("_push_saved_hooks", push_saved_hooks);
   module.def("_pop_saved_hooks", pop_saved_hooks);
 
   module.def("is_grad_enabled", [] { return thread_state.grad_enabled; }, "Whether ops are recorded in this thread.");
   module.def("_set_grad_enabled", [](bool on) { return std::exchange(thread_state.grad_enabled, on); });
-  module.def("is_inference_mode_enabled", [] { return thread_state.inference; }, "Whether inference_mode is on in this thread.");
+  module.def(
+      "is_inference_mode_enabled", [] { return thread_state.inference; },
+      "Whether inference_mode is on in this thread.");
   module.def("_set_inference", [](bool on) { return std::exchange(thread_state.inference, on); });
   module.def("_set_anomaly", [](bool on, bool check_nan) {
     const auto before = std::pair(thread_state.anomaly, thread_state.anomaly_check_nan);
@@ -223,7 +243,8 @@ void init_autograd(PyObject* m) {
     thread_state.anomaly_check_nan = check_nan;
     return before;
   });
-  module.def("is_anomaly_enabled", [] { return thread_state.anomaly; }, "Whether anomaly detection is on in this thread.");
+  module.def(
+      "is_anomaly_enabled", [] { return thread_state.anomaly; }, "Whether anomaly detection is on in this thread.");
   module.def("_is_inference", [](const Tensor& t) { return t.impl()->inference; });
 }
 

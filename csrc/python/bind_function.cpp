@@ -16,7 +16,8 @@ struct NodeLink;
 
 class FunctionNode final : public Node {
  public:
-  FunctionNode(PyObject* cls, PyObject* ctx, std::string name) : Node("function"), cls_(cls), ctx_(ctx), name_(std::move(name)) {}
+  FunctionNode(PyObject* cls, PyObject* ctx, std::string name)
+      : Node("function"), cls_(cls), ctx_(ctx), name_(std::move(name)) {}
   ~FunctionNode() override;
   std::string name() const override { return name_; }
 
@@ -34,9 +35,10 @@ class FunctionNode final : public Node {
     if (!PyTuple_Check(result.get())) result = Object(checked(PyTuple_Pack(1, result.get())));
     const Py_ssize_t got = PyTuple_GET_SIZE(result.get()), want = static_cast<Py_ssize_t>(is_tensor_.size());
     for (Py_ssize_t i = want; i < got; ++i)
-      PYNN_CHECK(PyTuple_GET_ITEM(result.get(), i) == Py_None, "function ", name_, " returned an incorrect number of gradients (expected ",
-                 want, ", got ", got, ")");
-    PYNN_CHECK(got >= want, "function ", name_, " returned an incorrect number of gradients (expected ", want, ", got ", got, ")");
+      PYNN_CHECK(PyTuple_GET_ITEM(result.get(), i) == Py_None, "function ", name_,
+                 " returned an incorrect number of gradients (expected ", want, ", got ", got, ")");
+    PYNN_CHECK(got >= want, "function ", name_, " returned an incorrect number of gradients (expected ", want, ", got ",
+               got, ")");
     Gradients out;
     for (Py_ssize_t i = 0; i < want; ++i) {
       PyObject* g = PyTuple_GET_ITEM(result.get(), i);
@@ -46,7 +48,8 @@ class FunctionNode final : public Node {
         continue;
       }
       if (g != Py_None && !is_tensor(g))
-        fail(ErrorKind::Type, "function ", name_, ": expected Variable or None (got ", Py_TYPE(g)->tp_name, ") at position ", i + 1);
+        fail(ErrorKind::Type, "function ", name_, ": expected Variable or None (got ", Py_TYPE(g)->tp_name,
+             ") at position ", i + 1);
       out.push_back(g == Py_None || !needs(out.size()) ? Tensor() : tensor_of(g));
     }
     return out;
@@ -100,7 +103,8 @@ Object attr_list(PyObject* ctx, const char* name) {
 }
 
 // One output of forward: given its place in the graph.
-Object finish_output(PyObject* o, const Ref<FunctionNode>& node, bool graph, bool is_input, bool dirty, bool differentiable) {
+Object finish_output(PyObject* o, const Ref<FunctionNode>& node, bool graph, bool is_input, bool dirty,
+                     bool differentiable) {
   const Tensor& t = tensor_of(o);
   if (dirty) autograd::bump_version(t);
   if (!graph || !differentiable || !(is_floating(t.dtype()) || is_complex(t.dtype()))) {
@@ -154,12 +158,14 @@ py::object apply(py::object cls, py::object ctx, py::tuple args, const std::stri
   Object dirty = attr_list(ctx.ptr(), "_dirty"), fixed = attr_list(ctx.ptr(), "_non_differentiable");
   for (Py_ssize_t i = 0; dirty.get() != Py_None && i < PyTuple_GET_SIZE(dirty.get()); ++i) {
     bool found = false;
-    for (const Tensor& t : tensors) found |= t.impl() == tensor_arg("mark_dirty", "each argument", PyTuple_GET_ITEM(dirty.get(), i)).impl();
+    for (const Tensor& t : tensors)
+      found |= t.impl() == tensor_arg("mark_dirty", "each argument", PyTuple_GET_ITEM(dirty.get(), i)).impl();
     PYNN_CHECK(found, name, ": mark_dirty: only inputs of forward can be marked");
   }
   if (graph) {
     if (dirty.get() != Py_None)
-      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(dirty.get()); ++i) autograd::check_inplace(name.c_str(), tensor_of(PyTuple_GET_ITEM(dirty.get(), i)));
+      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(dirty.get()); ++i)
+        autograd::check_inplace(name.c_str(), tensor_of(PyTuple_GET_ITEM(dirty.get(), i)));
     for (const Tensor& t : tensors) node->edges.push_back(autograd::needs_graph(t) ? autograd::edge_of(t) : Edge{});
     autograd::seal(*node);
   }

@@ -32,8 +32,8 @@ Tensor state_tensor(const Generator& g) {
   return t;
 }
 void set_state(Generator& g, const Tensor& t) {
-  PYNN_CHECK_KIND(Type, t.dtype() == DType::UInt8 && t.is_contiguous(), "set_state: expected a contiguous uint8 tensor, got ",
-                  dtype_name(t.dtype()));
+  PYNN_CHECK_KIND(Type, t.dtype() == DType::UInt8 && t.is_contiguous(),
+                  "set_state: expected a contiguous uint8 tensor, got ", dtype_name(t.dtype()));
   std::lock_guard lock(g.mutex);
   g.set_state(std::string(t.data_as<char>(), static_cast<size_t>(t.numel())));
 }
@@ -47,42 +47,56 @@ Generator* generator_of(PyObject* o) {
 
 void init_random(PyObject* m) {
   auto module = py::reinterpret_borrow<py::module_>(m);
-  auto cls = py::class_<Generator>(module, "Generator", "A stream of random numbers (MT19937). Same as torch.Generator.")
-                 .def(py::init([](py::object device) {
-                        const Device d = device.is_none() ? Device{} : device_of(device.ptr());
-                        PYNN_CHECK(d.is_cpu(), "Generator: only cpu generators exist in this build, got ", d.str());
-                        return std::make_unique<Generator>();
-                      }),
-                      py::arg("device") = py::none())
-                 .def("manual_seed", [](py::object self, const py::int_& seed) {
-                   Generator& g = self.cast<Generator&>();
-                   std::lock_guard lock(g.mutex);
-                   g.manual_seed(seed_of(seed));
-                   return self;
-                 })
-                 .def("seed", [](Generator& g) {
-                   std::lock_guard lock(g.mutex);
-                   return g.seed();
-                 })
-                 .def("initial_seed", &Generator::initial_seed)
-                 .def("get_state", state_tensor)
-                 .def("set_state", set_state)
-                 .def_property_readonly("device", [](const Generator&) { return py::reinterpret_steal<py::object>(wrap(Device{})); });
+  auto cls =
+      py::class_<Generator>(module, "Generator", "A stream of random numbers (MT19937). Same as torch.Generator.")
+          .def(py::init([](py::object device) {
+                 const Device d = device.is_none() ? Device{} : device_of(device.ptr());
+                 PYNN_CHECK(d.is_cpu(), "Generator: only cpu generators exist in this build, got ", d.str());
+                 return std::make_unique<Generator>();
+               }),
+               py::arg("device") = py::none())
+          .def("manual_seed",
+               [](py::object self, const py::int_& seed) {
+                 Generator& g = self.cast<Generator&>();
+                 std::lock_guard lock(g.mutex);
+                 g.manual_seed(seed_of(seed));
+                 return self;
+               })
+          .def("seed",
+               [](Generator& g) {
+                 std::lock_guard lock(g.mutex);
+                 return g.seed();
+               })
+          .def("initial_seed", &Generator::initial_seed)
+          .def("get_state", state_tensor)
+          .def("set_state", set_state)
+          .def_property_readonly("device",
+                                 [](const Generator&) { return py::reinterpret_steal<py::object>(wrap(Device{})); });
   generator_type = reinterpret_cast<PyTypeObject*>(cls.ptr());
   module.attr("default_generator") = py::cast(&default_generator(), py::return_value_policy::reference);
-  module.def("manual_seed", [](const py::int_& seed) {
-    Generator& g = default_generator();
-    std::lock_guard lock(g.mutex);
-    g.manual_seed(seed_of(seed));
-    return py::cast(&g, py::return_value_policy::reference);
-  }, "Starts the default generator's stream anew. Same as torch.manual_seed.");
-  module.def("seed", [] {
-    std::lock_guard lock(default_generator().mutex);
-    return default_generator().seed();
-  }, "Seeds the default generator from the system and returns the seed.");
+  module.def(
+      "manual_seed",
+      [](const py::int_& seed) {
+        Generator& g = default_generator();
+        std::lock_guard lock(g.mutex);
+        g.manual_seed(seed_of(seed));
+        return py::cast(&g, py::return_value_policy::reference);
+      },
+      "Starts the default generator's stream anew. Same as torch.manual_seed.");
+  module.def(
+      "seed",
+      [] {
+        std::lock_guard lock(default_generator().mutex);
+        return default_generator().seed();
+      },
+      "Seeds the default generator from the system and returns the seed.");
   module.def("initial_seed", [] { return default_generator().initial_seed(); }, "The default generator's seed.");
-  module.def("get_rng_state", [] { return state_tensor(default_generator()); }, "The default generator's state as a uint8 tensor.");
-  module.def("set_rng_state", [](const Tensor& t) { set_state(default_generator(), t); }, "Sets the default generator's state.");
+  module.def(
+      "get_rng_state", [] { return state_tensor(default_generator()); },
+      "The default generator's state as a uint8 tensor.");
+  module.def(
+      "set_rng_state", [](const Tensor& t) { set_state(default_generator(), t); },
+      "Sets the default generator's state.");
 }
 
 }  // namespace pynn::python

@@ -186,27 +186,48 @@ bool parse_value(const ParamSpec& p, PyObject* o, Frame& f, Value& v) {
 
 const char* kind_name(Kind k) {
   switch (k) {
-    case Kind::Tensor: return "Tensor";
-    case Kind::OptTensor: return "Tensor or None";
-    case Kind::Tensors: return "tuple of Tensors";
-    case Kind::Other: return "Tensor or Number";
-    case Kind::Int: return "int";
-    case Kind::OptInt: return "int or None";
-    case Kind::Ints: return "tuple of ints";
-    case Kind::OptInts: return "tuple of ints or None";
-    case Kind::Float: return "float";
-    case Kind::OptFloat: return "float or None";
-    case Kind::Bool: return "bool";
-    case Kind::OptBool: return "bool or None";
-    case Kind::Number: return "Number";
-    case Kind::OptNumber: return "Number or None";
-    case Kind::Str: return "str";
-    case Kind::OptStr: return "str or None";
-    case Kind::Type: return "dtype";
-    case Kind::OptType: return "dtype or None";
-    case Kind::OptDevice: return "device or None";
-    case Kind::Rng: return "Generator or None";
-    default: return "None";
+    case Kind::Tensor:
+      return "Tensor";
+    case Kind::OptTensor:
+      return "Tensor or None";
+    case Kind::Tensors:
+      return "tuple of Tensors";
+    case Kind::Other:
+      return "Tensor or Number";
+    case Kind::Int:
+      return "int";
+    case Kind::OptInt:
+      return "int or None";
+    case Kind::Ints:
+      return "tuple of ints";
+    case Kind::OptInts:
+      return "tuple of ints or None";
+    case Kind::Float:
+      return "float";
+    case Kind::OptFloat:
+      return "float or None";
+    case Kind::Bool:
+      return "bool";
+    case Kind::OptBool:
+      return "bool or None";
+    case Kind::Number:
+      return "Number";
+    case Kind::OptNumber:
+      return "Number or None";
+    case Kind::Str:
+      return "str";
+    case Kind::OptStr:
+      return "str or None";
+    case Kind::Type:
+      return "dtype";
+    case Kind::OptType:
+      return "dtype or None";
+    case Kind::OptDevice:
+      return "device or None";
+    case Kind::Rng:
+      return "Generator or None";
+    default:
+      return "None";
   }
 }
 
@@ -344,7 +365,8 @@ bool parse(const Schema& s, Frame& f, PyObject* const* args, size_t nargs, PyObj
       }
       if (known && !twice) continue;
       if (quiet) return false;
-      fail(ErrorKind::Type, op, twice ? "() got multiple values for argument '" : "() got an unexpected keyword argument '",
+      fail(ErrorKind::Type, op,
+           twice ? "() got multiple values for argument '" : "() got an unexpected keyword argument '",
            PyUnicode_AsUTF8(given), "'");
     }
   }
@@ -382,8 +404,9 @@ PyObject* wrap_result(const Schema& s, Result& r) {
       return PyBool_FromLong(r.i != 0);
     case Result::Tag::Tuple:
     case Result::Tag::List: {
-      PyObject* out = s.result_type && r.tag == Result::Tag::Tuple ? PyStructSequence_New(s.result_type)
-                                                                   : PyTuple_New(static_cast<Py_ssize_t>(r.tensors.size()));
+      PyObject* out = s.result_type && r.tag == Result::Tag::Tuple
+                          ? PyStructSequence_New(s.result_type)
+                          : PyTuple_New(static_cast<Py_ssize_t>(r.tensors.size()));
       if (!out) return nullptr;
       for (size_t i = 0; i < r.tensors.size(); ++i) {
         PyObject* item = wrap(std::move(r.tensors[i]));

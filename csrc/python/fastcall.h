@@ -1,4 +1,5 @@
-// fastcall.h -- from a Python call to an op and back: schemas compiled once, arguments parsed into a frame on the stack.
+// fastcall.h -- from a Python call to an op and back: schemas compiled once, arguments parsed into a frame on the
+// stack.
 #pragma once
 #include <memory>
 #include <string>
@@ -16,7 +17,7 @@ struct ParamSpec {
   std::string name;
   PyObject* key;  // interned name
   Kind kind;
-  bool varargs;   // int...
+  bool varargs;  // int...
   bool kwonly;
   bool required;
   Value fallback;  // when absent; lists and strings live in the two below
@@ -49,9 +50,9 @@ struct Frame {
 // out= was taken care of.
 bool parse(const Schema& s, Frame& frame, PyObject* const* args, size_t nargs, PyObject* kwnames, bool quiet);
 PyObject* wrap_result(const Schema& s, Result& r);
-bool parse_other(PyObject* o, Value& v);       // Tensor or number
-Scalar scalar_of(PyObject* o);                 // a number
-int64_t int_of(const char* op, PyObject* o);   // int, NumPy integer, one-element integer tensor
+bool parse_other(PyObject* o, Value& v);      // Tensor or number
+Scalar scalar_of(PyObject* o);                // a number
+int64_t int_of(const char* op, PyObject* o);  // int, NumPy integer, one-element integer tensor
 
 // Calls the op, without the GIL when its tensors are large.
 void call_op(const OpDef& def, const Value* values, Result& result);

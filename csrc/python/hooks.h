@@ -8,7 +8,7 @@
 namespace pynn::python {
 
 PyObject* make_handle(std::function<void()> remove);  // an object with remove(), also a context manager
-PyObject* function_context(Node* node);  // the ctx of a custom Function's node (borrowed), else nullptr
+PyObject* function_context(Node* node);               // the ctx of a custom Function's node (borrowed), else nullptr
 void init_autograd(PyObject* module);
 void init_function(PyObject* module);
 void init_module_support(PyObject* module);

@@ -4,9 +4,9 @@
 
 namespace pynn::python {
 
-PyObject* item(const Tensor& t);                                               // the one element as a Python number
-PyObject* legacy_new(PyTypeObject* type, PyObject* args, PyObject* kwargs);    // Tensor(2, 3), Tensor([1., 2.])
-Tensor get_item(const Tensor& t, PyObject* index);                             // t[index]
+PyObject* item(const Tensor& t);                                             // the one element as a Python number
+PyObject* legacy_new(PyTypeObject* type, PyObject* args, PyObject* kwargs);  // Tensor(2, 3), Tensor([1., 2.])
+Tensor get_item(const Tensor& t, PyObject* index);                           // t[index]
 void set_item(const Tensor& t, PyObject* index, PyObject* value);
 Tensor alias_view(const Tensor& t);  // the same elements as a view; recorded
 int get_buffer(PyObject* self, Py_buffer* view, int flags);

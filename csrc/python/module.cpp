@@ -4,6 +4,7 @@
 #include "core/allocator.h"
 #include "core/parallel.h"
 #include "kernels/isa.h"
+#include "ops/binary.h"
 #include "python/caster.h"
 #include "python/fastcall.h"
 #include "python/hooks.h"
@@ -78,24 +79,57 @@ void init_settings(py::module_& m) {
   m.def("_build_info", build_info);
   m.def("_op_schemas", op_schemas);
   m.def("get_num_threads", num_threads, "How many threads ops may use.");
-  m.def("set_num_threads", [](int n) {
-    PYNN_CHECK(n >= 1, "set_num_threads: expected a positive integer, got ", n);
-    set_num_threads(n);
-  }, "Sets how many threads ops may use; results do not depend on it.");
+  m.def(
+      "set_num_threads",
+      [](int n) {
+        PYNN_CHECK(n >= 1, "set_num_threads: expected a positive integer, got ", n);
+        set_num_threads(n);
+      },
+      "Sets how many threads ops may use; results do not depend on it.");
   m.def("memory_stats", memory_stats_dict, "Bytes and calls of the allocator, as a dict.");
   m.def("memory_allocated", [] { return memory_stats().allocated; }, "Bytes in use by tensors and the graph.");
   m.def("max_memory_allocated", [] { return memory_stats().peak_allocated; }, "The most bytes in use at one time.");
   m.def("reset_peak_memory_stats", reset_peak_memory_stats, "Starts the peak anew from what is in use.");
   m.def("empty_cache", empty_cache, "Gives unused cached memory back to the system.");
-  m.def("set_memory_limit", [](std::optional<int64_t> bytes) {
-    PYNN_CHECK(!bytes || *bytes > 0, "set_memory_limit: expected a positive number of bytes or None, got ", bytes.value_or(0));
-    set_memory_limit(bytes.value_or(0));
-  }, "The most bytes tensors may use, or None.");
-  m.def("get_default_dtype", [] { return py::reinterpret_steal<py::object>(wrap(default_dtype())); }, "The dtype of new float tensors.");
-  m.def("set_default_dtype", [](py::object t) { set_default_dtype(dtype_of(t.ptr())); }, "Sets the dtype of new float tensors.");
-  m.def("promote_types", [](py::object a, py::object b) {
-    return py::reinterpret_steal<py::object>(wrap(promote(dtype_of(a.ptr()), dtype_of(b.ptr()))));
-  }, "The smallest dtype that holds both. Same as torch.promote_types.");
+  m.def(
+      "set_memory_limit",
+      [](std::optional<int64_t> bytes) {
+        PYNN_CHECK(!bytes || *bytes > 0, "set_memory_limit: expected a positive number of bytes or None, got ",
+                   bytes.value_or(0));
+        set_memory_limit(bytes.value_or(0));
+      },
+      "The most bytes tensors may use, or None.");
+  m.def(
+      "get_default_dtype", [] { return py::reinterpret_steal<py::object>(wrap(default_dtype())); },
+      "The dtype of new float tensors.");
+  m.def(
+      "set_default_dtype", [](py::object t) { set_default_dtype(dtype_of(t.ptr())); },
+      "Sets the dtype of new float tensors.");
+  m.def(
+      "can_cast",
+      [](py::object from, py::object to) {
+        const auto rank = [](DType t) { return t == DType::Bool ? 0 : is_integral(t) ? 1 : is_floating(t) ? 2 : 3; };
+        return rank(dtype_of(from.ptr())) <= rank(dtype_of(to.ptr()));
+      },
+      py::arg("from_"), py::arg("to"),
+      "Whether in-place results of one dtype may be written to another. Same as torch.can_cast.");
+  m.def(
+      "result_type",
+      [](py::object a, py::object b) {
+        Value x, y;
+        if (!parse_other(a.ptr(), x) || !parse_other(b.ptr(), y))
+          fail(ErrorKind::Type, "result_type: tensors or numbers are required");
+        const auto other = [](const Value& v) { return v.given == Kind::Tensor ? Other(*v.tensor) : Other(v.scalar); };
+        return py::reinterpret_steal<py::object>(wrap(ops::result_type(other(x), other(y))));
+      },
+      py::arg("tensor1"), py::arg("tensor2"),
+      "The dtype that arithmetic of the two would give. Same as torch.result_type.");
+  m.def(
+      "promote_types",
+      [](py::object a, py::object b) {
+        return py::reinterpret_steal<py::object>(wrap(promote(dtype_of(a.ptr()), dtype_of(b.ptr()))));
+      },
+      "The smallest dtype that holds both. Same as torch.promote_types.");
 }
 
 }  // namespace

@@ -11,8 +11,7 @@ namespace pynn::python {
 namespace {
 
 struct PyNode {
-  PyObject_HEAD
-  Ref<Node> node;
+  PyObject_HEAD Ref<Node> node;
 };
 PyTypeObject* NodeType;
 
@@ -111,9 +110,10 @@ PyMethodDef methods[] = {
     {"register_prehook", node_register_prehook, METH_O, "Calls fn(grad_outputs) before the node runs."},
     {"_sequence_nr", node_sequence, METH_NOARGS, "The node's number; later ones run first."},
     {}};
-PyGetSetDef getset[] = {{"next_functions", node_next, nullptr, "The nodes that this one feeds, with their input numbers.", nullptr},
-                        {"variable", node_variable, nullptr, "The leaf of an AccumulateGrad node.", nullptr},
-                        {}};
+PyGetSetDef getset[] = {
+    {"next_functions", node_next, nullptr, "The nodes that this one feeds, with their input numbers.", nullptr},
+    {"variable", node_variable, nullptr, "The leaf of an AccumulateGrad node.", nullptr},
+    {}};
 PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(node_dealloc)},
                        {Py_tp_repr, reinterpret_cast<void*>(node_repr)},
                        {Py_tp_getattro, reinterpret_cast<void*>(node_getattro)},

@@ -16,8 +16,7 @@ namespace pynn::python {
 namespace {
 
 struct OpFunction {
-  PyObject_HEAD
-  vectorcallfunc vectorcall;
+  PyObject_HEAD vectorcallfunc vectorcall;
   std::string name;
   std::vector<const Schema*> overloads;
   Form form;
@@ -164,15 +163,16 @@ PyType_Slot op_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(op_dealloc)},
                           {Py_tp_getset, op_getset},
                           {Py_tp_members, op_members},
                           {0, nullptr}};
-PyType_Spec op_spec = {"pynn._C.OpFunction", sizeof(OpFunction), 0,
-                       Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR |
-                           Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                       op_slots};
+PyType_Spec op_spec = {
+    "pynn._C.OpFunction", sizeof(OpFunction), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    op_slots};
 
 }  // namespace
 
 PyObject* make_op_function(std::string name, std::vector<const Schema*> overloads, Form form) {
-  auto* f = reinterpret_cast<OpFunction*>(checked(reinterpret_cast<PyObject*>(PyObject_New(OpFunction, OpFunctionType))));
+  auto* f =
+      reinterpret_cast<OpFunction*>(checked(reinterpret_cast<PyObject*>(PyObject_New(OpFunction, OpFunctionType))));
   f->vectorcall = op_vectorcall;
   new (&f->name) std::string(std::move(name));
   new (&f->overloads) std::vector<const Schema*>(std::move(overloads));

@@ -1,7 +1,7 @@
 #include "python/py.h"
 
-#include <new>
 #include <pybind11/pybind11.h>
+#include <new>
 
 namespace pynn::python {
 
@@ -9,9 +9,11 @@ PyObject *ShapeError, *OutOfMemoryError;
 
 void init_errors(PyObject* module) {
   Object bases(Py_BuildValue("(OO)", PyExc_RuntimeError, PyExc_ValueError));
-  ShapeError = checked(PyErr_NewExceptionWithDoc("pynn.ShapeError", "Shapes that do not fit together.", bases.get(), nullptr));
-  OutOfMemoryError = checked(PyErr_NewExceptionWithDoc(
-      "pynn.OutOfMemoryError", "No memory for a tensor; everything that exists stays usable.", PyExc_RuntimeError, nullptr));
+  ShapeError =
+      checked(PyErr_NewExceptionWithDoc("pynn.ShapeError", "Shapes that do not fit together.", bases.get(), nullptr));
+  OutOfMemoryError = checked(PyErr_NewExceptionWithDoc("pynn.OutOfMemoryError",
+                                                       "No memory for a tensor; everything that exists stays usable.",
+                                                       PyExc_RuntimeError, nullptr));
   PyModule_AddObjectRef(module, "ShapeError", ShapeError);
   PyModule_AddObjectRef(module, "OutOfMemoryError", OutOfMemoryError);
 }
@@ -33,7 +35,7 @@ void PythonError::restore() const {
 }
 
 void set_error() {
-  static PyObject* const* const classes[] = {&PyExc_RuntimeError, &PyExc_ValueError,       &PyExc_TypeError,
+  static PyObject* const* const classes[] = {&PyExc_RuntimeError, &PyExc_ValueError,          &PyExc_TypeError,
                                              &PyExc_IndexError,   &PyExc_NotImplementedError, &OutOfMemoryError,
                                              &ShapeError};
   try {

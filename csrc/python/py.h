@@ -112,15 +112,12 @@ void init_errors(PyObject* module);
 
 // Tensors.
 struct PyTensor {
-  PyObject_HEAD
-  Tensor tensor;
+  PyObject_HEAD Tensor tensor;
   PyObject* dict;
   PyObject* weakrefs;
 };
 extern PyTypeObject* TensorType;
-inline bool is_tensor(PyObject* o) {
-  return Py_TYPE(o) == TensorType || PyType_IsSubtype(Py_TYPE(o), TensorType);
-}
+inline bool is_tensor(PyObject* o) { return Py_TYPE(o) == TensorType || PyType_IsSubtype(Py_TYPE(o), TensorType); }
 inline const Tensor& tensor_of(PyObject* o) { return reinterpret_cast<PyTensor*>(o)->tensor; }
 PyObject* wrap(const Tensor& t);  // None for an undefined one; the same object as long as it lives
 PyObject* wrap(Tensor&& t);
@@ -139,6 +136,6 @@ Device device_of(PyObject* o);  // device, str or int
 void init_types(PyObject* module);
 
 Generator* generator_of(PyObject* o);  // nullptr unless a Generator (bind_random.cpp)
-bool is_number(PyObject* o);  // bool, int, float, NumPy scalars; not tensors
+bool is_number(PyObject* o);           // bool, int, float, NumPy scalars; not tensors
 
 }  // namespace pynn::python

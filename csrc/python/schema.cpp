@@ -10,12 +10,13 @@ namespace {
 
 const std::map<std::string_view, Kind>& kinds() {
   static const std::map<std::string_view, Kind> m = {
-      {"Tensor", Kind::Tensor},   {"Tensor?", Kind::OptTensor}, {"Tensor[]", Kind::Tensors},  {"Other", Kind::Other},
-      {"int", Kind::Int},         {"int?", Kind::OptInt},       {"int[]", Kind::Ints},        {"int...", Kind::Ints},
-      {"int[]?", Kind::OptInts},  {"float", Kind::Float},       {"float?", Kind::OptFloat},   {"bool", Kind::Bool},
-      {"bool?", Kind::OptBool},   {"Scalar", Kind::Number},     {"Scalar?", Kind::OptNumber}, {"str", Kind::Str},
-      {"str?", Kind::OptStr},     {"dtype", Kind::Type},        {"dtype?", Kind::OptType},    {"device?", Kind::OptDevice},
-      {"Generator?", Kind::Rng}};
+      {"Tensor", Kind::Tensor},  {"Tensor?", Kind::OptTensor}, {"Tensor[]", Kind::Tensors},
+      {"Other", Kind::Other},    {"int", Kind::Int},           {"int?", Kind::OptInt},
+      {"int[]", Kind::Ints},     {"int...", Kind::Ints},       {"int[]?", Kind::OptInts},
+      {"float", Kind::Float},    {"float?", Kind::OptFloat},   {"bool", Kind::Bool},
+      {"bool?", Kind::OptBool},  {"Scalar", Kind::Number},     {"Scalar?", Kind::OptNumber},
+      {"str", Kind::Str},        {"str?", Kind::OptStr},       {"dtype", Kind::Type},
+      {"dtype?", Kind::OptType}, {"device?", Kind::OptDevice}, {"Generator?", Kind::Rng}};
   return m;
 }
 
@@ -84,7 +85,8 @@ void set_default(ParamSpec& p, std::string_view text) {
       break;
     case Kind::Ints:
     case Kind::OptInts:
-      for (std::string_view i : split_commas(text.substr(1, text.size() - 2))) p.default_ints.push_back(number<int64_t>(i));
+      for (std::string_view i : split_commas(text.substr(1, text.size() - 2)))
+        p.default_ints.push_back(number<int64_t>(i));
       v.ints = p.default_ints;
       break;
     default:
@@ -156,7 +158,8 @@ void build(Schema& s) {
   const size_t arrow = text.find("->", close);
   PYNN_CHECK(arrow != text.npos, "no result type");
   const std::string_view result = trim(text.substr(arrow + 2));
-  if (result.front() == '(' && result.find(' ') != result.npos && split_commas(result.substr(1, result.size() - 2))[0].find(' ') != std::string_view::npos)
+  if (result.front() == '(' && result.find(' ') != result.npos &&
+      split_commas(result.substr(1, result.size() - 2))[0].find(' ') != std::string_view::npos)
     s.result_type = named_tuple(s.name, result.substr(1, result.size() - 2));
 }
 

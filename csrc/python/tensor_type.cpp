@@ -153,8 +153,10 @@ PyObject* by_method(PyObject* a, PyObject* b, const char* name) {
   return PyObject_CallMethod(a, name, "O", b);
 }
 
-#define PYNN_BINARY_SLOT(slot, op) \
-  PyObject* slot(PyObject* a, PyObject* b) { return binary_slot(a, b, [](Other x, Other y) { return ops::op(x, y); }); }
+#define PYNN_BINARY_SLOT(slot, op)                                            \
+  PyObject* slot(PyObject* a, PyObject* b) {                                  \
+    return binary_slot(a, b, [](Other x, Other y) { return ops::op(x, y); }); \
+  }
 PYNN_BINARY_SLOT(nb_add, add)
 PYNN_BINARY_SLOT(nb_sub, sub)
 PYNN_BINARY_SLOT(nb_mul, mul)
@@ -174,9 +176,9 @@ PyObject* nb_matmul(PyObject* a, PyObject* b) {
   if (!is_tensor(a) || !is_tensor(b)) Py_RETURN_NOTIMPLEMENTED;
   return PyObject_CallMethod(a, "matmul", "O", b);
 }
-#define PYNN_INPLACE_SLOT(slot, op)                                                             \
-  PyObject* slot(PyObject* a, PyObject* b) {                                                    \
-    return inplace_slot(a, b, [](const Tensor& x, Other y) { return ops::op(x, y); });          \
+#define PYNN_INPLACE_SLOT(slot, op)                                                    \
+  PyObject* slot(PyObject* a, PyObject* b) {                                           \
+    return inplace_slot(a, b, [](const Tensor& x, Other y) { return ops::op(x, y); }); \
   }
 PYNN_INPLACE_SLOT(nb_iadd, add_)
 PYNN_INPLACE_SLOT(nb_isub, sub_)
@@ -200,8 +202,9 @@ PyObject* nb_invert(PyObject* a) { return PyObject_CallMethod(a, "bitwise_not", 
 
 Object item_of(PyObject* self, const char* to) {
   const Tensor& t = tensor_of(self);
-  PYNN_CHECK_KIND(Value, t.numel() == 1, "item: only one element tensors can be converted to Python scalars, got shape ",
-             dims_str(t.sizes()), " (", to, ")");
+  PYNN_CHECK_KIND(Value, t.numel() == 1,
+                  "item: only one element tensors can be converted to Python scalars, got shape ", dims_str(t.sizes()),
+                  " (", to, ")");
   return Object(checked(item(t)));
 }
 int nb_bool(PyObject* self) {
@@ -261,12 +264,12 @@ PyObject* tp_iter(PyObject* self) {
 
 // Attributes.
 
-#define PYNN_GET(name, expr) \
-  PyObject* get_##name(PyObject* self, void*) { \
-    return guard([&]() -> PyObject* { \
+#define PYNN_GET(name, expr)                              \
+  PyObject* get_##name(PyObject* self, void*) {           \
+    return guard([&]() -> PyObject* {                     \
       [[maybe_unused]] const Tensor& t = tensor_of(self); \
-      return expr; \
-    }); \
+      return expr;                                        \
+    });                                                   \
   }
 PYNN_GET(shape, wrap_size(t.sizes()))
 PYNN_GET(dtype, wrap(t.dtype()))
@@ -277,8 +280,10 @@ PYNN_GET(is_leaf, PyBool_FromLong(autograd::is_leaf(t)))
 PyObject* no_grad_yet(const Tensor& t) {
   if (t.impl()->grad_fn && !t.impl()->retains_grad &&
       PyErr_WarnEx(PyExc_UserWarning,
-                   "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
-                   "autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the "
+                   "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute "
+                   "won't be populated during "
+                   "autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use "
+                   ".retain_grad() on the "
                    "non-leaf Tensor.",
                    1) < 0)
     return nullptr;
@@ -344,35 +349,36 @@ int set_data(PyObject* self, PyObject* value, void*) {
   });
 }
 
-PyGetSetDef getset[] = {{"shape", get_shape, nullptr, "The sizes, as a Size.", nullptr},
-                        {"dtype", get_dtype, nullptr, "The type of the elements.", nullptr},
-                        {"device", get_device, nullptr, "Where the memory is.", nullptr},
-                        {"ndim", get_ndim, nullptr, "The number of dims.", nullptr},
-                        {"requires_grad", get_requires_grad, put_requires_grad, "Whether gradients are computed.", nullptr},
-                        {"is_leaf", get_is_leaf, nullptr, "Whether no op on the graph made this tensor.", nullptr},
-                        {"grad", get_grad, set_grad, "The gradient that backward() added up, or None.", nullptr},
-                        {"_grad", get_grad, set_grad, nullptr, nullptr},
-                        {"grad_fn", get_grad_fn, nullptr, "The node that made this tensor, or None.", nullptr},
-                        {"output_nr", get_output_nr, nullptr, "Which output of grad_fn this is.", nullptr},
-                        {"_version", get_version, nullptr, "How often the memory was written to in place.", nullptr},
-                        {"_base", get_base, nullptr, "The tensor that this is a view of, or None.", nullptr},
-                        {"itemsize", get_itemsize, nullptr, "Bytes of one element.", nullptr},
-                        {"nbytes", get_nbytes, nullptr, "Bytes of all elements.", nullptr},
-                        {"is_cuda", get_is_cuda, nullptr, nullptr, nullptr},
-                        {"is_cpu", get_is_cpu, nullptr, nullptr, nullptr},
-                        {"is_meta", get_is_meta, nullptr, nullptr, nullptr},
-                        {"is_sparse", get_false, nullptr, nullptr, nullptr},
-                        {"is_quantized", get_false, nullptr, nullptr, nullptr},
-                        {"is_nested", get_false, nullptr, nullptr, nullptr},
-                        {"is_mps", get_false, nullptr, nullptr, nullptr},
-                        {"retains_grad", get_retains_grad, nullptr, "Whether retain_grad() was called.", nullptr},
-                        {"T", get_T, nullptr, "All dims in reverse order.", nullptr},
-                        {"mT", get_mT, nullptr, "The last two dims swapped.", nullptr},
-                        {"H", get_mT, nullptr, nullptr, nullptr},
-                        {"real", get_real, nullptr, nullptr, nullptr},
-                        {"data", get_data, set_data, "The same memory, outside of the graph.", nullptr},
-                        {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
-                        {}};
+PyGetSetDef getset[] = {
+    {"shape", get_shape, nullptr, "The sizes, as a Size.", nullptr},
+    {"dtype", get_dtype, nullptr, "The type of the elements.", nullptr},
+    {"device", get_device, nullptr, "Where the memory is.", nullptr},
+    {"ndim", get_ndim, nullptr, "The number of dims.", nullptr},
+    {"requires_grad", get_requires_grad, put_requires_grad, "Whether gradients are computed.", nullptr},
+    {"is_leaf", get_is_leaf, nullptr, "Whether no op on the graph made this tensor.", nullptr},
+    {"grad", get_grad, set_grad, "The gradient that backward() added up, or None.", nullptr},
+    {"_grad", get_grad, set_grad, nullptr, nullptr},
+    {"grad_fn", get_grad_fn, nullptr, "The node that made this tensor, or None.", nullptr},
+    {"output_nr", get_output_nr, nullptr, "Which output of grad_fn this is.", nullptr},
+    {"_version", get_version, nullptr, "How often the memory was written to in place.", nullptr},
+    {"_base", get_base, nullptr, "The tensor that this is a view of, or None.", nullptr},
+    {"itemsize", get_itemsize, nullptr, "Bytes of one element.", nullptr},
+    {"nbytes", get_nbytes, nullptr, "Bytes of all elements.", nullptr},
+    {"is_cuda", get_is_cuda, nullptr, nullptr, nullptr},
+    {"is_cpu", get_is_cpu, nullptr, nullptr, nullptr},
+    {"is_meta", get_is_meta, nullptr, nullptr, nullptr},
+    {"is_sparse", get_false, nullptr, nullptr, nullptr},
+    {"is_quantized", get_false, nullptr, nullptr, nullptr},
+    {"is_nested", get_false, nullptr, nullptr, nullptr},
+    {"is_mps", get_false, nullptr, nullptr, nullptr},
+    {"retains_grad", get_retains_grad, nullptr, "Whether retain_grad() was called.", nullptr},
+    {"T", get_T, nullptr, "All dims in reverse order.", nullptr},
+    {"mT", get_mT, nullptr, "The last two dims swapped.", nullptr},
+    {"H", get_mT, nullptr, nullptr, nullptr},
+    {"real", get_real, nullptr, nullptr, nullptr},
+    {"data", get_data, set_data, "The same memory, outside of the graph.", nullptr},
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
+    {}};
 
 PyMemberDef members[] = {
     {const_cast<char*>("__dictoffset__"), T_PYSSIZET, offsetof(PyTensor, dict), READONLY, nullptr},
@@ -380,59 +386,60 @@ PyMemberDef members[] = {
     {}};
 
 #define PYNN_SLOT(id, fn) {id, reinterpret_cast<void*>(fn)}
-PyType_Slot slots[] = {PYNN_SLOT(Py_tp_dealloc, tensor_dealloc),
-                       PYNN_SLOT(Py_tp_traverse, tensor_traverse),
-                       PYNN_SLOT(Py_tp_clear, tensor_clear),
-                       PYNN_SLOT(Py_tp_setattro, tensor_setattro),
-                       PYNN_SLOT(Py_tp_new, tensor_new),
-                       PYNN_SLOT(Py_tp_hash, tensor_hash),
-                       PYNN_SLOT(Py_tp_richcompare, rich_compare),
-                       PYNN_SLOT(Py_tp_iter, tp_iter),
-                       PYNN_SLOT(Py_tp_getset, getset),
-                       PYNN_SLOT(Py_tp_members, members),
-                       PYNN_SLOT(Py_nb_add, nb_add),
-                       PYNN_SLOT(Py_nb_subtract, nb_sub),
-                       PYNN_SLOT(Py_nb_multiply, nb_mul),
-                       PYNN_SLOT(Py_nb_true_divide, nb_div),
-                       PYNN_SLOT(Py_nb_floor_divide, nb_floordiv),
-                       PYNN_SLOT(Py_nb_remainder, nb_mod),
-                       PYNN_SLOT(Py_nb_power, nb_pow),
-                       PYNN_SLOT(Py_nb_matrix_multiply, nb_matmul),
-                       PYNN_SLOT(Py_nb_and, nb_and),
-                       PYNN_SLOT(Py_nb_or, nb_or),
-                       PYNN_SLOT(Py_nb_xor, nb_xor),
-                       PYNN_SLOT(Py_nb_lshift, nb_lshift),
-                       PYNN_SLOT(Py_nb_rshift, nb_rshift),
-                       PYNN_SLOT(Py_nb_inplace_add, nb_iadd),
-                       PYNN_SLOT(Py_nb_inplace_subtract, nb_isub),
-                       PYNN_SLOT(Py_nb_inplace_multiply, nb_imul),
-                       PYNN_SLOT(Py_nb_inplace_true_divide, nb_idiv),
-                       PYNN_SLOT(Py_nb_inplace_floor_divide, nb_ifloordiv),
-                       PYNN_SLOT(Py_nb_inplace_remainder, nb_imod),
-                       PYNN_SLOT(Py_nb_inplace_power, nb_ipow),
-                       PYNN_SLOT(Py_nb_inplace_and, nb_iand),
-                       PYNN_SLOT(Py_nb_inplace_or, nb_ior),
-                       PYNN_SLOT(Py_nb_inplace_xor, nb_ixor),
-                       PYNN_SLOT(Py_nb_inplace_lshift, nb_ilshift),
-                       PYNN_SLOT(Py_nb_inplace_rshift, nb_irshift),
-                       PYNN_SLOT(Py_nb_negative, nb_neg),
-                       PYNN_SLOT(Py_nb_positive, nb_pos),
-                       PYNN_SLOT(Py_nb_absolute, nb_abs),
-                       PYNN_SLOT(Py_nb_invert, nb_invert),
-                       PYNN_SLOT(Py_nb_bool, nb_bool),
-                       PYNN_SLOT(Py_nb_int, nb_int),
-                       PYNN_SLOT(Py_nb_float, nb_float),
-                       PYNN_SLOT(Py_nb_index, nb_index),
-                       PYNN_SLOT(Py_mp_length, mp_length),
-                       PYNN_SLOT(Py_mp_subscript, mp_subscript),
-                       PYNN_SLOT(Py_mp_ass_subscript, mp_ass_subscript),
-                       PYNN_SLOT(Py_bf_getbuffer, get_buffer),
-                       PYNN_SLOT(Py_bf_releasebuffer, release_buffer),
-                       {Py_tp_doc, const_cast<char*>("An n-dimensional array of one element type, on the autograd graph.\n\n"
-                                                     "Same as torch.Tensor.")},
-                       {0, nullptr}};
-PyType_Spec spec = {"pynn.Tensor", sizeof(PyTensor), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+PyType_Slot slots[] = {
+    PYNN_SLOT(Py_tp_dealloc, tensor_dealloc),
+    PYNN_SLOT(Py_tp_traverse, tensor_traverse),
+    PYNN_SLOT(Py_tp_clear, tensor_clear),
+    PYNN_SLOT(Py_tp_setattro, tensor_setattro),
+    PYNN_SLOT(Py_tp_new, tensor_new),
+    PYNN_SLOT(Py_tp_hash, tensor_hash),
+    PYNN_SLOT(Py_tp_richcompare, rich_compare),
+    PYNN_SLOT(Py_tp_iter, tp_iter),
+    PYNN_SLOT(Py_tp_getset, getset),
+    PYNN_SLOT(Py_tp_members, members),
+    PYNN_SLOT(Py_nb_add, nb_add),
+    PYNN_SLOT(Py_nb_subtract, nb_sub),
+    PYNN_SLOT(Py_nb_multiply, nb_mul),
+    PYNN_SLOT(Py_nb_true_divide, nb_div),
+    PYNN_SLOT(Py_nb_floor_divide, nb_floordiv),
+    PYNN_SLOT(Py_nb_remainder, nb_mod),
+    PYNN_SLOT(Py_nb_power, nb_pow),
+    PYNN_SLOT(Py_nb_matrix_multiply, nb_matmul),
+    PYNN_SLOT(Py_nb_and, nb_and),
+    PYNN_SLOT(Py_nb_or, nb_or),
+    PYNN_SLOT(Py_nb_xor, nb_xor),
+    PYNN_SLOT(Py_nb_lshift, nb_lshift),
+    PYNN_SLOT(Py_nb_rshift, nb_rshift),
+    PYNN_SLOT(Py_nb_inplace_add, nb_iadd),
+    PYNN_SLOT(Py_nb_inplace_subtract, nb_isub),
+    PYNN_SLOT(Py_nb_inplace_multiply, nb_imul),
+    PYNN_SLOT(Py_nb_inplace_true_divide, nb_idiv),
+    PYNN_SLOT(Py_nb_inplace_floor_divide, nb_ifloordiv),
+    PYNN_SLOT(Py_nb_inplace_remainder, nb_imod),
+    PYNN_SLOT(Py_nb_inplace_power, nb_ipow),
+    PYNN_SLOT(Py_nb_inplace_and, nb_iand),
+    PYNN_SLOT(Py_nb_inplace_or, nb_ior),
+    PYNN_SLOT(Py_nb_inplace_xor, nb_ixor),
+    PYNN_SLOT(Py_nb_inplace_lshift, nb_ilshift),
+    PYNN_SLOT(Py_nb_inplace_rshift, nb_irshift),
+    PYNN_SLOT(Py_nb_negative, nb_neg),
+    PYNN_SLOT(Py_nb_positive, nb_pos),
+    PYNN_SLOT(Py_nb_absolute, nb_abs),
+    PYNN_SLOT(Py_nb_invert, nb_invert),
+    PYNN_SLOT(Py_nb_bool, nb_bool),
+    PYNN_SLOT(Py_nb_int, nb_int),
+    PYNN_SLOT(Py_nb_float, nb_float),
+    PYNN_SLOT(Py_nb_index, nb_index),
+    PYNN_SLOT(Py_mp_length, mp_length),
+    PYNN_SLOT(Py_mp_subscript, mp_subscript),
+    PYNN_SLOT(Py_mp_ass_subscript, mp_ass_subscript),
+    PYNN_SLOT(Py_bf_getbuffer, get_buffer),
+    PYNN_SLOT(Py_bf_releasebuffer, release_buffer),
+    {Py_tp_doc, const_cast<char*>("An n-dimensional array of one element type, on the autograd graph.\n\n"
+                                  "Same as torch.Tensor.")},
+    {0, nullptr}};
+PyType_Spec spec = {"pynn.Tensor", sizeof(PyTensor), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+                    slots};
 
 }  // namespace
 
@@ -460,13 +467,15 @@ void set_requires_grad(const Tensor& t, bool on) {
   TensorImpl* p = t.impl();
   if (on) {
     PYNN_CHECK(is_floating(p->dtype) || is_complex(p->dtype),
-               "requires_grad_: only Tensors of floating point dtype can require gradients, got ", dtype_name(p->dtype));
+               "requires_grad_: only Tensors of floating point dtype can require gradients, got ",
+               dtype_name(p->dtype));
     PYNN_CHECK(!p->inference || thread_state.inference,
                "requires_grad_: Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.");
   } else {
-    PYNN_CHECK(autograd::is_leaf(t),
-               "requires_grad_: you can only change requires_grad flags of leaf variables. If you want to use a computed "
-               "variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().");
+    PYNN_CHECK(
+        autograd::is_leaf(t),
+        "requires_grad_: you can only change requires_grad flags of leaf variables. If you want to use a computed "
+        "variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().");
   }
   if (!autograd::is_leaf(t)) return;
   p->requires_grad = on;

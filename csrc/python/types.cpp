@@ -7,12 +7,10 @@ namespace pynn::python {
 namespace {
 
 struct PyDType {
-  PyObject_HEAD
-  DType type;
+  PyObject_HEAD DType type;
 };
 struct PyDevice {
-  PyObject_HEAD
-  Device device;
+  PyObject_HEAD Device device;
 };
 
 PyTypeObject *DTypeType, *DeviceType_, *SizeType;
@@ -57,8 +55,8 @@ PyObject* device_new(PyTypeObject*, PyObject* args, PyObject* kwargs) {
     if (index != Py_None) {
       const long i = PyLong_AsLong(index);
       if (i == -1 && PyErr_Occurred()) return nullptr;
-      PYNN_CHECK(d.index < 0, "device: type (string) must not include an index because index was passed explicitly: ",
-                 d.str());
+      PYNN_CHECK(d.index < 0,
+                 "device: type (string) must not include an index because index was passed explicitly: ", d.str());
       PYNN_CHECK(i >= 0 && i < 128, "device: index must be at least 0 and below 128, got ", i);
       d.index = static_cast<int8_t>(i);
     }
@@ -81,10 +79,10 @@ PyObject* device_reduce(PyObject* self, PyObject*) {
 }
 PyMethodDef device_methods[] = {{"__reduce__", device_reduce, METH_NOARGS, nullptr}, {}};
 PyGetSetDef device_getset[] = {
-    {"type", [](PyObject* s, void*) { return PyUnicode_FromString(device_type_name(dev(s))); }, nullptr, nullptr, nullptr},
-    {"index",
-     [](PyObject* s, void*) { return dev(s).index < 0 ? Py_NewRef(Py_None) : PyLong_FromLong(dev(s).index); }, nullptr,
-     nullptr, nullptr},
+    {"type", [](PyObject* s, void*) { return PyUnicode_FromString(device_type_name(dev(s))); }, nullptr, nullptr,
+     nullptr},
+    {"index", [](PyObject* s, void*) { return dev(s).index < 0 ? Py_NewRef(Py_None) : PyLong_FromLong(dev(s).index); },
+     nullptr, nullptr, nullptr},
     {}};
 PyType_Slot device_slots[] = {{Py_tp_new, reinterpret_cast<void*>(device_new)},
                               {Py_tp_repr, reinterpret_cast<void*>(device_repr)},
@@ -120,9 +118,7 @@ PyObject* size_subscript(PyObject* self, PyObject* index) {
   return size_from(PyTuple_Type.tp_as_mapping->mp_subscript(self, index));
 }
 PyObject* size_concat(PyObject* a, PyObject* b) { return size_from(PyTuple_Type.tp_as_sequence->sq_concat(a, b)); }
-PyObject* size_reduce(PyObject* self, PyObject*) {
-  return Py_BuildValue("(O(N))", SizeType, PySequence_Tuple(self));
-}
+PyObject* size_reduce(PyObject* self, PyObject*) { return Py_BuildValue("(O(N))", SizeType, PySequence_Tuple(self)); }
 PyMethodDef size_methods[] = {{"numel", size_numel, METH_NOARGS, "The number of elements of a tensor of this size."},
                               {"__reduce__", size_reduce, METH_NOARGS, nullptr},
                               {}};

@@ -46,7 +46,9 @@ def _root_grads(op: str, roots: tuple[Tensor, ...], grads: Any) -> list[Tensor]:
     for root, g in zip(roots, given, strict=True):
         if g is None:
             if root.requires_grad and root.numel() != 1:
-                raise RuntimeError(f"grad can be implicitly created only for scalar outputs, got shape {tuple(root.shape)}")
+                raise RuntimeError(
+                    f"grad can be implicitly created only for scalar outputs, got shape {tuple(root.shape)}"
+                )
             g = _C.ones_like(root)
         elif not isinstance(g, Tensor):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
@@ -97,7 +99,9 @@ def grad(
     if is_grads_batched:
         raise RuntimeError("grad: is_grads_batched is not supported (call grad once per row)")
     if materialize_grads and allow_unused is False:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     roots, wanted = _tuple(outputs), _tuple(inputs)
     grads = _root_grads("grad", roots, grad_outputs)
     keep = create_graph if retain_graph is None else retain_graph

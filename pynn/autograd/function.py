@@ -65,7 +65,9 @@ class Function:
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD.")
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
+        )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -73,7 +75,9 @@ class Function:
             cls.backward = staticmethod(cls.__dict__["vjp"].__func__)  # type: ignore[assignment]
 
     def __init__(self, *args: object, **kwargs: object) -> None:
-        raise RuntimeError(f"{type(self).__name__}: instances are not used (call {type(self).__name__}.apply)")
+        raise RuntimeError(
+            f"{type(self).__name__}: instances are not used (call {type(self).__name__}.apply)"
+        )
 
     @classmethod
     def apply(cls, *args: Any) -> Any:
@@ -105,7 +109,9 @@ class _Once(Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
+        raise RuntimeError(
+            "trying to differentiate twice a function that was marked with @once_differentiable"
+        )
 
 
 def _no_grad() -> Any:

@@ -23,7 +23,9 @@ class _Mode:
 
     def __call__(self, function: F) -> F:
         if isinstance(function, type):
-            raise TypeError(f"{type(self).__name__}: cannot decorate a class, got {function.__name__} (decorate its methods)")
+            raise TypeError(
+                f"{type(self).__name__}: cannot decorate a class, got {function.__name__} (decorate its methods)"
+            )
         clone = self._clone
         # A generator runs under the switch each time it is resumed, and its caller does not.
         if function.__code__.co_flags & 0x20 if hasattr(function, "__code__") else False:

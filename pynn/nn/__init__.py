@@ -3,7 +3,7 @@
 from . import functional as functional
 from . import init as init
 from . import utils as utils
-from .modules import *  # noqa: F403
+from .modules import *
 from .modules import __all__ as _modules
 from .parameter import Buffer as Buffer
 from .parameter import Parameter as Parameter

@@ -135,9 +135,6 @@ def test_node_hooks():
     assert x.grad.tolist() == [3.0, 3.0] and len(seen) == 2
 
 
-
-
-
 def test_post_accumulate_hook():
     x = leaf(1.0, 2.0)
     seen = []

@@ -6,7 +6,15 @@ from helpers import raises, run_python
 import pynn
 
 HUGE = 2**62
-PYTHON_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, OverflowError, MemoryError, NotImplementedError)
+PYTHON_ERRORS = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    IndexError,
+    OverflowError,
+    MemoryError,
+    NotImplementedError,
+)
 
 CALLS = {
     "zeros overflow": lambda: pynn.zeros(HUGE, 8),
@@ -73,7 +81,9 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("name", [n for n in CALLS if n not in ("65 dims", "view overflow to equal", "tril of vector")])
+@pytest.mark.parametrize(
+    "name", [n for n in CALLS if n not in ("65 dims", "view overflow to equal", "tril of vector")]
+)
 def test_is_refused(name):
     with pytest.raises(PYTHON_ERRORS) as error:
         CALLS[name]()
@@ -216,5 +226,7 @@ def test_error_messages_name_the_op_and_what_came():
 
 
 def test_interrupted_imports_and_threads():
-    status, output = run_python("import pynn, sys; sys.modules.pop('numpy', None); print(pynn.ones(2).tolist())")
+    status, output = run_python(
+        "import pynn, sys; sys.modules.pop('numpy', None); print(pynn.ones(2).tolist())"
+    )
     assert status == 0 and "[1.0, 1.0]" in output, output

@@ -18,13 +18,23 @@ def test_dtype_properties(dtype):
     name = str(dtype).split(".")[1]
     assert getattr(pynn, name) is dtype and str(dtype) == repr(dtype) == f"torch.{name}"  # PyTorch's spelling
     assert dtype.is_floating_point == (dtype in FLOATS) and not dtype.is_complex
-    size = {"bool": 1, "uint8": 1, "bfloat16": 2}.get(name) or int("".join(c for c in name if c.isdigit())) // 8
-    assert dtype.itemsize == size == pynn.empty(1, dtype=dtype).element_size() == pynn.empty(1, dtype=dtype).itemsize
+    size = {"bool": 1, "uint8": 1, "bfloat16": 2}.get(name) or int(
+        "".join(c for c in name if c.isdigit())
+    ) // 8
+    assert (
+        dtype.itemsize
+        == size
+        == pynn.empty(1, dtype=dtype).element_size()
+        == pynn.empty(1, dtype=dtype).itemsize
+    )
     assert dtype.is_signed == (name not in ("bool", "uint8"))
     assert hash(dtype) == hash(getattr(pynn, name)) and dtype == dtype and dtype != "float32"
     assert pickle.loads(pickle.dumps(dtype)) is dtype and copy.deepcopy(dtype) is dtype
     x = pynn.zeros(3, dtype=dtype)
-    assert x.is_floating_point() == dtype.is_floating_point and pynn.is_floating_point(x) == x.is_floating_point()
+    assert (
+        x.is_floating_point() == dtype.is_floating_point
+        and pynn.is_floating_point(x) == x.is_floating_point()
+    )
     assert x.nbytes == 3 * size and x.is_signed() == dtype.is_signed
 
 
@@ -56,7 +66,11 @@ def test_device():
     assert d.type == "cpu" and d.index is None and str(d) == "cpu" and repr(d) == "device(type='cpu')"
     assert pynn.device("cpu:0").index == 0 and repr(pynn.device("cpu", 0)) == "device(type='cpu', index=0)"
     assert d == pynn.device("cpu") and d != pynn.device("meta") and hash(d) == hash(pynn.device("cpu"))
-    assert pynn.device(d) == d and pynn.device(type="cuda", index=1).index == 1 and str(pynn.device("cuda:1")) == "cuda:1"
+    assert (
+        pynn.device(d) == d
+        and pynn.device(type="cuda", index=1).index == 1
+        and str(pynn.device("cuda:1")) == "cuda:1"
+    )
     assert pickle.loads(pickle.dumps(d)) == d and copy.deepcopy(d) == d
     x = pynn.zeros(2)
     assert x.device == d and x.device.type == "cpu" and not x.is_cuda and x.is_cpu and not x.is_meta
@@ -107,12 +121,16 @@ def test_meta():
 def test_size():
     x = pynn.zeros(2, 3)
     s = x.shape
-    assert isinstance(s, pynn.Size) and isinstance(s, tuple) and s == (2, 3) and repr(s) == "torch.Size([2, 3])"
+    assert (
+        isinstance(s, pynn.Size) and isinstance(s, tuple) and s == (2, 3) and repr(s) == "torch.Size([2, 3])"
+    )
     assert s.numel() == 6 and x.size() == s and x.size(0) == 2 and x.size(-1) == 3 and x.size(dim=1) == 3
     assert isinstance(s[:1], pynn.Size) and isinstance(s + (4,), pynn.Size) and s[0] == 2
     assert pynn.Size([1, 2]) == (1, 2) and pynn.Size(()) == () and pynn.Size([]).numel() == 1
     assert pickle.loads(pickle.dumps(s)) == s and isinstance(copy.copy(s), pynn.Size)
-    assert len(s) == x.dim() == x.ndim == x.ndimension() == 2 and x.numel() == x.nelement() == pynn.numel(x) == 6
+    assert (
+        len(s) == x.dim() == x.ndim == x.ndimension() == 2 and x.numel() == x.nelement() == pynn.numel(x) == 6
+    )
     with raises(IndexError, "size|(?i)dim"):
         x.size(2)
     with pytest.raises(TypeError):

@@ -69,7 +69,9 @@ def test_read_only_arrays():
 
 
 @pytest.mark.parametrize(
-    "bad", [[1.0], 3, None, "text", np.float64(1), np.array(["a"]), np.array([object()]), np.zeros(2, "M8[s]")], ids=repr
+    "bad",
+    [[1.0], 3, None, "text", np.float64(1), np.array(["a"]), np.array([object()]), np.zeros(2, "M8[s]")],
+    ids=repr,
 )
 def test_from_numpy_of_others(bad):
     with pytest.raises(TypeError):
@@ -139,7 +141,12 @@ def test_buffer_protocol():
         pytest.skip("PyTorch's tensors have no buffer protocol")
     x = pynn.arange(6, dtype=pynn.int32).reshape(2, 3)
     m = memoryview(x)
-    assert m.shape == (2, 3) and m.strides == (12, 4) and m.itemsize == 4 and m.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert (
+        m.shape == (2, 3)
+        and m.strides == (12, 4)
+        and m.itemsize == 4
+        and m.tolist() == [[0, 1, 2], [3, 4, 5]]
+    )
     m[0, 0] = 7
     assert x[0, 0] == 7
     assert memoryview(x.t()).strides == (4, 12) and bytes(x.contiguous()) == x.numpy().tobytes()

@@ -37,7 +37,11 @@ def test_bool():
 def test_numbers():
     assert float(pynn.tensor(2)) == 2.0 and int(pynn.tensor(2.9)) == 2 and int(pynn.tensor([-2.9])) == -2
     assert complex(pynn.tensor(1.5)) == 1.5 + 0j
-    assert operator.index(pynn.tensor(3)) == 3 and [10, 20, 30, 40][pynn.tensor(3)] == 40 and hex(pynn.tensor(255)) == "0xff"
+    assert (
+        operator.index(pynn.tensor(3)) == 3
+        and [10, 20, 30, 40][pynn.tensor(3)] == 40
+        and hex(pynn.tensor(255)) == "0xff"
+    )
     assert range(pynn.tensor(3)) == range(3)
     for bad in (pynn.tensor(1.5), pynn.tensor([1, 2])):
         with pytest.raises(TypeError):
@@ -103,7 +107,9 @@ def test_copy_keeps_what_belongs_to_the_tensor():
     views[0][2] = 99.0
     assert views[1][0] == 99.0  # shared storage stays shared
     p = pynn.nn.Parameter(pynn.ones(2))
-    assert isinstance(copy.deepcopy(p), pynn.nn.Parameter) and isinstance(pickle.loads(pickle.dumps(p)), pynn.nn.Parameter)
+    assert isinstance(copy.deepcopy(p), pynn.nn.Parameter) and isinstance(
+        pickle.loads(pickle.dumps(p)), pynn.nn.Parameter
+    )
 
 
 def test_attributes():

@@ -178,7 +178,7 @@ def test_getattr_of_subclasses_and_explicit_calls():
     assert wrapped.first is net.first
     assert wrapped.module is net
     with pytest.raises(AttributeError, match="'Net' object has no attribute 'nothing'"):
-        wrapped.nothing  # noqa: B018
+        wrapped.nothing
     assert net.__getattr__("first") is net.first
     with pytest.raises(AttributeError, match="'Net' object has no attribute 'nothing'"):
         net.__getattr__("nothing")

@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
-import pynn
 import pytest
 from helpers import ALL_DTYPES, FLOATS, INTS, arr, check_op, raises, same_bits, tensor, to_numpy
+
+import pynn
 
 INF, NAN = math.inf, math.nan
 erf = np.vectorize(math.erf, otypes=[float])

@@ -64,7 +64,8 @@ void backward(const CrossEntropyArgs& a) {
       }
       const double scale = static_cast<double>(static_cast<const T*>(a.grad)[r * a.grad_step]) * a.grad_factor;
       const double w = (1 - eps) * (weight ? static_cast<double>(weight[t]) : 1);
-      const V m(row_max(x, n)), lse(static_cast<const T*>(a.lse)[r]), of_p(static_cast<T>(scale * (w + spread * all_weights)));
+      const V m(row_max(x, n)), lse(static_cast<const T*>(a.lse)[r]),
+          of_p(static_cast<T>(scale * (w + spread * all_weights)));
       const V of_w(static_cast<T>(scale * spread));
       for (int64_t c = 0; c < n; c += V::kSize) {
         V v = of_p * exp(V::load(x + c, n - c) - m - lse);

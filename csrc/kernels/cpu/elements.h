@@ -16,7 +16,8 @@ template <class F>
 PYNN_INLINE void by_dtype(DType dtype, F f) {
   switch (dtype) {
 #define PYNN_CASE(T, name) \
-  case DType::name: return f(T{});
+  case DType::name:        \
+    return f(T{});
     PYNN_FOR_EACH_DTYPE(PYNN_CASE)
 #undef PYNN_CASE
   }
@@ -26,11 +27,16 @@ PYNN_INLINE void by_dtype(DType dtype, F f) {
 template <class F>
 PYNN_INLINE void by_size(DType dtype, F f) {
   switch (item_size(dtype)) {
-    case 1: return f(uint8_t{});
-    case 2: return f(uint16_t{});
-    case 4: return f(uint32_t{});
-    case 8: return f(uint64_t{});
-    default: return f(Bytes16{});
+    case 1:
+      return f(uint8_t{});
+    case 2:
+      return f(uint16_t{});
+    case 4:
+      return f(uint32_t{});
+    case 8:
+      return f(uint64_t{});
+    default:
+      return f(Bytes16{});
   }
 }
 

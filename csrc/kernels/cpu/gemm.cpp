@@ -28,8 +28,8 @@ Product<T> product_of(const GemmArgs& g, int64_t b) {
           g.a_cs,
           g.b_rs,
           g.b_cs,
-          {const_cast<T*>(step<T>(g.c, b * g.c_batch)), g.c_rs, g.c_cs, static_cast<T>(g.alpha),
-           static_cast<T>(g.beta), static_cast<const T*>(g.bias), 0, 1, g.epilogue == Epilogue::Relu}};
+          {const_cast<T*>(step<T>(g.c, b * g.c_batch)), g.c_rs, g.c_cs, static_cast<T>(g.alpha), static_cast<T>(g.beta),
+           static_cast<const T*>(g.bias), 0, 1, g.epilogue == Epilogue::Relu}};
 }
 
 template <class T>
@@ -58,7 +58,15 @@ void gemm_half(const GemmArgs& g, int64_t batch) {
   char* y = const_cast<char*>(at(g.c, batch * g.c_batch));
   if (g.beta != 0) to_float(c.get(), {g.n, 1}, y, {g.c_rs, g.c_cs}, g.m, g.n);
   if (g.bias) to_float(bias.get(), {g.n, 1}, g.bias, {g.n, 1}, 1, g.n);
-  gemm_product<float>({g.m, g.n, g.k, a.get(), b.get(), g.k, 1, layout.row, layout.col,
+  gemm_product<float>({g.m,
+                       g.n,
+                       g.k,
+                       a.get(),
+                       b.get(),
+                       g.k,
+                       1,
+                       layout.row,
+                       layout.col,
                        {c.get(), g.n, 1, static_cast<float>(g.alpha), static_cast<float>(g.beta),
                         g.bias ? bias.get() : nullptr, 0, 1, g.epilogue == Epilogue::Relu}});
   from_float(y, {g.c_rs, g.c_cs}, c.get(), {g.n, 1}, g.m, g.n);
@@ -101,20 +109,38 @@ void gemm_int(const GemmArgs& g, int64_t batch) {
 void gemm(const GemmArgs& g) {
   if (g.m == 0 || g.n == 0 || g.batch == 0) return;
   switch (g.dtype) {
-    case DType::Float32: return gemm_batch<float>(g);
-    case DType::Float64: return gemm_batch<double>(g);
-    default: break;
+    case DType::Float32:
+      return gemm_batch<float>(g);
+    case DType::Float64:
+      return gemm_batch<double>(g);
+    default:
+      break;
   }
   for (int64_t b = 0; b < g.batch; ++b) switch (g.dtype) {
       case DType::Float16:
-      case DType::BFloat16: gemm_half(g, b); break;
-      case DType::Bool: gemm_int<bool>(g, b); break;
-      case DType::UInt8: gemm_int<uint8_t>(g, b); break;
-      case DType::Int8: gemm_int<int8_t>(g, b); break;
-      case DType::Int16: gemm_int<int16_t>(g, b); break;
-      case DType::Int32: gemm_int<int32_t>(g, b); break;
-      case DType::Int64: gemm_int<int64_t>(g, b); break;
-      default: no_loop("gemm", g.dtype);
+      case DType::BFloat16:
+        gemm_half(g, b);
+        break;
+      case DType::Bool:
+        gemm_int<bool>(g, b);
+        break;
+      case DType::UInt8:
+        gemm_int<uint8_t>(g, b);
+        break;
+      case DType::Int8:
+        gemm_int<int8_t>(g, b);
+        break;
+      case DType::Int16:
+        gemm_int<int16_t>(g, b);
+        break;
+      case DType::Int32:
+        gemm_int<int32_t>(g, b);
+        break;
+      case DType::Int64:
+        gemm_int<int64_t>(g, b);
+        break;
+      default:
+        no_loop("gemm", g.dtype);
     }
 }
 

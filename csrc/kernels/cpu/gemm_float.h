@@ -97,8 +97,7 @@ void gemm_dots(const Product<T>& p) {
     // A last single row works on wider tiles; it takes two narrow ones' columns at every second tile.
     if (rows == 1) {
       constexpr int64_t ratio = S::row_cols / S::cols;
-      if (tj % ratio == 0)
-        dot_block(p, ti * S::rows, 1, tj * cols, min_of<int64_t>(S::row_cols, p.n - tj * cols));
+      if (tj % ratio == 0) dot_block(p, ti * S::rows, 1, tj * cols, min_of<int64_t>(S::row_cols, p.n - tj * cols));
       return;
     }
     dot_block(p, ti * S::rows, rows, tj * cols, min_of(cols, p.n - tj * cols));
@@ -164,12 +163,24 @@ void direct_rows(const Product<T>& p, int64_t p0, int64_t kc, int64_t j0, int64_
   constexpr int64_t MR = GemmBlocks::small_mr;
   for (int64_t i = 0; i < p.m; i += MR) {
     switch (min_of(MR, p.m - i)) {
-      case 1: direct_columns<T, 1>(p, i, p0, kc, j0, j1, out); break;
-      case 2: direct_columns<T, 2>(p, i, p0, kc, j0, j1, out); break;
-      case 3: direct_columns<T, 3>(p, i, p0, kc, j0, j1, out); break;
-      case 4: direct_columns<T, 4>(p, i, p0, kc, j0, j1, out); break;
-      case 5: direct_columns<T, 5>(p, i, p0, kc, j0, j1, out); break;
-      default: direct_columns<T, 6>(p, i, p0, kc, j0, j1, out); break;
+      case 1:
+        direct_columns<T, 1>(p, i, p0, kc, j0, j1, out);
+        break;
+      case 2:
+        direct_columns<T, 2>(p, i, p0, kc, j0, j1, out);
+        break;
+      case 3:
+        direct_columns<T, 3>(p, i, p0, kc, j0, j1, out);
+        break;
+      case 4:
+        direct_columns<T, 4>(p, i, p0, kc, j0, j1, out);
+        break;
+      case 5:
+        direct_columns<T, 5>(p, i, p0, kc, j0, j1, out);
+        break;
+      default:
+        direct_columns<T, 6>(p, i, p0, kc, j0, j1, out);
+        break;
     }
   }
 }
@@ -278,8 +289,8 @@ void gemm_packed(const Product<T>& p) {
           for (int64_t s = slivers * group / groups; s < slivers * (group + 1) / groups; ++s)
             for (int64_t i = 0; i < mb; i += MR)
               tiles.fn[min_of(MR, mb - i) - 1](kb, kPackA ? packed_a.get() + i * kb : a + i * p.a_rs, p.a_rs, p.a_cs,
-                                               packed_b.get() + s * NR * kb, NR, min_of(NR, nb - s * NR), out,
-                                               ic + i, jc + s * NR);
+                                               packed_b.get() + s * NR * kb, NR, min_of(NR, nb - s * NR), out, ic + i,
+                                               jc + s * NR);
         }
       });
     }

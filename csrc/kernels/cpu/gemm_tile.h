@@ -42,7 +42,7 @@ struct GemmOut {
   T* c;
   int64_t c_rs, c_cs;
   T alpha, beta;
-  const T* bias;  // nullptr: none
+  const T* bias;             // nullptr: none
   int64_t bias_rs, bias_cs;  // 0 or 1: bias per row (of a transposed problem) or per column
   bool relu;
 };
@@ -140,6 +140,7 @@ void gemm_tile(int64_t k, const T* a, int64_t a_rs, int64_t a_cs, const T* b, in
 }
 
 template <class T>
-using GemmTileFn = void (*)(int64_t, const T*, int64_t, int64_t, const T*, int64_t, int64_t, const GemmOut<T>&, int64_t, int64_t);
+using GemmTileFn = void (*)(int64_t, const T*, int64_t, int64_t, const T*, int64_t, int64_t, const GemmOut<T>&, int64_t,
+                            int64_t);
 
 }  // namespace PYNN_CPU_NAMESPACE

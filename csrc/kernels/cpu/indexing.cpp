@@ -57,13 +57,11 @@ void add_rows(const RowsArgs& a) {
   constexpr int64_t columns = 256, parts = 16;
   if (a.nindex * a.row < (1 << 15)) return add(0, a.row, 0, a.nrows);
   if (a.row >= 4 * columns)
-    parallel_for(0, ceil_div(a.row, columns), 1, [&](int64_t begin, int64_t end) {
-      add(begin * columns, min_of(a.row, end * columns), 0, a.nrows);
-    });
+    parallel_for(0, ceil_div(a.row, columns), 1,
+                 [&](int64_t begin, int64_t end) { add(begin * columns, min_of(a.row, end * columns), 0, a.nrows); });
   else  // each task reads all of the index and writes its own range of rows
-    parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
-      add(0, a.row, a.nrows * begin / parts, a.nrows * end / parts);
-    });
+    parallel_for(0, parts, 1,
+                 [&](int64_t begin, int64_t end) { add(0, a.row, a.nrows * begin / parts, a.nrows * end / parts); });
 }
 
 template <class E>

@@ -79,7 +79,8 @@ void backward_row(const T* x, const T* dy, const T* w, T mean, T rstd, int64_t n
     sum_g += static_cast<double>(reduce_add(acc));
     sum_gh += static_cast<double>(reduce_add(acc_h));
   }
-  const V mean_g(static_cast<T>(sum_g / static_cast<double>(n))), mean_gh(static_cast<T>(sum_gh / static_cast<double>(n)));
+  const V mean_g(static_cast<T>(sum_g / static_cast<double>(n))),
+      mean_gh(static_cast<T>(sum_gh / static_cast<double>(n)));
   for (int64_t i = 0; i < n; i += V::kSize) {
     V g = V::load(dy + i, n - i);
     if (w) g *= V::load(w + i, n - i);
@@ -99,28 +100,29 @@ void backward(const LayerNormArgs& a) {
   // Runs of rows: at most 64, of at least 32.
   const int64_t run = max_of<int64_t>(kBlockRows, ceil_div(a.rows, 64)), runs = ceil_div(a.rows, run);
   const Scratch<double> totals(sums ? runs * 2 * n : 0);
-  parallel_for(0, runs, grain_for(2 * static_cast<double>(n * min_of(run, a.rows)) + 50), [&](int64_t begin, int64_t end) {
-    const Rows<T> xs(a.x, a.dtype, n), dys(a.dy, a.dtype, n);
-    const Scratch<T> part(sums ? 2 * n : 0), out(half ? n : 0);
-    for (int64_t k = begin; k < end; ++k) {
-      double* total = totals.get() + k * 2 * n;
-      if (sums)
-        for (int64_t i = 0; i < 2 * n; ++i) total[i] = 0;
-      for (int64_t r0 = k * run; r0 < min_of(a.rows, (k + 1) * run); r0 += kBlockRows) {
-        if (sums)
-          for (int64_t i = 0; i < 2 * n; ++i) part[i] = T(0);
-        for (int64_t r = r0; r < min_of(r0 + kBlockRows, min_of(a.rows, (k + 1) * run)); ++r) {
-          T* dx = !a.dx ? nullptr : half ? out.get() : static_cast<T*>(a.dx) + r * n;
-          backward_row(xs.get(r * n, n), dys.get(r * n, n), w, static_cast<const T*>(a.mean)[r],
-                       static_cast<const T*>(a.rstd)[r], n, dx, a.dweight ? part.get() : nullptr,
-                       a.dbias ? part.get() + n : nullptr);
-          if (half && dx) store(static_cast<char*>(a.dx) + r * n * item, {0, 1}, dx, {0, 1}, 1, n);
-        }
-        if (sums)
-          for (int64_t i = 0; i < 2 * n; ++i) total[i] += static_cast<double>(part[i]);
-      }
-    }
-  });
+  parallel_for(0, runs, grain_for(2 * static_cast<double>(n * min_of(run, a.rows)) + 50),
+               [&](int64_t begin, int64_t end) {
+                 const Rows<T> xs(a.x, a.dtype, n), dys(a.dy, a.dtype, n);
+                 const Scratch<T> part(sums ? 2 * n : 0), out(half ? n : 0);
+                 for (int64_t k = begin; k < end; ++k) {
+                   double* total = totals.get() + k * 2 * n;
+                   if (sums)
+                     for (int64_t i = 0; i < 2 * n; ++i) total[i] = 0;
+                   for (int64_t r0 = k * run; r0 < min_of(a.rows, (k + 1) * run); r0 += kBlockRows) {
+                     if (sums)
+                       for (int64_t i = 0; i < 2 * n; ++i) part[i] = T(0);
+                     for (int64_t r = r0; r < min_of(r0 + kBlockRows, min_of(a.rows, (k + 1) * run)); ++r) {
+                       T* dx = !a.dx ? nullptr : half ? out.get() : static_cast<T*>(a.dx) + r * n;
+                       backward_row(xs.get(r * n, n), dys.get(r * n, n), w, static_cast<const T*>(a.mean)[r],
+                                    static_cast<const T*>(a.rstd)[r], n, dx, a.dweight ? part.get() : nullptr,
+                                    a.dbias ? part.get() + n : nullptr);
+                       if (half && dx) store(static_cast<char*>(a.dx) + r * n * item, {0, 1}, dx, {0, 1}, 1, n);
+                     }
+                     if (sums)
+                       for (int64_t i = 0; i < 2 * n; ++i) total[i] += static_cast<double>(part[i]);
+                   }
+                 }
+               });
   if (!sums) return;
   const Convert from_double = converter(a.dtype, DType::Float64);
   const Scratch<double> sum(2 * n);

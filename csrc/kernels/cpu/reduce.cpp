@@ -34,9 +34,7 @@ struct AddPower : Add<T> {  // of |x|
   static constexpr int kUnroll = 1;
   T p;
   PYNN_INLINE V identity(V) const { return V(p < 0 ? kInfinity<T> : T(0)); }
-  PYNN_INLINE V step(V acc, V x, V) const {
-    return acc + power(abs(x), V(p));
-  }
+  PYNN_INLINE V step(V acc, V x, V) const { return acc + power(abs(x), V(p)); }
 };
 
 // run(fold, shift, out) folds every output's elements; `shift` is room for one T per output.
@@ -47,18 +45,30 @@ void evaluate(Reduce op, const ReduceArgs& a, const Run& run, int64_t count, T* 
   };
   const double n = static_cast<double>(a.nreduce), p = a.param;
   switch (op) {
-    case Reduce::Sum: return run(Add<T>{}, nullptr, out);
-    case Reduce::Prod: return run(Multiply<T>{}, nullptr, out);
-    case Reduce::Max: return run(Extreme<T, true>{}, nullptr, out);
-    case Reduce::Min: return run(Extreme<T, false>{}, nullptr, out);
-    case Reduce::CountNonzero: return run(Count<T>{}, nullptr, out);
-    case Reduce::Any: run(Count<T>{}, nullptr, out); return set([](auto v) { return v != 0; });
-    case Reduce::All: run(Count<T>{}, nullptr, out); return set([n](auto v) { return v == n; });
-    default: break;
+    case Reduce::Sum:
+      return run(Add<T>{}, nullptr, out);
+    case Reduce::Prod:
+      return run(Multiply<T>{}, nullptr, out);
+    case Reduce::Max:
+      return run(Extreme<T, true>{}, nullptr, out);
+    case Reduce::Min:
+      return run(Extreme<T, false>{}, nullptr, out);
+    case Reduce::CountNonzero:
+      return run(Count<T>{}, nullptr, out);
+    case Reduce::Any:
+      run(Count<T>{}, nullptr, out);
+      return set([](auto v) { return v != 0; });
+    case Reduce::All:
+      run(Count<T>{}, nullptr, out);
+      return set([n](auto v) { return v == n; });
+    default:
+      break;
   }
   if constexpr (!std::is_same_v<T, int64_t>) {
     switch (op) {
-      case Reduce::Mean: run(Add<T>{}, nullptr, out); return set([n](double v) { return v / n; });
+      case Reduce::Mean:
+        run(Add<T>{}, nullptr, out);
+        return set([n](double v) { return v / n; });
       case Reduce::Var:
         run(Add<T>{}, nullptr, out);
         for (int64_t i = 0; i < count; ++i) shift[i] = static_cast<T>(out[i] / n);
@@ -84,7 +94,8 @@ void evaluate(Reduce op, const ReduceArgs& a, const Run& run, int64_t count, T* 
           return p > 0 ? run(Extreme<T, true, true>{}, nullptr, out) : run(Extreme<T, false, true>{}, nullptr, out);
         run(AddPower<T>{{}, static_cast<T>(p)}, nullptr, out);
         return set([p](double v) { return __builtin_pow(v, 1 / p); });
-      default: break;
+      default:
+        break;
     }
   }
   no_loop("reduce", a.dtype);

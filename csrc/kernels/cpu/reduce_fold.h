@@ -69,7 +69,9 @@ struct Add {
   PYNN_INLINE V identity(V) const { return V(T(0)); }
   PYNN_INLINE V step(V acc, V x, V) const { return acc + x; }
   PYNN_INLINE static V merge(V a, V b) { return a + b; }
-  PYNN_INLINE static W merge(W a, W b) { return wrapping(a, b, [](auto p, auto q) { return p + q; }); }
+  PYNN_INLINE static W merge(W a, W b) {
+    return wrapping(a, b, [](auto p, auto q) { return p + q; });
+  }
 };
 template <class T>
 struct Multiply {
@@ -80,7 +82,9 @@ struct Multiply {
   PYNN_INLINE V identity(V) const { return V(T(1)); }
   PYNN_INLINE V step(V acc, V x, V) const { return acc * x; }
   PYNN_INLINE static V merge(V a, V b) { return a * b; }
-  PYNN_INLINE static W merge(W a, W b) { return wrapping(a, b, [](auto p, auto q) { return p * q; }); }
+  PYNN_INLINE static W merge(W a, W b) {
+    return wrapping(a, b, [](auto p, auto q) { return p * q; });
+  }
 };
 template <class T, bool kMax, bool kAbs = false>
 struct Extreme {  // NaN wins
@@ -170,8 +174,8 @@ template <class P, class T>
 // out[r] = fold of row r, for rows of n <= kBlockRows * W elements next to each other: W rows at a time, whose
 // accumulators are transposed and merged. A row's result does not depend on its place among the others.
 template <class P, class T>
-[[gnu::noinline]] void fold_short_rows(const P& fold, const Source<T>& x, int64_t offset, int64_t rows, int64_t n, const T* shift,
-                     Total<T>* out) {
+[[gnu::noinline]] void fold_short_rows(const P& fold, const Source<T>& x, int64_t offset, int64_t rows, int64_t n,
+                                       const T* shift, Total<T>* out) {
   using V = Vec<T>;
   constexpr int L = V::kSize, R = P::kUnroll < 4 ? P::kUnroll : L < 4 ? L : 4;
   const int64_t whole = n / L * L;
@@ -228,8 +232,8 @@ PYNN_INLINE void fold_rows(const P& fold, T* acc, const T* const* x, int64_t w, 
 
 // total[c] takes the rows at offset, offset + stride, ... of w <= kMaxColumns columns.
 template <class P, class T>
-[[gnu::noinline]] void fold_columns(const P& fold, const Source<T>& x, int64_t offset, int64_t rows, int64_t stride, int64_t w,
-                  const T* shift, Total<T>* total) {
+[[gnu::noinline]] void fold_columns(const P& fold, const Source<T>& x, int64_t offset, int64_t rows, int64_t stride,
+                                    int64_t w, const T* shift, Total<T>* total) {
   T acc[kMaxColumns];
   T buffer[4 * kMaxColumns];
   const T start = fold.start()[0];
@@ -252,8 +256,8 @@ template <class P, class T>
 
 // out[c] = fold of rows [r0, r1), columns [c0, c1) of the matrix that starts at `base`; shift belongs to c0.
 template <class P, class T>
-[[gnu::noinline]] void fold_piece(const P& fold, const Source<T>& x, int64_t base, int64_t inner, int64_t r0, int64_t r1, int64_t c0,
-                int64_t c1, const T* shift, Total<T>* out) {
+[[gnu::noinline]] void fold_piece(const P& fold, const Source<T>& x, int64_t base, int64_t inner, int64_t r0,
+                                  int64_t r1, int64_t c0, int64_t c1, const T* shift, Total<T>* out) {
   using W = Total<T>;
   if (inner == 1) {
     out[0] = fold_row(fold, x, base + r0, r1 - r0, shift ? shift[0] : T(0));

@@ -33,10 +33,12 @@ void backward_row(T* dx, const T* dy, const T* y, int64_t n, bool log) {
   using V = Vec<T>;
   if (log) {
     const V s(static_cast<T>(row_sum(dy, n)));
-    for (int64_t i = 0; i < n; i += V::kSize) fnma(exp(V::load(y + i, n - i)), s, V::load(dy + i, n - i)).store(dx + i, n - i);
+    for (int64_t i = 0; i < n; i += V::kSize)
+      fnma(exp(V::load(y + i, n - i)), s, V::load(dy + i, n - i)).store(dx + i, n - i);
   } else {
     const V s(static_cast<T>(row_dot(dy, y, n)));
-    for (int64_t i = 0; i < n; i += V::kSize) ((V::load(dy + i, n - i) - s) * V::load(y + i, n - i)).store(dx + i, n - i);
+    for (int64_t i = 0; i < n; i += V::kSize)
+      ((V::load(dy + i, n - i) - s) * V::load(y + i, n - i)).store(dx + i, n - i);
   }
 }
 
@@ -153,11 +155,15 @@ void softmax_half(const SoftmaxArgs& s, const void* second) {
 void softmax(const SoftmaxArgs& s, const void* second) {
   if (s.outer == 0 || s.n == 0 || s.inner == 0) return;
   switch (s.dtype) {
-    case DType::Float32: return softmax_typed<float>(s, second);
-    case DType::Float64: return softmax_typed<double>(s, second);
+    case DType::Float32:
+      return softmax_typed<float>(s, second);
+    case DType::Float64:
+      return softmax_typed<double>(s, second);
     case DType::Float16:
-    case DType::BFloat16: return softmax_half(s, second);
-    default: no_loop("softmax", s.dtype);
+    case DType::BFloat16:
+      return softmax_half(s, second);
+    default:
+      no_loop("softmax", s.dtype);
   }
 }
 

@@ -28,7 +28,8 @@ PYNN_INLINE Key key_of(S x) {
     __builtin_memcpy(&b, &x, sizeof b);
     return static_cast<Key>(b & sign ? ~b : b | sign);
   } else {
-    constexpr int64_t offset = std::is_signed_v<S> ? (sizeof(S) < 8 ? int64_t(1) << (8 * sizeof(S) - 1) : INT64_MIN) : 0;
+    constexpr int64_t offset =
+        std::is_signed_v<S> ? (sizeof(S) < 8 ? int64_t(1) << (8 * sizeof(S) - 1) : INT64_MIN) : 0;
     return static_cast<Key>(static_cast<uint64_t>(x) + static_cast<uint64_t>(offset));
   }
 }
@@ -37,7 +38,9 @@ PYNN_INLINE Key key_of(S x) {
 template <class Key>
 struct Pair {
   Key key, position;
-  PYNN_INLINE friend bool operator<(Pair a, Pair b) { return a.key < b.key || (a.key == b.key && a.position < b.position); }
+  PYNN_INLINE friend bool operator<(Pair a, Pair b) {
+    return a.key < b.key || (a.key == b.key && a.position < b.position);
+  }
 };
 
 template <class Key>
