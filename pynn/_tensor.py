@@ -397,10 +397,6 @@ def is_inference(self: Tensor) -> bool:
     return _C._is_inference(self)
 
 
-def _is_view(self: Tensor) -> bool:
-    return self._base is not None
-
-
 def is_same_size(self: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape."""
     return self.shape == other.shape

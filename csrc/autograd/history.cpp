@@ -109,7 +109,7 @@ void check_inplace(const char* op, const Tensor& t) {
              ": unsupported operation: more than one element of the written-to tensor refers to a single memory "
              "location. Please clone() the tensor before performing the operation.");
   if (p->inference) {
-    PYNN_CHECK(thread_state.inference || !thread_state.grad_enabled || !t.requires_grad(), op,
+    PYNN_CHECK(thread_state.inference, op,
                ": Inplace update to inference tensor outside InferenceMode is not allowed.");
   }
   if (!thread_state.grad_enabled || !t.requires_grad()) return;

@@ -20,6 +20,7 @@ struct OpFunction {
   std::string name;
   std::vector<const Schema*> overloads;
   Form form;
+  bool takes_out;
 };
 PyTypeObject* OpFunctionType;
 
@@ -79,7 +80,7 @@ PyObject* op_vectorcall(PyObject* callable, PyObject* const* args, size_t nargsf
     PyObject* out = nullptr;
     SmallVector<PyObject*, 16> rest;
     Object names;
-    if (kwnames && (f->overloads[0]->def->flags & kOut)) [[unlikely]] {
+    if (kwnames && f->takes_out) [[unlikely]] {
       const Py_ssize_t nkw = PyTuple_GET_SIZE(kwnames);
       for (Py_ssize_t k = 0; k < nkw; ++k) {
         if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, k), "out") != 0) continue;
@@ -177,6 +178,8 @@ PyObject* make_op_function(std::string name, std::vector<const Schema*> overload
   new (&f->name) std::string(std::move(name));
   new (&f->overloads) std::vector<const Schema*>(std::move(overloads));
   f->form = form;
+  f->takes_out = false;
+  for (const Schema* s : f->overloads) f->takes_out |= (s->def->flags & kOut) != 0;
   return reinterpret_cast<PyObject*>(f);
 }
 

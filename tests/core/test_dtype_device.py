@@ -75,7 +75,7 @@ def test_device():
     x = pynn.zeros(2)
     assert x.device == d and x.device.type == "cpu" and not x.is_cuda and x.is_cpu and not x.is_meta
     for bad in ("nonsense", "cpu:x", "", "cuda:-1", "cpu:", "cuda:99999999999"):
-        with raises(RuntimeError, "device|(?i)index"):
+        with raises(RuntimeError, "(?i)device|index"):
             pynn.device(bad)
     for bad in (None, 1.5, ["cpu"]):
         with pytest.raises((TypeError, RuntimeError)):
@@ -131,7 +131,7 @@ def test_size():
     assert (
         len(s) == x.dim() == x.ndim == x.ndimension() == 2 and x.numel() == x.nelement() == pynn.numel(x) == 6
     )
-    with raises(IndexError, "size|(?i)dim"):
+    with raises(IndexError, "(?i)size|dim"):
         x.size(2)
     with pytest.raises(TypeError):
         pynn.Size(["a"])

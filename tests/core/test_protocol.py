@@ -58,7 +58,7 @@ def test_contains():
     assert 1 in x and 3 not in x and pynn.tensor(2.0) in x
     for bad in ("text", None, [1.0]):
         with pytest.raises((RuntimeError, TypeError)):
-            bad in x  # noqa: B015
+            bad in x
 
 
 def test_hash_and_equality():
