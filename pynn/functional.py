@@ -136,7 +136,6 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     shape = [t.numel() for t in axes]
     grids = [t.view([1] * i + [-1] + [1] * (len(axes) - 1 - i)).expand(shape) for i, t in enumerate(axes)]
     if swap:
-        grids = [g.transpose(0, 1) for g in grids]
         grids[:2] = grids[1], grids[0]
     return tuple(grids)
 

@@ -171,7 +171,8 @@ void run_ternary(Ternary op, const Tensor& out, Other a, Other b, Other c, DType
   p.operand(1, out, a, compute);
   p.operand(2, out, b, compute);
   p.operand(3, out, c, compute);
-  p.plan(out, 4, compute, params, nullptr);
+  const int64_t iparams[2] = {params ? static_cast<int64_t>(params[0]) : 0, 0};
+  p.plan(out, 4, compute, params, iparams);
   kernels::map_ternary(out.device(), op, p.args);
 }
 

@@ -64,7 +64,7 @@ namespace {
 
 Tensor addc(const char* op, Ternary kind, const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) {
   const DType t = promote(promote(x.dtype(), a.dtype()), b.dtype());
-  PYNN_CHECK(kind != Ternary::Addcdiv || is_floating(t),
+  PYNN_CHECK(kind != Ternary::Addcdiv || is_floating(a.dtype()) || is_floating(b.dtype()),
              "addcdiv: integer division with addcdiv is no longer supported (convert the operands to a floating type)");
   PYNN_CHECK(!value.is_float() || is_floating(t), op,
              ": For integral input tensors, argument value must not be a floating point number.");

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pynn
-from pynn import Tensor
+from pynn._C import Tensor
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
