@@ -10,14 +10,15 @@ from __future__ import annotations
 import sys as _sys
 from typing import TYPE_CHECKING
 
-if not any(
-    name.startswith("_C.") and not name.endswith(".pyi") for name in __import__("os").listdir(__path__[0])
-):
+_beside = [
+    name for name in __import__("os").listdir(__path__[0]) if name.startswith("_C.") and name != "_C.pyi"
+]
+if not _beside:
     __path__ += [f"{_p}/pynn" for _p in _sys.path if _p and f"{_p}/pynn" not in __path__]
 
 from pynn import _C, autograd
 from pynn._C import *
-from pynn._tensor import *
+from pynn._tensor import *  # type: ignore[assignment]
 from pynn.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from pynn.functional import *
 
@@ -39,6 +40,8 @@ _LAZY_NAMES = {
     "save": "serialization",
     "load": "serialization",
     "set_printoptions": "_tensor_str",
+    "get_printoptions": "_tensor_str",
+    "printoptions": "_tensor_str",
     "finfo": "type_info",
     "iinfo": "type_info",
 }

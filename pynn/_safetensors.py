@@ -194,4 +194,4 @@ def _check_header(header: Any, room: int, exact: bool) -> tuple[dict[str, Entry]
 
 def _bytes_of(t: Tensor) -> memoryview:
     """The bytes of a contiguous CPU tensor of any dtype, writable and not copied."""
-    return memoryview(t.reshape(-1).view(pynn.uint8).numpy())
+    return memoryview(t.reshape(-1).view(pynn.uint8).numpy())  # type: ignore[arg-type]

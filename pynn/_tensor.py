@@ -112,7 +112,7 @@ def asarray(
     elif isinstance(obj, (list, tuple, bool, int, float, complex)):
         shared = None
     elif hasattr(obj, "__dlpack__"):
-        shared = _C.from_dlpack(obj)
+        shared = _C.from_dlpack(obj)  # type: ignore
     else:
         try:
             memoryview(obj)
@@ -244,7 +244,7 @@ def __complex__(self: Tensor) -> complex:
 
 def __contains__(self: Tensor, element: Any) -> bool:
     if isinstance(element, (Tensor, bool, int, float, complex)):
-        return bool((element == self).any())
+        return bool((element == self).any())  # type: ignore
     raise RuntimeError(
         f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
     )

@@ -244,7 +244,8 @@ def generate(module: ModuleType) -> tuple[str, list[str]]:
         except SchemaError as error:
             raise SchemaError(f"{op['schema']}: {error}") from None
     dtypes = sorted(n for n, v in vars(module).items() if isinstance(v, module.dtype) and n not in by_hand)
-    internal = [n for n in vars(module) if _internal(n) and n not in by_hand and n not in writer.scopes]
+    ops = {op["name"] for op in module._op_schemas()}
+    internal = [n for n in vars(module) if _internal(n) and n not in by_hand | ops | set(writer.scopes)]
     text = FILE_COMMENT + head + "\n" + writer.scope("Tensor", "    ", methods)
     text += "".join(f"    {n}: _Any\n" for n in vars(module.Tensor) if _internal(n) and n not in methods)
     text += "\n" + "".join(f"{name}: _dtype\n" for name in dtypes) + "\n"

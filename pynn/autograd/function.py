@@ -44,7 +44,7 @@ class FunctionCtx:
     def saved_tensors(self) -> tuple[Tensor, ...]:
         """What save_for_backward kept; an error if it was written to in place since, or freed."""
         if self._node is None:
-            return tuple(self._to_save or ())  # still in forward
+            return tuple(self._to_save or ())  # type: ignore[arg-type]  # still in forward
         return self._node.saved_tensors
 
 

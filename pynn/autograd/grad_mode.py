@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any
 
 from pynn import _C
 
 __all__ = ["enable_grad", "inference_mode", "no_grad", "set_grad_enabled"]
-
-F = TypeVar("F", bound=Callable)
 
 
 class _Mode:
@@ -18,10 +16,16 @@ class _Mode:
 
     __slots__ = ("_before",)
 
+    def __enter__(self) -> None:
+        raise NotImplementedError
+
+    def __exit__(self, *exc: object) -> None:
+        raise NotImplementedError
+
     def _clone(self) -> _Mode:
         return type(self)()
 
-    def __call__(self, function: F) -> F:
+    def __call__(self, function: Any) -> Any:
         if isinstance(function, type):
             raise TypeError(
                 f"{type(self).__name__}: cannot decorate a class, got {function.__name__} (decorate its methods)"
@@ -108,7 +112,7 @@ class set_grad_enabled(_Mode):
     def _clone(self) -> set_grad_enabled:
         return set_grad_enabled(self.mode)
 
-    def __call__(self, function: F) -> F:
+    def __call__(self, function: Any) -> Any:
         _C._set_grad_enabled(self._before)  # a decorator does not switch at once
         return super().__call__(function)
 
@@ -123,6 +127,7 @@ class inference_mode(_Mode):
     """Ops are not recorded, and what is made inside can never be part of a graph. Same as torch.inference_mode."""
 
     __slots__ = ("_inference", "mode")
+    mode: bool
 
     def __new__(cls, mode: bool | Callable = True):
         self = super().__new__(cls)

@@ -221,7 +221,11 @@ def _check_fast(
         again = _gradients(o, xs, u) if o.requires_grad else gradients
         for first, second in zip(gradients, again, strict=True):
             if first is not None and not pynn.allclose(
-                first, second, rtol=0.0, atol=nondet_tol, equal_nan=True
+                first,
+                second,  # type: ignore[arg-type]
+                rtol=0.0,
+                atol=nondet_tol,
+                equal_nan=True,
             ):
                 raise GradcheckError(
                     f"gradcheck: two backward passes must give the same gradient to {nondet_tol}, got\n{first}\n"

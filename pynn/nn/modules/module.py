@@ -196,7 +196,7 @@ class Module(CallHooks, State, Traverse, Convert):
                 raise TypeError(_wrong(value, f"child module '{name}'", "torch.nn.Module"))
             _members_of(self, "_modules")[name] = None
         elif is_tensor and isinstance(value, Buffer):
-            self.register_buffer(name, value, value.persistent)
+            self.register_buffer(name, value, value.persistent)  # type: ignore[attr-defined]
         elif name in self._buffers:
             if value is not None and not is_tensor:
                 raise TypeError(_wrong(value, f"buffer '{name}'", "torch.nn.Buffer, torch.Tensor"))

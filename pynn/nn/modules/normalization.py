@@ -48,7 +48,7 @@ class LayerNorm(Module):
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
-            values = Parameter(pynn.empty(shape, device=device, dtype=dtype)) if wanted else None
+            values = Parameter(pynn.empty(shape, device=device, dtype=dtype)) if wanted else None  # type: ignore[arg-type]
             self.register_parameter(name, values)
         self.reset_parameters()
 
@@ -60,7 +60,7 @@ class LayerNorm(Module):
             init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)  # type: ignore[arg-type]
 
     def extra_repr(self) -> str:
         return (
