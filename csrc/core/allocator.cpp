@@ -137,11 +137,12 @@ int batch(size_t k) { return static_cast<int>(std::clamp<size_t>(4096 / ((k + 1)
 // Everything behind the lock. Never destroyed: tensors may be freed after the static destructors.
 class Central {
  public:
-  void* allocate_small(size_t bytes);
-  void deallocate_small(void* block, size_t bytes) noexcept;
-  void* allocate_block(size_t bytes);
-  void deallocate_block(void* block, size_t bytes) noexcept;
-  void publish(ThreadCache& c) noexcept;
+  // Out of line, to keep the hot paths short.
+  [[gnu::noinline]] void* allocate_small(size_t bytes);
+  [[gnu::noinline]] void deallocate_small(void* block, size_t bytes) noexcept;
+  [[gnu::noinline]] void* allocate_block(size_t bytes);
+  [[gnu::noinline]] void deallocate_block(void* block, size_t bytes) noexcept;
+  [[gnu::noinline]] void publish() noexcept;
   void enter_thread() noexcept;
   void leave_thread() noexcept;
   MemoryStats stats();
@@ -193,13 +194,16 @@ struct ThreadEnd {
 };
 
 void Central::account(int64_t bytes) {
-  allocated_ += bytes;
+  // With the calling thread's balance, so that a program with one thread sees exact peaks.
+  const int64_t balance = cache->balance.load(std::memory_order_relaxed);
+  if (balance) cache->balance.store(0, std::memory_order_relaxed);
+  allocated_ += bytes + balance;
   peak_ = std::max(peak_, allocated_);
 }
 
-void Central::publish(ThreadCache& c) noexcept {
+void Central::publish() noexcept {
   std::lock_guard lock(mutex);
-  account(c.balance.exchange(0, std::memory_order_relaxed));
+  account(0);
 }
 
 // Before the first block of a thread; not once its thread_local objects are gone.
@@ -223,9 +227,10 @@ void Central::enter_thread() noexcept {
 
 void Central::leave_thread() noexcept {
   ThreadCache* c = cache;
-  cache = &nobody;
   if (c == &nobody) return;
   std::lock_guard lock(mutex);
+  account(0);
+  cache = &nobody;
   for (size_t k = 0; k < kSmallClasses; ++k) {
     while (FreeSmall* block = c->lists[k].head) {
       c->lists[k].head = block->next;
@@ -233,7 +238,6 @@ void Central::leave_thread() noexcept {
       small_[k] = block;
     }
   }
-  account(c->balance.exchange(0, std::memory_order_relaxed));
   c->next_idle = idle_;
   idle_ = c;
 }
@@ -418,7 +422,8 @@ MemoryStats Central::stats() {
 
 void Central::reset_peak() {
   std::lock_guard lock(mutex);
-  peak_ = current().allocated;
+  account(0);
+  peak_ = allocated_;
 }
 
 void Central::empty() {
@@ -447,7 +452,7 @@ void* allocate(size_t bytes) {
   add<int64_t>(c.allocations, 1);
   add(c.balance, static_cast<int64_t>(bytes));
   if (c.balance.load(std::memory_order_relaxed) > kPublish) [[unlikely]]
-    central().publish(c);
+    central().publish();
   return block;
 }
 
@@ -461,7 +466,7 @@ void deallocate(void* block, size_t bytes) noexcept {
   --list.room;
   add(c.balance, -static_cast<int64_t>(bytes));
   if (c.balance.load(std::memory_order_relaxed) < -kPublish) [[unlikely]]
-    central().publish(c);
+    central().publish();
 }
 
 MemoryStats memory_stats() { return central().stats(); }
