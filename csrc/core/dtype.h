@@ -45,12 +45,12 @@ DType promote(DType a, DType b);
 
 template <class T>
 struct DTypeOf;
-#define PYNN_FOR_EACH_DTYPE(F)                                                                                   \
-  F(bool, Bool)                                                                                                  \
-  F(uint8_t, UInt8)                                                                                              \
-  F(int8_t, Int8)                                                                                                \
-  F(int16_t, Int16) F(int32_t, Int32) F(int64_t, Int64) F(Half, Float16) F(BFloat16, BFloat16) F(float, Float32) \
-      F(double, Float64) F(Complex64, Complex64) F(Complex128, Complex128)
+// clang-format off
+#define PYNN_FOR_EACH_DTYPE(F)                                                                       \
+  F(bool, Bool) F(uint8_t, UInt8) F(int8_t, Int8) F(int16_t, Int16) F(int32_t, Int32)                \
+  F(int64_t, Int64) F(Half, Float16) F(BFloat16, BFloat16) F(float, Float32) F(double, Float64)      \
+  F(Complex64, Complex64) F(Complex128, Complex128)
+// clang-format on
 #define PYNN_DTYPE_OF(T, name)                  \
   template <>                                   \
   struct DTypeOf<T> {                           \
