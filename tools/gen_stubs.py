@@ -41,6 +41,7 @@ TYPES = {
     "str": "_str",
     "dtype": "_DTypeLike",
     "device": "_DeviceLike",
+    "memory_format": "memory_format",
     "Generator": "Generator",
 }
 RESULTS = {

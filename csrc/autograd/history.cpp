@@ -103,6 +103,29 @@ void rebase_history(const Tensor& t, const Ref<Node>& node) {
   p->view_version = p->storage->version() - 1;  // renew at the next question
 }
 
+Tensor self_before(const Tensor& self) {
+  Tensor old = alias(self);
+  TensorImpl* p = old.impl();
+  p->requires_grad = self.impl()->requires_grad;
+  p->grad_fn = grad_fn(self);
+  p->output_nr = self.impl()->output_nr;
+  p->base = self.impl()->base;
+  p->view_version = self.impl()->view_version;
+  p->made_in_no_grad = self.impl()->made_in_no_grad;
+  return old;
+}
+
+void become(const Tensor& self, const Tensor& y) {
+  TensorImpl* p = self.impl();
+  bump_version(self);
+  p->set_geometry(DimVector(y.sizes()), DimVector(y.strides()), y.offset());
+  p->accumulator = nullptr;                                        // of the old shape: a new node will do
+  p->view_version = self.version() - (y.impl()->grad_fn ? 0 : 1);  // without a new history, asked anew from the base
+  if (!y.impl()->grad_fn) return;
+  p->grad_fn = y.impl()->grad_fn;
+  p->output_nr = y.impl()->output_nr;
+}
+
 void check_inplace(const char* op, const Tensor& t) {
   TensorImpl* p = t.impl();
   PYNN_CHECK(t.is_contiguous() || !overlaps_itself(t.sizes(), t.strides()), op,

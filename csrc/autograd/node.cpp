@@ -22,11 +22,12 @@ Node::Node(const char* op) : op(op) {
 }
 Node::~Node() = default;
 
-// "softmax" -> "SoftmaxBackward0", "add_" -> "AddBackward0"
+// "softmax" -> "SoftmaxBackward0", "add_" -> "AddBackward0"; PyTorch numbers the overloads: "sum.1" -> "SumBackward1"
 std::string Node::name() const {
   std::string out;
   bool upper = true;
-  for (const char* p = op; *p; ++p) {
+  const char* p = op;
+  for (; *p && *p != '.'; ++p) {
     if (*p == '_') {
       upper = true;
       continue;
@@ -34,7 +35,7 @@ std::string Node::name() const {
     out += upper ? static_cast<char>(std::toupper(*p)) : *p;
     upper = false;
   }
-  return out + "Backward0";
+  return out + "Backward" + (*p ? p + 1 : "0");
 }
 
 uint32_t Node::add_output(const Tensor& t) {

@@ -53,7 +53,7 @@ class Node : public RefCounted {
   static void operator delete(void* p, size_t bytes);
 
   SmallVector<Edge, 3> edges;         // one per input of the forward op
-  const char* op;                     // "mul"
+  const char* op;                     // "mul", or "sum.1" for the second form of a name
   uint64_t sequence = 0;              // above that of every node the edges lead to: the engine runs from high to low
   std::string made_at;                // the forward traceback, in anomaly mode
   std::atomic<void*> owner{nullptr};  // the backward pass that uses `slot`
@@ -85,6 +85,10 @@ inline bool needs_graph(const Tensor& t) { return t.defined() && t.requires_grad
 void set_history(const Tensor& t, const Ref<Node>& node);
 // t was written in place by node (already recorded with t's old history): t, its base and its views follow.
 void rebase_history(const Tensor& t, const Ref<Node>& node);
+
+// In-place views (t_, squeeze_): self takes the geometry and history of y, a view of what self_before(self) returned.
+Tensor self_before(const Tensor& self);  // another handle of the same tensor, history and base included
+void become(const Tensor& self, const Tensor& y);
 
 // Before writing to t in place: leaves that need a gradient, overlapping and inference tensors are refused.
 void check_inplace(const char* op, const Tensor& t);

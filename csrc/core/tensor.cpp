@@ -59,21 +59,27 @@ Tensor empty_strided(Dims sizes, Dims strides, DType dtype, Device device) {
 
 Tensor empty_like(const Tensor& x) { return empty_like(x, x.dtype()); }
 
-Tensor empty_like(const Tensor& x, DType dtype) {
-  if (x.is_contiguous()) return empty(x.sizes(), dtype, x.device());
-  // Keep the order of a dense permuted tensor; anything else becomes contiguous.
-  DimVector order(x.dim(), 0);
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return x.stride(a) > x.stride(b); });
-  DimVector strides(x.dim(), 1);
+namespace {
+// Every element of the storage's span is used once: strides that fresh memory can take over as they are.
+bool is_dense(const Tensor& x) {
+  if (x.is_contiguous()) return true;
+  DimVector order;
+  for (int64_t d = 0; d < x.dim(); ++d)
+    if (x.size(d) > 1) order.push_back(d);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return x.stride(a) < x.stride(b); });
   int64_t step = 1;
-  for (int64_t i = x.dim() - 1; i >= 0; --i) {
-    const int64_t d = order[i];
-    if (x.size(d) != 1 && x.stride(d) != step) return empty(x.sizes(), dtype, x.device());
-    strides[d] = step;
+  for (int64_t d : order) {
+    if (x.stride(d) != step) return false;
     step *= x.size(d);
   }
-  return empty_strided(x.sizes(), strides, dtype, x.device());
+  return true;
+}
+}  // namespace
+
+Tensor empty_like(const Tensor& x, DType dtype) {
+  if (!is_dense(x)) return empty(x.sizes(), dtype, x.device());
+  const size_t bytes = static_cast<size_t>(x.numel()) * item_size(dtype);
+  return Tensor(TensorImpl::make(Storage::allocate(bytes, x.device()), dtype, x.sizes(), x.strides(), 0));
 }
 
 Tensor alias(const Tensor& x, Dims sizes, Dims strides, int64_t offset) {

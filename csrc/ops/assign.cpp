@@ -29,7 +29,7 @@ Tensor copy_(const Tensor& self, const Tensor& source) {
   broadcast_strides("copy_", source.sizes(), source.strides(), self.sizes());
   copy_data(self, source);
   record_inplace(
-      "copy_", self, inputs(self, source), save(), [](const Tensor& g) { return mul(g, 0.0); },
+      "copy_.s", self, inputs(self, source), save(), [](const Tensor& g) { return mul(g, 0.0); },
       [](const Tensor& g) { return g; });
   return self;
 }
@@ -62,18 +62,21 @@ void write_out(const char* op, const Tensor& out, const Tensor& value) {
   autograd::bump_version(out);
 }
 
-Tensor clone_of(const Tensor& x) {
-  Tensor y = empty_like(x);
+Tensor clone_of(const Tensor& x, MemoryFormat format) {
+  Tensor y = empty_like(x, x.dtype(), format);
   copy_data(y, x);
   return record("clone", std::move(y), inputs(x), save(), [](const Tensor& g) { return g; });
 }
 
 namespace {
 Tensor op_copy_(const Tensor& self, const Tensor& source, bool) { return copy_(self, source); }
+Tensor op_clone(const Tensor& x, std::optional<MemoryFormat> f) {
+  return clone_of(x, f.value_or(MemoryFormat::Preserve));
+}
 }  // namespace
 PYNN_OP(op_copy_, "copy_(Tensor input, Tensor src, bool non_blocking=False) -> Tensor",
         "Takes over the values of src, cast and broadcast. Same as torch.Tensor.copy_.", kMethodOnly);
-PYNN_OP(clone_of, "clone(Tensor input) -> Tensor",
+PYNN_OP(op_clone, "clone(Tensor input, *, memory_format? memory_format=None) -> Tensor",
         "A copy with its own memory; gradients flow through. Same as torch.clone.");
 
 }  // namespace pynn::ops

@@ -1,6 +1,6 @@
 // assign.h -- giving a tensor new content: copy_, and the generic in-place and out= forms of every op.
 #pragma once
-#include "core/tensor.h"
+#include "core/memory_format.h"
 
 namespace pynn::ops {
 
@@ -12,7 +12,7 @@ void check_assign(const char* op, const Tensor& self);
 void assign(const char* op, const Tensor& self, const Tensor& value);
 // op(..., out=out): resizes `out` if needed. No gradient may be involved.
 void write_out(const char* op, const Tensor& out, const Tensor& value);
-Tensor clone_of(const Tensor& x);  // recorded
+Tensor clone_of(const Tensor& x, MemoryFormat format = MemoryFormat::Preserve);  // recorded
 
 // RuntimeError if a result of type `from` may not be written to a tensor of type `to` (float into int ...).
 void check_castable(const char* op, DType from, DType to);

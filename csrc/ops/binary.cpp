@@ -136,8 +136,8 @@ Tensor sub(Other a, Other b, Scalar alpha) {
     compute(Binary::Sub, y, a, b, p.d, p.i);
   }
   return record(
-      "sub", std::move(y), inputs(input(a), input(b)), save(alpha), [](const Tensor& g, Scalar) { return g; },
-      [](const Tensor& g, Scalar alpha) { return mul(g, -alpha); });
+      a.is_scalar() ? "rsub.1" : "sub", std::move(y), inputs(input(a), input(b)), save(alpha),
+      [](const Tensor& g, Scalar) { return g; }, [](const Tensor& g, Scalar alpha) { return mul(g, -alpha); });
 }
 
 Tensor mul(Other a, Other b) {
@@ -217,7 +217,10 @@ Tensor pow(Other a, Other b) {
   Tensor y = new_result("pow", a, b, t);
   compute(Binary::Pow, y, a, b);
   return record(
-      "pow", y, inputs(input(a), input(b)), save(input(a), a.scalar, input(b), b.scalar, needed_by(input(b), y)),
+      a.is_scalar()   ? "pow.2"
+      : b.is_scalar() ? "pow"
+                      : "pow.1",
+      y, inputs(input(a), input(b)), save(input(a), a.scalar, input(b), b.scalar, needed_by(input(b), y)),
       [](const Tensor& g, const Tensor& a, Scalar, const Tensor& b, Scalar s, const Tensor&) -> Tensor {
         if (!b.defined()) {
           const double p = s.to_double();

@@ -120,7 +120,11 @@ std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t dim) {
   PYNN_CHECK(x.dim() > 0, "chunk: expects at least a 1-dimensional tensor");
   PYNN_CHECK(chunks > 0, "chunk: expects `chunks` to be greater than 0, got: ", chunks);
   const int64_t n = x.size(wrap_dim("chunk", dim, x));
-  if (n == 0) return std::vector<Tensor>(static_cast<size_t>(chunks), narrow(x, dim, 0, 0));
+  if (n == 0) {
+    std::vector<Tensor> out;
+    for (int64_t i = 0; i < chunks; ++i) out.push_back(narrow(x, dim, 0, 0));
+    return out;
+  }
   return split_by(x, (n + chunks - 1) / chunks, dim);
 }
 

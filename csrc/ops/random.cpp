@@ -17,6 +17,7 @@ namespace {
 
 using OptType = std::optional<DType>;
 using OptDevice = std::optional<Device>;
+using OptFormat = std::optional<MemoryFormat>;
 
 Generator& pick(Generator* g) { return g ? *g : default_generator(); }
 
@@ -114,23 +115,24 @@ Tensor op_randperm(int64_t n, Generator* generator, OptType t, OptDevice d, bool
   return with_grad(std::move(x), grad);
 }
 
-Tensor op_rand_like(const Tensor& x, Generator* g, OptType t, OptDevice d, bool grad) {
-  Tensor y = d ? empty(x.sizes(), t.value_or(x.dtype()), *d) : empty_like(x, t.value_or(x.dtype()));
+Tensor op_rand_like(const Tensor& x, Generator* g, OptType t, OptDevice d, bool grad, OptFormat f) {
+  Tensor y = empty_as(x, t, d, f);
   fill_uniform(y, 0, 1, g);
   return with_grad(std::move(y), grad);
 }
-Tensor op_randn_like(const Tensor& x, Generator* g, OptType t, OptDevice d, bool grad) {
-  Tensor y = d ? empty(x.sizes(), t.value_or(x.dtype()), *d) : empty_like(x, t.value_or(x.dtype()));
+Tensor op_randn_like(const Tensor& x, Generator* g, OptType t, OptDevice d, bool grad, OptFormat f) {
+  Tensor y = empty_as(x, t, d, f);
   fill_normal(y, 0, 1, g);
   return with_grad(std::move(y), grad);
 }
-Tensor op_randint_like_range(const Tensor& x, int64_t low, int64_t high, OptType t, OptDevice d, bool grad) {
-  Tensor y = d ? empty(x.sizes(), t.value_or(x.dtype()), *d) : empty_like(x, t.value_or(x.dtype()));
+Tensor op_randint_like_range(const Tensor& x, int64_t low, int64_t high, OptType t, OptDevice d, bool grad,
+                             OptFormat f) {
+  Tensor y = empty_as(x, t, d, f);
   fill_randint("randint_like", y, low, high, nullptr);
   return with_grad(std::move(y), grad);
 }
-Tensor op_randint_like(const Tensor& x, int64_t high, OptType t, OptDevice d, bool grad) {
-  return op_randint_like_range(x, 0, high, t, d, grad);
+Tensor op_randint_like(const Tensor& x, int64_t high, OptType t, OptDevice d, bool grad, OptFormat f) {
+  return op_randint_like_range(x, 0, high, t, d, grad, f);
 }
 
 // In place. The old values do not count, so neither does their gradient.
@@ -266,16 +268,19 @@ PYNN_OP(op_randint, "randint(int low, int high, int[] size, " PYNN_RANDOM,
 PYNN_OP(op_randint_high, "randint(int high, int[] size, " PYNN_RANDOM, "Integers in [0, high).", kOut);
 PYNN_OP(op_randperm, "randperm(int n, " PYNN_RANDOM, "A permutation of 0 .. n-1. Same as torch.randperm, same numbers.",
         kOut);
-PYNN_OP(op_rand_like, "rand_like(Tensor input, " PYNN_RANDOM, "Uniform in [0, 1), of the input's shape.",
+#define PYNN_RANDOM_LIKE                                                                                            \
+  "*, Generator? generator=None, dtype? dtype=None, device? device=None, bool requires_grad=False, memory_format? " \
+  "memory_format=None) -> Tensor"
+PYNN_OP(op_rand_like, "rand_like(Tensor input, " PYNN_RANDOM_LIKE, "Uniform in [0, 1), of the input's shape.",
         kFunctionOnly);
-PYNN_OP(op_randn_like, "randn_like(Tensor input, " PYNN_RANDOM, "Normal, of the input's shape.", kFunctionOnly);
+PYNN_OP(op_randn_like, "randn_like(Tensor input, " PYNN_RANDOM_LIKE, "Normal, of the input's shape.", kFunctionOnly);
 PYNN_OP(op_randint_like,
-        "randint_like(Tensor input, int high, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> "
-        "Tensor",
+        "randint_like(Tensor input, int high, *, dtype? dtype=None, device? device=None, bool requires_grad=False, "
+        "memory_format? memory_format=None) -> Tensor",
         "Integers in [0, high), of the input's shape.", kFunctionOnly);
 PYNN_OP(op_randint_like_range,
         "randint_like(Tensor input, int low, int high, *, dtype? dtype=None, device? device=None, bool "
-        "requires_grad=False) -> Tensor",
+        "requires_grad=False, memory_format? memory_format=None) -> Tensor",
         "Integers in [low, high), of the input's shape.", kFunctionOnly);
 PYNN_OP(op_uniform_, "uniform_(Tensor input, float from=0.0, float to=1.0, *, Generator? generator=None) -> Tensor",
         "Uniform in [from, to), in place. Same as torch.Tensor.uniform_.", kMethodOnly);

@@ -73,7 +73,8 @@ Tensor repeat(const Tensor& x, Dims times) {
     merged[i] *= times[i];
     y = reshape(expand(unsqueeze(y, static_cast<int64_t>(i)), wide), merged);
   }
-  return y.storage().get() == x.storage().get() ? clone_contiguous(y) : y;
+  const bool fresh = y.storage().get() != x.storage().get() && y.is_contiguous();  // not just an expanded view
+  return fresh ? y : clone_contiguous(y);
 }
 
 Tensor op_tile(const Tensor& x, Dims times) {
@@ -89,12 +90,19 @@ Tensor triangle(const char* op, const Tensor& x, int64_t diagonal, bool lower) {
   const Tensor distance = sub(column, row);
   return lower ? le(distance, Scalar(diagonal)) : ge(distance, Scalar(diagonal));
 }
-Tensor tril(const Tensor& x, int64_t diagonal) {
-  return where(triangle("tril", x, diagonal, true), x, full({}, Scalar(0), x.dtype()));
+template <bool kLower>
+Tensor keep_triangle(const Tensor& x, int64_t diagonal) {
+  const char* op = kLower ? "tril" : "triu";
+  Tensor y;
+  {
+    GradMode off(false);
+    y = where(triangle(op, x, diagonal, kLower), x, full({}, Scalar(0), x.dtype()));
+  }
+  return record(op, std::move(y), inputs(x), save(diagonal),
+                [](const Tensor& g, int64_t diagonal) { return keep_triangle<kLower>(g, diagonal); });
 }
-Tensor triu(const Tensor& x, int64_t diagonal) {
-  return where(triangle("triu", x, diagonal, false), x, full({}, Scalar(0), x.dtype()));
-}
+Tensor tril(const Tensor& x, int64_t diagonal) { return keep_triangle<true>(x, diagonal); }
+Tensor triu(const Tensor& x, int64_t diagonal) { return keep_triangle<false>(x, diagonal); }
 
 Tensor diag_embed(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
   const int64_t n = x.dim() + 1;

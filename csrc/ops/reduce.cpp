@@ -79,7 +79,7 @@ Tensor sum(const Tensor& x, std::optional<Dims> dims, bool keepdim, std::optiona
   const int64_t mask = dims_mask("sum", x, dims);
   Tensor y = empty(reduced_sizes(x, mask, keepdim), t, x.device());
   run_reduce(Reduce::Sum, in, mask, y);
-  return record("sum", std::move(y), inputs(in), save(x.sizes(), mask, keepdim),
+  return record(dims ? "sum.1" : "sum", std::move(y), inputs(in), save(x.sizes(), mask, keepdim),
                 [](const Tensor& g, Dims sizes, int64_t mask, bool keepdim) {
                   return expand(keepdim ? g : restore_dims(g, mask, static_cast<int64_t>(sizes.size())), sizes);
                 });
@@ -96,7 +96,7 @@ Tensor mean(const Tensor& x, std::optional<Dims> dims, bool keepdim, std::option
   Tensor y = empty(reduced_sizes(x, mask, keepdim), t, x.device());
   run_reduce(Reduce::Mean, in, mask, y);
   const double n = static_cast<double>(x.numel()) / static_cast<double>(std::max<int64_t>(y.numel(), 1));
-  return record("mean", std::move(y), inputs(in), save(x.sizes(), mask, keepdim, n),
+  return record(dims ? "mean.1" : "mean", std::move(y), inputs(in), save(x.sizes(), mask, keepdim, n),
                 [](const Tensor& g, Dims sizes, int64_t mask, bool keepdim, double n) {
                   return expand(div(keepdim ? g : restore_dims(g, mask, static_cast<int64_t>(sizes.size())), n), sizes);
                 });

@@ -132,7 +132,7 @@ Tensor norm(const Tensor& input, Scalar order, std::optional<Dims> dims, bool ke
   const int64_t mask = dims_mask("norm", x, dims);
   Tensor y = empty(reduced_sizes(x, mask, keepdim), x.dtype(), x.device());
   run_reduce(Reduce::Norm, x, mask, y, nullptr, p);
-  return record("norm", y, inputs(x), save(x, y, mask, keepdim, p),
+  return record("linalg_vector_norm", y, inputs(x), save(x, y, mask, keepdim, p),
                 [](const Tensor& g_in, const Tensor& x, const Tensor& y_in, int64_t mask, bool keepdim, double p) {
                   const Tensor g = wide(g_in, mask, keepdim, x.dim()), y = wide(y_in, mask, keepdim, x.dim());
                   if (p == 0) return mul(x, 0.0);

@@ -107,7 +107,7 @@ Tensor clamp(const Tensor& x, std::optional<Scalar> min, std::optional<Scalar> m
   const int64_t iparams[2] = {min ? min->to_int() : INT64_MIN, max ? max->to_int() : INT64_MAX};
   Tensor y = empty_like(x, t);
   run_unary(Unary::Clamp, y, x, loop == DType::Int32 ? DType::Int64 : loop, params, iparams);
-  return record("clamp", std::move(y), inputs(x), save(x, min, max),
+  return record("clamp.1", std::move(y), inputs(x), save(x, min, max),
                 [](const Tensor& g, const Tensor& x, std::optional<Scalar> min, std::optional<Scalar> max) {
                   Tensor inside = min ? ge(x, *min) : le(x, *max);
                   if (min && max) inside = logical_and(inside, le(x, *max));

@@ -99,7 +99,8 @@ bool parse_tensors(PyObject* o, Frame& f, TensorSpan& out) {
   return true;
 }
 
-// One argument into one value. False: of the wrong type.
+}  // namespace
+
 bool parse_value(const ParamSpec& p, PyObject* o, Frame& f, Value& v) {
   switch (p.kind) {
     case Kind::Tensor:
@@ -132,7 +133,8 @@ bool parse_value(const ParamSpec& p, PyObject* o, Frame& f, Value& v) {
   if (o == Py_None) {
     v.given = Kind::None;
     return p.kind == Kind::OptInt || p.kind == Kind::OptInts || p.kind == Kind::OptFloat || p.kind == Kind::OptBool ||
-           p.kind == Kind::OptStr || p.kind == Kind::OptType || p.kind == Kind::OptDevice || p.kind == Kind::Rng;
+           p.kind == Kind::OptStr || p.kind == Kind::OptType || p.kind == Kind::OptDevice ||
+           p.kind == Kind::OptFormat || p.kind == Kind::Rng;
   }
   v.given = p.kind;
   switch (p.kind) {
@@ -175,6 +177,11 @@ bool parse_value(const ParamSpec& p, PyObject* o, Frame& f, Value& v) {
     case Kind::OptDevice:
       if (!is_device_like(o) && !PyLong_Check(o)) return false;
       v.device = device_of(o);
+      return true;
+    case Kind::Format:
+    case Kind::OptFormat:
+      if (!is_format(o)) return false;
+      v.format = format_of(o);
       return true;
     case Kind::Rng:
       v.generator = generator_of(o);
@@ -224,12 +231,17 @@ const char* kind_name(Kind k) {
       return "dtype or None";
     case Kind::OptDevice:
       return "device or None";
+    case Kind::Format:
+    case Kind::OptFormat:
+      return "torch.memory_format";
     case Kind::Rng:
       return "Generator or None";
     default:
       return "None";
   }
 }
+
+namespace {
 
 bool is_key(PyObject* given, PyObject* key) { return given == key || PyUnicode_Compare(given, key) == 0; }
 
@@ -240,9 +252,8 @@ bool is_alias(PyObject* given, const std::string& name) {
          (name == "input" && PyUnicode_CompareWithASCIIString(given, "self") == 0);
 }
 bool has_no_effect(const Schema& s, PyObject* given) {
-  return PyUnicode_CompareWithASCIIString(given, "memory_format") == 0 ||
-         (s.accepts_layout && (PyUnicode_CompareWithASCIIString(given, "layout") == 0 ||
-                               PyUnicode_CompareWithASCIIString(given, "pin_memory") == 0));
+  return s.accepts_layout && (PyUnicode_CompareWithASCIIString(given, "layout") == 0 ||
+                              PyUnicode_CompareWithASCIIString(given, "pin_memory") == 0);
 }
 
 }  // namespace
@@ -331,11 +342,6 @@ bool parse(const Schema& s, Frame& f, PyObject* const* args, size_t nargs, PyObj
       }
       if (!o) {
         if (p.required) {
-          if (p.varargs && nargs == i && nkw == used_kw) {  // view(), zeros(): an empty list
-            f.values[i].given = p.kind;
-            f.values[i].ints = Dims();
-            continue;
-          }
           if (quiet) return false;
           fail(ErrorKind::Type, op, "() missing required argument: '", p.name, "' (", kind_name(p.kind), ")");
         }

@@ -34,7 +34,7 @@ struct Schema {
   size_t npositional = 0;
   PyTypeObject* result_type = nullptr;  // of named tuples
   bool self_first() const { return !params.empty() && params[0]->kind == Kind::Tensor; }
-  bool accepts_layout = false;  // creation ops take layout=, pin_memory= and memory_format= without effect
+  bool accepts_layout = false;  // creation ops take layout= and pin_memory= without effect
 };
 
 // Parsed arguments and what they point to.
@@ -50,6 +50,8 @@ struct Frame {
 // out= was taken care of.
 bool parse(const Schema& s, Frame& frame, PyObject* const* args, size_t nargs, PyObject* kwnames, bool quiet);
 PyObject* wrap_result(const Schema& s, Result& r);
+bool parse_value(const ParamSpec& p, PyObject* o, Frame& f, Value& v);  // false: of the wrong type
+const char* kind_name(Kind k);
 bool parse_other(PyObject* o, Value& v);      // Tensor or number
 Scalar scalar_of(PyObject* o);                // a number
 int64_t int_of(const char* op, PyObject* o);  // int, NumPy integer, one-element integer tensor
@@ -58,7 +60,8 @@ int64_t int_of(const char* op, PyObject* o);  // int, NumPy integer, one-element
 void call_op(const OpDef& def, const Value* values, Result& result);
 
 // Makes an OpFunction (a function or method) from all overloads of one name.
-enum class Form { Function, Method, Inplace };
+enum class Form { Function, Method, Inplace, InplaceView };
+const Schema* only_schema(PyObject* op_function);  // of an OpFunction without overloads; nullptr for anything else
 PyObject* make_op_function(std::string name, std::vector<const Schema*> overloads, Form form);
 void init_op_functions(PyObject* module);
 

@@ -67,6 +67,15 @@ PyObject* call_slow(OpFunction* f, const Schema& s, Frame& frame, PyObject* out)
     ops::assign(f->name.c_str(), self, r.tensor);
     return wrap(self);
   }
+  if (f->form == Form::InplaceView) {
+    const Tensor self = *frame.values[0].tensor;
+    autograd::check_inplace(f->name.c_str(), self);
+    const Tensor before = autograd::self_before(self);
+    frame.values[0].tensor = &before;
+    call_op(*s.def, frame.values, r);
+    autograd::become(self, r.tensor);
+    return wrap(self);
+  }
   call_op(*s.def, frame.values, r);
   if (out) write_out(f->name.c_str(), out, r);
   return wrap_result(s, r);
@@ -102,7 +111,7 @@ PyObject* op_vectorcall(PyObject* callable, PyObject* const* args, size_t nargsf
     for (const Schema* s : f->overloads) {
       Frame frame;
       if (!parse(*s, frame, args, nargs, kwnames, quiet)) continue;
-      if (out || f->form == Form::Inplace) [[unlikely]]
+      if (out || f->form >= Form::Inplace) [[unlikely]]
         return call_slow(f, *s, frame, out);
       Result r;
       call_op(*s->def, frame.values, r);
@@ -171,6 +180,12 @@ PyType_Spec op_spec = {
 
 }  // namespace
 
+const Schema* only_schema(PyObject* o) {
+  if (Py_TYPE(o) != OpFunctionType) return nullptr;
+  const auto& overloads = reinterpret_cast<OpFunction*>(o)->overloads;
+  return overloads.size() == 1 ? overloads[0] : nullptr;
+}
+
 PyObject* make_op_function(std::string name, std::vector<const Schema*> overloads, Form form) {
   auto* f =
       reinterpret_cast<OpFunction*>(checked(reinterpret_cast<PyObject*>(PyObject_New(OpFunction, OpFunctionType))));
@@ -216,13 +231,15 @@ void init_op_functions(PyObject* module) {
       const uint8_t flags = s->def->flags;
       if (!(flags & kMethodOnly)) functions.push_back(s);
       if (dot == full.npos && s->self_first() && !(flags & kFunctionOnly)) methods.push_back(s);
-      if (flags & kInplace) inplace.push_back(s);
+      if (flags & (kInplace | kInplaceView)) inplace.push_back(s);
     }
     if (!functions.empty()) put(owner.get(), name.c_str(), make_op_function(name, functions, Form::Function));
     if (!methods.empty()) put(type, name.c_str(), make_op_function(name, methods, Form::Method));
     if (!inplace.empty()) {
       const std::string in = name + "_";
-      if (dot == full.npos) put(type, in.c_str(), make_op_function(in, inplace, Form::Inplace));
+      const Form form = inplace[0]->def->flags & kInplaceView ? Form::InplaceView : Form::Inplace;
+      if (dot == full.npos) put(type, in.c_str(), make_op_function(in, inplace, form));
+      if (form == Form::InplaceView) continue;  // methods only
       if (!index.contains(full + "_")) put(owner.get(), in.c_str(), make_op_function(in, inplace, Form::Inplace));
     }
   }

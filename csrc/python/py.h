@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/memory_format.h"
 #include "core/random.h"
 #include "core/tensor.h"
 
@@ -133,6 +134,8 @@ bool is_dtype(PyObject* o);
 DType dtype_of(PyObject* o);  // dtype objects, and Python's float, int, bool
 bool is_device_like(PyObject* o);
 Device device_of(PyObject* o);  // device, str or int
+bool is_format(PyObject* o);    // a memory_format
+MemoryFormat format_of(PyObject* o);
 void init_types(PyObject* module);
 
 Generator* generator_of(PyObject* o);  // nullptr unless a Generator (bind_random.cpp)
