@@ -61,7 +61,7 @@ Tensor empty_like(const Tensor& x) { return empty_like(x, x.dtype()); }
 
 Tensor empty_like(const Tensor& x, DType dtype) {
   if (x.is_contiguous()) return empty(x.sizes(), dtype, x.device());
-  // Keep the order of a dense permuted tensor; anything else becomes contiguous.
+  // Dense, with the dims in the same order in memory; an expanded tensor, which has no such order, becomes contiguous.
   DimVector order(x.dim(), 0);
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return x.stride(a) > x.stride(b); });
@@ -69,7 +69,7 @@ Tensor empty_like(const Tensor& x, DType dtype) {
   int64_t step = 1;
   for (int64_t i = x.dim() - 1; i >= 0; --i) {
     const int64_t d = order[i];
-    if (x.size(d) != 1 && x.stride(d) != step) return empty(x.sizes(), dtype, x.device());
+    if (x.size(d) != 1 && x.stride(d) == 0) return empty(x.sizes(), dtype, x.device());
     strides[d] = step;
     step *= x.size(d);
   }
