@@ -477,8 +477,8 @@ def test_reduction(name):
 
         for dtype, kwargs in itertools.product(DTYPES, REDUCTIONS[name]):
             for k, shape in enumerate(((3, 4), (), (0,), (2, 0), (2, 3, 5), (1,))):
-                if dtype == "bool" and not shape and form == "in place":
-                    continue  # torch adds up 0-d bools alone
+                if dtype == "bool" and shape in ((), (0,), (2, 0)) and form == "in place":
+                    continue  # bools that torch only takes where nothing is added
                 for special in (True, False):
                     x = data(dtype, *shape, seed=k, special=special)
                     check(f"{name} {form}", call, (x,), kwargs)
@@ -486,7 +486,9 @@ def test_reduction(name):
                 x = data(dtype, 3, 4)
                 x.layout = layout
                 check(f"{name} {form}", call, (x,), kwargs)
-    for dtype, to in itertools.product(DTYPES, DTYPES if name not in ("max", "min") else ()):
+    for dtype, to in itertools.product(DTYPES, () if name in ("max", "min") else DTYPES):
+        if name in ("any", "all") and to == "uint8":
+            continue  # torch casts the input to uint8 first: all(0.5) is 0
         check.out(name, to, (data(dtype, 3, 4, special=False),), {"dim": 0})
     check.done()
 
@@ -534,7 +536,7 @@ def test_index_ops():
                 source = list(shape)
                 if len(shape) > dim >= 0:
                     source[dim] = n
-                for b in (a, "float32") if 0 not in shape else ():
+                for b in () if 0 in shape else (a, "float32") if shape else (a,):  # 0-d: one error at a time
                     for form, f in forms("index_add").items():
                         check(f"index_add {form}", f, (data(a, *shape), dim, where, data(b, *source, seed=1)))
         check(
@@ -583,7 +585,7 @@ def test_order():
                     check(f"argsort {form}", f, (data(a, *shape),), {"stable": True, **kwargs})
             for k, largest in itertools.product((0, 1, 2, 9, -1), (True, False)):
                 for form, f in forms("topk").items():
-                    call = lambda *x, f=f, **kw: f(*x, **kw)[0]  # noqa: E731
+                    call = lambda *x, f=f, **kw: f(*x, **kw)[0]
                     check(f"topk {form}", call, (data(a, *shape), k), {"largest": largest})
                     check(f"topk {form}", call, (data(a, *shape), k, 0), {"largest": largest})
             for kwargs in ({}, {"return_inverse": True}, {"return_counts": True}, {"dim": 0}):
