@@ -592,3 +592,43 @@ def test_order():
                 for form, f in forms("unique").items():
                     check(f"unique {form}", f, (data(a, *shape, special="dim" not in kwargs),), kwargs)
     check.done()
+
+
+# -- random fills and single rules ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["uniform_", "normal_", "random_", "exponential_", "bernoulli_"])
+def test_random_fills_follow_memory(name):
+    check = Comparison()
+
+    def form(lib, shape, view):
+        lib.manual_seed(3)
+        return getattr(view(lib.empty(shape)), name)()
+
+    for shape in ((7, 5), (6, 8)):
+        for view in (lambda t: t.t(), lambda t: t[:, ::2], lambda t: t[:, ::2].t(), lambda t: t):
+            check(name, form, (shape, view))
+    check.done()
+
+
+def test_rules():
+    check = Comparison()
+    for f in (
+        lambda lib: lib.zeros(3).mT,
+        lambda lib: lib.zeros(3).sum_to_size(1, 3),
+        lambda lib: lib.cat([]),
+        lambda lib: lib.tensor([1, 200], dtype=lib.uint8).clamp(max=300),
+        lambda lib: lib.randint(0, 300, (2,), dtype=lib.int8),
+        lambda lib: lib.normal(0.0, lib.tensor([-1.0])),
+        lambda lib: lib.bernoulli(lib.tensor([float("nan")])),
+    ):
+        check("rule", f, ())
+
+    def gradient(lib):
+        x = lib.ones(2, 3, requires_grad=True)
+        target, weight = lib.tensor([-100, -100]), lib.tensor([1.0, 2.0, 3.0])
+        lib.nn.functional.cross_entropy(x, target, weight, label_smoothing=0.1).backward()
+        return x.grad
+
+    check("cross_entropy without rows", gradient, ())
+    check.done()
