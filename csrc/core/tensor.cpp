@@ -60,26 +60,34 @@ Tensor empty_strided(Dims sizes, Dims strides, DType dtype, Device device) {
 Tensor empty_like(const Tensor& x) { return empty_like(x, x.dtype()); }
 
 namespace {
-// Every element of the storage's span is used once: strides that fresh memory can take over as they are.
-bool is_dense(const Tensor& x) {
-  if (x.is_contiguous()) return true;
-  DimVector order;
-  for (int64_t d = 0; d < x.dim(); ++d)
-    if (x.size(d) > 1) order.push_back(d);
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return x.stride(a) < x.stride(b); });
-  int64_t step = 1;
-  for (int64_t d : order) {
-    if (x.stride(d) != step) return false;
-    step *= x.size(d);
-  }
-  return true;
+
+// Dims from the innermost outwards.
+DimVector memory_order(const Tensor& x) {
+  DimVector order(x.dim(), 0);
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return x.stride(a) > x.stride(b); });
+  std::reverse(order.begin(), order.end());
+  return order;
 }
+
 }  // namespace
 
+// Dense, with the dims in the same order in memory; x's own strides where it is dense already. An expanded tensor, which
+// has no such order, becomes contiguous.
 Tensor empty_like(const Tensor& x, DType dtype) {
-  if (!is_dense(x)) return empty(x.sizes(), dtype, x.device());
-  const size_t bytes = static_cast<size_t>(x.numel()) * item_size(dtype);
-  return Tensor(TensorImpl::make(Storage::allocate(bytes, x.device()), dtype, x.sizes(), x.strides(), 0));
+  if (x.is_contiguous()) return empty(x.sizes(), dtype, x.device());
+  DimVector strides(x.dim(), 1);
+  int64_t step = 1;
+  bool dense = true;
+  for (int64_t d : memory_order(x)) {
+    if (x.size(d) != 1) {
+      if (x.stride(d) == 0) return empty(x.sizes(), dtype, x.device());
+      dense &= x.stride(d) == step;
+    }
+    strides[d] = step;
+    step *= x.size(d);
+  }
+  return empty_strided(x.sizes(), dense ? x.strides() : Dims(strides), dtype, x.device());
 }
 
 Tensor alias(const Tensor& x, Dims sizes, Dims strides, int64_t offset) {

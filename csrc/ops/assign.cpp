@@ -23,9 +23,19 @@ void check_fits(const char* op, const Tensor& self, Dims sizes) {
                   " doesn't match the broadcast shape ", dims_str(all));
 }
 
+void check_no_overlap(const char* op, const Tensor& to, const Tensor& from) {
+  if (to.storage().get() != from.storage().get() || !share_memory(to, from)) return;
+  if (to.data() == from.data() && same(to.sizes(), from.sizes()) && same(to.strides(), from.strides())) return;
+  const auto dense = [](const Tensor& t) { return span_elements(t.sizes(), t.strides()) == t.numel(); };
+  PYNN_CHECK(!dense(to) || !dense(from), op,
+             ": unsupported operation: some elements of the input tensor and the written-to tensor overlap, they refer "
+             "to a single memory location. Please clone() the tensor before performing the operation.");
+}
+
 Tensor copy_(const Tensor& self, const Tensor& source) {
   autograd::check_inplace("copy_", self);
   if (self.same(source)) return self;
+  check_no_overlap("copy_", self, source);
   broadcast_strides("copy_", source.sizes(), source.strides(), self.sizes());
   copy_data(self, source);
   record_inplace(
@@ -37,6 +47,7 @@ Tensor copy_(const Tensor& self, const Tensor& source) {
 void check_assign(const char* op, const Tensor& self) { autograd::check_inplace(op, self); }
 
 void assign(const char* op, const Tensor& self, const Tensor& value) {
+  autograd::check_inplace(op, self);
   check_castable(op, value.dtype(), self.dtype());
   PYNN_CHECK_KIND(Shape, same(self.sizes(), value.sizes()), op, ": output with shape ", dims_str(self.sizes()),
                   " doesn't match the broadcast shape ", dims_str(value.sizes()));

@@ -14,6 +14,9 @@ void assign(const char* op, const Tensor& self, const Tensor& value);
 void write_out(const char* op, const Tensor& out, const Tensor& value);
 Tensor clone_of(const Tensor& x, MemoryFormat format = MemoryFormat::Preserve);  // recorded
 
+// RuntimeError if writing to `to` would overwrite elements of `from` that another position still needs. Layouts with
+// gaps, whose overlap is hard to tell, pass; they are copied before the write.
+void check_no_overlap(const char* op, const Tensor& to, const Tensor& from);
 // RuntimeError if a result of type `from` may not be written to a tensor of type `to` (float into int ...).
 void check_castable(const char* op, DType from, DType to);
 // RuntimeError unless `sizes` broadcasts to exactly self's shape.

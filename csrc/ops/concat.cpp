@@ -16,7 +16,7 @@ bool is_legacy_empty(const Tensor& t) { return t.dim() == 1 && t.size(0) == 0; }
 }  // namespace
 
 Tensor cat(TensorSpan tensors, int64_t dim) {
-  PYNN_CHECK(!tensors.empty(), "cat: expected a non-empty list of Tensors");
+  PYNN_CHECK_KIND(Value, !tensors.empty(), "cat: expected a non-empty list of Tensors");
   const Tensor* first = &tensors[0];
   for (const Tensor& t : tensors)
     if (!is_legacy_empty(t)) {

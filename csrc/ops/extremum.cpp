@@ -21,6 +21,9 @@ void check_not_empty(const char* op, const Tensor& x, int64_t mask) {
 // The gradient is shared by all elements equal to the extremum.
 template <Reduce r>
 Tensor extreme(const char* op, const char* node, const Tensor& x, std::optional<Dims> dims, bool keepdim) {
+  PYNN_CHECK(x.numel() > 0 || (dims && !dims->empty()), op,
+             ": Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+             "'dim' argument.");
   const int64_t mask = dims_mask(op, x, dims);
   Tensor y = empty(reduced_sizes(x, mask, keepdim), x.dtype(), x.device());
   if (y.numel()) check_not_empty(op, x, mask);
@@ -40,15 +43,8 @@ Tensor extreme(const char* op, const char* node, const Tensor& x, std::optional<
 Tensor amax(const Tensor& x, Dims dims, bool keepdim) { return extreme<Reduce::Max>("amax", "amax", x, dims, keepdim); }
 Tensor amin(const Tensor& x, Dims dims, bool keepdim) { return extreme<Reduce::Min>("amin", "amin", x, dims, keepdim); }
 
-template <Reduce r>
-Tensor whole(const char* op, const char* node, const Tensor& x) {
-  PYNN_CHECK(x.numel() > 0, op,
-             "(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
-             "'dim' argument.");
-  return extreme<r>(op, node, x, std::nullopt, false);
-}
-Tensor max_all(const Tensor& x) { return whole<Reduce::Max>("max", "max.1", x); }
-Tensor min_all(const Tensor& x) { return whole<Reduce::Min>("min", "min.1", x); }
+Tensor max_all(const Tensor& x) { return extreme<Reduce::Max>("max", "max.1", x, std::nullopt, false); }
+Tensor min_all(const Tensor& x) { return extreme<Reduce::Min>("min", "min.1", x, std::nullopt, false); }
 
 // Values and where they stand; the gradient goes to that place.
 template <Reduce r>

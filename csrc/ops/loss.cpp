@@ -205,7 +205,8 @@ Tensor cross_entropy_rows(const Tensor& input, const Tensor& target_in, const Te
       y = sum(loss);
       if (r == Reduction::Mean) {
         const Tensor total = to_dtype(sum(row_weight), DType::Float64);
-        factor = 1 / *total.data_as<double>();
+        // Nothing counts: the loss is 0 / 0, and depends on no input.
+        factor = *total.data_as<double>() == 0 ? 0 : 1 / *total.data_as<double>();
         y = div(y, to_dtype(total, y.dtype()));
       }
     }

@@ -99,7 +99,7 @@ Item read_item(PyObject* o) {
   if (is_tensor(o)) return tensor_item(tensor_of(o));
   if (is_ndarray(o) || PyList_Check(o) || PyTuple_Check(o)) return sequence_item(o);
   if (PyIndex_Check(o)) return {Item::Int, to_int(o)};
-  if (PySequence_Check(o) && !PyUnicode_Check(o) && !PyBytes_Check(o) && !PyDict_Check(o)) return sequence_item(o);
+  if (PySequence_Check(o) && !PyBytes_Check(o) && !PyDict_Check(o)) return sequence_item(o);
   bad_item(o);
 }
 

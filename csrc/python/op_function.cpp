@@ -59,8 +59,11 @@ PyObject* call_slow(OpFunction* f, const Schema& s, Frame& frame, PyObject* out)
     // The op may keep its input for backward: give it one that will not be overwritten.
     Tensor input = self;
     bool graph = self.requires_grad();
-    for (size_t i = 1; i < s.params.size(); ++i)
-      graph |= frame.values[i].given == Kind::Tensor && frame.values[i].tensor->requires_grad();
+    for (size_t i = 1; i < s.params.size(); ++i) {
+      if (frame.values[i].given != Kind::Tensor) continue;
+      graph |= frame.values[i].tensor->requires_grad();
+      ops::check_no_overlap(f->name.c_str(), self, *frame.values[i].tensor);
+    }
     if (graph && thread_state.grad_enabled) input = ops::clone_of(self);
     frame.values[0].tensor = &input;
     call_op(*s.def, frame.values, r);

@@ -302,7 +302,10 @@ PYNN_GET(is_meta, PyBool_FromLong(t.device().is_meta()))
 PYNN_GET(false, Py_NewRef(Py_False))
 PYNN_GET(retains_grad, PyBool_FromLong(t.impl()->retains_grad))
 PYNN_GET(T, wrap(ops::reversed(t)))
-PYNN_GET(mT, wrap(ops::transpose(t, -2, -1)))
+PYNN_GET(mT, ([&] {
+           PYNN_CHECK(t.dim() != 1, "mT: matrices or batches of matrices are required, got a 1-D tensor");
+           return wrap(t.dim() ? ops::transpose(t, -2, -1) : t);
+         }()))
 PYNN_GET(real, Py_NewRef(self))
 PYNN_GET(data, ([&] {
            Tensor d(TensorImpl::make(Storage::alias(t.storage()), t.dtype(), t.sizes(), t.strides(), t.offset()));
