@@ -26,6 +26,8 @@ void check_fits(const char* op, const Tensor& self, Dims sizes) {
 Tensor copy_(const Tensor& self, const Tensor& source) {
   autograd::check_inplace("copy_", self);
   if (self.same(source)) return self;
+  PYNN_CHECK_KIND(NotImplemented, self.device().is_meta() || !source.device().is_meta(),
+                  "copy_: Cannot copy out of meta tensor; no data!");
   broadcast_strides("copy_", source.sizes(), source.strides(), self.sizes());
   copy_data(self, source);
   record_inplace(
@@ -38,6 +40,8 @@ void check_assign(const char* op, const Tensor& self) { autograd::check_inplace(
 
 void assign(const char* op, const Tensor& self, const Tensor& value) {
   check_castable(op, value.dtype(), self.dtype());
+  PYNN_CHECK(self.device() == value.device(), op, ": expected all tensors to be on the same device, got ",
+             self.device().str(), " and ", value.device().str());
   PYNN_CHECK_KIND(Shape, same(self.sizes(), value.sizes()), op, ": output with shape ", dims_str(self.sizes()),
                   " doesn't match the broadcast shape ", dims_str(value.sizes()));
   copy_data(self, value);
@@ -72,7 +76,7 @@ namespace {
 Tensor op_copy_(const Tensor& self, const Tensor& source, bool) { return copy_(self, source); }
 }  // namespace
 PYNN_OP(op_copy_, "copy_(Tensor input, Tensor src, bool non_blocking=False) -> Tensor",
-        "Takes over the values of src, cast and broadcast. Same as torch.Tensor.copy_.", kMethodOnly);
+        "Takes over the values of src, cast and broadcast. Same as torch.Tensor.copy_.", kMethodOnly + kAnyDevice);
 PYNN_OP(clone_of, "clone(Tensor input) -> Tensor",
         "A copy with its own memory; gradients flow through. Same as torch.clone.");
 

@@ -148,6 +148,7 @@ enum OpFlags : uint8_t {
   kOut = 2,           // also with out=
   kFunctionOnly = 4,  // no method, although a Tensor comes first
   kMethodOnly = 8,
+  kAnyDevice = 16,  // its tensors may be on different devices
 };
 
 struct OpDef {

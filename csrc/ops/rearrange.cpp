@@ -181,9 +181,12 @@ PYNN_OP(movedim, "movedim(Tensor input, int[] source, int[] destination) -> Tens
 PYNN_OP(movedim, "moveaxis(Tensor input, int[] source, int[] destination) -> Tensor", "Alias of movedim.");
 PYNN_OP(unflatten, "unflatten(Tensor input, int dim, int[] sizes) -> Tensor",
         "One dim as several. Same as torch.unflatten.");
-PYNN_OP(expand_as, "expand_as(Tensor input, Tensor other) -> Tensor", "expand to the other's shape.", kMethodOnly);
-PYNN_OP(view_as, "view_as(Tensor input, Tensor other) -> Tensor", "view of the other's shape.", kMethodOnly);
-PYNN_OP(reshape_as, "reshape_as(Tensor input, Tensor other) -> Tensor", "reshape to the other's shape.", kMethodOnly);
+PYNN_OP(expand_as, "expand_as(Tensor input, Tensor other) -> Tensor", "expand to the other's shape.",
+        kMethodOnly + kAnyDevice);
+PYNN_OP(view_as, "view_as(Tensor input, Tensor other) -> Tensor", "view of the other's shape.",
+        kMethodOnly + kAnyDevice);
+PYNN_OP(reshape_as, "reshape_as(Tensor input, Tensor other) -> Tensor", "reshape to the other's shape.",
+        kMethodOnly + kAnyDevice);
 PYNN_OP(broadcast_to, "broadcast_to(Tensor input, int[] size) -> Tensor", "expand. Same as torch.broadcast_to.");
 PYNN_OP(ravel, "ravel(Tensor input) -> Tensor", "All elements in one dim. Same as torch.ravel.");
 PYNN_OP(op_adjoint, "adjoint(Tensor input) -> Tensor",

@@ -34,7 +34,10 @@ Tensor where(const Tensor& condition, Other a, Other b) {
              "where: expected condition to be a boolean tensor, but got a tensor with dtype ",
              dtype_name(condition.dtype()));
   const DType t = result_type(a, b);
-  Tensor y = empty(common_sizes("where", {condition, a, b}), t, condition.device());
+  Device device = condition.device();
+  for (const Other& o : {a, b})
+    if (o.tensor && device.is_cpu()) device = o.tensor->device();
+  Tensor y = empty(common_sizes("where", {condition, a, b}), t, device);
   run_ternary(Ternary::Where, y, condition, a, b, compute_type(t));
   return record(
       "where", std::move(y), inputs(input(a), input(b)), save(condition),

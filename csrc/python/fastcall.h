@@ -54,8 +54,8 @@ bool parse_other(PyObject* o, Value& v);      // Tensor or number
 Scalar scalar_of(PyObject* o);                // a number
 int64_t int_of(const char* op, PyObject* o);  // int, NumPy integer, one-element integer tensor
 
-// Calls the op, without the GIL when its tensors are large.
-void call_op(const OpDef& def, const Value* values, Result& result);
+// Calls the op, without the GIL when its tensors are large. inplace: the first tensor will take the result.
+void call_op(const OpDef& def, const Value* values, Result& result, bool inplace = false);
 
 // Makes an OpFunction (a function or method) from all overloads of one name.
 enum class Form { Function, Method, Inplace };

@@ -63,7 +63,7 @@ PyObject* call_slow(OpFunction* f, const Schema& s, Frame& frame, PyObject* out)
       graph |= frame.values[i].given == Kind::Tensor && frame.values[i].tensor->requires_grad();
     if (graph && thread_state.grad_enabled) input = ops::clone_of(self);
     frame.values[0].tensor = &input;
-    call_op(*s.def, frame.values, r);
+    call_op(*s.def, frame.values, r, true);
     ops::assign(f->name.c_str(), self, r.tensor);
     return wrap(self);
   }
