@@ -62,7 +62,11 @@ Tensor repeat(const Tensor& x, Dims times) {
   for (size_t i = 0; i < shift; ++i) y = unsqueeze(y, 0);
   for (size_t i = 0; i < times.size(); ++i) {
     PYNN_CHECK(times[i] >= 0, "repeat: repetitions must not be negative, got ", dims_str(times));
-    sizes.push_back(times[i] * y.size(static_cast<int64_t>(i)));
+    int64_t size;
+    PYNN_CHECK(!__builtin_mul_overflow(times[i], y.size(static_cast<int64_t>(i)), &size),
+               "repeat: the result has more elements than memory can hold, got ", dims_str(times), " for ",
+               dims_str(x.sizes()));
+    sizes.push_back(size);
   }
   checked_numel(sizes);
   // One dim at a time keeps within kMaxDims.
@@ -103,7 +107,8 @@ Tensor diag_embed(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
   PYNN_CHECK(x.dim() > 0 && dim1 != dim2, "diag_embed: diagonal dimensions cannot be identical, got ", dim1, " and ",
              dim2);
   DimVector sizes(x.sizes().first(x.dim() - 1));
-  const int64_t side = x.size(-1) + std::abs(offset);
+  constexpr int64_t kFar = int64_t{1} << 60;  // more than any memory holds: zeros() refuses it
+  const int64_t side = x.size(-1) + std::abs(std::clamp(offset, -kFar, kFar));
   sizes.insert(std::min(dim1, dim2), side);
   sizes.insert(std::max(dim1, dim2), side);
   Tensor y = zeros(sizes, x.dtype(), x.device());

@@ -407,6 +407,13 @@ namespace {
 
 }  // namespace
 
+bool knows_keyword(const Schema& s, PyObject* name) {
+  if (has_no_effect(s, name)) return true;
+  for (const auto& p : s.params)
+    if (is_key(name, p->key) || is_alias(name, p->name)) return true;
+  return false;
+}
+
 void call_op(const OpDef& def, const Value* values, Result& result, bool inplace) {
   constexpr int64_t kReleaseAt = 1 << 15;  // elements: from about 10 us on, other Python threads get to run
   int64_t largest = 0;

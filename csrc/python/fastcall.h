@@ -49,6 +49,7 @@ struct Frame {
 // Fills the frame; false (quiet) or a Python error (loud) when the arguments do not fit. `skip_out`: the keyword
 // out= was taken care of.
 bool parse(const Schema& s, Frame& frame, PyObject* const* args, size_t nargs, PyObject* kwnames, bool quiet);
+bool knows_keyword(const Schema& s, PyObject* name);
 PyObject* wrap_result(const Schema& s, Result& r);
 bool parse_other(PyObject* o, Value& v);      // Tensor or number
 Scalar scalar_of(PyObject* o);                // a number

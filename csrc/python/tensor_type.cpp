@@ -289,7 +289,10 @@ PyObject* no_grad_yet(const Tensor& t) {
     return nullptr;
   Py_RETURN_NONE;
 }
-PYNN_GET(grad, t.impl()->grad ? wrap(autograd::grad_of(t)) : no_grad_yet(t))
+PYNN_GET(grad, ([&] {
+           const Tensor g = autograd::grad_of(t);
+           return g.defined() ? wrap(g) : no_grad_yet(t);
+         }()))
 PYNN_GET(grad_fn, wrap_node(t.requires_grad() ? autograd::grad_fn(t) : Ref<Node>()))
 PYNN_GET(output_nr, PyLong_FromUnsignedLong(t.impl()->output_nr))
 PYNN_GET(version, PyLong_FromUnsignedLong(t.version()))

@@ -73,6 +73,8 @@ CALLS = {
     "devices 0-d": lambda: pynn.tensor(1.0).mul_(pynn.empty((), device="meta")),
     "devices in a list": lambda: pynn.stack([pynn.ones(2), pynn.ones(2, device="meta")]),
     "values of meta": lambda: pynn.ones(2).copy_(pynn.ones(2, device="meta")),
+    "diag_embed overflow": lambda: pynn.ones(2).diag_embed(2**63 - 1),
+    "diag_embed negative": lambda: pynn.ones(2).diag_embed(-(2**63)),
     "split overflow": lambda: pynn.ones(4).split([2**62, 2**62, 2**62, 2**62, 4]),
     "foreign self": lambda: pynn.Tensor.add(3, 4),
     "foreign method": lambda: pynn.Tensor.__add__(object(), 1),
@@ -236,6 +238,14 @@ def test_meta_goes_with_numbers_on_the_cpu():
     for y in (x + two, two * x, x.tril(), x.addcmul(x, two), x.add_(two)):
         assert y.is_meta and y.shape == (3, 3)
     assert x.copy_(pynn.ones(3, 3)).is_meta and pynn.ones(3).expand_as(x).shape == (3, 3)
+
+
+def test_lists_of_arrays():
+    numpy = pytest.importorskip("numpy")
+    rows = [numpy.arange(3.0), numpy.arange(3.0) + 1]
+    assert pynn.tensor(rows).tolist() == [[0.0, 1.0, 2.0], [1.0, 2.0, 3.0]]
+    with pytest.raises(PYTHON_ERRORS):
+        pynn.tensor((rows[0], slice(None)))
 
 
 def test_memory_seen_as_bool():

@@ -12,6 +12,7 @@ a tensor that reaches beyond its memory. What succeeds is differentiated.
 
 import argparse
 import contextlib
+import inspect
 import os
 import random
 import re
@@ -84,6 +85,8 @@ def targets() -> list[Target]:
             found.append(Target(f"Tensor.{name}", getattr(pynn.Tensor, name), params, op["out"]))
         if op["inplace"] and hasattr(pynn.Tensor, name + "_"):
             found.append(Target(f"Tensor.{name}_", getattr(pynn.Tensor, name + "_"), params))
+            if hasattr(owner, name + "_"):
+                found.append(Target(f"{prefix}{name}_", getattr(owner, name + "_"), params))
     known = {t.name for t in found}
     for name in dir(pynn.Tensor):
         value = getattr(pynn.Tensor, name)
@@ -138,6 +141,19 @@ def show(x: Any) -> str:
         return f"<{type(x).__name__}>"
 
 
+def required(function: Callable[..., Any]) -> list[str]:
+    """The names of a Python function's parameters that must be given."""
+    try:
+        params = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [
+        p.name
+        for p in params
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+
+
 def make_call(all_targets: list[Target], seed: int, number: int) -> Call:
     from values import Maker
 
@@ -150,7 +166,9 @@ def make_call(all_targets: list[Target], seed: int, number: int) -> Call:
     if target.params is None:
         if target.tensor_first and not make.odd(0.05):
             call.args.append(make.tensor())
-        for _ in range(rng.choice([0, 0, 1, 1, 1, 2, 2, 3])):
+        fitting = [] if make.odd(0.3) else required(target.call)[len(call.args) :]
+        call.args += [make.named(name) for name in fitting]
+        for _ in range(rng.choice([0, 0, 1] if fitting else [0, 0, 1, 1, 1, 2, 2, 3])):
             call.args.append(make.indexing() if "item__" in target.name else make.anything())
         return call
     keywords = False

@@ -29,5 +29,5 @@ def test_the_fuzzer_sees_faults(tmp_path):
             "fuzz_ops.targets = lambda: [fuzz_ops.Target('broken', broken)]\n"
             "fuzz_ops.main()\n"
         )
-        _, faults = fuzz_ops.fuzz(1.5, seed=0, script=str(script))
+        _, faults = fuzz_ops.fuzz(8 if fuzz_ops.SANITIZED else 1.5, seed=0, script=str(script))
         assert faults and "broken(" in faults[0], name

@@ -217,8 +217,11 @@ class Maker:
             return t.select(0, 0) if t.shape[0] else t
         return t.detach()
 
-    def int(self) -> Any:
+    def int(self, name: str = "") -> Any:
         r = self.rng
+        if name.startswith(("dim", "axis")) and not self.odd(0.2):
+            n = max(1, len(self.shape))
+            return r.randint(-n, n - 1)
         if self.odd(0.2):
             return r.choice([*HUGE, True, np.int32(2), pynn.tensor(1), 10**6, 2**20])
         return r.choice([0, 0, 1, 1, 2, 3, -1, -2, -3, 4, 5])
@@ -298,6 +301,28 @@ class Maker:
             return (x for x in (1, 2))
         return r.choice([True, False, pynn.Generator(), pynn.Size([2]), range(3), lambda *a: None])
 
+    def named(self, name: str) -> Any:
+        """An argument for a parameter of which only the name is known."""
+        if name.startswith(("dim", "axis", "n")):
+            return self.int(name)
+        if name.startswith(("size", "shape", "pad", "kernel", "normalized")):
+            return list(self.shape)
+        if name in (
+            "p",
+            "alpha",
+            "eps",
+            "value",
+            "threshold",
+            "weight",
+            "margin",
+            "lower",
+            "upper",
+            "min",
+            "max",
+        ):
+            return self.number() if self.rng.random() < 0.7 else self.tensor()
+        return self.anything() if self.odd(0.2) else self.tensor(name)
+
     def of(self, type_: str, name: str) -> Any:
         """An argument for a parameter of a schema."""
         r = self.rng
@@ -314,9 +339,9 @@ class Maker:
         if type_ == "Other":
             return self.tensor(name) if r.random() < 0.7 else self.number()
         if type_ == "int":
-            return self.int()
+            return self.int(name)
         if type_ in ("int[]", "int..."):
-            return self.ints()
+            return [self.int(name)] if name.startswith("dim") and self.calm else self.ints()
         if type_ in ("float", "Scalar"):
             return self.number()
         if type_ == "bool":
