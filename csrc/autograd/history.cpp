@@ -65,13 +65,20 @@ Ref<Node> grad_fn(const Tensor& t) {
   TensorImpl* p = t.impl();
   if (p->base) {
     const uint32_t now = p->storage->version();
-    if (p->view_version != now && (p->base->grad_fn || p->base->requires_grad)) {
+    {
+      GraphLock lock;
+      if (p->view_version == now || !(p->base->grad_fn || p->base->requires_grad)) return p->grad_fn;
+    }
+    {
       // The base changed since this view was taken: see Note [Writes through a view].
       GradMode on(true);
       Tensor fresh = as_strided_view(Tensor(p->base), p->sizes, p->strides, p->offset);
-      p->grad_fn = fresh.impl()->grad_fn;
+      Ref<Node> node = fresh.impl()->grad_fn, result = node;
+      GraphLock lock;
+      std::swap(p->grad_fn, node);  // the old one goes after the lock
       p->output_nr = fresh.impl()->output_nr;
       p->view_version = now;
+      return result;
     }
   }
   return p->grad_fn;

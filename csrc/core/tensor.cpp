@@ -72,8 +72,8 @@ DimVector memory_order(const Tensor& x) {
 
 }  // namespace
 
-// Dense, with the dims in the same order in memory; x's own strides where it is dense already. An expanded tensor, which
-// has no such order, becomes contiguous.
+// Dense, with the dims in the same order in memory; x's own strides where it is dense already. An expanded tensor,
+// which has no such order, becomes contiguous.
 Tensor empty_like(const Tensor& x, DType dtype) {
   if (x.is_contiguous()) return empty(x.sizes(), dtype, x.device());
   DimVector strides(x.dim(), 1);

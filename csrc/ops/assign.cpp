@@ -35,6 +35,8 @@ void check_no_overlap(const char* op, const Tensor& to, const Tensor& from) {
 Tensor copy_(const Tensor& self, const Tensor& source) {
   autograd::check_inplace("copy_", self);
   if (self.same(source)) return self;
+  PYNN_CHECK_KIND(NotImplemented, self.device().is_meta() || !source.device().is_meta(),
+                  "copy_: Cannot copy out of meta tensor; no data!");
   check_no_overlap("copy_", self, source);
   broadcast_strides("copy_", source.sizes(), source.strides(), self.sizes());
   copy_data(self, source);
@@ -49,6 +51,8 @@ void check_assign(const char* op, const Tensor& self) { autograd::check_inplace(
 void assign(const char* op, const Tensor& self, const Tensor& value) {
   autograd::check_inplace(op, self);
   check_castable(op, value.dtype(), self.dtype());
+  PYNN_CHECK(self.device() == value.device(), op, ": expected all tensors to be on the same device, got ",
+             self.device().str(), " and ", value.device().str());
   PYNN_CHECK_KIND(Shape, same(self.sizes(), value.sizes()), op, ": output with shape ", dims_str(self.sizes()),
                   " doesn't match the broadcast shape ", dims_str(value.sizes()));
   copy_data(self, value);
@@ -86,7 +90,7 @@ Tensor op_clone(const Tensor& x, std::optional<MemoryFormat> f) {
 }
 }  // namespace
 PYNN_OP(op_copy_, "copy_(Tensor input, Tensor src, bool non_blocking=False) -> Tensor",
-        "Takes over the values of src, cast and broadcast. Same as torch.Tensor.copy_.", kMethodOnly);
+        "Takes over the values of src, cast and broadcast. Same as torch.Tensor.copy_.", kMethodOnly + kAnyDevice);
 PYNN_OP(op_clone, "clone(Tensor input, *, memory_format? memory_format=None) -> Tensor",
         "A copy with its own memory; gradients flow through. Same as torch.clone.");
 

@@ -26,8 +26,9 @@ Tensor new_result(const char* op, Other a, Other b, DType type) {
   if (!a.tensor) return empty_like(*b.tensor, type);
   check_devices(op, a, b);
   const Tensor &x = *a.tensor, &y = *b.tensor;
-  const Device device = x.dim() || !y.dim() ? x.device() : y.device();
-  if (same(x.sizes(), y.sizes())) return empty_like(x, type);
+  // A CPU tensor without dims goes along with any device, as a number would.
+  const Device device = x.device().is_cpu() ? y.device() : x.device();
+  if (same(x.sizes(), y.sizes())) return empty_like(x.device() == device ? x : y, type);
   return empty(broadcast_sizes(op, x.sizes(), y.sizes()), type, device);
 }
 

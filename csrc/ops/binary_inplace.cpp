@@ -16,7 +16,12 @@ DType inplace_type(const char* op, const Tensor& a, Other b, bool true_division 
   DType t = result_type(a, b);
   if (true_division && is_integral(t)) t = default_dtype();
   check_castable(op, t, a.dtype());
-  if (b.tensor) check_fits(op, a, b.tensor->sizes());
+  if (b.tensor) {
+    PYNN_CHECK(b.tensor->device() == a.device() || (b.tensor->device().is_cpu() && b.tensor->dim() == 0), op,
+               ": expected all tensors to be on the same device, got ", a.device().str(), " and ",
+               b.tensor->device().str());
+    check_fits(op, a, b.tensor->sizes());
+  }
   autograd::check_inplace(op, a);
   if (b.tensor) check_no_overlap(op, a, *b.tensor);
   return t;

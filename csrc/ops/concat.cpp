@@ -88,12 +88,13 @@ std::vector<Tensor> split_sizes(const Tensor& x, Dims sizes, int64_t dim) {
   PYNN_CHECK(x.dim() > 0, "split: expects at least a 1-dimensional tensor");
   dim = wrap_dim("split", dim, x);
   int64_t total = 0;
+  bool overflow = false;
   for (int64_t n : sizes) {
     PYNN_CHECK(n >= 0, "split: split_with_sizes expects split_sizes have only non-negative entries, got ", n);
-    total += n;
+    overflow |= __builtin_add_overflow(total, n, &total);
   }
-  PYNN_CHECK(total == x.size(dim), "split: split_with_sizes expects split_sizes to sum exactly to ", x.size(dim),
-             " (input tensor's size at dimension ", dim, "), but they sum to ", total);
+  PYNN_CHECK(!overflow && total == x.size(dim), "split: split_with_sizes expects split_sizes to sum exactly to ",
+             x.size(dim), " (input tensor's size at dimension ", dim, "), but they sum to ", total);
   std::vector<Tensor> out;
   int64_t at = 0;
   for (int64_t n : sizes) {

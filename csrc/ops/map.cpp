@@ -113,6 +113,8 @@ struct Planner {
   }
   void operand(int i, const Tensor& out, Other o, DType type) {
     if (o.tensor) {
+      PYNN_CHECK(o.tensor->device() == out.device(), "expected all tensors to be on the same device, got ",
+                 out.device().str(), " and ", o.tensor->device().str());
       data[i] = o.tensor->data();
       types[i] = o.tensor->dtype();
       strides[i] = broadcast_strides("map", o.tensor->sizes(), o.tensor->strides(), out.sizes());

@@ -98,7 +98,7 @@ struct Result {
   double f = 0;
 };
 
-inline const Tensor kUndefined;
+inline const Tensor& kUndefined = *new Tensor;  // never destroyed: threads may outlive static objects
 
 // How a C++ parameter type is named in a schema and read from a Value.
 template <class T>
@@ -155,6 +155,7 @@ enum OpFlags : uint8_t {
   kFunctionOnly = 4,  // no method, although a Tensor comes first
   kMethodOnly = 8,
   kInplaceView = 16,  // also as name_(self, ...): self takes the result's geometry; the op must return a view
+  kAnyDevice = 32,    // its tensors may be on different devices
 };
 
 struct OpDef {

@@ -38,7 +38,10 @@ Tensor where(const Tensor& condition, Other a, Other b) {
   const DType t = result_type(a, b);
   for (Other* o : {&a, &b})
     if (!o->tensor) o->scalar = as_element("where", o->scalar, t);
-  Tensor y = empty(common_sizes("where", {condition, a, b}), t, condition.device());
+  Device device = condition.device();
+  for (const Other& o : {a, b})
+    if (o.tensor && device.is_cpu()) device = o.tensor->device();
+  Tensor y = empty(common_sizes("where", {condition, a, b}), t, device);
   run_ternary(Ternary::Where, y, condition, a, b, t);
   return record(
       "where", std::move(y), inputs(input(a), input(b)), save(condition),

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "python/convert.h"
+
 namespace pynn::python {
 namespace {
 
@@ -379,14 +381,58 @@ bool parse(const Schema& s, Frame& f, PyObject* const* args, size_t nargs, PyObj
   return true;
 }
 
-void call_op(const OpDef& def, const Value* values, Result& result) {
+namespace {
+
+// Ops take for granted that their tensors are on one device. A CPU tensor without dims goes along with any other, as a
+// number would; what is written to stays where it is.
+[[gnu::cold]] void call_across_devices(const OpDef& def, const Value* values, Result& result, bool inplace) {
+  const std::string_view op = def.name();
+  std::optional<Device> device;
+  const auto look = [&](const Tensor& t, bool fixed) {
+    if (t.device().is_cpu() && t.dim() == 0 && !fixed) return;
+    PYNN_CHECK(!device || *device == t.device(), op, ": expected all tensors to be on the same device, got ",
+               device->str(), " and ", t.device().str());
+    device = t.device();
+  };
+  inplace |= op.ends_with('_');
+  for (size_t i = 0; i < def.nkinds; ++i) {
+    if (values[i].given == Kind::Tensor) look(*values[i].tensor, i == 0 && inplace);
+    if (values[i].given == Kind::Tensors)
+      for (const Tensor& t : values[i].tensors) look(t, true);
+  }
+  Value moved[kMaxParams];
+  Tensor keep[kMaxParams];
+  for (size_t i = 0; i < def.nkinds; ++i) {
+    moved[i] = values[i];
+    if (values[i].given != Kind::Tensor || values[i].tensor->device() == *device) continue;
+    keep[i] = convert(*values[i].tensor, {}, *device, false);
+    moved[i].tensor = &keep[i];
+  }
+  def.call(moved, result);
+}
+
+}  // namespace
+
+bool knows_keyword(const Schema& s, PyObject* name) {
+  if (has_no_effect(s, name)) return true;
+  for (const auto& p : s.params)
+    if (is_key(name, p->key) || is_alias(name, p->name)) return true;
+  return false;
+}
+
+void call_op(const OpDef& def, const Value* values, Result& result, bool inplace) {
   constexpr int64_t kReleaseAt = 1 << 15;  // elements: from about 10 us on, other Python threads get to run
   int64_t largest = 0;
+  bool elsewhere = false;  // not all on the CPU
   for (size_t i = 0; i < def.nkinds; ++i) {
     if (values[i].given == Kind::Tensor) {
       largest = std::max(largest, values[i].tensor->numel());
+      elsewhere |= !values[i].tensor->device().is_cpu();
     } else if (values[i].given == Kind::Tensors) {
-      for (const Tensor& t : values[i].tensors) largest = std::max(largest, t.numel());
+      for (const Tensor& t : values[i].tensors) {
+        largest = std::max(largest, t.numel());
+        elsewhere |= !t.device().is_cpu();
+      }
     } else if (values[i].given == Kind::Ints) {
       int64_t n = 1;
       for (int64_t d : values[i].ints)
@@ -394,6 +440,8 @@ void call_op(const OpDef& def, const Value* values, Result& result) {
       largest = std::max(largest, n);
     }
   }
+  if (elsewhere && !(def.flags & kAnyDevice)) [[unlikely]]
+    return call_across_devices(def, values, result, inplace);
   NoGil release(largest >= kReleaseAt);
   def.call(values, result);
 }

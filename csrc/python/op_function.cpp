@@ -31,6 +31,13 @@ PyTypeObject* OpFunctionType;
     got += (got.empty() ? "" : ", ") + std::string(PyUnicode_AsUTF8(PyTuple_GET_ITEM(kwnames, k))) + "=" +
            Py_TYPE(args[nargs + k])->tp_name;
   for (const Schema* s : f->overloads) forms += std::string("\n  ") + s->def->schema;
+  for (Py_ssize_t k = 0; kwnames && k < PyTuple_GET_SIZE(kwnames); ++k) {
+    PyObject* name = PyTuple_GET_ITEM(kwnames, k);
+    if (std::none_of(f->overloads.begin(), f->overloads.end(),
+                     [&](const Schema* s) { return knows_keyword(*s, name); }))
+      fail(ErrorKind::Type, f->name, "() got an unexpected keyword argument '", PyUnicode_AsUTF8(name),
+           "'; the forms are:", forms);
+  }
   fail(ErrorKind::Type, f->name, "(): no form takes these arguments, got (", got, "); the forms are:", forms);
 }
 
@@ -66,7 +73,7 @@ PyObject* call_slow(OpFunction* f, const Schema& s, Frame& frame, PyObject* out)
     }
     if (graph && thread_state.grad_enabled) input = ops::clone_of(self);
     frame.values[0].tensor = &input;
-    call_op(*s.def, frame.values, r);
+    call_op(*s.def, frame.values, r, true);
     ops::assign(f->name.c_str(), self, r.tensor);
     return wrap(self);
   }

@@ -289,7 +289,10 @@ PyObject* no_grad_yet(const Tensor& t) {
     return nullptr;
   Py_RETURN_NONE;
 }
-PYNN_GET(grad, t.impl()->grad ? wrap(Tensor(t.impl()->grad)) : no_grad_yet(t))
+PYNN_GET(grad, ([&] {
+           const Tensor g = autograd::grad_of(t);
+           return g.defined() ? wrap(g) : no_grad_yet(t);
+         }()))
 PYNN_GET(grad_fn, wrap_node(t.requires_grad() ? autograd::grad_fn(t) : Ref<Node>()))
 PYNN_GET(output_nr, PyLong_FromUnsignedLong(t.impl()->output_nr))
 PYNN_GET(version, PyLong_FromUnsignedLong(t.version()))
@@ -323,7 +326,7 @@ int set_grad(PyObject* self, PyObject* value, void*) {
   return guard([&] {
     TensorImpl* t = tensor_of(self).impl();
     if (!value || value == Py_None) {
-      t->grad.reset();
+      autograd::set_grad(tensor_of(self), {});
       return 0;
     }
     const Tensor g = tensor_arg("grad", "the gradient", value);
@@ -333,7 +336,7 @@ int set_grad(PyObject* self, PyObject* value, void*) {
     PYNN_CHECK(g.dtype() == t->dtype, "grad: assigned grad has data of a different type, got ", dtype_name(g.dtype()),
                " for ", dtype_name(t->dtype));
     PYNN_CHECK(g.device() == t->storage->device(), "grad: assigned grad is on a different device");
-    t->grad = g.ref();
+    autograd::set_grad(tensor_of(self), g);
     return 0;
   });
 }

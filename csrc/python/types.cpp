@@ -126,6 +126,23 @@ PyObject* size_numel(PyObject* self, PyObject*) {
   }
   return PyLong_FromLongLong(n);
 }
+PyObject* size_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  Object self(PyTuple_Type.tp_new(type, args, kwargs));
+  if (!self) return nullptr;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(self.get()); ++i) {
+    PyObject* item = PyTuple_GET_ITEM(self.get(), i);
+    if (PyLong_Check(item)) continue;
+    PyObject* as_int = PyIndex_Check(item) ? PyNumber_Index(item) : nullptr;
+    if (!as_int) {
+      PyErr_Clear();
+      return PyErr_Format(PyExc_TypeError, "torch.Size() takes an iterable of 'int' (item %zd is '%s')", i,
+                          Py_TYPE(item)->tp_name);
+    }
+    PyTuple_SET_ITEM(self.get(), i, as_int);  // the tuple is still ours alone
+    Py_DECREF(item);
+  }
+  return self.release();
+}
 PyObject* size_from(PyObject* tuple) {  // tuple's own result, as a Size
   if (!tuple || !PyTuple_CheckExact(tuple)) return tuple;
   PyObject* out = PyObject_CallOneArg(reinterpret_cast<PyObject*>(SizeType), tuple);
@@ -140,7 +157,8 @@ PyObject* size_reduce(PyObject* self, PyObject*) { return Py_BuildValue("(O(N))"
 PyMethodDef size_methods[] = {{"numel", size_numel, METH_NOARGS, "The number of elements of a tensor of this size."},
                               {"__reduce__", size_reduce, METH_NOARGS, nullptr},
                               {}};
-PyType_Slot size_slots[] = {{Py_tp_repr, reinterpret_cast<void*>(size_repr)},
+PyType_Slot size_slots[] = {{Py_tp_new, reinterpret_cast<void*>(size_new)},
+                            {Py_tp_repr, reinterpret_cast<void*>(size_repr)},
                             {Py_tp_methods, size_methods},
                             {Py_mp_subscript, reinterpret_cast<void*>(size_subscript)},
                             {Py_sq_concat, reinterpret_cast<void*>(size_concat)},
