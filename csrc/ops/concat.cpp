@@ -1,6 +1,8 @@
 // concat.cpp -- cat and stack, split, chunk and unbind.
 #include "ops/concat.h"
 
+#include <cstring>
+
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
@@ -12,6 +14,20 @@ namespace {
 
 // PyTorch lets empty 1-D tensors of size 0 join anything.
 bool is_legacy_empty(const Tensor& t) { return t.dim() == 1 && t.size(0) == 0; }
+
+// t into positions [at, at + length) of y's dim.
+void copy_part(const Tensor& y, int64_t dim, int64_t at, int64_t length, const Tensor& t) {
+  constexpr int64_t kPlain = 4096;  // elements below which planning a copy costs more than copying
+  if (dim == 0 && t.numel() <= kPlain && t.is_contiguous() && t.dtype() == y.dtype() && y.device().is_cpu()) {
+    const int64_t item = static_cast<int64_t>(item_size(y.dtype()));
+    std::memcpy(static_cast<char*>(y.data()) + at * y.stride(0) * item, t.data(),
+                static_cast<size_t>(t.numel() * item));
+    return;
+  }
+  DimVector part(y.sizes());
+  part[dim] = length;
+  copy_data(alias(y, part, y.strides(), at * y.stride(dim)), t);
+}
 
 }  // namespace
 
@@ -52,9 +68,7 @@ Tensor cat(TensorSpan tensors, int64_t dim) {
   int64_t at = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (lengths[i] == 0) continue;
-    DimVector part(sizes);
-    part[dim] = lengths[i];
-    copy_data(alias(y, part, y.strides(), at * y.stride(dim)), tensors[i]);
+    copy_part(y, dim, at, lengths[i], tensors[i]);
     at += lengths[i];
   }
   return record("cat", std::move(y), tensors, save(lengths, dim),
