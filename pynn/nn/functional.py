@@ -32,6 +32,12 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cosine_similarity",
     "cross_entropy",
     "dropout",
@@ -83,6 +89,12 @@ _nn = _C._nn
 
 linear = _nn.linear
 bilinear = _nn.bilinear
+conv1d = pynn.conv1d
+conv2d = pynn.conv2d
+conv3d = pynn.conv3d
+conv_transpose1d = pynn.conv_transpose1d
+conv_transpose2d = pynn.conv_transpose2d
+conv_transpose3d = pynn.conv_transpose3d
 gelu = _nn.gelu
 softplus = _nn.softplus
 layer_norm = _nn.layer_norm
