@@ -9,6 +9,8 @@ import pynn
 
 torch = pytest.importorskip("torch", reason="parity tests compare with PyTorch")
 
+torch.set_num_threads(1)  # spinning threads are slow on a busy machine
+
 LIBS = (pynn, torch)
 
 
