@@ -9,6 +9,18 @@ from __future__ import annotations
 import pynn
 from pynn import _C, Tensor
 
+from ._dropout import (
+    alpha_dropout,
+    feature_alpha_dropout,
+)
+from ._fold import (
+    fold,
+    unfold,
+)
+from ._grid import (
+    affine_grid,
+    grid_sample,
+)
 from ._losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -58,6 +70,12 @@ from ._pooling import (
     max_unpool2d,
     max_unpool3d,
 )
+from ._upsample import (
+    interpolate,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,6 +92,8 @@ __all__ = [
     "adaptive_max_pool2d_with_indices",
     "adaptive_max_pool3d",
     "adaptive_max_pool3d_with_indices",
+    "affine_grid",
+    "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -82,6 +102,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -97,18 +118,22 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
+    "feature_alpha_dropout",
+    "fold",
     "fractional_max_pool2d",
     "fractional_max_pool2d_with_indices",
     "fractional_max_pool3d",
     "fractional_max_pool3d_with_indices",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -132,11 +157,14 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "native_channel_shuffle",
     "nll_loss",
     "normalize",
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "prelu",
     "relu",
     "relu6",
@@ -153,6 +181,10 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]
 
 _nn = _C._nn
@@ -165,6 +197,10 @@ conv3d = pynn.conv3d
 conv_transpose1d = pynn.conv_transpose1d
 conv_transpose2d = pynn.conv_transpose2d
 conv_transpose3d = pynn.conv_transpose3d
+pixel_shuffle = pynn.pixel_shuffle
+pixel_unshuffle = pynn.pixel_unshuffle
+channel_shuffle = pynn.channel_shuffle
+native_channel_shuffle = pynn.native_channel_shuffle
 gelu = _nn.gelu
 softplus = _nn.softplus
 layer_norm = _nn.layer_norm
