@@ -1,6 +1,7 @@
-"""pynn and PyTorch given the same call: results, derivatives, modules, errors. For tests/parity."""
+"""One expression, evaluated with pynn and with torch as `t`; results compared in everything that can be asked of them."""
 
-from __future__ import annotations
+import contextlib
+import warnings
 
 import numpy as np
 import pytest
@@ -9,113 +10,100 @@ import pynn
 
 torch = pytest.importorskip("torch", reason="parity tests compare with PyTorch")
 
-torch.set_num_threads(1)  # spinning threads are slow on a busy machine
 
-LIBS = (pynn, torch)
-
-
-def floats(*shape, seed=0):
-    return np.random.default_rng([seed, *shape]).standard_normal(shape)
-
-
-def tensor(lib, array, dtype=None, grad=False):
-    """A tensor of `array`; floats are cast to the dtype of that name, and may need a gradient."""
-    t = lib.from_numpy(np.array(array))
-    if not t.is_floating_point():
-        return t
-    return (t if dtype is None else t.to(getattr(lib, dtype))).requires_grad_(grad)
-
-
-def values(t):
-    t = t.detach()
-    if "bfloat16" in str(t.dtype) or "float16" in str(t.dtype):
-        t = t.float()
-    return t.numpy()
-
-
-def assert_close(ours, theirs, tol, where=""):
-    assert tuple(ours.shape) == tuple(theirs.shape), where
-    assert str(ours.dtype) == str(theirs.dtype), where
-    a, b = values(ours), values(theirs)
-    if a.dtype.kind != "f":
-        return np.testing.assert_array_equal(a, b, err_msg=where)
-    scale = max(1.0, np.abs(b[np.isfinite(b)]).max(initial=0))
-    np.testing.assert_allclose(a, b, rtol=tol, atol=tol * scale, err_msg=where)
+def inputs(t):
+    """The tensors that expressions name. Fresh ones each time: expressions may write to them."""
+    x = t.arange(24.0).reshape(2, 3, 4)
+    return {
+        "t": t,
+        "np": np,
+        "x": x,  # dense
+        "p": t.arange(24.0).reshape(4, 2, 3).permute(1, 2, 0),  # dense in another order
+        "s": t.arange(96.0).reshape(4, 3, 8)[::2, :, ::2],  # with gaps
+        "b": t.arange(4.0).expand(2, 3, 4),  # broadcast
+        "m": t.arange(12.0).reshape(3, 4),
+        "q": t.arange(9.0).reshape(3, 3),
+        "v": t.arange(5.0),
+        "c": t.tensor(7.0),  # 0-d
+        "e": t.zeros(2, 0, 3),
+        "i": t.arange(24).reshape(2, 3, 4),
+        "k": t.tensor([[True, False, True], [False, True, True]]),
+        "j": t.tensor([1, 0, -1]),
+        "h": t.arange(6.0).reshape(2, 3).half(),
+        "y": t.arange(120.0).reshape(2, 3, 4, 5),
+    }
 
 
-def _tuple(x):
-    return tuple(x) if isinstance(x, (tuple, list)) else (x,)
+def describe(value, base=None):
+    """(dtype, shape, strides, whether it shares memory with base, values), for tensors anywhere in a result."""
+    if isinstance(value, (pynn.Tensor, torch.Tensor)):
+        lib = pynn if isinstance(value, pynn.Tensor) else torch
+        shared = base is not None and value.untyped_storage().data_ptr() == base.untyped_storage().data_ptr()
+        shared = shared and value.numel() > 0
+        wide = value.detach()
+        wide = wide.to(lib.float64) if wide.is_floating_point() else wide
+        # The stride of a dim of size 1 or of an empty tensor is nobody's business.
+        strides = [s if n > 1 else 0 for n, s in zip(value.shape, value.stride(), strict=True)]
+        strides = strides if value.numel() else []
+        return str(value.dtype), tuple(value.shape), strides, shared, value.requires_grad, wide.tolist()
+    if isinstance(value, (list, tuple)) and not type(value).__name__ == "Size":
+        return [describe(v, base) for v in value]
+    if isinstance(value, np.ndarray):
+        return str(value.dtype), value.tolist()
+    return tuple(value) if isinstance(value, tuple) else value
 
 
-def compare(fn, *arrays, dtype="float64", tol=None, grad=True, gradgrad=True):
-    """fn(lib, *tensors) in both libraries: results, gradients, and gradients of the gradients' squares."""
-    tol = tol or {"float64": 1e-9, "float32": 2e-5, "float16": 4e-3, "bfloat16": 3e-2}[dtype]
-    found = []
-    for lib in LIBS:
-        given = [tensor(lib, a, dtype, grad) for a in arrays]
-        results = [r for r in _tuple(fn(lib, *given)) if hasattr(r, "dtype")]
-        entry = {f"result {i}": r for i, r in enumerate(results)}
-        leaves = [t for t in given if t.requires_grad]
-        wanted = [r for r in results if r.requires_grad]
-        if grad and wanted and leaves:
-            total = sum(
-                (r * tensor(lib, np.cos(np.arange(r.numel())).reshape(tuple(r.shape)), dtype)).sum()
-                for r in wanted
-            )
-            first = lib.autograd.grad(total, leaves, create_graph=gradgrad, allow_unused=True)
-            entry |= {f"gradient {i}": g for i, g in enumerate(first) if g is not None}
-            smooth = [g for g in first if g is not None and g.requires_grad]
-            if gradgrad and smooth:
-                second = lib.autograd.grad(sum(g.square().sum() for g in smooth), leaves, allow_unused=True)
-                # A derivative of zero may be left out.
-                entry |= {
-                    f"second {i}": lib.zeros_like(t) if g is None else g
-                    for i, (g, t) in enumerate(zip(second, leaves, strict=True))
-                }
-        found.append(entry)
-    ours, theirs = found
-    for name in theirs if "second 0" not in ours else {**theirs, **ours}:
-        if name not in theirs:  # a second derivative of zero
-            assert np.abs(values(ours[name])).max(initial=0) < tol, name
-        elif name not in ours:
-            assert np.abs(values(theirs[name])).max(initial=0) < tol, name
-        else:
-            assert_close(ours[name], theirs[name], tol, name)
-
-
-def compare_module(name, args, kwargs, *inputs, tol=2e-5, train=True, forward=None):
-    """The same module from the same seed: printing, state dict, output, gradients, and the state after it."""
-    modules, found = [], []
-    for lib in LIBS:
-        lib.manual_seed(3)
-        module = getattr(lib.nn, name)(*args, **kwargs)
-        module.train(train)
-        modules.append(module)
-        given = [tensor(lib, a, "float32", True) for a in inputs]
-        before = [t.detach().clone() for t in module.state_dict().values()]
-        out = module(*given, **(forward or {}))
-        results = _tuple(out)
-        (results[0] * results[0].cos()).sum().backward()
-        leaves = [t for t in given if t.requires_grad] + list(module.parameters())
-        found.append([*before, *results, *[t.grad for t in leaves], *module.state_dict().values()])
-    ours, theirs = modules
-    assert repr(ours) == repr(theirs)
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    assert ours.state_dict()._metadata == theirs.state_dict()._metadata
-    for i, (a, b) in enumerate(zip(*found, strict=True)):
-        assert_close(a, b, tol, f"{name} {i}")
-    ours.load_state_dict(ours.state_dict())
-
-
-def same_error(fn):
-    """fn(lib) raises the same class in both libraries, or in neither."""
-    kinds = []
-    for lib in LIBS:
+def run(t, code, base="x", seed=None):
+    """What the expression (or the statements, then `x`) gives, or its error."""
+    names = inputs(t)
+    if seed is not None:
+        t.manual_seed(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
-            fn(lib)
-            kinds.append(None)
+            try:
+                compiled = compile(code, "<parity>", "eval")
+            except SyntaxError:
+                exec(code, names)
+                result = names["x"]
+            else:
+                result = eval(compiled, names)
+            return describe(result, names[base])
         except Exception as error:
-            kinds.append(error)
-    ours, theirs = kinds
-    assert (ours is None) == (theirs is None), (ours, theirs)
-    assert isinstance(ours, type(theirs)), (ours, theirs)
+            return error
+
+
+def compare(code, base="x", rtol=1e-6, atol=1e-7, seed=None, classes=True, strides=True):
+    """`classes`: errors must be of torch's class, else just errors. `strides`: those of results must agree."""
+    mine, theirs = run(pynn, code, base, seed), run(torch, code, base, seed)
+    if isinstance(theirs, Exception) or isinstance(mine, Exception):
+        assert isinstance(mine, type(theirs) if classes else Exception) and isinstance(theirs, Exception), (
+            f"{code!r}: {mine!r}, torch: {theirs!r}"
+        )
+        return
+    if not strides:
+        mine, theirs = without_strides(mine), without_strides(theirs)
+    same(mine, theirs, rtol, atol, code)
+
+
+def without_strides(description):
+    if isinstance(description, list):
+        return [without_strides(d) for d in description]
+    is_tensor = isinstance(description, tuple) and len(description) == 6
+    return description[:2] + description[3:] if is_tensor else description
+
+
+def same(mine, theirs, rtol, atol, code):
+    if isinstance(theirs, (list, tuple)):
+        assert isinstance(mine, (list, tuple)) and len(mine) == len(theirs), (
+            f"{code!r}: {mine}, torch: {theirs}"
+        )
+        for a, b in zip(mine, theirs, strict=True):
+            same(a, b, rtol, atol, code)
+    elif isinstance(theirs, float):
+        with contextlib.suppress(TypeError):
+            np.testing.assert_allclose(mine, theirs, rtol=rtol, atol=atol, err_msg=code)
+            return
+        raise AssertionError(f"{code!r}: {mine}, torch: {theirs}")
+    else:
+        assert mine == theirs, f"{code!r}: {mine!r}, torch: {theirs!r}"

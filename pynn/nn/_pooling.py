@@ -314,7 +314,7 @@ def _max_unpool(
         raise RuntimeError(f"{name}: expected {dims + 1}D or {dims + 2}D input, got {tuple(input.shape)}")
     kernel, pad = _tuple(kernel_size, dims), _tuple(padding, dims)
     step = kernel if stride is None else _tuple(stride, dims)
-    usual = [
+    usual: list[int] = [
         (n - 1) * s + k - 2 * p for n, s, k, p in zip(input.shape[-dims:], step, kernel, pad, strict=True)
     ]
     size = _unpool_size(name, output_size, usual, step, dims)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from side_by_side import LIBS, assert_close, compare, compare_module, floats, same_error, tensor
+from both_libraries import LIBS, assert_close, compare, compare_module, floats, same_error, tensor
 
 SHAPES = [(5, 3), (4, 3, 5), (3, 4, 6, 5), (2, 3, 2, 4, 3), (70, 33), (3, 17, 9, 8)]
 

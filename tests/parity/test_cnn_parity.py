@@ -1,7 +1,7 @@
 """Whole networks beside PyTorch: the same losses over five steps, the same state after them."""
 
 import numpy as np
-from side_by_side import LIBS, assert_close, tensor
+from both_libraries import LIBS, assert_close, tensor
 
 
 def small_cnn(lib):

@@ -1,7 +1,7 @@
 """Convolutions and their transposes beside PyTorch's."""
 
 import pytest
-from side_by_side import compare, compare_module, floats, same_error
+from both_libraries import compare, compare_module, floats, same_error
 
 # batch, in, out, groups, kernel, stride, padding, dilation, size
 SHAPES = [

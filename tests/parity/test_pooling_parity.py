@@ -1,7 +1,7 @@
 """Pooling beside PyTorch's."""
 
 import pytest
-from side_by_side import LIBS, compare, compare_module, floats, same_error, tensor
+from both_libraries import LIBS, compare, compare_module, floats, same_error, tensor
 
 SIZES = {1: (2, 3, 11), 2: (2, 3, 9, 10), 3: (2, 2, 5, 6, 7)}
 OPTIONS = [

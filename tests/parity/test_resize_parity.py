@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from side_by_side import LIBS, compare, compare_module, floats, same_error, tensor, values
+from both_libraries import LIBS, compare, compare_module, floats, same_error, tensor, values
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
