@@ -2,8 +2,7 @@
 #pragma once
 #include <cstdint>
 
-#include "core/dtype.h"
-#include "kernels/stub.h"
+#include "kernels/convolution.h"
 
 namespace pynn {
 
@@ -16,6 +15,7 @@ struct MaxPoolArgs {
   DType dtype;     // Float32, Float64, Int64
   int64_t planes, in[3], out[3], step[3];
   const int64_t *start[3], *end[3];
+  const ConvGeometry* sliding;  // the same windows, when all have one size and lie at equal distances; else nullptr
 };
 PYNN_KERNEL(void, max_pool, (const MaxPoolArgs& args));
 

@@ -137,8 +137,6 @@ void check_types(const char* op, const Tensor& x, std::initializer_list<const Te
     if (!first) first = t;
     PYNN_CHECK(t->dtype() == first->dtype(), op, ": all parameters must have one dtype, got ",
                dtype_name(first->dtype()), " and ", dtype_name(t->dtype()), " (mixed dtype)");
-    PYNN_CHECK(t->device() == x.device(), op, ": expected all tensors to be on the same device, got ", x.device().str(),
-               " and ", t->device().str());
   }
 }
 

@@ -138,9 +138,6 @@ void check_types(const char* op, const Tensor& x, const Tensor& w, const Tensor&
              " and ", dtype_name(w.dtype()));
   PYNN_CHECK(!b.defined() || x.dtype() == b.dtype(), op, ": input and bias must have the same dtype, got ",
              dtype_name(x.dtype()), " and ", dtype_name(b.dtype()));
-  for (const Tensor* t : {&w, &b})
-    PYNN_CHECK(!t->defined() || t->device() == x.device(), op, ": expected all tensors to be on the same device, got ",
-               x.device().str(), " and ", t->device().str());
   const bool taken = is_floating(x.dtype()) || (transposed ? x.dtype() == DType::Int64 : x.dtype() != DType::Bool);
   PYNN_CHECK_KIND(NotImplemented, taken && !is_complex(x.dtype()), op, ": not supported for this dtype, got ",
                   dtype_name(x.dtype()), " (floating point is required)");

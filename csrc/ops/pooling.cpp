@@ -107,7 +107,8 @@ Tensor max_backward(const Tensor& g, const Tensor& index, Dims sizes, int64_t di
   return reshape(scatter_add(zero, 1, reshape(index, planes), reshape(g, planes)), sizes);
 }
 
-Pooled max_pool_over(const Tensor& input, const std::vector<Windows>& windows, bool want_index) {
+Pooled max_pool_over(const Tensor& input, const std::vector<Windows>& windows, bool want_index,
+                     const ConvGeometry* sliding = nullptr) {
   const int64_t dims = static_cast<int64_t>(windows.size()), lead = input.dim() - dims;
   DimVector sizes(input.sizes());
   for (int64_t i = 0; i < dims; ++i) sizes[lead + i] = windows[i].out();
@@ -133,6 +134,7 @@ Pooled max_pool_over(const Tensor& input, const std::vector<Windows>& windows, b
         a.start[d] = i < 0 ? &zero : windows[i].start.data();
         a.end[d] = i < 0 ? &one : windows[i].end.data();
       }
+      a.sliding = sliding;
       kernels::max_pool(x.device(), a);
     }
     y = to_dtype(y, input.dtype());
@@ -160,7 +162,9 @@ Pooled sliding_max(const Tensor& x, Dims kernel, std::optional<Dims> stride, Dim
   check_input(op, x, N);
   std::vector<Windows> windows;
   for (int64_t i = 0; i < N; ++i) windows.push_back(s.along(op, x, N, i));
-  return max_pool_over(x, windows, want_index);
+  ConvGeometry g = geometry_of(x.sizes().last(N), s.kernel, s.stride, s.padding, s.dilation);
+  for (int64_t i = 0; i < N; ++i) g.out[3 - N + i] = windows[i].out();
+  return max_pool_over(x, windows, want_index, &g);
 }
 
 template <int N>
@@ -254,9 +258,9 @@ Tensor adaptive_avg_pool(const Tensor& x, Dims output_size) {
 
 // clang-format off
 #define PYNN_POOLS(N, D)                                                                                               \
-  PYNN_OP(max_pool<N>, "_nn.max_pool" D "(Tensor input, int[] kernel_size, int[]? stride=None, int[] padding=[0], "    \
+  PYNN_OP(max_pool<N>, "max_pool" D "(Tensor input, int[] kernel_size, int[]? stride=None, int[] padding=[0], "        \
           "int[] dilation=[1], bool ceil_mode=False) -> Tensor",                                                       \
-          "The largest element of each window. Same as torch.max_pool" D ".");                                         \
+          "The largest element of each window. Same as torch.max_pool" D ".", kFunctionOnly);                          \
   PYNN_OP(max_pool_with_indices<N>, "_nn.max_pool" D "_with_indices(Tensor input, int[] kernel_size, "                 \
           "int[]? stride=None, int[] padding=[0], int[] dilation=[1], bool ceil_mode=False) -> (Tensor, Tensor)",      \
           "The largest element of each window and its position in the flattened spatial dims.");                       \
@@ -269,9 +273,18 @@ PYNN_POOLS(1, "1d");
 PYNN_POOLS(2, "2d");
 PYNN_POOLS(3, "3d");
 PYNN_OP(avg_pool1d,
-        "_nn.avg_pool1d(Tensor input, int[] kernel_size, int[]? stride=None, int[] padding=[0], bool ceil_mode=False, "
+        "avg_pool1d(Tensor input, int[] kernel_size, int[]? stride=None, int[] padding=[0], bool ceil_mode=False, "
         "bool count_include_pad=True) -> Tensor",
-        "Averages of windows. Same as torch.nn.functional.avg_pool1d.");
+        "Averages of windows. Same as torch.nn.functional.avg_pool1d.", kFunctionOnly);
+// PyTorch has these as functions of tensors too.
+PYNN_OP(max_pool_with_indices<1>,
+        "max_pool1d_with_indices(Tensor input, int[] kernel_size, int[]? stride=None, int[] padding=[0], "
+        "int[] dilation=[1], bool ceil_mode=False) -> (Tensor, Tensor)",
+        "The largest element of each window and its position.", kFunctionOnly);
+PYNN_OP(adaptive_avg_pool<1>, "adaptive_avg_pool1d(Tensor input, int[] output_size) -> Tensor",
+        "Averages of as many windows as asked for. Same as torch.adaptive_avg_pool1d.", kFunctionOnly);
+PYNN_OP(adaptive_max_pool<1>, "adaptive_max_pool1d(Tensor input, int[] output_size) -> (Tensor, Tensor)",
+        "The largest elements of as many windows as asked for, and their positions.", kFunctionOnly);
 PYNN_OP(avg_pool<2>,
         "_nn.avg_pool2d(Tensor input, int[] kernel_size, int[]? stride=None, int[] padding=[0], bool ceil_mode=False, "
         "bool count_include_pad=True, int? divisor_override=None) -> Tensor",

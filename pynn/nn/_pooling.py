@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _nn = _C._nn
 
-avg_pool1d = _nn.avg_pool1d
+avg_pool1d = pynn.avg_pool1d
 avg_pool2d = _nn.avg_pool2d
 avg_pool3d = _nn.avg_pool3d
 adaptive_avg_pool1d = _nn.adaptive_avg_pool1d
@@ -31,7 +31,7 @@ def _tuple(x: Any, n: int) -> tuple[Any, ...]:
 
 
 def _max_pool(dims: int) -> tuple[Callable[..., Any], Callable[..., Pair]]:
-    values, both = getattr(_nn, f"max_pool{dims}d"), getattr(_nn, f"max_pool{dims}d_with_indices")
+    values, both = getattr(pynn, f"max_pool{dims}d"), getattr(_nn, f"max_pool{dims}d_with_indices")
 
     def max_pool(
         input: Tensor,
@@ -137,7 +137,7 @@ def _lp_pool(
     input: Tensor, norm_type: float, kernel_size: Size, stride: Size | None, ceil_mode: bool, dims: int
 ) -> Tensor:
     kernel = _tuple(kernel_size, dims)
-    average = getattr(_nn, f"avg_pool{dims}d")
+    average = (avg_pool1d, avg_pool2d, avg_pool3d)[dims - 1]
     out = average(input.pow(norm_type), kernel, stride, 0, ceil_mode)
     return (out.sign() * _nn.relu(out.abs())).mul(math.prod(kernel)).pow(1.0 / norm_type)
 
@@ -231,9 +231,9 @@ def _fractional_max_pool(
     where: Any = 0
     for d in range(dims):
         place = starts[d].unsqueeze(-1) + pynn.arange(kernel[d], device=input.device)
-        shape = [*planes, *[1] * (2 * dims)]
-        shape[2 + d], shape[2 + dims + d] = out[d], kernel[d]
-        where = where * spatial[d] + place.view(shape)
+        spread = [*planes, *[1] * (2 * dims)]
+        spread[2 + d], spread[2 + dims + d] = out[d], kernel[d]
+        where = where * spatial[d] + place.view(spread)
     flat = x.flatten(2)
     windows = where.reshape(*planes, -1)
     best = flat.detach().gather(2, windows).view(*planes, math.prod(out), math.prod(kernel)).argmax(-1, True)

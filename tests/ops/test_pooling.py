@@ -156,6 +156,27 @@ def test_indices():
     assert F.max_pool2d(low, 3, 2, 1, return_indices=True)[1].tolist() == [[[[0, 1], [4, 5]]]]
 
 
+@pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64])
+@pytest.mark.parametrize(
+    "options", [{}, {"padding": 1}, {"stride": 2, "ceil_mode": True}, {"dilation": 2, "stride": 3}]
+)
+def test_wide_maxima(dtype, options):
+    """Vectors of outputs: borders, ties, infinities and NaN, beside one window after the other."""
+    x = np.rint(arr(3, 12, 61, seed=2) * 3)  # many ties
+    x[0, 3:8, 5:40] = -np.inf
+    x[1, ::4, ::7] = np.nan
+    options = {"stride": 1, **options}
+    y, i = F.max_pool2d(tensor(x, dtype), 3, return_indices=True, **options)
+    rows = windows(x.shape, 2, 3, **options)
+    for c, a, b in itertools.product(range(3), range(y.shape[1]), range(y.shape[2])):
+        at = [p * 61 + q for p in rows[0][a][0] for q in rows[1][b][0]]
+        values = x[c].ravel()[at]
+        nan = np.isnan(values)
+        place = np.flatnonzero(nan)[-1] if nan.any() else values.argmax()
+        assert i[c, a, b].item() == at[place], (c, a, b)
+        np.testing.assert_equal(y[c, a, b].item(), values[place])
+
+
 def test_threads(threads):
     found = []
     for n in (1, 3):
@@ -165,6 +186,18 @@ def test_threads(threads):
         grads = [pynn.autograd.grad(p.square().sum(), x)[0] for p in parts]
         found.append(parts + grads)
     assert all(same_bits(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_long_windows():
+    """Averages over rows longer than vectors, and rows of one window."""
+    x = arr(2, 3, 70, 67)
+    for size in (1, 2, (3, 5)):
+        y = F.adaptive_avg_pool2d(tensor(x, pynn.float32), size)
+        expected = pool(x, adaptive(x.shape, _tuple(size, 2)), lambda v, c: v.mean(-1))
+        np.testing.assert_allclose(to_numpy(y), expected, rtol=1e-5, atol=1e-6)
+    for stride in (1, 2, 3, 5):
+        y = F.avg_pool1d(tensor(x[0], pynn.float32), 5, stride)
+        np.testing.assert_allclose(to_numpy(y), avg_pool(x[0], 5, 1, stride=stride), rtol=1e-5, atol=1e-6)
 
 
 def test_integer_averages_are_cut():

@@ -1,62 +1,12 @@
 // convolution_depthwise.h -- one input channel per group: direct loops, vectors along the last dim.
-//
-// A row of x is first padded and split into `stride` phases, so that the positions that one tap reads for neighbouring
-// outputs lie next to each other: element j of the padded row is at phase j % stride, place j / stride.
 #pragma once
 #include "core/parallel.h"
-#include "kernels/convolution.h"
+#include "kernels/cpu/phases.h"
 #include "kernels/cpu/scratch.h"
-#include "kernels/cpu/unfold.h"
 #include "kernels/cpu/vec.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
-
-struct Phases {
-  const ConvGeometry& g;
-  int64_t step, place, row, rows;  // phases, elements of one, elements of a row, rows of a plane
-  Phases(const ConvGeometry& geometry, int64_t lanes) : g(geometry), step(g.stride[2]) {
-    const int64_t span = (g.out[2] - 1) * step + (g.kernel[2] - 1) * g.dilation[2] + 1;
-    place = round_up(ceil_div(span, step) + 2 * lanes, lanes);  // whole vectors may be read and written
-    row = place * step;
-    rows = g.in[0] * g.in[1];
-  }
-  int64_t size() const { return rows * row; }
-
-  // f(element of the buffer's row, element of x's row)
-  template <class F>
-  PYNN_INLINE void for_row(F f) const {
-    for (int64_t r = 0; r < step; ++r) {
-      // j = i * step + r - pad inside [0, in)
-      const int64_t first = g.pad[2] - r, low = first > 0 ? ceil_div(first, step) : 0;
-      const int64_t last = g.in[2] + first, high = min_of(last > 0 ? ceil_div(last, step) : 0, place);
-      for (int64_t i = low; i < high; ++i) f(r * place + i, i * step - first);
-    }
-  }
-  template <class T>
-  void split(const T* x, T* to) const {
-    for (int64_t i = 0; i < size(); ++i) to[i] = T(0);
-    for (int64_t r = 0; r < rows; ++r) for_row([&](int64_t at, int64_t j) { to[r * row + at] = x[r * g.in[2] + j]; });
-  }
-  template <class T>
-  void join(const T* from, T* x, T b) const {
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t j = 0; j < g.in[2]; ++j) x[r * g.in[2] + j] = b;
-      for_row([&](int64_t at, int64_t j) { x[r * g.in[2] + j] += from[r * row + at]; });
-    }
-  }
-  // f(tap, offset in the buffer of output position 0) for the taps of output row (od, oh) that read inside.
-  template <class F>
-  PYNN_INLINE void for_taps_of_row(int64_t od, int64_t oh, F f) const {
-    for_taps(g, [&](int64_t tap, int64_t td, int64_t th, int64_t tw) {
-      const int64_t id = od * g.stride[0] - g.pad[0] + td * g.dilation[0];
-      const int64_t ih = oh * g.stride[1] - g.pad[1] + th * g.dilation[1];
-      if (id < 0 || id >= g.in[0] || ih < 0 || ih >= g.in[1]) return;
-      const int64_t j = tw * g.dilation[2];
-      f(tap, (id * g.in[1] + ih) * row + j % step * place + j / step);
-    });
-  }
-};
 
 PYNN_INLINE int64_t depthwise_grain(const ConvArgs& a) {
   return grain_for(static_cast<double>(product3(a.g.out) * (product3(a.g.kernel) + 2) * a.co) / 8);
@@ -72,11 +22,11 @@ void depthwise_forward(const ConvArgs& a) {
     const Scratch<int64_t> tap(taps), offset(taps);
     for (int64_t t = begin; t < end; ++t) {
       const int64_t g = t % a.groups;
-      ph.split(static_cast<const T*>(a.x) + t * in, plane.get());
+      ph.split(static_cast<const T*>(a.x) + t * in, plane.get(), T(0));
       for (int64_t r = 0; r < a.g.out[0] * a.g.out[1]; ++r) {
         int64_t n = 0;
         ph.for_taps_of_row(r / a.g.out[1], r % a.g.out[1],
-                           [&](int64_t k, int64_t at) { tap[n] = k, offset[n++] = at; });
+                           [&](int64_t k, int64_t at, int64_t) { tap[n] = k, offset[n++] = at; });
         for (int64_t m = 0; m < a.co; ++m) {
           const T* w = static_cast<const T*>(a.w) + (g * a.co + m) * taps;
           const V b(a.bias ? static_cast<const T*>(a.bias)[g * a.co + m] : T(0));
@@ -106,7 +56,7 @@ void depthwise_backward_input(const ConvArgs& a) {
         const T* w = static_cast<const T*>(a.w) + (g * a.co + m) * taps;
         for (int64_t r = 0; r < a.g.out[0] * a.g.out[1]; ++r) {
           const T* y = static_cast<const T*>(a.y) + (t * a.co + m) * out + r * ow;
-          ph.for_taps_of_row(r / a.g.out[1], r % a.g.out[1], [&](int64_t k, int64_t at) {
+          ph.for_taps_of_row(r / a.g.out[1], r % a.g.out[1], [&](int64_t k, int64_t at, int64_t) {
             T* to = plane.get() + at;
             for (int64_t o = 0; o < ow; o += V::kSize)
               fma(V(w[k]), V::load(y + o, ow - o), V::load(to + o, ow - o)).store(to + o, ow - o);
@@ -132,12 +82,12 @@ void depthwise_backward_weight(const ConvArgs& a) {
                    for (int64_t i = 0; i < a.co * taps; ++i) total[i] = 0;
                    for (int64_t n = 0; n < a.batch; ++n) {
                      const int64_t t = n * a.groups + g;
-                     ph.split(static_cast<const T*>(a.x) + t * in, plane.get());
+                     ph.split(static_cast<const T*>(a.x) + t * in, plane.get(), T(0));
                      for (int64_t m = 0; m < a.co; ++m) {
                        for (int64_t k = 0; k < taps; ++k) acc[k] = V(T(0));
                        for (int64_t r = 0; r < a.g.out[0] * a.g.out[1]; ++r) {
                          const T* y = static_cast<const T*>(a.y) + (t * a.co + m) * out + r * ow;
-                         ph.for_taps_of_row(r / a.g.out[1], r % a.g.out[1], [&](int64_t k, int64_t at) {
+                         ph.for_taps_of_row(r / a.g.out[1], r % a.g.out[1], [&](int64_t k, int64_t at, int64_t) {
                            V sum = acc[k];
                            for (int64_t o = 0; o < ow; o += V::kSize)
                              sum = fma(V::load(y + o, ow - o), V::load(plane.get() + at + o, ow - o), sum);

@@ -31,9 +31,9 @@ from .batchnorm import (
     BatchNorm1d,
     BatchNorm2d,
     BatchNorm3d,
-    InstanceNorm1d,
-    InstanceNorm2d,
-    InstanceNorm3d,
+)
+from .channelshuffle import (
+    ChannelShuffle,
 )
 from .container import ModuleDict, ModuleList, Sequential
 from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -50,10 +50,10 @@ from .fold import (
     Fold,
     Unfold,
 )
-from .groupnorm import (
-    GroupNorm,
-    LocalResponseNorm,
-    RMSNorm,
+from .instancenorm import (
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
 )
 from .linear import Bilinear, Identity, Linear
 from .loss import (
@@ -68,7 +68,12 @@ from .loss import (
     SmoothL1Loss,
 )
 from .module import Module
-from .normalization import LayerNorm
+from .normalization import (
+    GroupNorm,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+)
 from .padding import (
     CircularPad1d,
     CircularPad2d,
@@ -87,6 +92,10 @@ from .padding import (
     ZeroPad3d,
 )
 from .parameter_container import ParameterDict, ParameterList
+from .pixelshuffle import (
+    PixelShuffle,
+    PixelUnshuffle,
+)
 from .pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -111,9 +120,6 @@ from .pooling import (
 )
 from .sparse import Embedding
 from .upsampling import (
-    ChannelShuffle,
-    PixelShuffle,
-    PixelUnshuffle,
     Upsample,
     UpsamplingBilinear2d,
     UpsamplingNearest2d,

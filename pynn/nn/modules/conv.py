@@ -10,8 +10,8 @@ from pynn import Tensor
 from .. import functional as F
 from .. import init
 from ..parameter import Parameter
-from ._sizes import ntuple, reversed_pairs
 from .module import Module
+from .utils import _reverse_repeat_tuple, ntuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class _ConvNd(Module):
     @property
     def _reversed_padding_repeated_twice(self) -> list[int]:
         if not isinstance(self.padding, str):
-            return reversed_pairs(self.padding)
+            return list(_reverse_repeat_tuple(self.padding, 2))
         pairs = []
         for d, k in zip(reversed(self.dilation), reversed(self.kernel_size), strict=True):
             total = d * (k - 1) if self.padding == "same" else 0

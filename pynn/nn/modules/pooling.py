@@ -5,8 +5,8 @@ from __future__ import annotations
 from pynn import Tensor
 
 from .. import functional as F
-from ._sizes import ntuple
 from .module import Module
+from .utils import ntuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
