@@ -148,8 +148,11 @@ Tensor upsample(const Tensor& input, Dims size, std::string_view mode_name, bool
       return size[a] * input.size(lead + b) < size[b] * input.size(lead + a);
     });
   for (int64_t i : order) {
-    const Axis axis{input.size(lead + i), size[i], scales[i], align_corners};
-    const bool unchanged = axis.in == axis.out && !axis.scale && !antialias;
+    Axis axis{input.size(lead + i), size[i], scales[i], align_corners};
+    // In two dims PyTorch's nearest takes no scale where the size stays or doubles.
+    if (mode == Mode::Nearest && dims == 2 && (axis.out == axis.in || axis.out == 2 * axis.in)) axis.scale.reset();
+    // A size that stays is left alone, but by nearest and cubic with a scale of their own, as in PyTorch.
+    const bool unchanged = axis.in == axis.out && (!axis.scale || antialias || mode == Mode::Linear);
     if (unchanged) continue;
     x = resample(x, lead + i, taps_of(mode, axis, antialias, wide));
     if (whole) x = clamp(floor(add(x, Scalar(0.5))), Scalar(0), Scalar(255));

@@ -208,4 +208,7 @@ def grid_sample(
     if mode == "bicubic":
         return _cubic(pick, at, lambda p, d: _inside(p, sizes[d], padding_mode, aligned))
     at = [_inside(p, size, padding_mode, aligned) for p, size in zip(at, sizes, strict=True)]
-    return _linear(pick, at) if mode == "bilinear" else pick([p.round() for p in at])
+    if mode == "bilinear":
+        return _linear(pick, at)
+    # The sum of nothing: the grid's gradient is zero, not absent.
+    return pick([p.round() for p in at]) + grid[..., :0].sum()

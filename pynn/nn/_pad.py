@@ -33,6 +33,10 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             raise RuntimeError(
                 f"pad: the sizes must not get negative, got {left} + {input.size(dim)} + {right}"
             )
+        if mode == "constant" and input.size(dim) + min(left, 0) + min(right, 0) < 0:
+            raise RuntimeError(
+                f"pad: no more can be cut off than there is, got {left} and {right} for size {input.size(dim)}"
+            )
     if mode == "constant":
         return _pad_constant(input, ends, 0 if value is None else value)
     if mode not in _INDEX:
@@ -46,7 +50,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         )
     if mode != "circular":
         sizes = [input.size(dim) + left + right for dim, left, right in ends]
-        if 0 in input.shape[-dims - 1 :] or min(sizes) < 1:
+        if 0 in input.shape[-dims - 1 :] or max(sizes) < 1:
             raise RuntimeError(
                 f"pad: mode {mode!r} needs sizes that are not zero (but that of the batch), got "
                 f"{tuple(input.shape)} padded by {pad} (the input is too small)"
