@@ -13,7 +13,13 @@
 
 namespace pynn::ops {
 
+void check_range(const char* op, const char* name, Dims given) {
+  for (int64_t n : given)
+    PYNN_CHECK(n == static_cast<int32_t>(n), op, ": ", name, " must fit 32 bits, got ", dims_str(given));
+}
+
 DimVector per_dim(const char* op, const char* name, Dims given, int64_t dims) {
+  check_range(op, name, given);
   PYNN_CHECK(given.size() == 1 || given.size() == static_cast<size_t>(dims), op, ": expected ", name,
              " to be a single integer value or a list of ", dims, " values to match the dimensions, but got ", name,
              "=", dims_str(given));

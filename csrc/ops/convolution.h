@@ -7,6 +7,9 @@ namespace pynn::ops {
 
 constexpr const char* kSpatialNames[3] = {"depth", "height", "width"};
 
+// Windows are computed without fear of overflow: their numbers must fit 32 bits.
+void check_range(const char* op, const char* name, Dims given);
+
 // One number per spatial dim; a single number stands for all of them.
 DimVector per_dim(const char* op, const char* name, Dims given, int64_t dims);
 

@@ -43,6 +43,7 @@ Tensor fold_to(const Tensor& input, const Shape& s) {
 // The geometry of windows over `in`; checks all but the tensor.
 Shape shape_of(const char* op, Dims in, Dims kernel, Dims dilation, Dims padding, Dims stride) {
   const auto two = [&](const char* name, Dims d) {
+    check_range(op, name, d);
     PYNN_CHECK(d.size() == 2, op, ": it is expected that ", name, " has 2 numbers, got ", dims_str(d));
   };
   two("kernel_size", kernel), two("dilation", dilation), two("padding", padding), two("stride", stride);
@@ -86,6 +87,7 @@ Tensor unfold(const Tensor& x, Dims kernel, Dims dilation, Dims padding, Dims st
 
 Tensor fold(const Tensor& col, Dims output_size, Dims kernel, Dims dilation, Dims padding, Dims stride) {
   const char* op = "fold";
+  check_range(op, "output_size", output_size);
   PYNN_CHECK(output_size.size() == 2, op, ": it is expected that output_size has 2 numbers, got ",
              dims_str(output_size));
   const Dims d = col.sizes();

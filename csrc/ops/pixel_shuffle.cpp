@@ -8,6 +8,8 @@ namespace {
 void check(const char* op, const char* name, const Tensor& x, int64_t factor) {
   PYNN_CHECK(x.dim() >= 3, op, ": expects input to have at least 3 dimensions, but got ", dims_str(x.sizes()));
   PYNN_CHECK(factor > 0, op, ": expects a positive ", name, ", but got ", factor);
+  PYNN_CHECK(factor < (1 << 20), op, ": ", name, " is too large, got ",
+             factor);  // so that its square times a size fits
 }
 
 // The dims of x before the last three, and then `more`.

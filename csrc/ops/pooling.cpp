@@ -180,6 +180,7 @@ std::tuple<Tensor, Tensor> max_pool_with_indices(const Tensor& x, Dims kernel, s
 
 template <int N>
 std::vector<Windows> adaptive_windows(const char* op, const Tensor& x, Dims output_size) {
+  check_range(op, "output_size", output_size);
   PYNN_CHECK(output_size.size() == N, op, ": output_size must have ", N, " numbers, got ", dims_str(output_size));
   for (int64_t n : output_size)
     PYNN_CHECK(n >= 0, op, ": elements of output_size must be greater than or equal to 0, but received ",

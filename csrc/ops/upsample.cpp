@@ -35,6 +35,13 @@ T position(const Axis& a, T step, int64_t o) {
   return a.align_corners ? step * static_cast<T>(o) : step * (static_cast<T>(o) + T(0.5)) - T(0.5);
 }
 
+// The integer part of a position, within [low, high]; low of what is no number.
+template <class T>
+int64_t whole(T at, int64_t low, int64_t high) {
+  at = std::floor(at);
+  return at >= static_cast<T>(high) ? high : at > static_cast<T>(low) ? static_cast<int64_t>(at) : low;
+}
+
 // Keys' kernel, |x| < 2.
 template <class T>
 T cubic(T x, T a) {
@@ -62,8 +69,7 @@ Taps antialiased(Mode mode, const Axis& a) {
   std::vector<double> w;
   for (int64_t o = 0; o < a.out; ++o) {
     const T center = step * (static_cast<T>(o) + shift);
-    const int64_t from = std::max<int64_t>(static_cast<int64_t>(center - support + shift), 0);
-    const int64_t to = std::min<int64_t>(static_cast<int64_t>(center + support + shift), a.in);
+    const int64_t from = whole(center - support + shift, 0, a.in), to = whole(center + support + shift, from, a.in);
     w.clear();
     double sum = 0;
     for (int64_t i = from; i < to; ++i) {
@@ -85,12 +91,12 @@ Taps interpolated(Mode mode, const Axis& a) {
     if (mode == Mode::Nearest || mode == Mode::NearestExact) {
       const T at = mode == Mode::Nearest ? static_cast<T>(o) * step : (static_cast<T>(o) + T(0.5)) * step;
       const double one = 1;
-      taps.add(std::min(static_cast<int64_t>(std::floor(at)), a.in - 1), &one, 1);
+      taps.add(whole(at, 0, a.in - 1), &one, 1);
       continue;
     }
     T at = position(a, step, o);
     if (mode == Mode::Linear) at = std::max(at, T(0));
-    const int64_t first = std::min(static_cast<int64_t>(std::floor(at)), a.in - 1);
+    const int64_t first = whole(at, mode == Mode::Linear ? 0 : -1, a.in - 1);
     const T t = std::clamp(at - static_cast<T>(first), T(0), T(1));
     double w[4] = {};
     if (mode == Mode::Linear) {
@@ -129,12 +135,13 @@ Tensor upsample(const Tensor& input, Dims size, std::string_view mode_name, bool
   const int64_t dims = static_cast<int64_t>(size.size()), lead = 2;
   PYNN_CHECK(dims >= 1 && dims <= 3 && input.dim() == dims + lead, op, ": expected one size per spatial dim, got ",
              dims_str(size), " for input ", dims_str(input.sizes()));
+  check_range(op, "size", size);
   bool positive = input.size(1) > 0;
   for (int64_t i = 0; i < dims; ++i) positive &= input.size(lead + i) > 0 && size[i] > 0;
   PYNN_CHECK(positive, op, ": input and output sizes should be greater than 0, got input ", dims_str(input.sizes()),
              " and output ", dims_str(size));
-  const bool whole = input.dtype() == DType::UInt8 && mode != Mode::Lanczos && (dims == 2 || mode < Mode::Linear);
-  PYNN_CHECK_KIND(NotImplemented, is_floating(input.dtype()) || whole, op, ": not supported for this dtype, got ",
+  const bool bytes = input.dtype() == DType::UInt8 && mode != Mode::Lanczos && (dims == 2 || mode < Mode::Linear);
+  PYNN_CHECK_KIND(NotImplemented, is_floating(input.dtype()) || bytes, op, ": not supported for this dtype, got ",
                   dtype_name(input.dtype()), " (floating point is required)");
   const bool wide = input.dtype() == DType::Float64;
   const std::optional<double> scales[] = {scale0, scale1, scale2};
@@ -143,7 +150,7 @@ Tensor upsample(const Tensor& input, Dims size, std::string_view mode_name, bool
   // PyTorch.
   DimVector order;
   for (int64_t i = dims; i-- > 0;) order.push_back(i);
-  if (!whole)
+  if (!bytes)
     std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
       return size[a] * input.size(lead + b) < size[b] * input.size(lead + a);
     });
@@ -155,7 +162,7 @@ Tensor upsample(const Tensor& input, Dims size, std::string_view mode_name, bool
     const bool unchanged = axis.in == axis.out && (!axis.scale || antialias || mode == Mode::Linear);
     if (unchanged) continue;
     x = resample(x, lead + i, taps_of(mode, axis, antialias, wide));
-    if (whole) x = clamp(floor(add(x, Scalar(0.5))), Scalar(0), Scalar(255));
+    if (bytes) x = clamp(floor(add(x, Scalar(0.5))), Scalar(0), Scalar(255));
   }
   return x.same(input) ? clone_contiguous(x) : to_dtype(x, input.dtype());
 }

@@ -125,3 +125,35 @@ def test_circular_pad_cuts_first():
         F.pad(pynn.ones(2, 3, 4, 4), (1, 1), "reflect")
     with raises(RuntimeError, "pad", "too small"):
         F.pad(pynn.ones(2, 4), (-2, -2), "reflect")
+
+
+@pytest.mark.parametrize("huge", [2**31, 2**53, 2**62, -(2**63)])
+def test_huge_numbers(huge):
+    """Refused, without overflow."""
+    x, w = pynn.ones(1, 4, 4, 4), pynn.ones(4, 4, 2, 2)
+    for call in (
+        lambda: F.conv2d(x, w, stride=huge),
+        lambda: F.conv2d(x, w, padding=huge),
+        lambda: F.conv2d(x, w, dilation=huge),
+        lambda: F.conv2d(x, w, groups=huge),
+        lambda: F.conv_transpose2d(x, w, stride=huge),
+        lambda: F.max_pool2d(x, huge),
+        lambda: F.avg_pool2d(x, 2, huge),
+        lambda: F.adaptive_avg_pool2d(x, huge),
+        lambda: F.interpolate(x, huge),
+        lambda: F.unfold(x, huge),
+        lambda: F.fold(pynn.ones(1, 4, 9), huge, 2),
+        lambda: pynn.pixel_shuffle(x[:, :0], huge),
+        lambda: pynn.pixel_unshuffle(x[:, :, :0], huge),
+        lambda: F.group_norm(x, huge),
+    ):
+        with pytest.raises(RuntimeError):
+            call()
+
+
+def test_scales_that_are_no_scales():
+    x = pynn.ones(1, 1, 4, 4)
+    for scale in (float("nan"), float("inf"), 1e-300, 1e300, -1.0):
+        for mode in ("nearest", "bilinear", "bicubic"):
+            assert pynn._C._nn.upsample(x, [3, 3], mode, False, False, scale, scale).shape == (1, 1, 3, 3)
+            assert pynn._C._nn.upsample(x, [3, 3], mode, False, True, scale, scale).shape == (1, 1, 3, 3)
