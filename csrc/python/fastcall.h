@@ -11,7 +11,7 @@
 
 namespace pynn::python {
 
-constexpr int kMaxParams = 12;
+constexpr int kMaxParams = 12, kMaxInts = 5;  // lists of ints among them
 
 struct ParamSpec {
   std::string name;
@@ -40,7 +40,7 @@ struct Schema {
 // Parsed arguments and what they point to.
 struct Frame {
   Value values[kMaxParams];
-  SmallVector<int64_t, 8> ints[3];
+  SmallVector<int64_t, 8> ints[kMaxInts];
   std::vector<Tensor> tensors[6];
   Tensor made[2];  // tensors made from other objects
   int nints = 0, ntensors = 0, nmade = 0;

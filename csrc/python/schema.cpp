@@ -1,4 +1,5 @@
 // schema.cpp -- reads "softmax(Tensor input, int dim, *, dtype? dtype=None) -> Tensor".
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <map>
@@ -183,6 +184,9 @@ void build(Schema& s) {
     s.params.push_back(std::move(p));
   }
   PYNN_CHECK(s.params.size() <= kMaxParams, "more than ", kMaxParams, " parameters");
+  PYNN_CHECK(std::count_if(s.params.begin(), s.params.end(),
+                           [](const auto& p) { return p->kind == Kind::Ints || p->kind == Kind::OptInts; }) <= kMaxInts,
+             "more than ", kMaxInts, " lists of ints");
   PYNN_CHECK(s.params.size() == s.def->nkinds, "the schema has ", s.params.size(), " parameters, the function ",
              s.def->nkinds);
   for (size_t i = 0; i < s.params.size(); ++i) {
