@@ -16,8 +16,9 @@ _beside = [
 if not _beside:
     __path__ += [f"{_p}/pynn" for _p in _sys.path if _p and f"{_p}/pynn" not in __path__]
 
-from pynn import _C, autograd
+from pynn import _C, _methods, autograd
 from pynn._C import *
+from pynn._numeric import *
 from pynn._tensor import *  # type: ignore[assignment]
 from pynn.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from pynn.functional import *

@@ -12,6 +12,7 @@ __all__ = [
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
+    "block_diag",
     "broadcast_shapes",
     "broadcast_tensors",
     "cartesian_prod",
@@ -145,6 +146,11 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
     if len(tensors) == 1:
         return tensors[0]
     return _C.stack([g.reshape(-1) for g in meshgrid(*tensors)], 1)
+
+
+def block_diag(*tensors: Tensor) -> Tensor:
+    """A matrix with the given ones along its diagonal; 0-d and 1-d tensors are one row. Same as torch.block_diag."""
+    return _C._block_diag(tensors)
 
 
 def _at_least(tensors: tuple[Any, ...], lift: Any) -> Any:

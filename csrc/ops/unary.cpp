@@ -166,7 +166,10 @@ Tensor op_round(const Tensor& x, int64_t decimals) {
   const double scale = std::pow(10.0, std::abs(static_cast<double>(decimals)));
   return decimals > 0 ? div(round(mul(x, scale)), scale) : mul(round(div(x, scale)), scale);
 }
-Tensor positive(const Tensor& x) { return x; }
+Tensor positive(const Tensor& x) {
+  PYNN_CHECK(x.dtype() != DType::Bool, "positive: The `+` operator, on a bool tensor is not supported.");
+  return x;
+}
 }  // namespace
 PYNN_OP(op_round, "round(Tensor input, *, int decimals=0) -> Tensor",
         "The nearest integer, halves to the even one. Same as torch.round.", kOut | kInplace);
