@@ -109,6 +109,4 @@ def bools(*shape, seed=0):
 
 def table(cases):
     """pytest parameters of [(name, call, *arguments)]."""
-    return pytest.mark.parametrize(
-        "case", [pytest.param(c, id=f"{i}-{c[0]}") for i, c in enumerate(cases)]
-    )
+    return pytest.mark.parametrize("case", [pytest.param(c, id=f"{i}-{c[0]}") for i, c in enumerate(cases)])

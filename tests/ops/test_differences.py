@@ -43,7 +43,10 @@ def test_gradient():
 def test_trapezoid():
     y, x = arrs((3, 5), (5,))
     check_op(
-        pynn.trapezoid, lambda y, x=None, **k: np.trapezoid(y, x, axis=-1), [(y,), (y, x), (y, arr(3, 5))], tol=4
+        pynn.trapezoid,
+        lambda y, x=None, **k: np.trapezoid(y, x, axis=-1),
+        [(y,), (y, x), (y, arr(3, 5))],
+        tol=4,
     )
     check_op(
         lambda y: pynn.trapezoid(y, dx=0.5, dim=0), lambda y: np.trapezoid(y, dx=0.5, axis=0), [(y,)], tol=4

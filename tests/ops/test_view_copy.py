@@ -39,7 +39,10 @@ def test_scatter_forms():
     )
     where = (np.arange(4), np.arange(1, 5))
     check_op(
-        lambda a, b: pynn.diagonal_scatter(a, b, 1), lambda a, b: _put(a, b, where), [(x, arr(4))], ints="same"
+        lambda a, b: pynn.diagonal_scatter(a, b, 1),
+        lambda a, b: _put(a, b, where),
+        [(x, arr(4))],
+        ints="same",
     )
     where = (np.array([[1, 3], [2, 4]]),)
     check_op(
