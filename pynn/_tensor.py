@@ -446,17 +446,6 @@ for _name, _function in {
     setattr(Tensor, _name, _function)
 
 
-def repeat_interleave(
-    self: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None
-) -> Tensor:
-    """See pynn.repeat_interleave."""
-    from pynn.functional import repeat_interleave as function
-
-    return function(self, repeats, dim, output_size=output_size)
-
-
-Tensor.repeat_interleave = repeat_interleave  # type: ignore[attr-defined]
-
 # As functions of a tensor.
 is_complex = Tensor.is_complex
 is_floating_point = Tensor.is_floating_point

@@ -1,6 +1,7 @@
 // indexing_scatter.cpp -- single elements along one dim, chosen by a tensor of positions:
 //   gather   y[i][j] = x[index[i][j]][j]          (dim 0)
 //   scatter  y[index[i][j]][j] = source[i][j]     or +=, *=
+#include "ops/indexing_scatter.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "kernels/indexing.h"
@@ -16,14 +17,14 @@ namespace {
 int64_t size_at(const Tensor& t, int64_t d) { return t.dim() ? t.size(d) : 1; }
 int64_t dims_of(const Tensor& t) { return std::max<int64_t>(t.dim(), 1); }
 
-// The first part of t that is as large as `sizes`, apart from dim `but`: a view.
-Tensor crop(Tensor t, Dims sizes, int64_t but = -1) {
+}  // namespace
+
+Tensor crop(Tensor t, Dims sizes, int64_t but) {
   for (int64_t d = 0; d < t.dim(); ++d)
     if (d != but && t.size(d) != sizes[d]) t = slice(t, d, 0, sizes[d], 1);
   return t;
 }
 
-// Wrapped dim. An empty index fits everything.
 int64_t check_index(const char* op, const Tensor& x, int64_t dim, const Tensor& index) {
   dim = wrap_dim(op, dim, x);
   PYNN_CHECK(index.dtype() == DType::Int64 || index.dtype() == DType::Int32, op,
@@ -52,6 +53,8 @@ void check_source(const char* op, const Tensor& x, const Tensor& index, const Te
                     dims_str(source.sizes()));
 }
 
+namespace {
+
 GatherArgs along(const Tensor& x, int64_t dim, const Tensor& index) {
   GatherArgs a{};
   a.index = index.data_as<int64_t>();
@@ -72,7 +75,8 @@ void check_positions(const char* op, const Tensor& x, int64_t dim, const Tensor&
 
 Tensor dense_index(const Tensor& index) { return contiguous(to_dtype(index, DType::Int64)); }
 
-// Writes into self. `source` holds one element per index, or one for all.
+}  // namespace
+
 void run_scatter(const char* op, const Tensor& self, int64_t dim, const Tensor& index, const Tensor& source,
                  bool one_value, ScatterMode mode) {
   if (index.numel() == 0 || self.device().is_meta()) return;
@@ -89,6 +93,8 @@ void run_scatter(const char* op, const Tensor& self, int64_t dim, const Tensor& 
   check_positions(op, to, dim, where, kernels::scatter(self.device(), a));
   if (!to.same(part)) copy_data(part, to);
 }
+
+namespace {
 
 ScatterMode mode_of(std::optional<std::string_view> reduce) {
   if (!reduce) return ScatterMode::Assign;
