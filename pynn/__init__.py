@@ -24,7 +24,7 @@ from pynn.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_gr
 from pynn.functional import *
 
 if TYPE_CHECKING:
-    from pynn import cuda, nn, optim, random, utils, vision
+    from pynn import cuda, linalg, nn, optim, random, special, utils, vision
     from pynn.serialization import load, save
 
 __version__: str = _C._build_info()["version"]
@@ -36,7 +36,12 @@ nan = inf - inf
 newaxis = None
 
 # name -> where it is: loaded at first use, so that `import pynn` costs milliseconds.
-_LAZY_MODULES = ("cuda", "nn", "optim", "random", "serialization", "utils", "vision")
+_LAZY_MODULES = ("cuda", "linalg", "nn", "optim", "random", "serialization", "special", "utils", "vision")
+_LINALG_NAMES = (
+    "chain_matmul cholesky cholesky_inverse cholesky_solve det frobenius_norm geqrf inverse logdet lu lu_solve "
+    "lu_unpack matrix_exp matrix_power norm_except_dim nuclear_norm orgqr ormqr pinverse qr slogdet svd "
+    "triangular_solve"
+).split()
 _LAZY_NAMES = {
     "save": "serialization",
     "load": "serialization",
@@ -45,6 +50,7 @@ _LAZY_NAMES = {
     "printoptions": "_tensor_str",
     "finfo": "type_info",
     "iinfo": "type_info",
+    **dict.fromkeys(_LINALG_NAMES, "_linalg.aliases"),
 }
 
 
