@@ -16,8 +16,9 @@ _beside = [
 if not _beside:
     __path__ += [f"{_p}/pynn" for _p in _sys.path if _p and f"{_p}/pynn" not in __path__]
 
-from pynn import _C, _methods, autograd
+from pynn import _C, autograd
 from pynn._C import *
+from pynn._methods import *  # type: ignore[assignment]
 from pynn._numeric import *
 from pynn._tensor import *  # type: ignore[assignment]
 from pynn.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
@@ -42,6 +43,13 @@ _LINALG_NAMES = (
     "lu_unpack matrix_exp matrix_power norm_except_dim nuclear_norm orgqr ormqr pinverse qr slogdet svd "
     "triangular_solve"
 ).split()
+_SETTINGS_NAMES = (
+    "are_deterministic_algorithms_enabled get_default_device get_deterministic_debug_mode "
+    "get_float32_matmul_precision get_num_interop_threads is_deterministic_algorithms_warn_only_enabled "
+    "is_warn_always_enabled set_default_device set_default_tensor_type set_deterministic_debug_mode "
+    "set_float32_matmul_precision set_flush_denormal set_num_interop_threads set_warn_always typename "
+    "use_deterministic_algorithms"
+).split()
 _LAZY_NAMES = {
     "save": "serialization",
     "load": "serialization",
@@ -51,6 +59,10 @@ _LAZY_NAMES = {
     "finfo": "type_info",
     "iinfo": "type_info",
     **dict.fromkeys(_LINALG_NAMES, "_linalg.aliases"),
+    **dict.fromkeys(_SETTINGS_NAMES, "_settings"),
+    **dict.fromkeys(
+        "bartlett_window blackman_window hamming_window hann_window kaiser_window".split(), "_windows"
+    ),
 }
 
 

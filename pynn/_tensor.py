@@ -396,15 +396,6 @@ def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False)
     return _nonzero(input) if out is None else _nonzero(input, out=out)
 
 
-def repeat_interleave(
-    self: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None
-) -> Tensor:
-    """See pynn.repeat_interleave."""
-    from pynn.functional import repeat_interleave as function
-
-    return function(self, repeats, dim, output_size=output_size)
-
-
 for _name, _function in {
     "backward": backward,
     "detach_": detach_,
@@ -420,7 +411,6 @@ for _name, _function in {
     "pin_memory": pin_memory,
     "register_hook": register_hook,
     "register_post_accumulate_grad_hook": register_post_accumulate_grad_hook,
-    "repeat_interleave": repeat_interleave,
     "requires_grad_": requires_grad_,
     "retain_grad": retain_grad,
     "share_memory_": share_memory_,

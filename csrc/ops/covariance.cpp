@@ -32,7 +32,7 @@ Tensor cov(const Tensor& input, int64_t correction, const Tensor& fweights, cons
                "input but got ",
                w.numel(), " != ", n);
     GradMode off(false);
-    PYNN_CHECK(n == 0 || !any_nonzero(lt(w, 0)), "cov: ", name, " cannot be negative");
+    PYNN_CHECK(n == 0 || w.device().is_meta() || !any_nonzero(lt(w, 0)), "cov: ", name, " cannot be negative");
   };
   Tensor w;
   if (fweights.defined()) check("fweights", fweights, true), w = reshape(fweights, DimVector{-1});

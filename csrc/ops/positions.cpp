@@ -21,12 +21,12 @@ Tensor triangle(const char* op, int64_t rows, int64_t columns, int64_t offset, b
   const auto end = [&](int64_t r) { return lower ? std::clamp<int64_t>(r + offset + 1, 0, columns) : columns; };
   int64_t count = 0;
   for (int64_t r = 0; r < rows; ++r) count += end(r) - first(r);
+  if (device && device->is_meta()) return empty(DimVector{2, count}, type, *device);
   Tensor y = empty(DimVector{2, count}, DType::Int64);
   int64_t* row = y.data_as<int64_t>();
   int64_t* column = row + count;
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t c = first(r); c < end(r); ++c) *row++ = r, *column++ = c;
-  (void)device;
   return to_dtype(y, type);
 }
 Tensor tril_indices(int64_t rows, int64_t columns, int64_t offset, std::optional<DType> dtype,

@@ -132,6 +132,7 @@ Tensor zero_slope(const char* op, Tensor y, const Tensor& a, const Tensor& b) {
 
 Tensor poisson(const Tensor& rate, Generator* generator) {
   check_floating("poisson", rate);
+  if (rate.device().is_meta()) return zero_slope("poisson", empty_like(rate), rate, kUndefined);
   const Tensor mean = [&] {
     GradMode off(false);
     return contiguous(to_dtype(rate, DType::Float64));
@@ -154,6 +155,10 @@ Tensor binomial(const Tensor& count, const Tensor& prob, Generator* generator) {
   PYNN_CHECK(count.dtype() == prob.dtype(), "binomial: expected count and prob to have the same dtype, got ",
              dtype_name(count.dtype()), " and ", dtype_name(prob.dtype()));
   const DimVector sizes = broadcast_sizes("binomial", count.sizes(), prob.sizes());
+  if (count.device().is_meta() || prob.device().is_meta())
+    return zero_slope("binomial",
+                      empty(sizes, count.dtype(), count.device().is_meta() ? count.device() : prob.device()), count,
+                      prob);
   Tensor n, p;
   {
     GradMode off(false);

@@ -22,6 +22,9 @@ Tensor positions(const Tensor& counts, std::optional<int64_t> size) {
              dims_str(counts.sizes()));
   PYNN_CHECK_KIND(NotImplemented, counts.dtype() == DType::Int64 || counts.dtype() == DType::Int32,
                   "repeat_interleave: repeats has to be Long or Int tensor, got ", dtype_name(counts.dtype()));
+  PYNN_CHECK_KIND(NotImplemented, counts.device().is_cpu(),
+                  "repeat_interleave: the result's shape depends on the repeats, which must be on the CPU, got ",
+                  counts.device().str());
   GradMode off(false);
   const Tensor n = contiguous(to_dtype(counts, DType::Int64));
   const int64_t* p = n.data_as<int64_t>();

@@ -101,6 +101,8 @@ Tensor isin(const Tensor& elements, const Tensor& set, bool, bool invert) {
   const DType t = result_type(elements, set);
   PYNN_CHECK(elements.dtype() != DType::Bool && set.dtype() != DType::Bool,
              "isin: Unsupported input type encountered for isin(): Bool");
+  if (elements.device().is_meta() || set.device().is_meta())
+    return empty(elements.sizes(), DType::Bool, elements.device());
   GradMode off(false);
   if (set.numel() == 0) return full(elements.sizes(), Scalar(invert), DType::Bool, elements.device());
   const Tensor flat = to_dtype(reshape(set, DimVector{-1}), t), x = to_dtype(elements, t);
@@ -124,6 +126,8 @@ Tensor isin_set(const Tensor& elements, Scalar set, bool unique, bool invert) {
 Tensor bincount(const Tensor& x, const Tensor& weights, int64_t least) {
   PYNN_CHECK_KIND(NotImplemented, is_integral(x.dtype()) && x.dtype() != DType::Bool, "bincount: not implemented for '",
                   dtype_name(x.dtype()), "'");
+  PYNN_CHECK_KIND(NotImplemented, !x.device().is_meta() && !(weights.defined() && weights.device().is_meta()),
+                  "bincount: the result's shape depends on the values, which a meta tensor does not have");
   PYNN_CHECK(least >= 0, "bincount: minlength should be >= 0, got ", least);
   PYNN_CHECK(x.dim() == 1, "bincount: bincount only supports 1-d non-negative integral inputs, got shape ",
              dims_str(x.sizes()));
@@ -152,6 +156,7 @@ Tensor bincount(const Tensor& x, const Tensor& weights, int64_t least) {
 Tensor histc(const Tensor& x, int64_t bins, Scalar min, Scalar max) {
   PYNN_CHECK_KIND(NotImplemented, is_floating(x.dtype()), "histc: not implemented for '", dtype_name(x.dtype()), "'");
   PYNN_CHECK(bins > 0, "histc: bins must be > 0, got ", bins);
+  if (x.device().is_meta()) return empty(DimVector{bins}, x.dtype(), x.device());
   double low = min.to_double(), high = max.to_double();
   GradMode off(false);
   const Tensor c = contiguous(x);

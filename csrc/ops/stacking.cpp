@@ -47,8 +47,7 @@ Tensor piece(const Tensor& x, int64_t dim, int64_t begin, int64_t end) {
 }
 
 std::vector<Tensor> split_at(const Tensor& x, Dims indices, int64_t dim) {
-  PYNN_CHECK(x.dim() > 0,
-             "tensor_split: expected at least a 1-dimensional tensor, but got a tensor with 0 dims");
+  PYNN_CHECK(x.dim() > 0, "tensor_split: expected at least a 1-dimensional tensor, but got a tensor with 0 dims");
   dim = wrap_dim("tensor_split", dim, x);
   std::vector<Tensor> out;
   int64_t begin = 0;
@@ -62,8 +61,7 @@ std::vector<Tensor> split_at(const Tensor& x, Dims indices, int64_t dim) {
 
 // The first n % sections parts are larger by one.
 std::vector<Tensor> split_sections(const Tensor& x, int64_t sections, int64_t dim) {
-  PYNN_CHECK(x.dim() > 0,
-             "tensor_split: expected at least a 1-dimensional tensor, but got a tensor with 0 dims");
+  PYNN_CHECK(x.dim() > 0, "tensor_split: expected at least a 1-dimensional tensor, but got a tensor with 0 dims");
   dim = wrap_dim("tensor_split", dim, x);
   PYNN_CHECK(sections > 0, "tensor_split: number of sections must be larger than 0, got ", sections);
   const int64_t n = x.size(dim);
@@ -82,6 +80,8 @@ std::vector<Tensor> split_tensor(const Tensor& x, const Tensor& where, int64_t d
              "tensor_split: expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor of "
              "dtype long, got ",
              dtype_name(where.dtype()), " ", dims_str(where.sizes()));
+  PYNN_CHECK_KIND(NotImplemented, where.device().is_cpu(), "tensor_split: the indices must be on the CPU, got ",
+                  where.device().str());
   const Tensor at = contiguous(where);
   const int64_t* p = at.data_as<int64_t>();
   if (where.dim() == 0) return split_sections(x, *p, dim);
@@ -101,12 +101,12 @@ std::vector<Tensor> split_evenly(const char* op, const Tensor& x, int64_t sectio
   return split_sections(x, sections, dim);
 }
 
-#define PYNN_SPLIT(name, least, dim)                                                         \
-  std::vector<Tensor> name##_sections(const Tensor& x, int64_t sections) {                   \
-    return split_evenly(#name, x, sections, least, dim);                                     \
-  }                                                                                          \
-  std::vector<Tensor> name##_at(const Tensor& x, Dims indices) {                             \
-    return split_at(x, indices, check_split(#name, x, least, dim));                          \
+#define PYNN_SPLIT(name, least, dim)                                       \
+  std::vector<Tensor> name##_sections(const Tensor& x, int64_t sections) { \
+    return split_evenly(#name, x, sections, least, dim);                   \
+  }                                                                        \
+  std::vector<Tensor> name##_at(const Tensor& x, Dims indices) {           \
+    return split_at(x, indices, check_split(#name, x, least, dim));        \
   }
 PYNN_SPLIT(hsplit, 1, 1)
 PYNN_SPLIT(vsplit, 2, 0)
@@ -138,8 +138,8 @@ Tensor block_diag(TensorSpan tensors) {
 
 PYNN_OP(hstack, "hstack(Tensor[] tensors) -> Tensor",
         "Side by side: along dim 1, of vectors along dim 0. Same as torch.hstack.", kOut);
-PYNN_OP(vstack, "vstack(Tensor[] tensors) -> Tensor",
-        "On top of each other, vectors as rows. Same as torch.vstack.", kOut);
+PYNN_OP(vstack, "vstack(Tensor[] tensors) -> Tensor", "On top of each other, vectors as rows. Same as torch.vstack.",
+        kOut);
 PYNN_OP(vstack, "row_stack(Tensor[] tensors) -> Tensor", "Alias of vstack.", kOut);
 PYNN_OP(dstack, "dstack(Tensor[] tensors) -> Tensor", "Behind each other, along dim 2. Same as torch.dstack.", kOut);
 PYNN_OP(column_stack, "column_stack(Tensor[] tensors) -> Tensor",
