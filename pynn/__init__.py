@@ -37,18 +37,22 @@ nan = inf - inf
 newaxis = None
 
 # name -> where it is: loaded at first use, so that `import pynn` costs milliseconds.
-_LAZY_MODULES = ("cuda", "linalg", "nn", "optim", "random", "serialization", "special", "utils", "vision")
+_LAZY_MODULES = (
+    "cuda",
+    "linalg",
+    "nn",
+    "optim",
+    "random",
+    "serialization",
+    "signal",
+    "special",
+    "utils",
+    "vision",
+)
 _LINALG_NAMES = (
     "chain_matmul cholesky cholesky_inverse cholesky_solve det frobenius_norm geqrf inverse logdet lu lu_solve "
-    "lu_unpack matrix_exp matrix_power norm_except_dim nuclear_norm orgqr ormqr pinverse qr slogdet svd "
-    "triangular_solve"
-).split()
-_SETTINGS_NAMES = (
-    "are_deterministic_algorithms_enabled get_default_device get_deterministic_debug_mode "
-    "get_float32_matmul_precision get_num_interop_threads is_deterministic_algorithms_warn_only_enabled "
-    "is_warn_always_enabled set_default_device set_default_tensor_type set_deterministic_debug_mode "
-    "set_float32_matmul_precision set_flush_denormal set_num_interop_threads set_warn_always typename "
-    "use_deterministic_algorithms"
+    "lu_unpack matrix_exp matrix_power norm_except_dim nuclear_norm orgqr ormqr pca_lowrank pinverse "
+    "qr slogdet svd svd_lowrank triangular_solve"
 ).split()
 _LAZY_NAMES = {
     "save": "serialization",
@@ -59,7 +63,6 @@ _LAZY_NAMES = {
     "finfo": "type_info",
     "iinfo": "type_info",
     **dict.fromkeys(_LINALG_NAMES, "_linalg.aliases"),
-    **dict.fromkeys(_SETTINGS_NAMES, "_settings"),
     **dict.fromkeys(
         "bartlett_window blackman_window hamming_window hann_window kaiser_window".split(), "_windows"
     ),

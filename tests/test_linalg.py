@@ -240,6 +240,27 @@ def test_powers_and_products():
     check(linalg.vander, lambda x: np.vander(x, increasing=True), [(arr(4),)])
 
 
+def test_equal_eigenvalues():
+    """Only vectors need the values to differ."""
+    for f in (linalg.eigvalsh, linalg.svdvals, lambda x: linalg.norm(x, "nuc")):
+        x = pynn.eye(3).double().requires_grad_()
+        f(x).sum().backward()
+        assert pynn.allclose(x.grad, pynn.eye(3).double())
+
+
+def test_low_rank():
+    low = arr(20, 3) @ arr(3, 12)
+    for x in (low, low.T):
+        u, s, v = pynn.svd_lowrank(tensor(x), q=4)
+        np.testing.assert_allclose(to_numpy(u @ s.diag() @ v.mT), x, atol=1e-9)
+        np.testing.assert_allclose(to_numpy(s[:3]), np.linalg.svd(x, compute_uv=False)[:3])
+    u, s, v = pynn.pca_lowrank(tensor(low), q=3)
+    centered = low - low.mean(0)
+    np.testing.assert_allclose(to_numpy(u @ s.diag() @ v.mT), centered, atol=1e-9)
+    with raises(ValueError, "q"):
+        pynn.svd_lowrank(tensor(low), q=13)
+
+
 def test_zero_sizes():
     for shape in ((0, 0), (2, 0, 0), (0, 3, 3)):
         x = pynn.zeros(shape)

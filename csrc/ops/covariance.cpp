@@ -56,7 +56,7 @@ Tensor cov(const Tensor& input, int64_t correction, const Tensor& fweights, cons
   const Tensor centered = sub(x, unsqueeze(average, 1));
   const Tensor weighted = w.defined() ? mul(centered, w) : centered;
   const Tensor c = div(mm(centered, to_dtype(transpose(weighted, 0, 1), type)), to_dtype(divisor, type));
-  return input.dim() < 2 ? reshape(c, {}) : c;
+  return squeeze(c);  // one variable: a number
 }
 
 Tensor corrcoef(const Tensor& input) {

@@ -11,9 +11,7 @@
 namespace pynn::ops {
 namespace {
 
-Tensor but_last(const Tensor& x, int64_t dim) {
-  return slice(x, dim, 0, std::max<int64_t>(x.size(dim) - 1, 0), 1);
-}
+Tensor but_last(const Tensor& x, int64_t dim) { return slice(x, dim, 0, std::max<int64_t>(x.size(dim) - 1, 0), 1); }
 Tensor but_first(const Tensor& x, int64_t dim) {
   return slice(x, dim, std::min<int64_t>(1, x.size(dim)), x.size(dim), 1);
 }
@@ -28,6 +26,8 @@ Tensor diff(const Tensor& input, int64_t n, int64_t dim, const Tensor& prepend, 
   for (const Tensor* t : {&prepend, &append})
     PYNN_CHECK(!t->defined() || t->dim() == input.dim(),
                "diff: diff expects prepend or append to be the same dimension as input");
+  PYNN_CHECK(n >= 0, "diff: order must be non-negative but got ", n);
+  if (n == 0) return clone_contiguous(input);
   Tensor x = input;
   if (prepend.defined() || append.defined()) {
     std::vector<Tensor> parts;
@@ -35,8 +35,6 @@ Tensor diff(const Tensor& input, int64_t n, int64_t dim, const Tensor& prepend, 
       if (t->defined()) parts.push_back(*t);
     x = cat(parts, dim);
   }
-  PYNN_CHECK(n >= 0, "diff: order must be non-negative but got ", n);
-  if (n == 0) return clone_contiguous(x);
   n = std::min(n, x.size(dim));
   for (int64_t i = 0; i < n; ++i) x = step(x, dim);
   return x;
@@ -57,8 +55,8 @@ Tensor gaps(const char* op, const Tensor& y, const Tensor& x, int64_t dim) {
     while (sizes.size() < static_cast<size_t>(y.dim())) sizes.insert(0, 1);
     at = reshape(x, sizes);
   }
-  PYNN_CHECK(at.size(dim) == y.size(dim), op, ": There must be one `x` value for each sample point, got ",
-             at.size(dim), " for ", y.size(dim));
+  PYNN_CHECK(at.size(dim) == y.size(dim), op, ": There must be one `x` value for each sample point, got ", at.size(dim),
+             " for ", y.size(dim));
   return step(at, dim);
 }
 

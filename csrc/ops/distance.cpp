@@ -105,7 +105,6 @@ Tensor pdist(const Tensor& x, double p) {
   return index(reshape(all, DimVector{-1}), where);
 }
 
-// (sum |x|^p)^(1/p) over dims, made of differentiable ops.
 Tensor renorm(const Tensor& x, Scalar order, int64_t dim, Scalar limit) {
   PYNN_CHECK(is_floating(x.dtype()), "renorm: a floating point tensor is required, got ", dtype_name(x.dtype()));
   const double p = order.to_double(), most = limit.to_double();
@@ -116,15 +115,8 @@ Tensor renorm(const Tensor& x, Scalar order, int64_t dim, Scalar limit) {
   DimVector others;
   for (int64_t d = 0; d < x.dim(); ++d)
     if (d != dim) others.push_back(d);
-  Tensor norm;
-  if (p == 2) {
-    const Tensor squares = sum(mul(x, x), Dims(others), true), some = ne(squares, 0.0);
-    norm = where(some, sqrt(where(some, squares, 1.0)), 0.0);
-  } else {
-    const Tensor powers = sum(pow(abs(x), p), Dims(others), true), some = ne(powers, 0.0);
-    norm = where(some, pow(where(some, powers, 1.0), 1 / p), 0.0);
-  }
-  const Tensor factor = where(gt(norm, limit), div(limit, add(norm, 1e-7)), 1.0);
+  const Tensor length = norm(x, order, Dims(others), true);
+  const Tensor factor = where(gt(length, limit), div(limit, add(length, 1e-7)), 1.0);
   return mul(x, to_dtype(factor, x.dtype()));
 }
 

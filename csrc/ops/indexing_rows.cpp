@@ -91,7 +91,7 @@ constexpr auto kFillCleared = [](const Tensor& g, int64_t dim, const Tensor& ind
   return index_fill(g, dim, index, 0);
 };
 constexpr auto kFillSummed = [](const Tensor& g, int64_t dim, const Tensor& index) {
-  return sum(index_select(g, dim, index));
+  return sum(sub(g, index_fill(g, dim, index, 0)));  // an index that comes twice counts once
 };
 
 }  // namespace

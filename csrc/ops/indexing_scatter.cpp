@@ -6,9 +6,11 @@
 #include "core/shape.h"
 #include "kernels/indexing.h"
 #include "ops/assign.h"
+#include "ops/binary.h"
 #include "ops/creation.h"
 #include "ops/element.h"
 #include "ops/indexing.h"
+#include "ops/ternary.h"
 #include "ops/view.h"
 
 namespace pynn::ops {
@@ -27,9 +29,9 @@ Tensor crop(Tensor t, Dims sizes, int64_t but) {
 
 int64_t check_index(const char* op, const Tensor& x, int64_t dim, const Tensor& index) {
   dim = wrap_dim(op, dim, x);
+  if (index.numel() == 0) return dim;
   PYNN_CHECK(index.dtype() == DType::Int64 || index.dtype() == DType::Int32, op,
              ": Expected dtype int32/int64 for index, got ", dtype_name(index.dtype()));
-  if (index.numel() == 0) return dim;
   PYNN_CHECK(dims_of(index) == dims_of(x), op,
              ": Index tensor must have the same number of dimensions as input tensor, got ", dims_str(index.sizes()),
              " and ", dims_str(x.sizes()));
@@ -209,7 +211,9 @@ Tensor op_scatter_value_(const Tensor& self, int64_t dim, const Tensor& index, S
 Tensor op_take_along_dim(const Tensor& x, const Tensor& index, std::optional<int64_t> dim) {
   PYNN_CHECK(index.dtype() == DType::Int64, "take_along_dim: dtype of indices should be Long but got ",
              dtype_name(index.dtype()));
-  if (!dim) return gather(reshape(x, DimVector{-1}), 0, reshape(index, DimVector{-1}));
+  // Negative positions count from the end here.
+  const auto wrapped = [&](int64_t n) { return where(lt(index, 0), add(index, Scalar(n)), index); };
+  if (!dim) return gather(reshape(x, DimVector{-1}), 0, reshape(wrapped(x.numel()), DimVector{-1}));
   PYNN_CHECK(x.dim() == index.dim(),
              "take_along_dim: input and indices should have the same number of dimensions, but got ", x.dim(),
              " dimensions for input, and ", index.dim(), " dimensions for indices");
@@ -220,7 +224,7 @@ Tensor op_take_along_dim(const Tensor& x, const Tensor& index, std::optional<int
   DimVector to_x = broadcast_sizes("take_along_dim", xs, is), to_index = to_x;
   to_x[d] = x.size(d);
   to_index[d] = index.size(d);
-  return gather(expand(x, to_x), d, expand(index, to_index));
+  return gather(expand(x, to_x), d, expand(wrapped(x.size(d)), to_index));
 }
 
 }  // namespace

@@ -79,7 +79,7 @@ std::vector<Tensor> unravel(const Tensor& at, Dims shape) {
   PYNN_CHECK_KIND(Type, is_integral(at.dtype()) && at.dtype() != DType::Bool,
                   "unravel_index: expected 'indices' to be integer dtype, but got ", dtype_name(at.dtype()));
   std::vector<Tensor> out(shape.size());
-  Tensor rest = at;
+  Tensor rest = to_dtype(at, DType::Int64);
   for (size_t i = shape.size(); i-- > 0;) {
     PYNN_CHECK_KIND(Value, shape[i] >= 0, "unravel_index: 'shape' cannot have negative values, got ", dims_str(shape));
     out[i] = remainder(rest, Scalar(shape[i]));

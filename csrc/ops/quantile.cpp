@@ -48,28 +48,28 @@ fine:
   rows = transpose(rows, dim, -1);
   const int64_t n = rows.size(-1);
   const Tensor sorted = std::get<0>(first_k(op, rows, rows.dim() - 1, n, false));
-  Tensor below, above, weight;
+  // Ranks [..., k]; a row with a NaN takes its last element, which is one.
+  Tensor nans;
   {
-    // Ranks [..., k]; a row with a NaN takes its last element, which is one.
     GradMode off(false);
     const int64_t last[] = {-1};
-    const Tensor nans = sum(isnan(sorted), Dims(last), true);
-    const Tensor flat = reshape(q, DimVector{-1});
-    Tensor rank;
-    if (skip_nan) {
-      const Tensor count = to_dtype(sub(Scalar(n), nans), x.dtype());
-      rank = mul(flat, sub(count, 1.0));
-      rank = where(lt(rank, 0.0), 0.0, rank);
-    } else {
-      const Tensor whole = to_dtype(gt(nans, 0), x.dtype());
-      rank = maximum(mul(flat, Scalar(static_cast<double>(n - 1))), mul(whole, Scalar(static_cast<double>(n - 1))));
-    }
-    rank = round_rank(rank, how);
-    below = floor(rank);
-    above = to_dtype(ceil(rank), DType::Int64);
-    weight = how == "midpoint" ? to_dtype(gt(sub(rank, below), 0.0), x.dtype()) * 0.5 : sub(rank, below);
-    below = to_dtype(below, DType::Int64);
+    nans = sum(isnan(sorted), Dims(last), true);
   }
+  const Tensor flat = reshape(q, DimVector{-1});
+  Tensor rank;
+  if (skip_nan) {
+    const Tensor count = to_dtype(sub(Scalar(n), nans), x.dtype());
+    rank = mul(flat, sub(count, 1.0));
+    rank = where(lt(rank, 0.0), 0.0, rank);
+  } else {
+    const double top = static_cast<double>(n - 1);
+    rank = where(gt(nans, 0), top, mul(flat, top));
+  }
+  rank = round_rank(rank, how);
+  const Tensor whole = floor(rank);
+  const Tensor below = to_dtype(whole, DType::Int64), above = to_dtype(ceil(rank), DType::Int64);
+  Tensor weight = sub(rank, whole);
+  if (how == "midpoint") weight = mul(to_dtype(gt(weight, 0.0), x.dtype()), 0.5);
   const int64_t axis = sorted.dim() - 1;
   Tensor y = gather(sorted, axis, below);
   if (how == "linear" || how == "midpoint") y = lerp(y, gather(sorted, axis, above), weight);

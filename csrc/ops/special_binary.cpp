@@ -113,7 +113,9 @@ Tensor without_derivative(const char* op, Tensor y, const Tensor& a, const Tenso
 Tensor nextafter(const Tensor& a, const Tensor& b) {
   PYNN_CHECK_KIND(NotImplemented, result_type(a, b) == DType::Float32 || result_type(a, b) == DType::Float64,
                   "nextafter: not implemented for '", dtype_name(result_type(a, b)), "'");
-  return without_derivative("nextafter", run_special("nextafter", Special2::Nextafter, a, b), a, b);
+  return record(
+      "nextafter", run_special("nextafter", Special2::Nextafter, a, b), inputs(a, b), save(),
+      [](const Tensor& g) { return g; }, [](const Tensor& g) { return mul(g, 0.0); });
 }
 
 // g times each operand's share: e^a / (e^a + e^b).

@@ -136,6 +136,8 @@ std::tuple<Tensor, Tensor> std_mean_all(const Tensor& x, bool unbiased) {
   return std_mean(x, {}, Scalar(unbiased), false);
 }
 
+}  // namespace
+
 // (sum |x|^p)^(1/p). The gradient at 0 is 0.
 Tensor norm(const Tensor& input, Scalar order, std::optional<Dims> dims, bool keepdim, std::optional<DType> dtype) {
   const Tensor x = dtype ? to_dtype(input, *dtype) : input;
@@ -165,6 +167,8 @@ Tensor norm(const Tensor& input, Scalar order, std::optional<Dims> dims, bool ke
                   return mul(mul(sign(x), where(eq(a, 0.0), 0.0, pow(a, p - 1))), ratio);
                 });
 }
+namespace {
+
 double order_of(std::string_view p) {
   if (p == "fro") return 2;
   PYNN_CHECK_KIND(NotImplemented, false, "norm: order '", p, "' is not supported here (see linalg.norm)");

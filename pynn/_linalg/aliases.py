@@ -36,10 +36,12 @@ __all__ = [
     "nuclear_norm",
     "orgqr",
     "ormqr",
+    "pca_lowrank",
     "pinverse",
     "qr",
     "slogdet",
     "svd",
+    "svd_lowrank",
     "triangular_solve",
 ]
 
@@ -155,3 +157,40 @@ def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
         return vector_norm(v, pow)
     dims = [d for d in range(v.dim()) if d != dim]
     return vector_norm(v, pow, dims, True) if dims else v.abs()
+
+
+def svd_lowrank(
+    A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """U, S, V of about the q largest singular values of A - M, by random projection. Same as torch.svd_lowrank.
+
+    Args:
+        niter: how often the projection is sharpened by another product with A and its transpose.
+    """
+    q = 6 if q is None else q
+    m, n = A.shape[-2:]
+    if not 0 <= q <= min(m, n):
+        raise ValueError(f"q(={q}) must be non-negative integer and not greater than min(m, n)={min(m, n)}")
+    x = A if M is None else A - M
+    if m < n:
+        x = x.mT
+    basis = factor.qr(x @ _C.randn(x.size(-1), q, dtype=A.dtype)).Q
+    for _ in range(2 if niter is None else niter):
+        basis = factor.qr(x.mT @ basis).Q
+        basis = factor.qr(x @ basis).Q
+    u, s, vh = spectral.svd(basis.mT @ x, full_matrices=False)
+    u, v = basis @ u, vh.mT
+    return (v, s, u) if m < n else (u, s, v)
+
+
+def pca_lowrank(
+    A: Tensor, q: int | None = None, center: bool = True, niter: int = 2
+) -> tuple[Tensor, Tensor, Tensor]:
+    """svd_lowrank of A with its columns' means taken off. Same as torch.pca_lowrank."""
+    m, n = A.shape[-2:]
+    q = min(6, m, n) if q is None else q
+    if not 0 <= q <= min(m, n):
+        raise ValueError(f"q(={q}) must be non-negative integer and not greater than min(m, n)={min(m, n)}")
+    if niter < 0:
+        raise ValueError(f"niter(={niter}) must be non-negative integer")
+    return svd_lowrank(A - A.mean(-2, keepdim=True) if center else A, q, niter)

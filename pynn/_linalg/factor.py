@@ -114,8 +114,7 @@ class _QR(Function):
     def forward(ctx: Any, a: Tensor) -> Any:
         import numpy as np
 
-        q, r = np.linalg.qr(array(a))
-        q, r = tensor(q, a), tensor(r, a)
+        q, r = (tensor(x, a) for x in np.linalg.qr(array(a)))
         ctx.save_for_backward(q, r)
         return q, r
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pynn import _C
 from pynn._C import Tensor
-from pynn._linalg.common import check_floating, check_square, with_out
+from pynn._linalg.common import check_square, with_out
 from pynn._linalg.solve import inv, solve
 from pynn.autograd.function import Function
 
@@ -28,14 +28,15 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
         return _C.eye(A.size(-1), dtype=A.dtype).expand(A.shape).clone()
     if n < 0:
         A, n = inv(A), -n
-    result = None
-    while n:
+    result: Tensor | None = None
+    while True:
         if n & 1:
             result = A if result is None else result @ A
         n >>= 1
-        if n:
-            A = A @ A
-    return result
+        if not n:
+            assert result is not None
+            return result
+        A = A @ A
 
 
 class _Exp(Function):
@@ -74,7 +75,12 @@ class _Exp(Function):
 @with_out
 def matrix_exp(A: Tensor) -> Tensor:
     """The exponential of square matrices: the sum of A^k / k!. Same as torch.linalg.matrix_exp."""
-    check_square("linalg.matrix_exp", A)
+    if A.dtype not in (_C.float16, _C.bfloat16):  # the others go through check_square
+        check_square("linalg.matrix_exp", A)
+    elif A.dim() < 2 or A.size(-1) != A.size(-2):
+        raise RuntimeError(
+            f"linalg.matrix_exp: A must be batches of square matrices, got shape {tuple(A.shape)}"
+        )
     return _Exp.apply(A)
 
 
@@ -140,7 +146,6 @@ def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
 @with_out
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """Sums of products along a dim. Same as torch.linalg.vecdot."""
-    check_floating("linalg.vecdot", x, y)
     return (x * y).sum(dim)
 
 
@@ -177,10 +182,9 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
 @with_out
 def vander(x: Tensor, N: int | None = None) -> Tensor:
     """Powers x^0 .. x^(N-1) of the elements of the last dim, as rows. Same as torch.linalg.vander."""
-    if x.dim() == 0:
-        raise RuntimeError("linalg.vander: x must be at least one-dimensional")
+    x = x if x.dim() else x.reshape(1)
     n = x.size(-1) if N is None else N
-    if n <= 1 and N is not None:
+    if n <= 1:
         raise RuntimeError(f"linalg.vander: N must be greater than 1, got {n}")
     x = x if x.is_floating_point() else x.to(_C.int64)
     first = _C.ones(*x.shape, 1, dtype=x.dtype)

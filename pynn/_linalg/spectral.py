@@ -28,15 +28,20 @@ class _Eigh(Function):
     def forward(ctx: Any, a: Tensor, lower: bool) -> Any:
         import numpy as np
 
-        values, vectors = np.linalg.eigh(array(a), "L" if lower else "U")
-        values, vectors = tensor(values, a), tensor(vectors, a)
+        values, vectors = (tensor(x, a) for x in np.linalg.eigh(array(a), "L" if lower else "U"))
         ctx.save_for_backward(values, vectors)
+        ctx.set_materialize_grads(False)
         return values, vectors
 
     @staticmethod
-    def backward(ctx: Any, gl: Tensor, gv: Tensor) -> Any:
+    def backward(ctx: Any, gl: Tensor | None, gv: Tensor | None) -> Any:
+        # Equal eigenvalues only matter to the vectors.
         values, v = ctx.saved_tensors
-        inner = (v.mT @ gv) / _gaps(values) + _C.diag_embed(gl)
+        inner = _C.zeros_like(v)
+        if gl is not None:
+            inner = inner + _C.diag_embed(gl)
+        if gv is not None:
+            inner = inner + (v.mT @ gv) / _gaps(values)
         return v @ inner @ v.mT, None
 
 
@@ -68,13 +73,13 @@ class _Eig(Function):
     def forward(ctx: Any, a: Tensor) -> Any:
         import numpy as np
 
-        values, vectors = np.linalg.eig(array(a))
-        if np.iscomplexobj(values) and values.imag.any():
+        found = np.linalg.eig(array(a))
+        if found[0].imag.any():
             raise NotImplementedError(
                 "linalg.eig: eigenvalues are complex, and complex tensors are not supported yet (linalg.eigh takes "
                 "symmetric matrices, whose eigenvalues are real)"
             )
-        values, vectors = tensor(values.real, a), tensor(vectors.real, a)
+        values, vectors = (tensor(x.real, a) for x in found)
         ctx.save_for_backward(values, vectors)
         return values, vectors
 
@@ -119,12 +124,17 @@ class _SVD(Function):
 
         u, s, vh = (tensor(x, a) for x in np.linalg.svd(array(a), full_matrices=False))
         ctx.save_for_backward(u, s, vh)
+        ctx.set_materialize_grads(False)
         return u, s, vh
 
     @staticmethod
-    def backward(ctx: Any, gu: Tensor, gs: Tensor, gvh: Tensor) -> Any:
+    def backward(ctx: Any, gu: Tensor | None, gs: Tensor | None, gvh: Tensor | None) -> Any:
         u, s, vh = ctx.saved_tensors
-        gv, v = gvh.mT, vh.mT
+        if gu is None and gvh is None:  # no need to tell equal values apart
+            return None if gs is None else u * gs.unsqueeze(-2) @ vh
+        gu = _C.zeros_like(u) if gu is None else gu
+        gs = _C.zeros_like(s) if gs is None else gs
+        gv, v = _C.zeros_like(vh.mT) if gvh is None else gvh.mT, vh.mT
         row, column = s.unsqueeze(-2), s.unsqueeze(-1)
         gaps = (row - column) * (row + column)
         gaps = gaps + _C.diag_embed(_C.full(s.shape, float("inf"), dtype=s.dtype))
@@ -158,12 +168,10 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
     u, s, vh = (tensor(x, A) for x in np.linalg.svd(array(A)))
     if A.requires_grad and _C.is_grad_enabled():
         k = min(m, n)
-        # The thin factors of a separate call may differ in signs: take them where nothing was left out.
+        # Thin factors with their graph; what completes the bases is orthogonal to them whatever their signs.
         thin_u, s, thin_vh = _SVD.apply(A)
-        signs = (thin_u.detach() * u[..., :k]).sum(-2).sign()
         u = _C.cat([thin_u, u[..., k:]], -1) if m > k else thin_u
         vh = _C.cat([thin_vh, vh[..., k:, :]], -2) if n > k else thin_vh
-        del signs
     return SVD(u, s, vh)
 
 
@@ -252,16 +260,16 @@ def pinv(
     if rcond is not None:
         rtol = rcond
     if A.numel() == 0:
-        return A.new_empty((*A.shape[:-2], A.size(-1), A.size(-2)))
+        return A.mT.clone()
     if hermitian:
         check_square("linalg.pinv", A)
         values, vectors = np.linalg.eigh(array(A))
         u, s, vh = vectors, values, np.swapaxes(vectors, -1, -2)
     else:
         u, s, vh = np.linalg.svd(array(A), full_matrices=False)
-    s = tensor(s, A)
-    limit = _tolerance("linalg.pinv", A, s.abs().amax(-1), atol, rtol).unsqueeze(-1)
-    inverse = array(_C.where(s.abs() > limit, 1 / _C.where(s == 0, 1.0, s), 0.0))
+    singular = tensor(s, A)
+    limit = _tolerance("linalg.pinv", A, singular.abs().amax(-1), atol, rtol).unsqueeze(-1)
+    inverse = array(_C.where(singular.abs() > limit, 1 / _C.where(singular == 0, 1.0, singular), 0.0))
     values = np.swapaxes(vh, -1, -2) @ (inverse[..., None] * np.swapaxes(u, -1, -2))
     return _Pinv.apply(A, tensor(values, A))
 

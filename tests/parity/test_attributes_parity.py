@@ -1,4 +1,4 @@
-"""Methods without C++, settings, windows and attributes beside PyTorch."""
+"""Methods without C++, windows and attributes beside PyTorch."""
 
 import warnings
 
@@ -25,6 +25,19 @@ CASES = [
     *[(n, lambda t, n=n: getattr(t, n)(4, dtype=t.int64)) for n in WINDOWS],
     ("hamming_window", lambda t: t.hamming_window(6, True, 0.5, 0.3)),
     ("kaiser_window", lambda t: t.kaiser_window(6, False, 5.0)),
+    *[
+        ("signal", lambda t, n=n, m=m, s=s: getattr(t.signal.windows, n)(m, sym=s, dtype=t.float64))
+        for n in "bartlett blackman cosine exponential gaussian general_hamming hamming hann kaiser nuttall".split()
+        for m in (0, 1, 2, 7, 8)
+        for s in (True, False)
+    ],
+    ("signal", lambda t: t.signal.windows.general_cosine(7, a=[0.4, 0.3, 0.2])),
+    ("signal", lambda t: t.signal.windows.general_cosine(7, a=[])),
+    ("signal", lambda t: t.signal.windows.exponential(7, center=2.0, tau=3.0, sym=False)),
+    ("signal", lambda t: t.signal.windows.exponential(7, center=2.0)),
+    ("signal", lambda t: t.signal.windows.gaussian(7, std=-1.0)),
+    ("signal", lambda t: t.signal.windows.hann(-1)),
+    ("signal", lambda t: t.signal.windows.hann(5, dtype=t.int64)),
     ("apply_", lambda t, x: x.detach().apply_(lambda v: v * 2 + 1), M),
     ("apply_", lambda t, x: x.apply_(lambda v: 2.7), I(3)),
     ("apply_", lambda t, x: x.apply_(lambda v: v), M),
@@ -88,7 +101,6 @@ CASES = [
     ("range", lambda t: (t.range(1, 3), t.range(0, 1, 0.25, dtype=t.float64), t.range(3, 1, -0.5))),
     ("range", lambda t: t.range(1, 3, -1)),
     ("range", lambda t: t.range(1, 3, 0)),
-    ("typename", lambda t, x: (t.typename(x), t.typename(3), t.typename(list)), M),
     *[
         (
             "types",
@@ -155,46 +167,6 @@ def test_iinfo(name):
     for field in "bits max min dtype".split():
         assert getattr(ours, field) == getattr(theirs, field), field
     assert repr(ours) == repr(theirs)
-
-
-def settings(t):
-    found = []
-    for mode in (True, False):
-        t.use_deterministic_algorithms(mode, warn_only=mode)
-        found += [t.are_deterministic_algorithms_enabled(), t.is_deterministic_algorithms_warn_only_enabled()]
-        found += [t.get_deterministic_debug_mode()]
-    for mode in ("warn", 2, "default"):
-        t.set_deterministic_debug_mode(mode)
-        found.append(t.get_deterministic_debug_mode())
-    for precision in ("high", "medium", "highest"):
-        t.set_float32_matmul_precision(precision)
-        found.append(t.get_float32_matmul_precision())
-    t.set_warn_always(True)
-    found.append(t.is_warn_always_enabled())
-    t.set_warn_always(False)
-    found.append(str(t.get_default_device()))
-    t.set_default_tensor_type(t.DoubleTensor)
-    found.append(str(t.get_default_dtype()))
-    t.set_default_tensor_type("torch.FloatTensor")
-    found.append(str(t.get_default_dtype()))
-    return found
-
-
-def test_settings():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert settings(pynn) == settings(torch)
-    for call in (
-        lambda t: t.set_deterministic_debug_mode("x"),
-        lambda t: t.set_num_interop_threads(0),
-        lambda t: t.set_default_tensor_type(t.LongTensor),
-    ):
-        for lib in (torch, pynn):
-            with warnings.catch_warnings(), pytest.raises((RuntimeError, TypeError)):
-                warnings.simplefilter("ignore")
-                call(lib)
-    with pytest.raises(NotImplementedError):
-        pynn.set_default_device("meta")
 
 
 def test_window_sums():

@@ -106,7 +106,7 @@ CASES = [
     ("take", lambda t, x, i: t.take(x, i), M, I(3, 2, low=15, high=30)),
     (
         "take_along_dim",
-        lambda t, x, i: (t.take_along_dim(x, i, 0), x.take_along_dim(i)),
+        lambda t, x, i: (t.take_along_dim(x, i, 0), x.take_along_dim(i), x.take_along_dim(i - 2, 0)),
         M,
         I(1, 5, low=0, high=4),
     ),
@@ -132,6 +132,7 @@ CASES = [
         M,
         np.array([0, 2]),
     ),
+    ("index_fill", lambda t, x, i, v: t.index_fill(x, 0, i, v), M, np.array([0, 2, 0]), F()),
     (
         "index_add",
         lambda t, x, i, s: (t.index_add(x, 0, i, s, alpha=2), x.clone().index_add_(0, i, s)),

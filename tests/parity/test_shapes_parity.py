@@ -114,6 +114,7 @@ CASES = [
     *[("diff", lambda t, x, n=n: t.diff(x, n=n), M) for n in range(7)],
     ("diff", lambda t, x: x.diff(dim=0), M),
     ("diff", lambda t, x, y, z: x.diff(prepend=y, append=z), M, F(4, 1), F(4, 2)),
+    ("diff", lambda t, x, y: x.diff(0, prepend=y), M, F(4, 1)),
     ("diff", lambda t, x: x.diff(), bools(9)),
     ("diff", lambda t, x: x.diff(), I(9, dtype="uint8", low=0)),
     ("diff", lambda t, x: x.diff(), F()),

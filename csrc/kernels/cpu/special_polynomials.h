@@ -1,4 +1,5 @@
-// special_polynomials.h -- orthogonal polynomials for special.cpp, by their recurrences. Below degree 0 they are 0.
+// special_polynomials.h -- orthogonal polynomials for special.cpp, by their recurrences. Below degree 0 they are 0,
+// above 10^6 NaN.
 #pragma once
 #include <cstdint>
 
@@ -7,12 +8,15 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
+constexpr double kMaxDegree = 1e6;  // beyond it the result is NaN: a recurrence would take too long
+
 // p_(k+1) = next(k, p_k, p_(k-1)) from p_0 = 1 and p_1 = first.
 template <class F>
 PYNN_INLINE double recur(double degree, double first, F next) {
   if (degree != degree) return degree;
-  const int64_t n = degree < 1e9 ? static_cast<int64_t>(degree) : 1000000000;
-  if (degree < 0) return 0;
+  if (degree <= -1) return 0;  // degrees are cut to integers
+  if (degree > kMaxDegree) return __builtin_nan("");
+  const int64_t n = static_cast<int64_t>(degree);
   if (n == 0) return 1;
   double before = 1, now = first;
   for (int64_t k = 1; k < n && now == now; ++k) {
