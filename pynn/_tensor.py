@@ -351,34 +351,6 @@ def is_nonzero(input: Tensor) -> bool:
     return bool(input)
 
 
-def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
-    """Windows of `size` along a dim, `step` apart, as a view with the window in a new last dim. Same as torch.Tensor.unfold."""
-    if self.dim() == 0:
-        if dimension not in (0, -1):
-            raise IndexError(f"unfold: Dimension out of range, got {dimension} for a 0-d tensor")
-        return self.as_strided((size,), (1,)) if size <= 1 else _bad_window(size, 1)
-    if not -self.dim() <= dimension < self.dim():
-        raise IndexError(
-            f"unfold: Dimension out of range (expected to be in range of [{-self.dim()}, {self.dim() - 1}], but got {dimension})"
-        )
-    dimension %= self.dim()
-    n = self.size(dimension)
-    if size < 0 or step <= 0:
-        raise RuntimeError(f"unfold: size must be >= 0 and step > 0, got {size} and {step}")
-    if size > n:
-        return _bad_window(size, n)
-    sizes, strides = list(self.shape), list(self.stride())
-    sizes[dimension] = (n - size) // step + 1
-    sizes.append(size)
-    strides.append(strides[dimension])
-    strides[dimension] *= step
-    return self.as_strided(sizes, strides, self.storage_offset())
-
-
-def _bad_window(size: int, n: int) -> Tensor:
-    raise RuntimeError(f"unfold: maximum size for tensor at dimension is {n} but size is {size}")
-
-
 def is_inference(self: Tensor) -> bool:
     """Whether it was made in inference_mode."""
     return _C._is_inference(self)
@@ -424,15 +396,6 @@ def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False)
     return _nonzero(input) if out is None else _nonzero(input, out=out)
 
 
-def repeat_interleave(
-    self: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None
-) -> Tensor:
-    """See pynn.repeat_interleave."""
-    from pynn.functional import repeat_interleave as function
-
-    return function(self, repeats, dim, output_size=output_size)
-
-
 for _name, _function in {
     "backward": backward,
     "detach_": detach_,
@@ -448,12 +411,10 @@ for _name, _function in {
     "pin_memory": pin_memory,
     "register_hook": register_hook,
     "register_post_accumulate_grad_hook": register_post_accumulate_grad_hook,
-    "repeat_interleave": repeat_interleave,
     "requires_grad_": requires_grad_,
     "retain_grad": retain_grad,
     "share_memory_": share_memory_,
     "type": type_,
-    "unfold": unfold,
     "untyped_storage": untyped_storage,
     "layout": property(lambda self: strided),
     "__array__": __array__,

@@ -139,7 +139,10 @@ Tensor op_rsub(const Tensor& a, Other b, Scalar alpha) { return sub(b, a, alpha)
 Tensor op_pow_scalar(Scalar a, const Tensor& b) { return pow(a, b); }
 Tensor op_div(const Tensor& a, Other b, std::optional<std::string_view> rounding) {
   if (!rounding) return div(a, b);
-  if (*rounding == "floor") return floor_divide(a, b);
+  if (*rounding == "floor")
+    return record(
+        "div", floor_divide(a, b), inputs(a, b.tensor ? *b.tensor : kUndefined), save(),
+        [](const Tensor& g) { return mul(g, 0.0); }, [](const Tensor& g) { return mul(g, 0.0); });
   PYNN_CHECK(*rounding == "trunc", "div: expected rounding_mode to be one of None, 'trunc', or 'floor' but found '",
              *rounding, "'");
   return trunc_divide(a, b);

@@ -96,8 +96,6 @@ Tensor stack(TensorSpan tensors, int64_t dim) {
   return cat(rows, dim);
 }
 
-namespace {
-
 std::vector<Tensor> split_sizes(const Tensor& x, Dims sizes, int64_t dim) {
   PYNN_CHECK(x.dim() > 0, "split: expects at least a 1-dimensional tensor");
   dim = wrap_dim("split", dim, x);
@@ -130,6 +128,8 @@ std::vector<Tensor> split_by(const Tensor& x, int64_t size, int64_t dim) {
   if (out.empty()) out.push_back(narrow(x, dim, 0, 0));
   return out;
 }
+
+namespace {
 
 std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t dim) {
   PYNN_CHECK(x.dim() > 0, "chunk: expects at least a 1-dimensional tensor");
@@ -166,6 +166,10 @@ PYNN_OP(split_sizes, "split(Tensor input, int[] split_size_or_sections, int dim=
         "Parts of the given sizes.");
 PYNN_OP(split_sizes, "split_with_sizes(Tensor input, int[] split_sizes, int dim=0) -> Tensor[]",
         "Parts of the given sizes.");
+PYNN_OP(split_by, "unsafe_split(Tensor input, int split_size, int dim=0) -> Tensor[]", "Same as split here.");
+PYNN_OP(split_sizes, "unsafe_split_with_sizes(Tensor input, int[] split_sizes, int dim=0) -> Tensor[]",
+        "Same as split_with_sizes here.");
+PYNN_OP(chunk, "unsafe_chunk(Tensor input, int chunks, int dim=0) -> Tensor[]", "Same as chunk here.");
 PYNN_OP(chunk, "chunk(Tensor input, int chunks, int dim=0) -> Tensor[]",
         "So many parts, as views. Same as torch.chunk.");
 PYNN_OP(unbind, "unbind(Tensor input, int dim=0) -> Tensor[]",

@@ -157,13 +157,18 @@ Tensor ramp(int64_t n, Scalar start, Scalar step, DType t, Device d) {
 }
 
 Tensor op_arange(Scalar start, Scalar end, Scalar step, OptType t, OptDevice d, bool grad) {
-  const bool floats = start.is_float() || end.is_float() || step.is_float();
+  const bool whole = t && is_integral(*t);
   PYNN_CHECK(!step.equals(0), "arange: step must be nonzero");
+  if (whole && *t == DType::Int64) {  // counted in integers too
+    start = Scalar(start.to_int()), end = Scalar(end.to_int()), step = Scalar(step.to_int());
+    PYNN_CHECK_KIND(Value, !step.equals(0), "arange: step must be nonzero as an integer, got a fraction");
+  }
   PYNN_CHECK(std::isfinite(start.to_double()) && std::isfinite(end.to_double()),
              "arange: unsupported range: ", start.to_double(), " -> ", end.to_double());
   const bool up = step.to_double() > 0;
   PYNN_CHECK(up ? end.to_double() >= start.to_double() : end.to_double() <= start.to_double(),
              "arange: upper bound and lower bound inconsistent with step sign");
+  const bool floats = start.is_float() || end.is_float() || step.is_float();
   double size;
   if (floats) {
     size = std::ceil((end.to_double() - start.to_double()) / step.to_double());
@@ -172,6 +177,7 @@ Tensor op_arange(Scalar start, Scalar end, Scalar step, OptType t, OptDevice d, 
     size = static_cast<double>(span / by + (span % by != 0));
   }
   PYNN_CHECK(size < 0x1p58, "arange: too many elements, got ", size);
+  if (whole) start = Scalar(start.to_int()), step = Scalar(step.to_int());
   return with_grad(ramp(static_cast<int64_t>(size), start, step, t.value_or(floats ? default_dtype() : DType::Int64),
                         d.value_or(Device{})),
                    grad);
@@ -188,6 +194,7 @@ template <class F>
 Tensor spaced(const char* op, double start, double end, int64_t steps, OptType t, OptDevice d, bool grad, F&& f) {
   PYNN_CHECK(steps >= 0, op, ": number of steps must be non-negative, got ", steps);
   const DType type = t.value_or(default_dtype());
+  if (is_integral(type)) start = std::trunc(start), end = std::trunc(end);
   Tensor x = empty(DimVector{steps}, DType::Float64);
   const bool single = type == DType::Float32 || type == DType::Float16 || type == DType::BFloat16;
   const auto rounded = [&](float v) -> float {  // PyTorch's step is of the result's type

@@ -91,7 +91,7 @@ constexpr auto kFillCleared = [](const Tensor& g, int64_t dim, const Tensor& ind
   return index_fill(g, dim, index, 0);
 };
 constexpr auto kFillSummed = [](const Tensor& g, int64_t dim, const Tensor& index) {
-  return sum(index_select(g, dim, index));
+  return sum(sub(g, index_fill(g, dim, index, 0)));  // an index that comes twice counts once
 };
 
 }  // namespace
@@ -199,7 +199,6 @@ PYNN_OP(op_index_fill_, "index_fill_(Tensor input, int dim, Tensor index, Other 
 PYNN_OP(op_take, "take(Tensor input, Tensor index) -> Tensor",
         "Elements by their position in the flattened input. Same as torch.take.", kOut);
 PYNN_OP(op_put, "put(Tensor input, Tensor index, Tensor source, bool accumulate=False) -> Tensor",
-        "With elements of source at positions of the flattened input, or added there. Same as torch.Tensor.put.",
-        kMethodOnly | kInplace);
+        "With elements of source at positions of the flattened input, or added there. Same as torch.put.", kInplace);
 
 }  // namespace pynn::ops

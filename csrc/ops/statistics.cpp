@@ -123,6 +123,21 @@ std::tuple<Tensor, Tensor> std_mean(const Tensor& x, std::optional<Dims> dims, s
   return {std_(x, dims, correction, keepdim), mean(x, dims, keepdim)};
 }
 
+std::tuple<Tensor, Tensor> var_mean_unbiased(const Tensor& x, std::optional<Dims> dims, bool unbiased, bool keepdim) {
+  return var_mean(x, dims, Scalar(unbiased), keepdim);
+}
+std::tuple<Tensor, Tensor> std_mean_unbiased(const Tensor& x, std::optional<Dims> dims, bool unbiased, bool keepdim) {
+  return std_mean(x, dims, Scalar(unbiased), keepdim);
+}
+std::tuple<Tensor, Tensor> var_mean_all(const Tensor& x, bool unbiased) {
+  return var_mean(x, {}, Scalar(unbiased), false);
+}
+std::tuple<Tensor, Tensor> std_mean_all(const Tensor& x, bool unbiased) {
+  return std_mean(x, {}, Scalar(unbiased), false);
+}
+
+}  // namespace
+
 // (sum |x|^p)^(1/p). The gradient at 0 is 0.
 Tensor norm(const Tensor& input, Scalar order, std::optional<Dims> dims, bool keepdim, std::optional<DType> dtype) {
   const Tensor x = dtype ? to_dtype(input, *dtype) : input;
@@ -152,6 +167,8 @@ Tensor norm(const Tensor& input, Scalar order, std::optional<Dims> dims, bool ke
                   return mul(mul(sign(x), where(eq(a, 0.0), 0.0, pow(a, p - 1))), ratio);
                 });
 }
+namespace {
+
 double order_of(std::string_view p) {
   if (p == "fro") return 2;
   PYNN_CHECK_KIND(NotImplemented, false, "norm: order '", p, "' is not supported here (see linalg.norm)");
@@ -165,6 +182,8 @@ Tensor op_norm_name(const Tensor& x, std::string_view p, std::optional<Dims> dim
                     std::optional<DType> dtype) {
   return norm(x, Scalar(order_of(p)), dims, keepdim, dtype);
 }
+
+Tensor dist(const Tensor& a, const Tensor& b, Scalar p) { return norm(sub(a, b), p, {}, false, {}); }
 
 Tensor logsumexp(const Tensor& input, Dims dims, bool keepdim) {
   const Tensor x = is_integral(input.dtype()) ? to_dtype(input, default_dtype()) : input;
@@ -216,9 +235,15 @@ PYNN_OP(std_unbiased, "std(Tensor input, int[]? dim, bool unbiased, bool keepdim
         "With or without Bessel's correction.", kOut);
 PYNN_OP(std_, "std(Tensor input, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor",
         "The root of var.", kOut);
+PYNN_OP(var_mean_all, "var_mean(Tensor input, bool unbiased) -> (Tensor, Tensor)", "Of all elements.", kFunctionOnly);
+PYNN_OP(var_mean_unbiased, "var_mean(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> (Tensor, Tensor)",
+        "With or without Bessel's correction.", kFunctionOnly);
 PYNN_OP(var_mean,
         "var_mean(Tensor input, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)",
         "Variance and mean. Same as torch.var_mean.", kFunctionOnly);
+PYNN_OP(std_mean_all, "std_mean(Tensor input, bool unbiased) -> (Tensor, Tensor)", "Of all elements.", kFunctionOnly);
+PYNN_OP(std_mean_unbiased, "std_mean(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> (Tensor, Tensor)",
+        "With or without Bessel's correction.", kFunctionOnly);
 PYNN_OP(std_mean,
         "std_mean(Tensor input, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)",
         "Standard deviation and mean. Same as torch.std_mean.", kFunctionOnly);
@@ -226,6 +251,8 @@ PYNN_OP(op_norm, "norm(Tensor input, Scalar? p=2, int[]? dim=None, bool keepdim=
         "(sum |x|^p)^(1/p). Same as torch.norm.", kOut);
 PYNN_OP(op_norm_name, "norm(Tensor input, str p, int[]? dim=None, bool keepdim=False, dtype? dtype=None) -> Tensor",
         "p 'fro' is 2.", kOut);
+PYNN_OP(dist, "dist(Tensor input, Tensor other, Scalar p=2) -> Tensor",
+        "The p-norm of input - other. Same as torch.dist.");
 PYNN_OP(logsumexp, "logsumexp(Tensor input, int[] dim, bool keepdim=False) -> Tensor",
         "log(sum(exp(x))), without overflow. Same as torch.logsumexp.", kOut);
 PYNN_OP(any_all, "any(Tensor input) -> Tensor", "True if an element is nonzero. Same as torch.any.");

@@ -157,11 +157,7 @@ bool parse_value(const ParamSpec& p, PyObject* o, Frame& f, Value& v) {
         v.b = o == Py_True;
         return true;
       }
-      if (PyLong_Check(o)) {
-        v.b = PyObject_IsTrue(o) != 0;
-        return true;
-      }
-      return false;
+      return false;  // not an int: x.var(1) names a dim
     case Kind::Str:
     case Kind::OptStr: {
       if (!PyUnicode_Check(o)) return false;
