@@ -34,9 +34,10 @@ inf = 1e999  # names such as float are dtypes here
 nan = inf - inf
 newaxis = None
 
-# name -> where it is: loaded at first use, so that `import pynn` costs milliseconds.
-_LAZY_MODULES = ("cuda", "nn", "optim", "random", "serialization", "utils", "vision")
+# name -> where it is: loaded at first use, so that `import pynn` costs milliseconds. Submodules need no entry.
 _LAZY_NAMES = {
+    "autocast": "amp",
+    "compile": "compiler",
     "save": "serialization",
     "load": "serialization",
     "set_printoptions": "_tensor_str",
@@ -48,17 +49,20 @@ _LAZY_NAMES = {
 
 
 def __getattr__(name: str) -> object:
-    import importlib
+    if name in _LAZY_NAMES:
+        import importlib
 
-    if name in _LAZY_MODULES:
-        value: object = importlib.import_module(f"pynn.{name}")
-    elif name in _LAZY_NAMES:
-        value = getattr(importlib.import_module(f"pynn.{_LAZY_NAMES[name]}"), name)
+        value: object = getattr(importlib.import_module(f"pynn.{_LAZY_NAMES[name]}"), name)
     else:
-        raise AttributeError(f"module 'pynn' has no attribute '{name}'")
+        from pynn._lazy import submodule
+
+        value = submodule("pynn", name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY_MODULES, *_LAZY_NAMES})
+    import pkgutil
+
+    modules = [module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_"]
+    return sorted({*globals(), *modules, *_LAZY_NAMES})
