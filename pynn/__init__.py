@@ -37,6 +37,16 @@ newaxis = None
 # name -> where it is: loaded at first use, so that `import pynn` costs milliseconds. Submodules need no entry.
 _LAZY_NAMES = {
     "autocast": "amp",
+    "clear_autocast_cache": "amp.autocast_mode",
+    "get_autocast_cpu_dtype": "amp.autocast_mode",
+    "get_autocast_dtype": "amp.autocast_mode",
+    "is_autocast_cache_enabled": "amp.autocast_mode",
+    "is_autocast_cpu_enabled": "amp.autocast_mode",
+    "is_autocast_enabled": "amp.autocast_mode",
+    "set_autocast_dtype": "amp.autocast_mode",
+    "set_autocast_enabled": "amp.autocast_mode",
+    "GradScaler": "amp",
+    "vmap": "func",
     "compile": "compiler",
     "save": "serialization",
     "load": "serialization",
