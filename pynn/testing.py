@@ -117,7 +117,8 @@ class _Options:
                 raise TypeError(
                     f"No comparison pair was able to handle inputs of type {type(a)} and {type(b)}."
                 )
-            self.tensors(*(x if isinstance(x, Tensor) else pynn.as_tensor(x) for x in (a, b)), where)
+            x, y = (t if isinstance(t, Tensor) else pynn.as_tensor(t) for t in (a, b))
+            self.tensors(x, y, where)
         else:
             raise TypeError(
                 f"No comparison pair was able to handle inputs of type {type(a)} and {type(b)}." + _at(where)
@@ -193,7 +194,7 @@ def _report(x: Tensor, y: Tensor, bad: Tensor, rtol: float, atol: float) -> str:
         shown = pynn.where(bad, values, pynn.zeros((), dtype=values.dtype))
         flat = int(shown.flatten().argmax())
         largest = shown.flatten()[flat].item()
-        place = []
+        place: list[int] = []
         for n in reversed(x.shape):
             flat, i = divmod(flat, n)
             place.insert(0, i)

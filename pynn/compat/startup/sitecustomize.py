@@ -19,7 +19,7 @@ def _start() -> None:
     # The sitecustomize that would have been imported without this one.
     ours = sys.modules.pop("sitecustomize", None)
     try:
-        import sitecustomize  # noqa: F401
+        import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
     except ModuleNotFoundError as e:
         if e.name != "sitecustomize":
             raise

@@ -51,7 +51,8 @@ def make_dataset(
         assert extensions is not None
         return has_file_allowed_extension(path, extensions)
 
-    found, empty = [], []
+    found: list[tuple[str, int]] = []
+    empty = []
     for name in sorted(class_to_idx):
         before = len(found)
         for root, _, files in sorted(os.walk(os.path.join(directory, name), followlinks=True)):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pynn
 from pynn import Tensor
+from pynn.type_info import iinfo
 
 
 def bound(dtype: pynn.dtype) -> float:
     """The value of white."""
     if dtype == pynn.bool:
         return 1
-    return 1.0 if dtype.is_floating_point else pynn.iinfo(dtype).max
+    return 1.0 if dtype.is_floating_point else iinfo(dtype).max
 
 
 def convert_dtype(x: Tensor, dtype: pynn.dtype) -> Tensor:

@@ -51,7 +51,7 @@ def from_array(array: Any, mode: str | None) -> Any:
             raise ValueError(
                 f"Incorrect mode ({mode}) supplied for input type {array.dtype}. Should be {expected}"
             )
-        allowed = (expected,)
+        allowed: tuple[str | None, ...] = (expected,)
     elif channels == 2:
         allowed, expected = ("LA",), "LA"
     elif channels == 4:

@@ -67,7 +67,7 @@ class RandomCrop(Transform):
 
 
 class _WithProbability(Transform):
-    _shown = ("p",)
+    _shown: tuple[str, ...] = ("p",)
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
@@ -266,7 +266,8 @@ class RandomErasing(Transform):
                 "If value is a sequence, it should have either a single value or "
                 f"{img.shape[-3]} (number of input channels)"
             )
-        return F.erase(img, *self.get_params(img, self.scale, self.ratio, value), self.inplace)
+        i, j, h, w, values = self.get_params(img, self.scale, self.ratio, value)
+        return F.erase(img, i, j, h, w, values, self.inplace)
 
 
 def _symmetric(name: str, value: Any, sizes: tuple[int, ...] = (2,)) -> list[float]:

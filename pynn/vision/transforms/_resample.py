@@ -12,6 +12,7 @@ from typing import Any
 
 import pynn
 from pynn import Tensor
+from pynn.type_info import iinfo
 
 
 def _triangle(x: float) -> float:
@@ -61,7 +62,7 @@ def _separable(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     y = rows.to(y.dtype) @ y @ columns.to(y.dtype).t()
     if dtype.is_floating_point:
         return y.to(dtype)
-    info = pynn.iinfo(dtype)
+    info = iinfo(dtype)
     return y.round().clamp(info.min, info.max).to(dtype)
 
 
