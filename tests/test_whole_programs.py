@@ -80,6 +80,21 @@ def test_parallel_wrappers():
         gathered = [pynn.zeros(2)]
         dist.all_gather(gathered, t)
         dist.barrier()
+        out = pynn.zeros(2)
+        dist.all_gather_into_tensor(out, t * 2)
+        assert out.tolist() == [2, 2]
+        dist.reduce_scatter(out, [t * 3])
+        dist.scatter(out, [t * 4])
+        assert (
+            out.tolist() == [4, 4] and dist.get_process_group_ranks() == [0] and dist.group.WORLD.size() == 1
+        )
+        dist.gather(t * 5, gathered)
+        objects = [None]
+        dist.gather_object({"a": 1}, objects)
+        assert gathered[0].tolist() == [5, 5] and objects == [{"a": 1}]
+        with pytest.raises(RuntimeError, match="another process"):
+            dist.send(t, 1)
+        dist.all_gather(gathered, t)
         assert gathered[0].tolist() == [1, 1] and dist.get_backend() == "gloo"
     finally:
         dist.destroy_process_group()
@@ -182,3 +197,33 @@ def test_make_tensor():
         (5, 6), dtype=pynn.float64, low=2, high=3, requires_grad=True, noncontiguous=True
     )
     assert t.shape == (5, 6) and not t.is_contiguous() and t.min() >= 2 and t.max() < 3
+
+
+def test_settings():
+    pynn.use_deterministic_algorithms(True, warn_only=True)
+    assert pynn.are_deterministic_algorithms_enabled() and pynn.get_deterministic_debug_mode() == 1
+    pynn.set_deterministic_debug_mode("default")
+    assert not pynn.are_deterministic_algorithms_enabled()
+    pynn.set_float32_matmul_precision("high")
+    assert pynn.get_float32_matmul_precision() == "high"
+    with pytest.warns(UserWarning, match="ignored"):
+        pynn.set_float32_matmul_precision("x")
+    pynn.set_float32_matmul_precision("highest")
+    pynn.set_default_device("cpu")
+    assert pynn.get_default_device().type == "cpu" and pynn.get_device_module() is pynn.cpu
+    with pytest.raises(RuntimeError, match="set_default_device"):
+        pynn.set_default_device("meta")
+    pynn.set_default_tensor_type(pynn.DoubleTensor)
+    assert pynn.ones(1).dtype == pynn.float64
+    pynn.set_default_tensor_type("torch.FloatTensor")
+    assert pynn.ones(1).dtype == pynn.float32
+    with pytest.raises(TypeError, match="floating-point"):
+        pynn.set_default_tensor_type(pynn.LongTensor)
+    assert pynn.typename(pynn.ones(1)) == "torch.FloatTensor" and pynn.typename(3) == "int"
+    assert pynn.typename(nn.Linear(1, 1)) == "pynn.nn.modules.linear.Linear"
+    pynn.set_num_interop_threads(2)
+    assert pynn.get_num_interop_threads() == 2 and pynn.set_flush_denormal(True) is False
+    assert not pynn.accelerator.is_available() and pynn.accelerator.current_accelerator() is None
+    with pytest.raises(RuntimeError, match="none is available"):
+        pynn.accelerator.synchronize()
+    assert pynn.types.Number is not None

@@ -34,6 +34,8 @@ class autocast:
         dtype: Any = None,
         enabled: bool = True,
         cache_enabled: bool | None = None,
+        *,
+        _stacklevel: int = 2,
     ) -> None:
         if not isinstance(device_type, str):
             raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
@@ -45,14 +47,14 @@ class autocast:
         if device_type != "cpu" and enabled:
             warnings.warn(
                 f"User provided device_type of '{device_type}', but {device_type.upper()} is not available. Disabling",
-                stacklevel=2,
+                stacklevel=_stacklevel,
             )
             enabled = False
         if enabled and self.fast_dtype not in _HALF:
             warnings.warn(
                 "In CPU autocast, but the target dtype is not supported. Disabling autocast.\n"
                 f"CPU Autocast only supports dtype of {', '.join(map(str, _HALF))} currently.",
-                stacklevel=2,
+                stacklevel=_stacklevel,
             )
             enabled = False
         self._enabled = enabled

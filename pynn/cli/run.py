@@ -22,7 +22,10 @@ def run(args: argparse.Namespace) -> int:
     if not program:
         args.parser.error("a script, or -m and a module, is required")
     command = [sys.executable, *_interpreter_flags(), *program]
-    environment = os.environ | {"PYTHONPATH": _path_with_startup()}
+    environment = os.environ | {
+        "PYTHONPATH": _path_with_startup(),
+        "PYNN_RUN": str(sys.implementation.cache_tag),  # other Pythons among the children are left alone
+    }
     sys.stdout.flush()
     if os.name == "posix":
         os.execve(sys.executable, command, environment)

@@ -8,14 +8,16 @@ def _start() -> None:
     here = os.path.dirname(os.path.abspath(__file__))
     package = os.path.dirname(os.path.dirname(here))
     sys.path[:] = [p for p in sys.path if os.path.abspath(p) != here]
-    folder = os.path.dirname(package)
-    import importlib.util
+    if os.environ.get("PYNN_RUN") == sys.implementation.cache_tag:  # not in a Python of another version
+        import importlib.util
 
-    if importlib.util.find_spec("pynn") is None:  # a checkout: its folder is on the path of `pynn run` alone
-        sys.path.append(folder)
-    import pynn.compat
+        if (
+            importlib.util.find_spec("pynn") is None
+        ):  # a checkout: its folder is on the path of `pynn run` alone
+            sys.path.append(os.path.dirname(package))
+        import pynn.compat
 
-    pynn.compat.install()
+        pynn.compat.install()
     # The sitecustomize that would have been imported without this one.
     ours = sys.modules.pop("sitecustomize", None)
     try:

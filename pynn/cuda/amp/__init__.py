@@ -13,7 +13,7 @@ class autocast(pynn.amp.autocast):
     """pynn.amp.autocast("cuda", ...): casts nothing, as there is no such device."""
 
     def __init__(self, enabled: bool = True, dtype: Any = None, cache_enabled: bool = True) -> None:
-        super().__init__("cuda", dtype=dtype, enabled=enabled, cache_enabled=cache_enabled)
+        super().__init__("cuda", dtype, enabled, cache_enabled, _stacklevel=3)
 
 
 class GradScaler(pynn.amp.GradScaler):
@@ -27,7 +27,9 @@ class GradScaler(pynn.amp.GradScaler):
         growth_interval: int = 2000,
         enabled: bool = True,
     ) -> None:
-        super().__init__("cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
+        super().__init__(
+            "cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled, _stacklevel=3
+        )
 
 
 def custom_fwd(fwd: Any = None, *, cast_inputs: Any = None) -> Any:
