@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 _VERSION = 1
+_PYTORCH_NAMES = (".pt", ".pth", ".pt.tar", ".pth.tar")  # by custom files of torch.save
 _MAX_DEPTH = 100  # nested containers, far below the interpreter's recursion limit
 
 MapLocation = Any  # None | str | device | dict[str, str | device] | Callable[[Tensor, str], Tensor | None]
@@ -47,7 +48,7 @@ def save(
 ) -> None:
     """Save nested state as one safe file: safetensors, with the structure as JSON in its metadata.
 
-    A path that ends in .pt or .pth becomes a file that torch.load(f, weights_only=True) reads, too.
+    A path that ends in .pt, .pth or .pth.tar becomes a file that torch.load(f, weights_only=True) reads, too.
 
     Like torch.save, but never pickle: `obj` is made of dict, OrderedDict, list, tuple, str, int, float,
     complex, bool, None, Size, dtype, device and tensors. A tensor met several times, or under several names
@@ -64,7 +65,7 @@ def save(
         TypeError: an object of another type, named by its place in `obj`.
         ValueError: more than 100 nested containers, or a container inside itself.
     """
-    if isinstance(f, (str, os.PathLike)) and os.fspath(f).lower().endswith((".pt", ".pth")):
+    if isinstance(f, (str, os.PathLike)) and os.fspath(f).lower().endswith(_PYTORCH_NAMES):
         from pynn._torch_write import write
 
         write(obj, f)

@@ -256,7 +256,7 @@ def test_pt_files_round_trip(tmp_path):
         ],
         "half": pynn.ones(2, dtype=pynn.bfloat16),
     }
-    for name in ("x.pt", "x.pth", "X.PT"):
+    for name in ("x.pt", "x.pth", "X.PT", "x.pth.tar"):
         path = tmp_path / name
         pynn.save(state, path)
         assert zipfile.ZipFile(path).testzip() is None
