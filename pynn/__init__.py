@@ -36,25 +36,49 @@ inf = 1e999  # names such as float are dtypes here
 nan = inf - inf
 newaxis = None
 
-# name -> where it is: loaded at first use, so that `import pynn` costs milliseconds.
-_LAZY_MODULES = (
-    "cuda",
-    "linalg",
-    "nn",
-    "optim",
-    "random",
-    "serialization",
-    "signal",
-    "special",
-    "utils",
-    "vision",
-)
 _LINALG_NAMES = (
     "chain_matmul cholesky cholesky_inverse cholesky_solve det frobenius_norm geqrf inverse logdet lu lu_solve "
     "lu_unpack matrix_exp matrix_power norm_except_dim nuclear_norm orgqr ormqr pca_lowrank pinverse "
     "qr slogdet svd svd_lowrank triangular_solve"
 ).split()
+# name -> where it is: loaded at first use, so that `import pynn` costs milliseconds. Submodules need no entry.
 _LAZY_NAMES = {
+    "autocast": "amp",
+    "clear_autocast_cache": "amp.autocast_mode",
+    "get_autocast_cpu_dtype": "amp.autocast_mode",
+    "get_autocast_dtype": "amp.autocast_mode",
+    "is_autocast_cache_enabled": "amp.autocast_mode",
+    "is_autocast_cpu_enabled": "amp.autocast_mode",
+    "is_autocast_enabled": "amp.autocast_mode",
+    "set_autocast_dtype": "amp.autocast_mode",
+    "set_autocast_enabled": "amp.autocast_mode",
+    "GradScaler": "amp",
+    "vmap": "func",
+    **dict.fromkeys(
+        [
+            "are_deterministic_algorithms_enabled",
+            "compiled_with_cxx11_abi",
+            "get_default_device",
+            "get_deterministic_debug_mode",
+            "get_device_module",
+            "get_float32_matmul_precision",
+            "get_num_interop_threads",
+            "is_deterministic_algorithms_warn_only_enabled",
+            "is_warn_always_enabled",
+            "set_default_device",
+            "set_default_tensor_type",
+            "set_deterministic_debug_mode",
+            "set_float32_matmul_precision",
+            "set_flush_denormal",
+            "set_num_interop_threads",
+            "set_warn_always",
+            "typename",
+            "use_deterministic_algorithms",
+        ],
+        "settings",
+    ),
+    **dict.fromkeys(["cosine_similarity", "pairwise_distance", "prelu"], "nn.functional"),
+    "compile": "compiler",
     "save": "serialization",
     "load": "serialization",
     "set_printoptions": "_tensor_str",
@@ -70,17 +94,20 @@ _LAZY_NAMES = {
 
 
 def __getattr__(name: str) -> object:
-    import importlib
+    if name in _LAZY_NAMES:
+        import importlib
 
-    if name in _LAZY_MODULES:
-        value: object = importlib.import_module(f"pynn.{name}")
-    elif name in _LAZY_NAMES:
-        value = getattr(importlib.import_module(f"pynn.{_LAZY_NAMES[name]}"), name)
+        value: object = getattr(importlib.import_module(f"pynn.{_LAZY_NAMES[name]}"), name)
     else:
-        raise AttributeError(f"module 'pynn' has no attribute '{name}'")
+        from pynn._lazy import submodule
+
+        value = submodule("pynn", name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY_MODULES, *_LAZY_NAMES})
+    import pkgutil
+
+    modules = [module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_"]
+    return sorted({*globals(), *modules, *_LAZY_NAMES})

@@ -13,6 +13,8 @@
 namespace pynn::autograd {
 
 void (*report_anomaly)(const Node& node) = nullptr;
+std::atomic<int64_t (*)()> profiler_clock{nullptr};
+std::atomic<void (*)(const Node& node, int64_t start)> profiler_node{nullptr};
 
 namespace {
 
@@ -186,8 +188,12 @@ void Pass::run_node(Slot& s, std::vector<Tensor>& captured) {
   Gradients out;
   if (any) {
     try {
+      const auto clock = profiler_clock.load(std::memory_order_relaxed);
+      const int64_t start = clock ? clock() : 0;
       out = call(s);
       run_leaf_hooks(node);
+      if (start) [[unlikely]]
+        if (const auto add = profiler_node.load()) add(node, start);
       PYNN_CHECK(out.size() >= node.edges.size() || node.edges.empty(), node.name(),
                  ": returned an incorrect number of gradients (expected ", node.edges.size(), ", got ", out.size(),
                  ")");

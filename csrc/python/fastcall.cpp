@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "python/convert.h"
+#include "python/observe.h"
 
 namespace pynn::python {
 namespace {
@@ -417,6 +418,12 @@ bool knows_keyword(const Schema& s, PyObject* name) {
 }
 
 void call_op(const OpDef& def, const Value* values, Result& result, bool inplace) {
+  if (observers.load(std::memory_order_relaxed)) [[unlikely]]
+    return call_observed(def, values, result, inplace);
+  call_unobserved(def, values, result, inplace);
+}
+
+void call_unobserved(const OpDef& def, const Value* values, Result& result, bool inplace) {
   constexpr int64_t kReleaseAt = 1 << 15;  // elements: from about 10 us on, other Python threads get to run
   int64_t largest = 0;
   bool elsewhere = false;  // not all on the CPU

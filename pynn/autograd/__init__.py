@@ -118,3 +118,9 @@ class Variable(Tensor):
 
     def __new__(cls, data: Tensor, requires_grad: bool = False, volatile: bool = False) -> Tensor:  # type: ignore[misc]
         return data.requires_grad_() if requires_grad else data
+
+
+def __getattr__(name: str) -> Any:
+    from pynn._lazy import submodule
+
+    return submodule(__name__, name)
