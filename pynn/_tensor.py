@@ -10,9 +10,11 @@ from typing import Any
 from pynn import _C, _legacy
 from pynn._C import Tensor
 from pynn._legacy import *  # noqa: F403
+from pynn.storage import UntypedStorage, is_storage
 
 __all__ = [
     *_legacy.__all__,
+    "UntypedStorage",
     "asarray",
     "is_complex",
     "is_floating_point",
@@ -48,36 +50,9 @@ class layout(_Named):
 strided = layout("strided")
 
 
-class UntypedStorage:
-    """The block of memory behind a tensor, which views share. Same as torch.UntypedStorage, to look at."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self._tensor = tensor  # keeps the block alive
-        self._address, self._nbytes = _C._storage(tensor)
-
-    def data_ptr(self) -> int:
-        """The address of the first byte."""
-        return self._address
-
-    def nbytes(self) -> int:
-        """The number of bytes."""
-        return self._nbytes
-
-    size = __len__ = nbytes
-
-    @property
-    def device(self) -> Any:
-        return self._tensor.device
-
-
 def is_tensor(obj: Any) -> bool:
     """Whether `obj` is a Tensor. Same as torch.is_tensor."""
     return isinstance(obj, Tensor)
-
-
-def is_storage(obj: Any) -> bool:
-    """Whether `obj` is a storage. Same as torch.is_storage."""
-    return isinstance(obj, UntypedStorage)
 
 
 def asarray(
@@ -343,7 +318,25 @@ def new(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 def untyped_storage(self: Tensor) -> UntypedStorage:
     """The block of memory that this tensor and its views lie in."""
-    return UntypedStorage(self)
+    return UntypedStorage._of(self)
+
+
+_set = Tensor.set_  # replaced below
+
+
+def set_(
+    self: Tensor,
+    source: Tensor | UntypedStorage | None = None,
+    storage_offset: int = 0,
+    size: Any = None,
+    stride: Any = None,
+) -> Tensor:
+    """Lie in the memory of `source`, a tensor or a storage, from now on. Same as torch.Tensor.set_."""
+    if source is None:
+        return _set(self)
+    if isinstance(source, UntypedStorage):
+        source = source._as(self.dtype)
+    return _set(self, source) if size is None else _set(self, source, storage_offset, size, stride)
 
 
 def is_nonzero(input: Tensor) -> bool:
@@ -413,6 +406,7 @@ for _name, _function in {
     "register_post_accumulate_grad_hook": register_post_accumulate_grad_hook,
     "requires_grad_": requires_grad_,
     "retain_grad": retain_grad,
+    "set_": set_,
     "share_memory_": share_memory_,
     "type": type_,
     "untyped_storage": untyped_storage,

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
@@ -93,7 +94,7 @@ Tensor stack(TensorSpan tensors, int64_t dim) {
                     " at entry 0 and ", dims_str(tensors[i].sizes()), " at entry ", i);
     rows.push_back(unsqueeze(tensors[i], dim));
   }
-  return cat(rows, dim);
+  return named("stack", cat(rows, dim));
 }
 
 std::vector<Tensor> split_sizes(const Tensor& x, Dims sizes, int64_t dim) {
@@ -113,7 +114,7 @@ std::vector<Tensor> split_sizes(const Tensor& x, Dims sizes, int64_t dim) {
     out.push_back(narrow(x, dim, at, n));
     at += n;
   }
-  return out;
+  return named("split_with_sizes", std::move(out));
 }
 
 std::vector<Tensor> split_by(const Tensor& x, int64_t size, int64_t dim) {
@@ -126,7 +127,7 @@ std::vector<Tensor> split_by(const Tensor& x, int64_t size, int64_t dim) {
   std::vector<Tensor> out;
   for (int64_t at = 0; at < n; at += size) out.push_back(narrow(x, dim, at, std::min(size, n - at)));
   if (out.empty()) out.push_back(narrow(x, dim, 0, 0));
-  return out;
+  return named("split", std::move(out));
 }
 
 namespace {
@@ -151,7 +152,7 @@ std::vector<Tensor> unbind(const Tensor& x, int64_t dim) {
   std::vector<Tensor> out;
   out.reserve(static_cast<size_t>(x.size(dim)));
   for (int64_t i = 0; i < x.size(dim); ++i) out.push_back(select(x, dim, i));
-  return out;
+  return named("unbind", std::move(out));
 }
 
 PYNN_OP(cat, "cat(Tensor[] tensors, int dim=0) -> Tensor",

@@ -1,5 +1,6 @@
 // indexing_rows.cpp -- whole slices along one dim, chosen by a vector of positions: index_select, index_add,
 // index_copy, index_fill; and take and put on the flattened tensor.
+#include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
@@ -163,7 +164,7 @@ Tensor op_take(const Tensor& x, const Tensor& index_) {
   PYNN_CHECK(index_.dtype() == DType::Int64, "take: Expected a long tensor for index, but got ",
              dtype_name(index_.dtype()));
   const Tensor where[] = {index_};
-  return index(reshape(x, DimVector{-1}), where);
+  return named("take", index(reshape(x, DimVector{-1}), where));
 }
 Tensor op_put(const Tensor& x, const Tensor& index_, const Tensor& source, bool accumulate) {
   PYNN_CHECK(index_.dtype() == DType::Int64, "put: Expected a long tensor for index, but got ",

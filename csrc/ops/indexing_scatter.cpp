@@ -149,7 +149,7 @@ Tensor fill_by(const Tensor& x, int64_t dim, const Tensor& index, Scalar value, 
   dim = check_index("scatter", x, dim, index);
   Tensor y = copied(x);
   run_scatter("scatter", y, dim, index, element_tensor("scatter", value, x.dtype()), true, mode);
-  return record("scatter", std::move(y), inputs(x), save(dim, index, mode), kSelf);
+  return record("scatter.1", std::move(y), inputs(x), save(dim, index, mode), kSelf);
 }
 
 }  // namespace
@@ -203,7 +203,7 @@ Tensor op_scatter_value_(const Tensor& self, int64_t dim, const Tensor& index, S
   dim = check_index("scatter_", self, dim, index);
   const ScatterMode mode = mode_of(reduce);
   run_scatter("scatter_", self, dim, index, element_tensor("scatter_", value, self.dtype()), true, mode);
-  record_inplace("scatter_", self, inputs(self), save(dim, index, mode), kSelf);
+  record_inplace("scatter_.1", self, inputs(self), save(dim, index, mode), kSelf);
   return self;
 }
 

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/binary.h"
@@ -34,7 +35,7 @@ Tensor prod_dim(const Tensor& input, int64_t dim, bool keepdim, std::optional<DT
   const int64_t mask = x.dim() ? int64_t{1} << dim : 0;
   Tensor y = empty(reduced_sizes(x, mask, keepdim), x.dtype(), x.device());
   run_reduce(Reduce::Prod, x, mask, y);
-  return record("prod", y, inputs(x), save(x, y, dim, mask, keepdim),
+  return record("prod.1", y, inputs(x), save(x, y, dim, mask, keepdim),
                 [](const Tensor& g, const Tensor& x, const Tensor& y, int64_t dim, int64_t mask, bool keepdim) {
                   const Tensor gw = wide(g, mask, keepdim, x.dim());
                   if (x.dim() == 0) return gw;
@@ -58,7 +59,7 @@ Tensor prod_dim(const Tensor& input, int64_t dim, bool keepdim, std::optional<DT
                 });
 }
 Tensor prod_all(const Tensor& x, std::optional<DType> dtype) {
-  return prod_dim(reshape(x, DimVector{-1}), 0, false, dtype);
+  return named("prod", prod_dim(reshape(x, DimVector{-1}), 0, false, dtype));
 }
 
 // Two-pass variance; d/dx = 2 (x - mean) / (n - correction).
@@ -116,11 +117,11 @@ Tensor std_all(const Tensor& x, bool unbiased) { return deviation(x, {}, unbiase
 
 std::tuple<Tensor, Tensor> var_mean(const Tensor& x, std::optional<Dims> dims, std::optional<Scalar> correction,
                                     bool keepdim) {
-  return {var(x, dims, correction, keepdim), mean(x, dims, keepdim)};
+  return {named("var_mean", var(x, dims, correction, keepdim)), named("var_mean", mean(x, dims, keepdim))};
 }
 std::tuple<Tensor, Tensor> std_mean(const Tensor& x, std::optional<Dims> dims, std::optional<Scalar> correction,
                                     bool keepdim) {
-  return {std_(x, dims, correction, keepdim), mean(x, dims, keepdim)};
+  return {named("std_mean", std_(x, dims, correction, keepdim)), named("std_mean", mean(x, dims, keepdim))};
 }
 
 std::tuple<Tensor, Tensor> var_mean_unbiased(const Tensor& x, std::optional<Dims> dims, bool unbiased, bool keepdim) {
@@ -215,7 +216,7 @@ Tensor all_all(const Tensor& x) { return all_dims(x, {}, false); }
 
 Tensor count_nonzero(const Tensor& x, std::optional<Dims> dims) { return no_gradient(sum(ne(x, 0), dims)); }
 Tensor nansum(const Tensor& x, std::optional<Dims> dims, bool keepdim, std::optional<DType> t) {
-  return sum(where(isnan(x), 0, x), dims, keepdim, t);
+  return named("nansum", sum(where(isnan(x), 0, x), dims, keepdim, t));
 }
 
 }  // namespace

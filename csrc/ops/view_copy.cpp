@@ -1,4 +1,5 @@
-// view_copy.cpp -- views as copies (narrow_copy ...), and tensors with one of their views replaced (select_scatter ...).
+// view_copy.cpp -- views as copies (narrow_copy ...), and tensors with one of their views replaced (select_scatter
+// ...).
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
@@ -146,8 +147,7 @@ PYNN_OP(slice_scatter,
         "A copy with src in place of a slice. Same as torch.slice_scatter.", kOut);
 PYNN_OP(select_scatter, "select_scatter(Tensor input, Tensor src, int dim, int index) -> Tensor",
         "A copy with src in place of one position of a dim. Same as torch.select_scatter.", kOut);
-PYNN_OP(diagonal_scatter,
-        "diagonal_scatter(Tensor input, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor",
+PYNN_OP(diagonal_scatter, "diagonal_scatter(Tensor input, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor",
         "A copy with src in place of a diagonal. Same as torch.diagonal_scatter.", kOut);
 PYNN_OP(as_strided_scatter,
         "as_strided_scatter(Tensor input, Tensor src, int[] size, int[] stride, int? storage_offset=None) -> Tensor",

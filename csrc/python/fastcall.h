@@ -17,7 +17,8 @@ struct ParamSpec {
   std::string name;
   PyObject* key;  // interned name
   Kind kind;
-  bool varargs;  // int...
+  bool varargs;   // int...
+  bool sequence;  // one int will not do for the list
   bool kwonly;
   bool required;
   Value fallback;  // when absent; lists and strings live in the two below

@@ -18,6 +18,7 @@ const std::map<std::string_view, Kind>& kinds() {
                                                      {"int?", Kind::OptInt},
                                                      {"int[]", Kind::Ints},
                                                      {"int...", Kind::Ints},
+                                                     {"Size", Kind::Ints},
                                                      {"int[]?", Kind::OptInts},
                                                      {"float", Kind::Float},
                                                      {"float?", Kind::OptFloat},
@@ -175,6 +176,7 @@ void build(Schema& s) {
     PYNN_CHECK(it != kinds().end(), "unknown type '", std::string(type), "'");
     p->kind = it->second;
     p->varargs = type == "int...";
+    p->sequence = p->varargs || type == "Size";
     p->kwonly = kwonly;
     p->required = eq == rest.npos;
     p->key = PyUnicode_InternFromString(p->name.c_str());
