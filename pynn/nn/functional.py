@@ -9,6 +9,7 @@ from __future__ import annotations
 import pynn
 from pynn import _C, Tensor
 
+from ._attention import multi_head_attention_forward
 from ._losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -57,6 +58,7 @@ __all__ = [
     "logsigmoid",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "nll_loss",
     "normalize",
     "one_hot",
@@ -66,6 +68,7 @@ __all__ = [
     "relu",
     "relu6",
     "relu_",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
@@ -87,6 +90,7 @@ gelu = _nn.gelu
 softplus = _nn.softplus
 layer_norm = _nn.layer_norm
 relu_ = _nn.relu_
+scaled_dot_product_attention = _nn.scaled_dot_product_attention
 elu_ = _nn.elu_
 leaky_relu_ = _nn.leaky_relu_
 sigmoid = pynn.sigmoid
