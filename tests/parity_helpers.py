@@ -9,14 +9,15 @@ LIBS = (pynn, torch)
 
 
 def tensors(lib, arrays, grad=False, dtype=None):
-    """Fresh tensors of the arrays; everything else passes through."""
+    """Fresh tensors of the arrays; everything else passes through. grad: all of them, or how many."""
     out = []
-    for a in arrays:
+    for i, a in enumerate(arrays):
         if isinstance(a, np.ndarray):
             t = lib.from_numpy(np.array(a))
             if dtype is not None and t.is_floating_point():
                 t = t.to(getattr(lib, dtype))
-            a = t.requires_grad_() if grad and t.is_floating_point() else t
+            wanted = grad is True or (grad and i < grad)
+            a = t.requires_grad_() if wanted and t.is_floating_point() else t
         out.append(a)
     return out
 
@@ -31,7 +32,8 @@ def outcome(fn, *args):
 
 def numbers(t):
     t = t.detach()
-    return (t.double() if t.is_floating_point() else t).numpy()
+    t = t.double() if t.is_floating_point() else t
+    return t.numpy() if isinstance(t, pynn.Tensor) else t.numpy(force=True)
 
 
 def flat(value):
@@ -104,7 +106,7 @@ def _gradients(lib, result, leaves, gradgrad):
             yield list(lib.autograd.grad(total, leaves, allow_unused=True))
 
 
-def compare_module(make, *arrays, tol=1e-5, gradgrad=False, dtype=None, train=True, call=None):
+def compare_module(make, *arrays, tol=1e-5, gradgrad=False, dtype=None, train=True, call=None, grad=True):
     """make(lib) -> module, called with the arrays (or by call(module, *tensors)).
 
     Compares printing, state dicts with their order, outputs, gradients of inputs and of parameters.
@@ -125,7 +127,7 @@ def compare_module(make, *arrays, tol=1e-5, gradgrad=False, dtype=None, train=Tr
     assert repr(ours) == repr(theirs)
     assert list(ours.state_dict()) == list(theirs.state_dict())
     assert_same(dict(ours.state_dict()), dict(theirs.state_dict()), 1e-6, "state dict")
-    result = compare(run, *arrays, tol=tol, gradgrad=gradgrad, dtype=dtype)
+    result = compare(run, *arrays, tol=tol, gradgrad=gradgrad, dtype=dtype, grad=grad)
     if isinstance(result, Exception):
         return ours
     assert_same(dict(ours.state_dict()), dict(theirs.state_dict()), tol, "state dict after the call")
