@@ -14,9 +14,6 @@ from pynn._legacy import *  # noqa: F403
 __all__ = [
     *_legacy.__all__,
     "asarray",
-    "channels_last",
-    "channels_last_3d",
-    "contiguous_format",
     "is_complex",
     "is_floating_point",
     "is_inference",
@@ -25,10 +22,8 @@ __all__ = [
     "is_storage",
     "is_tensor",
     "layout",
-    "memory_format",
     "nonzero",
     "numel",
-    "preserve_format",
     "strided",
 ]
 
@@ -46,19 +41,11 @@ class _Named:
         return self._name
 
 
-class memory_format(_Named):
-    """How the dims of a tensor lie in memory. All tensors are row-major here unless permuted."""
-
-
 class layout(_Named):
     """How a tensor is stored. There is one layout: strided."""
 
 
 strided = layout("strided")
-contiguous_format = memory_format("contiguous_format")
-preserve_format = memory_format("preserve_format")
-channels_last = memory_format("channels_last")
-channels_last_3d = memory_format("channels_last_3d")
 
 
 class UntypedStorage:
@@ -437,6 +424,15 @@ def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False)
     return _nonzero(input) if out is None else _nonzero(input, out=out)
 
 
+def repeat_interleave(
+    self: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    """See pynn.repeat_interleave."""
+    from pynn.functional import repeat_interleave as function
+
+    return function(self, repeats, dim, output_size=output_size)
+
+
 for _name, _function in {
     "backward": backward,
     "detach_": detach_,
@@ -452,6 +448,7 @@ for _name, _function in {
     "pin_memory": pin_memory,
     "register_hook": register_hook,
     "register_post_accumulate_grad_hook": register_post_accumulate_grad_hook,
+    "repeat_interleave": repeat_interleave,
     "requires_grad_": requires_grad_,
     "retain_grad": retain_grad,
     "share_memory_": share_memory_,
@@ -469,22 +466,10 @@ for _name, _function in {
     "__format__": __format__,
     "__reduce_ex__": __reduce_ex__,
     "__repr__": __repr__,
-    "__str__": __repr__,
     "__reversed__": __reversed__,
 }.items():
     setattr(Tensor, _name, _function)
 
-
-def repeat_interleave(
-    self: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None
-) -> Tensor:
-    """See pynn.repeat_interleave."""
-    from pynn.functional import repeat_interleave as function
-
-    return function(self, repeats, dim, output_size=output_size)
-
-
-Tensor.repeat_interleave = repeat_interleave  # type: ignore[attr-defined]
 
 # As functions of a tensor.
 is_complex = Tensor.is_complex

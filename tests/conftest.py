@@ -21,14 +21,6 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than a few seconds")
 
 
-def pytest_collection_modifyitems(items):
-    """Tests of known gaps run, and their failures do not fail the run."""
-    gaps = set((HERE / "known_gaps.txt").read_text().splitlines())
-    for item in items:
-        if item.nodeid.partition("[")[0] in gaps:
-            item.add_marker(pytest.mark.xfail(reason="a known gap: docs/notes/known-gaps.md", strict=False))
-
-
 @pytest.fixture(autouse=True)
 def _fresh_state():
     """Each test starts from the same seed and settings, and may change them."""

@@ -1,14 +1,16 @@
 """Write pynn/_C.pyi: `gen_stubs.py <folder of the built _C> <out.pyi> [--strict]`.
 
 Loads the module by its path, reads the op registry (`_C._op_schemas()`) and appends functions, Tensor
-methods, in-place forms and `out=` to the hand-written stub_head.pyi. With --strict, which wants an installed
-package, it fails when the stub and the module disagree about what there is.
+methods, in-place forms and `out=` to the hand-written stub_head.pyi, and the methods that pynn/_tensor.py sets
+on Tensor. With --strict, which wants an installed package, it fails when the stub and the module disagree about
+what there is.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import copy
 import importlib.machinery
 import importlib.util
 import keyword
@@ -22,6 +24,7 @@ from types import ModuleType
 from typing import Any
 
 HEAD = Path(__file__).with_name("stub_head.pyi")
+METHODS = Path(__file__).parents[1] / "pynn" / "_tensor.py"
 
 # Overloads follow the order of registration, as at run time; an earlier one may hide part of a later one.
 FILE_COMMENT = (
@@ -41,6 +44,7 @@ TYPES = {
     "str": "_str",
     "dtype": "_DTypeLike",
     "device": "_DeviceLike",
+    "memory_format": "memory_format",
     "Generator": "Generator",
 }
 RESULTS = {
@@ -247,7 +251,11 @@ def generate(module: ModuleType) -> tuple[str, list[str]]:
     ops = {op["name"] for op in module._op_schemas()}
     internal = [n for n in vars(module) if _internal(n) and n not in by_hand | ops | set(writer.scopes)]
     text = FILE_COMMENT + head + "\n" + writer.scope("Tensor", "    ", methods)
-    text += "".join(f"    {n}: _Any\n" for n in vars(module.Tensor) if _internal(n) and n not in methods)
+    in_python = python_methods(METHODS.read_text(encoding="utf-8"))
+    described = methods | set(writer.scopes["Tensor"])
+    text += "".join(stub for n, stub in in_python.items() if n not in described)
+    described |= set(in_python)
+    text += "".join(f"    {n}: _Any\n" for n in vars(module.Tensor) if _internal(n) and n not in described)
     text += "\n" + "".join(f"{name}: _dtype\n" for name in dtypes) + "\n"
     text += "".join(f"{name}: _Any\n" for name in sorted(internal)) + "\n"
     text += "\n".join(writer.results.values()) + "\n"
@@ -256,8 +264,60 @@ def generate(module: ModuleType) -> tuple[str, list[str]]:
     text += writer.scope("", "", by_hand)
 
     wrong = _differences("", by_hand | set(writer.scopes[""]) | set(dtypes), module)
-    wrong += _differences("Tensor.", methods | set(writer.scopes["Tensor"]), module.Tensor)
+    wrong += _differences("Tensor.", described, module.Tensor)
     return text, wrong
+
+
+def python_methods(source: str) -> dict[str, str]:
+    """The methods that a module sets on Tensor: name -> definition for a stub.
+
+    It sets them by a loop over a dict from names to functions, or by `Tensor.name = function`.
+    """
+    body = ast.parse(source).body
+    functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
+    given: list[tuple[str, ast.expr]] = []
+    for node in body:
+        if isinstance(node, ast.For) and isinstance(node.iter, ast.Call):
+            table = node.iter.func
+            if isinstance(table, ast.Attribute) and isinstance(table.value, ast.Dict):
+                keys = [str(key.value) for key in table.value.keys if isinstance(key, ast.Constant)]
+                given += zip(keys, table.value.values, strict=True)
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute):
+            owner = node.targets[0].value
+            if isinstance(owner, ast.Name) and owner.id == "Tensor":
+                given.append((node.targets[0].attr, node.value))
+    out = {}
+    for name, value in given:
+        if name[:2] == "__":  # described by hand where it matters
+            continue
+        if isinstance(value, ast.Name):
+            out[name] = _method_of(name, functions[value.id])
+        elif isinstance(value, ast.Call):  # property(...)
+            out[name] = f"    @property\n    def {name}(self) -> _Any: ...\n"
+    return out
+
+
+class _StubNames(ast.NodeTransformer):
+    """The names of types as stub_head.pyi has them; what it does not know becomes _Any."""
+
+    KNOWN = {n: f"_{n}" for n in ("bool", "int", "float", "str", "complex", "Any", "Callable", "Sequence")}
+    KEPT = ("Tensor", "tuple", "list", "dict", "object")
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(node.id if node.id in self.KEPT else self.KNOWN.get(node.id, "_Any"))
+
+
+def _method_of(name: str, function: ast.FunctionDef) -> str:
+    function = copy.deepcopy(function)  # it may be set under two names
+    args = function.args
+    first = (args.posonlyargs or args.args)[0]
+    first.arg, first.annotation = "self", None
+    for arg in (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg):
+        if arg is not None and arg.annotation is not None:
+            arg.annotation = _StubNames().visit(arg.annotation)
+    result = ast.unparse(_StubNames().visit(function.returns)) if function.returns else "_Any"
+    doc = _docstring(ast.get_docstring(function) or "", "        ") or " ..."
+    return f"    def {name}({ast.unparse(args)}) -> {result}:{doc}\n"
 
 
 def _internal(name: str) -> bool:

@@ -76,11 +76,13 @@ size_t Pass::slot_of(const Ref<Node>& node) {
   void* nobody = nullptr;
   void* owner = node->owner.load(std::memory_order_acquire);
   if (owner == this) return node->slot;
+  // What this pass has met while another owned it stays in overflow_, though the other may be gone by now.
+  if (!overflow_.empty())
+    if (const auto it = overflow_.find(node.get()); it != overflow_.end()) return it->second;
   if (owner == nullptr && node->owner.compare_exchange_strong(nobody, this, std::memory_order_acq_rel)) {
     node->slot = static_cast<uint32_t>(slots_.size());
   } else {
-    const auto [it, fresh] = overflow_.try_emplace(node.get(), slots_.size());
-    if (!fresh) return it->second;
+    overflow_.emplace(node.get(), slots_.size());
   }
   slots_.emplace_back(node);
   return slots_.size() - 1;
@@ -117,13 +119,17 @@ void Pass::restrict_to(const std::vector<Ref<Node>>& leaves) {
 Gradients Pass::call(Slot& s) {
   Node& node = *s.node;
   NodeHooks* hooks = node.hooks_or_null();
-  if (!hooks || (hooks->pre.empty() && hooks->post.empty())) return node.apply(s.grads);
+  const auto apply = [&] {
+    NodeLock lock(node.busy);
+    return node.apply(s.grads);
+  };
+  if (!hooks || (hooks->pre.empty() && hooks->post.empty())) return apply();
   for (auto& [id, hook] : hooks->pre.items()) {
     std::vector<Tensor> changed = hook(std::vector<Tensor>(s.grads.begin(), s.grads.end()));
     if (!changed.empty()) s.grads = Gradients(std::move(changed));
   }
   std::vector<Tensor> before(s.grads.begin(), s.grads.end());
-  Gradients out = node.apply(s.grads);
+  Gradients out = apply();
   for (auto& [id, hook] : hooks->post.items()) {
     std::vector<Tensor> changed = hook(std::vector<Tensor>(out.begin(), out.end()), before);
     if (!changed.empty()) out = Gradients(std::move(changed));
@@ -140,13 +146,29 @@ void run_tensor_hooks(Slot& s) {
       if (!g.defined()) continue;
       if (Tensor changed = item.second(g); changed.defined()) g = changed;
     }
-    for (auto& [nr, tensor] : hooks->retain)
-      if (s.grads[nr].defined()) tensor->grad = s.grads[nr].ref();
+    std::vector<Ref<TensorImpl>> old;  // goes after the lock
+    std::lock_guard lock(hooks->retain_mutex);
+    for (auto& [nr, tensor] : hooks->retain) {
+      if (!s.grads[nr].defined()) continue;
+      old.push_back(s.grads[nr].ref());
+      GraphLock graph;
+      std::swap(tensor->grad, old.back());
+    }
   }
-  if (Tensor leaf = node.leaf(); leaf.defined() && leaf.impl()->hooks && s.grads[0].defined()) {
-    for (auto& [id, hook] : leaf.impl()->hooks->pre.items())
+  const Tensor leaf = node.leaf();
+  TensorHooks* hooks = leaf.defined() ? leaf.impl()->hooks.load(std::memory_order_acquire) : nullptr;
+  if (hooks && s.grads[0].defined()) {
+    for (auto& [id, hook] : hooks->pre.items())
       if (Tensor changed = hook(s.grads[0]); changed.defined()) s.grads[0] = changed;
   }
+}
+
+// Once .grad has its new value.
+void run_leaf_hooks(const Node& node) {
+  if (node.sequence != 0) return;
+  const Tensor leaf = node.leaf();
+  if (TensorHooks* hooks = leaf.impl()->hooks.load(std::memory_order_acquire))
+    for (auto& [id, hook] : hooks->post_accumulate.items()) hook(leaf);
 }
 
 void Pass::run_node(Slot& s, std::vector<Tensor>& captured) {
@@ -165,6 +187,7 @@ void Pass::run_node(Slot& s, std::vector<Tensor>& captured) {
   if (any) {
     try {
       out = call(s);
+      run_leaf_hooks(node);
       PYNN_CHECK(out.size() >= node.edges.size() || node.edges.empty(), node.name(),
                  ": returned an incorrect number of gradients (expected ", node.edges.size(), ", got ", out.size(),
                  ")");
@@ -178,7 +201,10 @@ void Pass::run_node(Slot& s, std::vector<Tensor>& captured) {
       throw;
     }
   }
-  if (!options_.keep_graph) node.release_saved();
+  if (!options_.keep_graph) {
+    NodeLock lock(node.busy);
+    node.release_saved();
+  }
   s.grads.clear();
   for (size_t i = 0; i < node.edges.size(); ++i) {
     const Edge& e = node.edges[i];

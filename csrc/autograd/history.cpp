@@ -65,13 +65,20 @@ Ref<Node> grad_fn(const Tensor& t) {
   TensorImpl* p = t.impl();
   if (p->base) {
     const uint32_t now = p->storage->version();
-    if (p->view_version != now && (p->base->grad_fn || p->base->requires_grad)) {
+    {
+      GraphLock lock;
+      if (p->view_version == now || !(p->base->grad_fn || p->base->requires_grad)) return p->grad_fn;
+    }
+    {
       // The base changed since this view was taken: see Note [Writes through a view].
       GradMode on(true);
       Tensor fresh = as_strided_view(Tensor(p->base), p->sizes, p->strides, p->offset);
-      p->grad_fn = fresh.impl()->grad_fn;
+      Ref<Node> node = fresh.impl()->grad_fn, result = node;
+      GraphLock lock;
+      std::swap(p->grad_fn, node);  // the old one goes after the lock
       p->output_nr = fresh.impl()->output_nr;
       p->view_version = now;
+      return result;
     }
   }
   return p->grad_fn;
@@ -101,6 +108,29 @@ void rebase_history(const Tensor& t, const Ref<Node>& node) {
   set_history(base, slices);
   p->grad_fn.reset();
   p->view_version = p->storage->version() - 1;  // renew at the next question
+}
+
+Tensor self_before(const Tensor& self) {
+  Tensor old = alias(self);
+  TensorImpl* p = old.impl();
+  p->requires_grad = self.impl()->requires_grad;
+  p->grad_fn = grad_fn(self);
+  p->output_nr = self.impl()->output_nr;
+  p->base = self.impl()->base;
+  p->view_version = self.impl()->view_version;
+  p->made_in_no_grad = self.impl()->made_in_no_grad;
+  return old;
+}
+
+void become(const Tensor& self, const Tensor& y) {
+  TensorImpl* p = self.impl();
+  bump_version(self);
+  p->set_geometry(DimVector(y.sizes()), DimVector(y.strides()), y.offset());
+  p->accumulator = nullptr;                                        // of the old shape: a new node will do
+  p->view_version = self.version() - (y.impl()->grad_fn ? 0 : 1);  // without a new history, asked anew from the base
+  if (!y.impl()->grad_fn) return;
+  p->grad_fn = y.impl()->grad_fn;
+  p->output_nr = y.impl()->output_nr;
 }
 
 void check_inplace(const char* op, const Tensor& t) {

@@ -2,6 +2,7 @@
 // handles.
 #pragma once
 #include <functional>
+#include <mutex>
 #include <span>
 #include <utility>
 #include <vector>
@@ -19,20 +20,29 @@ using NodeHook = std::function<std::vector<Tensor>(const std::vector<Tensor>&, c
 using NodePreHook = std::function<std::vector<Tensor>(const std::vector<Tensor>&)>;
 
 template <class F>
-class HookList {
+class HookList {  // a backward pass reads it without the GIL
  public:
   int64_t add(F f) {
+    std::lock_guard lock(mutex_);
     items_.emplace_back(next_, std::move(f));
     return next_++;
   }
   void remove(int64_t id) {
+    std::lock_guard lock(mutex_);
     std::erase_if(items_, [id](const auto& item) { return item.first == id; });
   }
-  bool empty() const { return items_.empty(); }
+  bool empty() const {
+    std::lock_guard lock(mutex_);
+    return items_.empty();
+  }
   // A copy: a hook may remove itself or add others while running.
-  std::vector<std::pair<int64_t, F>> items() const { return items_; }
+  std::vector<std::pair<int64_t, F>> items() const {
+    std::lock_guard lock(mutex_);
+    return items_;
+  }
 
  private:
+  mutable std::mutex mutex_;
   std::vector<std::pair<int64_t, F>> items_;
   int64_t next_ = 0;
 };
@@ -45,6 +55,7 @@ struct TensorHooks {  // of leaves; those of other tensors live in their node
 struct NodeHooks {
   // (output number, hook): tensor hooks run in order of registration, retain_grad last.
   HookList<std::pair<uint32_t, TensorHook>> tensor;
+  std::mutex retain_mutex;
   std::vector<std::pair<uint32_t, TensorImpl*>> retain;  // not counted; a dying tensor takes itself out
   HookList<NodePreHook> pre;
   HookList<NodeHook> post;

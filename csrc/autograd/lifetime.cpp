@@ -8,9 +8,12 @@ TensorImpl::TensorImpl() noexcept = default;
 
 TensorImpl::~TensorImpl() {
   if (retains_grad && grad_fn) {
-    if (NodeHooks* h = grad_fn->hooks_or_null())
+    if (NodeHooks* h = grad_fn->hooks_or_null()) {
+      std::lock_guard lock(h->retain_mutex);
       std::erase_if(h->retain, [this](const auto& item) { return item.second == this; });
+    }
   }
+  delete hooks.load(std::memory_order_relaxed);
   if (pystash) pystash_free(pystash);
 }
 

@@ -1,6 +1,8 @@
 #include "autograd/node.h"
 
 #include <atomic>
+#include <chrono>
+#include <thread>
 
 #include "autograd/record.h"
 #include "core/thread_state.h"
@@ -8,6 +10,26 @@
 namespace pynn {
 
 namespace autograd {
+
+Tensor grad_of(const Tensor& t) {
+  GraphLock lock;
+  return Tensor(t.impl()->grad);
+}
+
+void set_grad(const Tensor& t, Tensor g) {
+  Ref<TensorImpl> value = std::move(g).take();
+  GraphLock lock;
+  std::swap(t.impl()->grad, value);  // the old one goes after the lock
+}
+
+TensorHooks& hooks_of(const Tensor& leaf) {
+  auto& place = leaf.impl()->hooks;
+  if (TensorHooks* have = place.load(std::memory_order_acquire)) return *have;
+  auto fresh = std::make_unique<TensorHooks>();
+  TensorHooks* have = nullptr;
+  return place.compare_exchange_strong(have, fresh.get(), std::memory_order_acq_rel) ? *fresh.release() : *have;
+}
+
 std::string (*capture_traceback)() = nullptr;
 
 void seal(Node& node) {
@@ -20,13 +42,24 @@ Node::Node(const char* op) : op(op) {
   if (thread_state.anomaly && autograd::capture_traceback) [[unlikely]]
     made_at = autograd::capture_traceback();
 }
-Node::~Node() = default;
+Node::~Node() { delete hooks_.load(std::memory_order_relaxed); }
 
-// "softmax" -> "SoftmaxBackward0", "add_" -> "AddBackward0"
+void NodeLock::wait() {
+  for (int tries = 0; busy_.exchange(true, std::memory_order_acquire); ++tries) {
+    if (tries < 16) {
+      std::this_thread::yield();
+    } else {
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+  }
+}
+
+// "softmax" -> "SoftmaxBackward0", "add_" -> "AddBackward0"; PyTorch numbers the overloads: "sum.1" -> "SumBackward1"
 std::string Node::name() const {
   std::string out;
   bool upper = true;
-  for (const char* p = op; *p; ++p) {
+  const char* p = op;
+  for (; *p && *p != '.'; ++p) {
     if (*p == '_') {
       upper = true;
       continue;
@@ -34,7 +67,7 @@ std::string Node::name() const {
     out += upper ? static_cast<char>(std::toupper(*p)) : *p;
     upper = false;
   }
-  return out + "Backward0";
+  return out + "Backward" + (*p ? p + 1 : "0");
 }
 
 uint32_t Node::add_output(const Tensor& t) {
@@ -54,8 +87,10 @@ void Node::add_no_output() {
 }
 
 NodeHooks& Node::hooks() {
-  if (!hooks_) hooks_ = std::make_unique<NodeHooks>();
-  return *hooks_;
+  if (NodeHooks* have = hooks_or_null()) return *have;
+  auto fresh = std::make_unique<NodeHooks>();
+  NodeHooks* have = nullptr;
+  return hooks_.compare_exchange_strong(have, fresh.get(), std::memory_order_acq_rel) ? *fresh.release() : *have;
 }
 
 namespace detail {

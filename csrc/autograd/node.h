@@ -28,6 +28,35 @@ struct OutputMeta {
 
 using Gradients = SmallVector<Tensor, 3>;
 
+// Held while a node runs or frees what it saved: two threads may run backward over one graph. The node's own hooks run
+// outside of it, so that they may call backward themselves.
+class NodeLock {
+ public:
+  explicit NodeLock(std::atomic<bool>& busy) : busy_(busy) {
+    if (busy.exchange(true, std::memory_order_acquire)) [[unlikely]]
+      wait();
+  }
+  ~NodeLock() { busy_.store(false, std::memory_order_release); }
+  NodeLock(const NodeLock&) = delete;
+
+ private:
+  void wait();
+  std::atomic<bool>& busy_;
+};
+
+// Guards what several threads may read and replace without the GIL: a leaf's accumulator and .grad, a view's history.
+// One for all tensors, held for a few instructions.
+class GraphLock {
+ public:
+  GraphLock() {
+    while (flag.test_and_set(std::memory_order_acquire)) {}
+  }
+  ~GraphLock() { flag.clear(std::memory_order_release); }
+
+ private:
+  static inline constinit std::atomic_flag flag;
+};
+
 class Node : public RefCounted {
  public:
   explicit Node(const char* name);
@@ -46,17 +75,18 @@ class Node : public RefCounted {
   const OutputMeta& output(size_t i) const { return i == 0 ? first_output_ : more_outputs_[i - 1]; }
   size_t num_outputs() const { return num_outputs_; }
   NodeHooks& hooks();
-  NodeHooks* hooks_or_null() const { return hooks_.get(); }
+  NodeHooks* hooks_or_null() const { return hooks_.load(std::memory_order_acquire); }
 
   static void destroy(Node* n);  // without recursion, however long the chain
   static void* operator new(size_t bytes);
   static void operator delete(void* p, size_t bytes);
 
   SmallVector<Edge, 3> edges;         // one per input of the forward op
-  const char* op;                     // "mul"
+  const char* op;                     // "mul", or "sum.1" for the second form of a name
   uint64_t sequence = 0;              // above that of every node the edges lead to: the engine runs from high to low
   std::string made_at;                // the forward traceback, in anomaly mode
   std::atomic<void*> owner{nullptr};  // the backward pass that uses `slot`
+  std::atomic<bool> busy{false};      // see NodeLock
   uint32_t slot = 0;
   void* pyobject = nullptr;  // not counted: the Python wrapper, if one is alive
   const TensorImpl* written =
@@ -66,10 +96,14 @@ class Node : public RefCounted {
   uint32_t num_outputs_ = 0;
   OutputMeta first_output_;
   std::vector<OutputMeta> more_outputs_;
-  std::unique_ptr<NodeHooks> hooks_;
+  std::atomic<NodeHooks*> hooks_{nullptr};  // owned; set once
 };
 
 namespace autograd {
+
+Tensor grad_of(const Tensor& t);           // .grad, undefined without one
+void set_grad(const Tensor& t, Tensor g);  // undefined: none
+TensorHooks& hooks_of(const Tensor& leaf);
 
 void seal(Node& node);  // numbers the node, once its edges are there
 
@@ -85,6 +119,10 @@ inline bool needs_graph(const Tensor& t) { return t.defined() && t.requires_grad
 void set_history(const Tensor& t, const Ref<Node>& node);
 // t was written in place by node (already recorded with t's old history): t, its base and its views follow.
 void rebase_history(const Tensor& t, const Ref<Node>& node);
+
+// In-place views (t_, squeeze_): self takes the geometry and history of y, a view of what self_before(self) returned.
+Tensor self_before(const Tensor& self);  // another handle of the same tensor, history and base included
+void become(const Tensor& self, const Tensor& y);
 
 // Before writing to t in place: leaves that need a gradient, overlapping and inference tensors are refused.
 void check_inplace(const char* op, const Tensor& t);

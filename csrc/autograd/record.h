@@ -39,7 +39,7 @@ std::tuple<const T&...> save(const T&... values) {
 // What to save of `value` when only the gradient of `input` reads it: nothing if that gets none. Saving more would keep
 // memory alive and find in-place writes that do no harm.
 inline const Tensor& needed_by(const Tensor& input, const Tensor& value) {
-  static const Tensor none;
+  static const Tensor& none = *new Tensor;  // never destroyed: threads may outlive static objects
   return autograd::needs_graph(input) ? value : none;
 }
 

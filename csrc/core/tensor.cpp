@@ -59,21 +59,35 @@ Tensor empty_strided(Dims sizes, Dims strides, DType dtype, Device device) {
 
 Tensor empty_like(const Tensor& x) { return empty_like(x, x.dtype()); }
 
-Tensor empty_like(const Tensor& x, DType dtype) {
-  if (x.is_contiguous()) return empty(x.sizes(), dtype, x.device());
-  // Keep the order of a dense permuted tensor; anything else becomes contiguous.
+namespace {
+
+// Dims from the innermost outwards.
+DimVector memory_order(const Tensor& x) {
   DimVector order(x.dim(), 0);
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return x.stride(a) > x.stride(b); });
+  std::reverse(order.begin(), order.end());
+  return order;
+}
+
+}  // namespace
+
+// Dense, with the dims in the same order in memory; x's own strides where it is dense already. An expanded tensor,
+// which has no such order, becomes contiguous.
+Tensor empty_like(const Tensor& x, DType dtype) {
+  if (x.is_contiguous()) return empty(x.sizes(), dtype, x.device());
   DimVector strides(x.dim(), 1);
   int64_t step = 1;
-  for (int64_t i = x.dim() - 1; i >= 0; --i) {
-    const int64_t d = order[i];
-    if (x.size(d) != 1 && x.stride(d) != step) return empty(x.sizes(), dtype, x.device());
+  bool dense = true;
+  for (int64_t d : memory_order(x)) {
+    if (x.size(d) != 1) {
+      if (x.stride(d) == 0) return empty(x.sizes(), dtype, x.device());
+      dense &= x.stride(d) == step;
+    }
     strides[d] = step;
     step *= x.size(d);
   }
-  return empty_strided(x.sizes(), strides, dtype, x.device());
+  return empty_strided(x.sizes(), dense ? x.strides() : Dims(strides), dtype, x.device());
 }
 
 Tensor alias(const Tensor& x, Dims sizes, Dims strides, int64_t offset) {

@@ -1,7 +1,7 @@
 // tensor.h -- Tensor: a counted handle to a strided view of a storage, plus its place in the autograd graph.
 #pragma once
+#include <atomic>
 #include <cstdint>
-#include <memory>
 
 #include "core/dims.h"
 #include "core/dtype.h"
@@ -41,9 +41,9 @@ class TensorImpl final : public RefCounted {
   Node* accumulator = nullptr;   // not counted: the leaf's AccumulateGrad clears it when it goes
   Ref<TensorImpl> base;          // of a view
   Ref<TensorImpl> grad;
-  std::unique_ptr<TensorHooks> hooks;
-  void* pyobject = nullptr;  // not counted: the Python wrapper, which holds a Ref to this
-  void* pystash = nullptr;   // what a wrapper that went left behind (python/tensor_type.cpp); freed by pystash_free
+  std::atomic<TensorHooks*> hooks{nullptr};  // owned; set once
+  void* pyobject = nullptr;                  // not counted: the Python wrapper, which holds a Ref to this
+  void* pystash = nullptr;  // what a wrapper that went left behind (python/tensor_type.cpp); freed by pystash_free
   static void (*pystash_free)(void*);
 
  private:

@@ -1,4 +1,4 @@
-// optim.h -- fused optimiser steps, one pass over each parameter. Formulas: docs of pynn.optim.SGD and Adam.
+// optim.h -- fused optimiser steps, one pass over each parameter. Formulas: docs of pynn.optim's classes.
 #pragma once
 #include <cstdint>
 
@@ -10,11 +10,13 @@ namespace pynn {
 struct OptimTensor {
   void* param;
   const void* grad;
-  void *state0, *state1, *state2;  // SGD: momentum buffer; Adam: exp_avg, exp_avg_sq, max_exp_avg_sq (nullable)
-  int64_t n;                       // all contiguous
-  DType dtype;                     // of all five
-  bool fresh;                      // SGD: state0 holds nothing yet
-  double step;                     // Adam: the number of this step, from 1
+  // SGD: momentum buffer; Adam: exp_avg, exp_avg_sq, max_exp_avg_sq; RMSprop: square_avg, momentum buffer, grad_avg;
+  // Adagrad: sum. Null where the options do without.
+  void *state0, *state1, *state2;
+  int64_t n;    // all contiguous
+  DType dtype;  // of all five
+  bool fresh;   // SGD: state0 holds nothing yet
+  double step;  // the number of this step, from 1 (not SGD)
 };
 struct SgdArgs {
   double lr, momentum, dampening, weight_decay;
@@ -24,7 +26,17 @@ struct AdamArgs {
   double lr, beta1, beta2, eps, weight_decay;
   bool amsgrad, decoupled, maximize;
 };
+struct RmspropArgs {
+  double lr, alpha, eps, weight_decay, momentum;
+  bool maximize;
+};
+struct AdagradArgs {
+  double lr, lr_decay, eps, weight_decay;
+  bool maximize;
+};
 PYNN_KERNEL(void, sgd_step, (const OptimTensor* tensors, int64_t count, const SgdArgs& args));
 PYNN_KERNEL(void, adam_step, (const OptimTensor* tensors, int64_t count, const AdamArgs& args));
+PYNN_KERNEL(void, rmsprop_step, (const OptimTensor* tensors, int64_t count, const RmspropArgs& args));
+PYNN_KERNEL(void, adagrad_step, (const OptimTensor* tensors, int64_t count, const AdagradArgs& args));
 
 }  // namespace pynn

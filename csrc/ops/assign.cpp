@@ -23,13 +23,25 @@ void check_fits(const char* op, const Tensor& self, Dims sizes) {
                   " doesn't match the broadcast shape ", dims_str(all));
 }
 
+void check_no_overlap(const char* op, const Tensor& to, const Tensor& from) {
+  if (to.storage().get() != from.storage().get() || !share_memory(to, from)) return;
+  if (to.data() == from.data() && same(to.sizes(), from.sizes()) && same(to.strides(), from.strides())) return;
+  const auto dense = [](const Tensor& t) { return span_elements(t.sizes(), t.strides()) == t.numel(); };
+  PYNN_CHECK(!dense(to) || !dense(from), op,
+             ": unsupported operation: some elements of the input tensor and the written-to tensor overlap, they refer "
+             "to a single memory location. Please clone() the tensor before performing the operation.");
+}
+
 Tensor copy_(const Tensor& self, const Tensor& source) {
   autograd::check_inplace("copy_", self);
   if (self.same(source)) return self;
+  PYNN_CHECK_KIND(NotImplemented, self.device().is_meta() || !source.device().is_meta(),
+                  "copy_: Cannot copy out of meta tensor; no data!");
+  check_no_overlap("copy_", self, source);
   broadcast_strides("copy_", source.sizes(), source.strides(), self.sizes());
   copy_data(self, source);
   record_inplace(
-      "copy_", self, inputs(self, source), save(), [](const Tensor& g) { return mul(g, 0.0); },
+      "copy_.s", self, inputs(self, source), save(), [](const Tensor& g) { return mul(g, 0.0); },
       [](const Tensor& g) { return g; });
   return self;
 }
@@ -37,7 +49,10 @@ Tensor copy_(const Tensor& self, const Tensor& source) {
 void check_assign(const char* op, const Tensor& self) { autograd::check_inplace(op, self); }
 
 void assign(const char* op, const Tensor& self, const Tensor& value) {
+  autograd::check_inplace(op, self);
   check_castable(op, value.dtype(), self.dtype());
+  PYNN_CHECK(self.device() == value.device(), op, ": expected all tensors to be on the same device, got ",
+             self.device().str(), " and ", value.device().str());
   PYNN_CHECK_KIND(Shape, same(self.sizes(), value.sizes()), op, ": output with shape ", dims_str(self.sizes()),
                   " doesn't match the broadcast shape ", dims_str(value.sizes()));
   copy_data(self, value);
@@ -62,18 +77,21 @@ void write_out(const char* op, const Tensor& out, const Tensor& value) {
   autograd::bump_version(out);
 }
 
-Tensor clone_of(const Tensor& x) {
-  Tensor y = empty_like(x);
+Tensor clone_of(const Tensor& x, MemoryFormat format) {
+  Tensor y = empty_like(x, x.dtype(), format);
   copy_data(y, x);
   return record("clone", std::move(y), inputs(x), save(), [](const Tensor& g) { return g; });
 }
 
 namespace {
 Tensor op_copy_(const Tensor& self, const Tensor& source, bool) { return copy_(self, source); }
+Tensor op_clone(const Tensor& x, std::optional<MemoryFormat> f) {
+  return clone_of(x, f.value_or(MemoryFormat::Preserve));
+}
 }  // namespace
 PYNN_OP(op_copy_, "copy_(Tensor input, Tensor src, bool non_blocking=False) -> Tensor",
-        "Takes over the values of src, cast and broadcast. Same as torch.Tensor.copy_.", kMethodOnly);
-PYNN_OP(clone_of, "clone(Tensor input) -> Tensor",
+        "Takes over the values of src, cast and broadcast. Same as torch.Tensor.copy_.", kMethodOnly + kAnyDevice);
+PYNN_OP(op_clone, "clone(Tensor input, *, memory_format? memory_format=None) -> Tensor",
         "A copy with its own memory; gradients flow through. Same as torch.clone.");
 
 }  // namespace pynn::ops

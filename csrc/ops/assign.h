@@ -1,6 +1,6 @@
 // assign.h -- giving a tensor new content: copy_, and the generic in-place and out= forms of every op.
 #pragma once
-#include "core/tensor.h"
+#include "core/memory_format.h"
 
 namespace pynn::ops {
 
@@ -12,8 +12,11 @@ void check_assign(const char* op, const Tensor& self);
 void assign(const char* op, const Tensor& self, const Tensor& value);
 // op(..., out=out): resizes `out` if needed. No gradient may be involved.
 void write_out(const char* op, const Tensor& out, const Tensor& value);
-Tensor clone_of(const Tensor& x);  // recorded
+Tensor clone_of(const Tensor& x, MemoryFormat format = MemoryFormat::Preserve);  // recorded
 
+// RuntimeError if writing to `to` would overwrite elements of `from` that another position still needs. Layouts with
+// gaps, whose overlap is hard to tell, pass; they are copied before the write.
+void check_no_overlap(const char* op, const Tensor& to, const Tensor& from);
 // RuntimeError if a result of type `from` may not be written to a tensor of type `to` (float into int ...).
 void check_castable(const char* op, DType from, DType to);
 // RuntimeError unless `sizes` broadcasts to exactly self's shape.

@@ -26,8 +26,9 @@ Tensor new_result(const char* op, Other a, Other b, DType type) {
   if (!a.tensor) return empty_like(*b.tensor, type);
   check_devices(op, a, b);
   const Tensor &x = *a.tensor, &y = *b.tensor;
-  const Device device = x.dim() || !y.dim() ? x.device() : y.device();
-  if (same(x.sizes(), y.sizes())) return empty_like(x, type);
+  // A CPU tensor without dims goes along with any device, as a number would.
+  const Device device = x.device().is_cpu() ? y.device() : x.device();
+  if (same(x.sizes(), y.sizes())) return empty_like(x.device() == device ? x : y, type);
   return empty(broadcast_sizes(op, x.sizes(), y.sizes()), type, device);
 }
 
@@ -64,19 +65,14 @@ void compute(Binary op, const Tensor& out, Other a, Other b, const double* param
     return !o.tensor || o.tensor->storage().get() != out.storage().get() || o.tensor->data() == out.data();
   };
   if (apart(a) && apart(b) && run_contiguous(op, out, a, b, params)) return;
-  run_binary(op, out, a, b, compute_type(out.dtype()), params, iparams);
+  run_binary(op, out, a, b, out.dtype(), params, iparams);
 }
 
 constexpr double kOne[4] = {1, 0, 0, 0};
 constexpr int64_t kOneInt[2] = {1, 0};
 
 struct Alpha {
-  Alpha(const char* op, Scalar s, DType type) {
-    PYNN_CHECK(!s.is_float() || is_floating(type), op,
-               ": For integral input tensors, argument alpha must not be a floating point number.");
-    d[0] = s.to_double();
-    i[0] = s.to_int();
-  }
+  explicit Alpha(Scalar s) : d{s.to_double()}, i{s.to_int()} {}
   double d[4] = {};
   int64_t i[2] = {};
 };
@@ -105,16 +101,16 @@ Other other(const Tensor& t, Scalar s) { return t.defined() ? Other(t) : Other(s
 
 Tensor add(Other a, Other b, Scalar alpha) {
   const DType t = arithmetic_type("add", a, b);
+  check_alpha("add", alpha, t);
   Tensor y = new_result("add", a, b, t);
   if (t == DType::Bool) {
-    PYNN_CHECK(alpha.is_bool() || !alpha.equals(0), "add: Boolean alpha only supported for Boolean results.");
-    compute(Binary::LogicalOr, y, a, b);
+    compute(Binary::LogicalOr, y, a, alpha.to_bool() ? b : Other(Scalar(false)));
     return y;
   }
   if (alpha.equals(1)) {
     compute(Binary::Add, y, a, b, kOne, kOneInt);
   } else {
-    const Alpha p("add", alpha, t);
+    const Alpha p(alpha);
     compute(Binary::Add, y, a, b, p.d, p.i);
   }
   return record(
@@ -124,20 +120,18 @@ Tensor add(Other a, Other b, Scalar alpha) {
 
 Tensor sub(Other a, Other b, Scalar alpha) {
   const DType t = arithmetic_type("sub", a, b);
-  PYNN_CHECK(
-      t != DType::Bool,
-      "sub: Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
-      "operator instead.");
+  check_subtraction("sub", a, b);
+  check_alpha("sub", alpha, t);
   Tensor y = new_result("sub", a, b, t);
   if (alpha.equals(1)) {
     compute(Binary::Sub, y, a, b, kOne, kOneInt);
   } else {
-    const Alpha p("sub", alpha, t);
+    const Alpha p(alpha);
     compute(Binary::Sub, y, a, b, p.d, p.i);
   }
   return record(
-      "sub", std::move(y), inputs(input(a), input(b)), save(alpha), [](const Tensor& g, Scalar) { return g; },
-      [](const Tensor& g, Scalar alpha) { return mul(g, -alpha); });
+      a.is_scalar() ? "rsub.1" : "sub", std::move(y), inputs(input(a), input(b)), save(alpha),
+      [](const Tensor& g, Scalar) { return g; }, [](const Tensor& g, Scalar alpha) { return mul(g, -alpha); });
 }
 
 Tensor mul(Other a, Other b) {
@@ -165,28 +159,26 @@ Tensor div(Other a, Other b) {
 }
 
 Tensor floor_divide(Other a, Other b) {
-  const DType t = arithmetic_type("floor_divide", a, b);
-  PYNN_CHECK(t != DType::Bool, "floor_divide: not supported for two bool operands");
+  const DType t = number_type("floor_divide", arithmetic_type("floor_divide", a, b));
   Tensor y = new_result("floor_divide", a, b, t);
-  check_zero_division("floor_divide", t, b);
+  check_zero_division("floor_divide", y, b);
   compute(Binary::FloorDiv, y, a, b);
   return no_gradient(std::move(y));
 }
 
 Tensor trunc_divide(Other a, Other b) {
-  const DType t = arithmetic_type("div", a, b);
+  const DType t = number_type("div", arithmetic_type("div", a, b));
   if (is_integral(t)) {
-    check_zero_division("div", t, b);
     // a - fmod(a, b) is a multiple of b, where floor and truncation agree.
-    return floor_divide(sub(a, fmod(a, b)), b);
+    return floor_divide(add(a, fmod(a, b), -1), b);
   }
   return trunc(div(a, b));
 }
 
 Tensor remainder(Other a, Other b) {
-  const DType t = arithmetic_type("remainder", a, b);
+  const DType t = number_type("remainder", arithmetic_type("remainder", a, b));
   Tensor y = new_result("remainder", a, b, t);
-  check_zero_division("remainder", t, b);
+  check_zero_division("remainder", y, b);
   compute(Binary::Remainder, y, a, b);
   return record(
       "remainder", std::move(y), inputs(input(a), input(b)), save(input(a), a.scalar, input(b)),
@@ -197,9 +189,9 @@ Tensor remainder(Other a, Other b) {
 }
 
 Tensor fmod(Other a, Other b) {
-  const DType t = arithmetic_type("fmod", a, b);
+  const DType t = number_type("fmod", arithmetic_type("fmod", a, b));
   Tensor y = new_result("fmod", a, b, t);
-  check_zero_division("fmod", t, b);
+  check_zero_division("fmod", y, b);
   compute(Binary::Fmod, y, a, b);
   return record(
       "fmod", std::move(y), inputs(input(a), input(b)), save(input(a), a.scalar, input(b)),
@@ -211,13 +203,17 @@ Tensor fmod(Other a, Other b) {
 
 // d(a^b)/da = b a^(b-1), 0 where b is 0;  d(a^b)/db = a^b log a, 0 where a is 0 and b >= 0.
 Tensor pow(Other a, Other b) {
-  const DType t = arithmetic_type("pow", a, b);
+  DType t = arithmetic_type("pow", a, b);
+  if (b.tensor) t = number_type("pow", t);  // x ** True is x, x ** False is 1
   PYNN_CHECK(!is_integral(t) || b.tensor || b.scalar.to_int() >= 0,
              "pow: Integers to negative integer powers are not allowed.");
   Tensor y = new_result("pow", a, b, t);
   compute(Binary::Pow, y, a, b);
   return record(
-      "pow", y, inputs(input(a), input(b)), save(input(a), a.scalar, input(b), b.scalar, needed_by(input(b), y)),
+      a.is_scalar()   ? "pow.2"
+      : b.is_scalar() ? "pow"
+                      : "pow.1",
+      y, inputs(input(a), input(b)), save(input(a), a.scalar, input(b), b.scalar, needed_by(input(b), y)),
       [](const Tensor& g, const Tensor& a, Scalar, const Tensor& b, Scalar s, const Tensor&) -> Tensor {
         if (!b.defined()) {
           const double p = s.to_double();
@@ -262,10 +258,8 @@ Tensor extremum(const char* name, Other a, Other b) {
       });
 }
 
-DType comparison_type(const char* op, Other a, Other b) { return compute_type(arithmetic_type(op, a, b)); }
-
 Tensor compare(const char* name, Binary op, Other a, Other b) {
-  const DType t = comparison_type(name, a, b);
+  const DType t = arithmetic_type(name, a, b);
   Tensor y = new_result(name, a, b, DType::Bool);
   run_binary(op, y, a, b, t);
   return no_gradient(std::move(y));
@@ -280,8 +274,7 @@ Tensor bitwise(const char* name, Binary op, Other a, Other b) {
 }
 
 Tensor shift(const char* name, Binary op, Other a, Other b) {
-  PYNN_CHECK_KIND(NotImplemented, arithmetic_type(name, a, b) != DType::Bool, name,
-                  ": not supported for bool operands");
+  number_type(name, arithmetic_type(name, a, b));
   return bitwise(name, op, a, b);
 }
 
@@ -311,8 +304,21 @@ Tensor map_backward(Binary op, const Tensor& g, const Tensor& saved, double p0, 
   return out;
 }
 
-void check_zero_division(const char* op, DType t, Other b) {
-  if (!is_integral(t)) return;
+void check_subtraction(const char* op, Other a, Other b) {
+  const auto is_bool = [](const Other& o) { return o.tensor ? o.tensor->dtype() == DType::Bool : o.scalar.is_bool(); };
+  PYNN_CHECK(!is_bool(a) && !is_bool(b), op,
+             ": Subtraction, the `-` operator, with a bool operand is not supported (use the `^`, `~`, `logical_xor()` "
+             "or `logical_not()` operator)");
+}
+
+void check_alpha(const char* op, Scalar alpha, DType t) {
+  PYNN_CHECK(!alpha.is_bool() || t == DType::Bool, op, ": Boolean alpha only supported for Boolean results.");
+  PYNN_CHECK(!alpha.is_float() || is_floating(t), op,
+             ": For integral input tensors, argument alpha must not be a floating point number.");
+}
+
+void check_zero_division(const char* op, const Tensor& y, Other b) {
+  if (!is_integral(y.dtype()) || y.numel() == 0) return;
   const bool zero = b.tensor ? any_zero(*b.tensor) : b.scalar.to_int() == 0;
   PYNN_CHECK(!zero, op, ": ZeroDivisionError: integer division by zero");
 }

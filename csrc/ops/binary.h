@@ -49,16 +49,23 @@ inline Tensor operator/(Other a, Other b) { return div(a, b); }
 // PyTorch's result type: dimensioned tensors first, then 0-d tensors, then numbers, each only if of a higher category.
 DType result_type(Other a, Other b);
 
-// Integer division by zero is an error, not a trap.
-void check_zero_division(const char* op, DType t, Other b);
+// Integer division by zero is an error, not a trap; dividing nothing is fine.
+void check_zero_division(const char* op, const Tensor& y, Other b);
 
-// Plans and runs one map; operands must broadcast to out's shape. Values only.
-void run_unary(Unary op, const Tensor& out, const Tensor& x, DType compute, const double* params = nullptr,
+// The rules of add and sub about bool operands and alpha.
+void check_subtraction(const char* op, Other a, Other b);
+void check_alpha(const char* op, Scalar alpha, DType t);
+
+// t itself, of an op that PyTorch has for numbers only: bool is refused.
+DType number_type(const char* op, DType t);
+
+// Plans and runs one map; operands must broadcast to out's shape. Values only. `type` is the operands' common type:
+// the loop runs in compute_type(type), and numbers and 0-d tensors wrap to a narrow integer type, as in PyTorch.
+void run_unary(Unary op, const Tensor& out, const Tensor& x, DType type, const double* params = nullptr,
                const int64_t* iparams = nullptr);
-void run_binary(Binary op, const Tensor& out, Other a, Other b, DType compute, const double* params = nullptr,
+void run_binary(Binary op, const Tensor& out, Other a, Other b, DType type, const double* params = nullptr,
                 const int64_t* iparams = nullptr);
-void run_ternary(Ternary op, const Tensor& out, Other a, Other b, Other c, DType compute,
-                 const double* params = nullptr);
+void run_ternary(Ternary op, const Tensor& out, Other a, Other b, Other c, DType type, const double* params = nullptr);
 // The loop type for a result type: Float32, Float64, Int32 or Int64.
 DType compute_type(DType t);
 

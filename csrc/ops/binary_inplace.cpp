@@ -11,14 +11,20 @@ namespace {
 const Tensor& input(const Other& o) { return o.tensor ? *o.tensor : kUndefined; }
 Other other(const Tensor& t, Scalar s) { return t.defined() ? Other(t) : Other(s); }
 
-// The loop's type, after the checks that a may be written to and can hold the result.
+// The operands' common type, after the checks that a may be written to and can hold the result.
 DType inplace_type(const char* op, const Tensor& a, Other b, bool true_division = false) {
   DType t = result_type(a, b);
   if (true_division && is_integral(t)) t = default_dtype();
   check_castable(op, t, a.dtype());
-  if (b.tensor) check_fits(op, a, b.tensor->sizes());
+  if (b.tensor) {
+    PYNN_CHECK(b.tensor->device() == a.device() || (b.tensor->device().is_cpu() && b.tensor->dim() == 0), op,
+               ": expected all tensors to be on the same device, got ", a.device().str(), " and ",
+               b.tensor->device().str());
+    check_fits(op, a, b.tensor->sizes());
+  }
   autograd::check_inplace(op, a);
-  return t == DType::Bool ? t : compute_type(t);
+  if (b.tensor) check_no_overlap(op, a, *b.tensor);
+  return t;
 }
 
 // a's value before the write, where the gradient of b will need it.
@@ -27,21 +33,21 @@ Tensor before_write(const Tensor& a, Other b) {
   return needed ? clone_of(a) : Tensor();
 }
 
-void run(Binary op, const Tensor& a, Other b, DType compute, Scalar alpha = 1) {
-  const bool plain = a.dtype() == compute && a.is_contiguous() && a.device().is_cpu() &&
-                     (compute == DType::Float32 || compute == DType::Float64);
+void run(Binary op, const Tensor& a, Other b, DType type, Scalar alpha = 1) {
+  const bool plain = a.dtype() == type && a.is_contiguous() && a.device().is_cpu() &&
+                     (type == DType::Float32 || type == DType::Float64);
   const double params[4] = {alpha.to_double(), 0, 0, 0};
   const int64_t iparams[2] = {alpha.to_int(), 0};
   if (plain && !b.tensor) {
     float f = static_cast<float>(b.scalar.to_double());
     double d = b.scalar.to_double();
-    const void* cell = compute == DType::Float32 ? static_cast<void*>(&f) : &d;
-    kernels::binary_contiguous(a.device(), op, compute, a.data(), a.data(), 1, cell, 0, a.numel(), params);
-  } else if (plain && b.tensor->dtype() == compute && b.tensor->is_contiguous() && same(a.sizes(), b.tensor->sizes()) &&
+    const void* cell = type == DType::Float32 ? static_cast<void*>(&f) : &d;
+    kernels::binary_contiguous(a.device(), op, type, a.data(), a.data(), 1, cell, 0, a.numel(), params);
+  } else if (plain && b.tensor->dtype() == type && b.tensor->is_contiguous() && same(a.sizes(), b.tensor->sizes()) &&
              b.tensor->storage().get() != a.storage().get()) {
-    kernels::binary_contiguous(a.device(), op, compute, a.data(), a.data(), 1, b.tensor->data(), 1, a.numel(), params);
+    kernels::binary_contiguous(a.device(), op, type, a.data(), a.data(), 1, b.tensor->data(), 1, a.numel(), params);
   } else {
-    run_binary(op, a, a, b, compute, params, iparams);
+    run_binary(op, a, a, b, type, params, iparams);
   }
 }
 
@@ -49,10 +55,9 @@ void run(Binary op, const Tensor& a, Other b, DType compute, Scalar alpha = 1) {
 
 Tensor add_(const Tensor& a, Other b, Scalar alpha) {
   const DType t = inplace_type("add_", a, b);
-  PYNN_CHECK(!alpha.is_float() || is_floating(t),
-             "add_: For integral input tensors, argument alpha must not be a floating point number.");
+  check_alpha("add_", alpha, t);
   if (t == DType::Bool) {
-    run(Binary::LogicalOr, a, b, DType::Int32);
+    if (alpha.to_bool()) run(Binary::LogicalOr, a, b, t);
   } else {
     run(Binary::Add, a, b, t, alpha);
   }
@@ -63,10 +68,9 @@ Tensor add_(const Tensor& a, Other b, Scalar alpha) {
 }
 
 Tensor sub_(const Tensor& a, Other b, Scalar alpha) {
+  check_subtraction("sub_", a, b);
   const DType t = inplace_type("sub_", a, b);
-  PYNN_CHECK(t != DType::Bool, "sub_: subtraction of bool tensors is not supported (use ^ or logical_xor())");
-  PYNN_CHECK(!alpha.is_float() || is_floating(t),
-             "sub_: For integral input tensors, argument alpha must not be a floating point number.");
+  check_alpha("sub_", alpha, t);
   run(Binary::Sub, a, b, t, alpha);
   record_inplace(
       "sub_", a, inputs(a, input(b)), save(alpha), [](const Tensor& g, Scalar) { return g; },
@@ -77,7 +81,7 @@ Tensor sub_(const Tensor& a, Other b, Scalar alpha) {
 Tensor mul_(const Tensor& a, Other b) {
   const DType t = inplace_type("mul_", a, b);
   const Tensor before = before_write(a, b);
-  run(t == DType::Bool ? Binary::LogicalAnd : Binary::Mul, a, b, t == DType::Bool ? DType::Int32 : t);
+  run(t == DType::Bool ? Binary::LogicalAnd : Binary::Mul, a, b, t);
   record_inplace(
       "mul_", a, inputs(a, input(b)), save(before, input(b), b.scalar),
       [](const Tensor& g, const Tensor&, const Tensor& b, Scalar s) { return mul(g, other(b, s)); },
@@ -114,9 +118,6 @@ PYNN_TENSOR_FIRST(lt)
 PYNN_TENSOR_FIRST(le)
 PYNN_TENSOR_FIRST(gt)
 PYNN_TENSOR_FIRST(ge)
-PYNN_TENSOR_FIRST(logical_and)
-PYNN_TENSOR_FIRST(logical_or)
-PYNN_TENSOR_FIRST(logical_xor)
 PYNN_TENSOR_FIRST(bitwise_and)
 PYNN_TENSOR_FIRST(bitwise_or)
 PYNN_TENSOR_FIRST(bitwise_xor)
@@ -128,6 +129,9 @@ PYNN_TENSOR_FIRST(bitwise_right_shift)
 PYNN_TENSORS_ONLY(maximum)
 PYNN_TENSORS_ONLY(minimum)
 PYNN_TENSORS_ONLY(atan2)
+PYNN_TENSORS_ONLY(logical_and)
+PYNN_TENSORS_ONLY(logical_or)
+PYNN_TENSORS_ONLY(logical_xor)
 
 Tensor op_add(const Tensor& a, Other b, Scalar alpha) { return add(a, b, alpha); }
 Tensor op_sub(const Tensor& a, Other b, Scalar alpha) { return sub(a, b, alpha); }
@@ -198,11 +202,11 @@ PYNN_OP(op_lt, "less(Tensor input, Other other) -> Tensor", "Alias of lt.", kOut
 PYNN_OP(op_le, "less_equal(Tensor input, Other other) -> Tensor", "Alias of le.", kOut | kInplace);
 PYNN_OP(op_gt, "greater(Tensor input, Other other) -> Tensor", "Alias of gt.", kOut | kInplace);
 PYNN_OP(op_ge, "greater_equal(Tensor input, Other other) -> Tensor", "Alias of ge.", kOut | kInplace);
-PYNN_OP(op_logical_and, "logical_and(Tensor input, Other other) -> Tensor",
+PYNN_OP(op_logical_and, "logical_and(Tensor input, Tensor other) -> Tensor",
         "True where both are nonzero. " PYNN_SAME_AS("logical_and"), kOut | kInplace);
-PYNN_OP(op_logical_or, "logical_or(Tensor input, Other other) -> Tensor",
+PYNN_OP(op_logical_or, "logical_or(Tensor input, Tensor other) -> Tensor",
         "True where one is nonzero. " PYNN_SAME_AS("logical_or"), kOut | kInplace);
-PYNN_OP(op_logical_xor, "logical_xor(Tensor input, Other other) -> Tensor",
+PYNN_OP(op_logical_xor, "logical_xor(Tensor input, Tensor other) -> Tensor",
         "True where exactly one is nonzero. " PYNN_SAME_AS("logical_xor"), kOut | kInplace);
 PYNN_OP(op_bitwise_and, "bitwise_and(Tensor input, Other other) -> Tensor",
         "input & other, of integers or bools. " PYNN_SAME_AS("bitwise_and"), kOut | kInplace);

@@ -16,7 +16,7 @@ bool is_legacy_empty(const Tensor& t) { return t.dim() == 1 && t.size(0) == 0; }
 }  // namespace
 
 Tensor cat(TensorSpan tensors, int64_t dim) {
-  PYNN_CHECK(!tensors.empty(), "cat: expected a non-empty list of Tensors");
+  PYNN_CHECK_KIND(Value, !tensors.empty(), "cat: expected a non-empty list of Tensors");
   const Tensor* first = &tensors[0];
   for (const Tensor& t : tensors)
     if (!is_legacy_empty(t)) {
@@ -88,12 +88,13 @@ std::vector<Tensor> split_sizes(const Tensor& x, Dims sizes, int64_t dim) {
   PYNN_CHECK(x.dim() > 0, "split: expects at least a 1-dimensional tensor");
   dim = wrap_dim("split", dim, x);
   int64_t total = 0;
+  bool overflow = false;
   for (int64_t n : sizes) {
     PYNN_CHECK(n >= 0, "split: split_with_sizes expects split_sizes have only non-negative entries, got ", n);
-    total += n;
+    overflow |= __builtin_add_overflow(total, n, &total);
   }
-  PYNN_CHECK(total == x.size(dim), "split: split_with_sizes expects split_sizes to sum exactly to ", x.size(dim),
-             " (input tensor's size at dimension ", dim, "), but they sum to ", total);
+  PYNN_CHECK(!overflow && total == x.size(dim), "split: split_with_sizes expects split_sizes to sum exactly to ",
+             x.size(dim), " (input tensor's size at dimension ", dim, "), but they sum to ", total);
   std::vector<Tensor> out;
   int64_t at = 0;
   for (int64_t n : sizes) {
@@ -120,7 +121,11 @@ std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t dim) {
   PYNN_CHECK(x.dim() > 0, "chunk: expects at least a 1-dimensional tensor");
   PYNN_CHECK(chunks > 0, "chunk: expects `chunks` to be greater than 0, got: ", chunks);
   const int64_t n = x.size(wrap_dim("chunk", dim, x));
-  if (n == 0) return std::vector<Tensor>(static_cast<size_t>(chunks), narrow(x, dim, 0, 0));
+  if (n == 0) {
+    std::vector<Tensor> out;
+    for (int64_t i = 0; i < chunks; ++i) out.push_back(narrow(x, dim, 0, 0));
+    return out;
+  }
   return split_by(x, (n + chunks - 1) / chunks, dim);
 }
 

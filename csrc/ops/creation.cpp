@@ -49,19 +49,28 @@ Tensor clone_contiguous(const Tensor& x) {
 
 Tensor contiguous(const Tensor& x) { return x.is_contiguous() ? x : clone_contiguous(x); }
 
-Tensor to_dtype(const Tensor& x, DType t) {
-  if (x.dtype() == t) return x;
-  Tensor y = empty_like(x, t);
+Tensor contiguous(const Tensor& x, MemoryFormat format) {
+  if (is_contiguous_in(format, x)) return x;
+  PYNN_CHECK(format != MemoryFormat::Preserve,
+             "contiguous: preserve memory format is unsupported by the contiguous operator");
+  return clone_of(x, format);
+}
+
+Tensor to_copy(const Tensor& x, DType t, MemoryFormat format) {
+  Tensor y = empty_like(x, t, format);
   copy_data(y, x);
   if (!is_floating(t)) return no_gradient(std::move(y));
   // The engine casts the gradient back.
   return record("to_copy", std::move(y), inputs(x), save(), [](const Tensor& g) { return g; });
 }
 
+Tensor to_dtype(const Tensor& x, DType t) { return x.dtype() == t ? x : to_copy(x, t, MemoryFormat::Preserve); }
+
 namespace {
 
 using OptType = std::optional<DType>;
 using OptDevice = std::optional<Device>;
+using OptFormat = std::optional<MemoryFormat>;
 
 Tensor with_grad(Tensor t, bool requires_grad) {
   if (requires_grad) {
@@ -74,8 +83,9 @@ Tensor with_grad(Tensor t, bool requires_grad) {
 }
 DType type_of_number(Scalar s) { return s.is_float() ? default_dtype() : s.kind(); }
 
-Tensor op_empty(Dims sizes, OptType t, OptDevice d, bool grad) {
-  return with_grad(empty(sizes, t.value_or(default_dtype()), d.value_or(Device{})), grad);
+Tensor op_empty(Dims sizes, OptType t, OptDevice d, bool grad, OptFormat f) {
+  return with_grad(
+      empty(sizes, t.value_or(default_dtype()), d.value_or(Device{}), f.value_or(MemoryFormat::Contiguous)), grad);
 }
 Tensor op_zeros(Dims sizes, OptType t, OptDevice d, bool grad) {
   return with_grad(zeros(sizes, t.value_or(default_dtype()), d.value_or(Device{})), grad);
@@ -90,24 +100,32 @@ Tensor op_empty_strided(Dims sizes, Dims strides, OptType t, OptDevice d, bool g
   return with_grad(empty_strided(sizes, strides, t.value_or(default_dtype()), d.value_or(Device{})), grad);
 }
 
-// x's layout where it is dense, x's type and device unless given.
-Tensor like(const Tensor& x, OptType t, OptDevice d) {
+}  // namespace
+
+Tensor empty_as(const Tensor& x, OptType t, OptDevice d, OptFormat f) {
   const DType type = t.value_or(x.dtype());
-  return d && *d != x.device() ? empty(x.sizes(), type, *d) : empty_like(x, type);
+  const MemoryFormat format = f.value_or(MemoryFormat::Preserve);
+  if (!d || *d == x.device()) return empty_like(x, type, format);
+  return empty(x.sizes(), type, *d, format == MemoryFormat::Preserve ? MemoryFormat::Contiguous : format);
 }
+
+namespace {
+
 Tensor filled(Tensor t, Scalar value, bool grad) {
   fill(t, value);
   return with_grad(std::move(t), grad);
 }
-Tensor op_empty_like(const Tensor& x, OptType t, OptDevice d, bool grad) { return with_grad(like(x, t, d), grad); }
-Tensor op_zeros_like(const Tensor& x, OptType t, OptDevice d, bool grad) {
-  return filled(like(x, t, d), Scalar(0), grad);
+Tensor op_empty_like(const Tensor& x, OptType t, OptDevice d, bool grad, OptFormat f) {
+  return with_grad(empty_as(x, t, d, f), grad);
 }
-Tensor op_ones_like(const Tensor& x, OptType t, OptDevice d, bool grad) {
-  return filled(like(x, t, d), Scalar(1), grad);
+Tensor op_zeros_like(const Tensor& x, OptType t, OptDevice d, bool grad, OptFormat f) {
+  return filled(empty_as(x, t, d, f), Scalar(0), grad);
 }
-Tensor op_full_like(const Tensor& x, Scalar v, OptType t, OptDevice d, bool grad) {
-  return filled(like(x, t, d), v, grad);
+Tensor op_ones_like(const Tensor& x, OptType t, OptDevice d, bool grad, OptFormat f) {
+  return filled(empty_as(x, t, d, f), Scalar(1), grad);
+}
+Tensor op_full_like(const Tensor& x, Scalar v, OptType t, OptDevice d, bool grad, OptFormat f) {
+  return filled(empty_as(x, t, d, f), v, grad);
 }
 
 Tensor op_new_empty(const Tensor& x, Dims sizes, OptType t, OptDevice d, bool grad) {
@@ -171,13 +189,18 @@ Tensor spaced(const char* op, double start, double end, int64_t steps, OptType t
   PYNN_CHECK(steps >= 0, op, ": number of steps must be non-negative, got ", steps);
   const DType type = t.value_or(default_dtype());
   Tensor x = empty(DimVector{steps}, DType::Float64);
-  const bool single = type == DType::Float32;
+  const bool single = type == DType::Float32 || type == DType::Float16 || type == DType::BFloat16;
+  const auto rounded = [&](float v) -> float {  // PyTorch's step is of the result's type
+    if (type == DType::Float16) return static_cast<float>(Half(v));
+    if (type == DType::BFloat16) return static_cast<float>(BFloat16(v));
+    return v;
+  };
   const double step = steps > 1 ? (end - start) / static_cast<double>(steps - 1) : 0;
   for (int64_t i = 0; i < steps; ++i) {
     double v;
-    if (single) {  // PyTorch computes float32 in float32
-      const float s = static_cast<float>(start), e = static_cast<float>(end);
-      const float by = steps > 1 ? (e - s) / static_cast<float>(steps - 1) : 0;
+    if (single) {  // PyTorch computes float32 and shorter types in float32
+      const float s = rounded(static_cast<float>(start)), e = rounded(static_cast<float>(end));
+      const float by = steps > 1 ? rounded((e - s) / static_cast<float>(steps - 1)) : 0;
       v = i < steps / 2 || steps == 1 ? s + by * static_cast<float>(i) : e - by * static_cast<float>(steps - 1 - i);
     } else {
       v = i < steps / 2 || steps == 1 ? start + step * static_cast<double>(i)
@@ -212,19 +235,22 @@ Tensor op_fill_(const Tensor& x, Other value) {
                value.tensor->dim(), " dimensions.");
     copy_data(x, *value.tensor);
     record_inplace(
-        "fill_", x, inputs(x, *value.tensor), save(), [](const Tensor&) { return Tensor(); },
+        "fill_.3", x, inputs(x, *value.tensor), save(), [](const Tensor&) { return Tensor(); },
         [](const Tensor& g) { return g; });
   } else {
     fill(x, value.scalar);
-    record_inplace("fill_", x, inputs(x), save(), [](const Tensor&) { return Tensor(); });
+    record_inplace("fill_.2", x, inputs(x), save(), [](const Tensor&) { return Tensor(); });
   }
   return x;
 }
+Tensor op_contiguous(const Tensor& x, MemoryFormat f) { return contiguous(x, f); }
 Tensor op_zero_(const Tensor& x) { return op_fill_(x, Scalar(0)); }
 
 }  // namespace
 
-PYNN_OP(op_empty, "empty(int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+PYNN_OP(op_empty,
+        "empty(int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False, memory_format? "
+        "memory_format=None) -> Tensor",
         "Memory that is not cleared. Same as torch.empty.");
 PYNN_OP(op_zeros, "zeros(int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
         "Filled with 0. Same as torch.zeros.", kOut);
@@ -239,17 +265,20 @@ PYNN_OP(op_empty_strided,
         "-> Tensor",
         "Memory that is not cleared, in a given layout. Same as torch.empty_strided.");
 PYNN_OP(op_empty_like,
-        "empty_like(Tensor input, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "empty_like(Tensor input, *, dtype? dtype=None, device? device=None, bool requires_grad=False, memory_format? "
+        "memory_format=None) -> Tensor",
         "Of the input's shape, not cleared. Same as torch.empty_like.", kFunctionOnly);
 PYNN_OP(op_zeros_like,
-        "zeros_like(Tensor input, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "zeros_like(Tensor input, *, dtype? dtype=None, device? device=None, bool requires_grad=False, memory_format? "
+        "memory_format=None) -> Tensor",
         "Of the input's shape, filled with 0. Same as torch.zeros_like.", kFunctionOnly);
 PYNN_OP(op_ones_like,
-        "ones_like(Tensor input, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
+        "ones_like(Tensor input, *, dtype? dtype=None, device? device=None, bool requires_grad=False, memory_format? "
+        "memory_format=None) -> Tensor",
         "Of the input's shape, filled with 1. Same as torch.ones_like.", kFunctionOnly);
 PYNN_OP(op_full_like,
         "full_like(Tensor input, Scalar fill_value, *, dtype? dtype=None, device? device=None, bool "
-        "requires_grad=False) -> Tensor",
+        "requires_grad=False, memory_format? memory_format=None) -> Tensor",
         "Of the input's shape, filled with a value. Same as torch.full_like.", kFunctionOnly);
 PYNN_OP(op_new_empty,
         "new_empty(Tensor input, int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> "
@@ -293,8 +322,9 @@ PYNN_OP(op_eye2, "eye(int n, int m, *, dtype? dtype=None, device? device=None, b
 PYNN_OP(op_fill_, "fill_(Tensor input, Other value) -> Tensor",
         "Every element becomes the value. Same as torch.Tensor.fill_.", kMethodOnly);
 PYNN_OP(op_zero_, "zero_(Tensor input) -> Tensor", "Every element becomes 0. Same as torch.Tensor.zero_.", kMethodOnly);
-PYNN_OP(contiguous, "contiguous(Tensor input) -> Tensor",
-        "The same values in row-major order: the tensor itself if it is. Same as torch.Tensor.contiguous.",
+PYNN_OP(op_contiguous, "contiguous(Tensor input, *, memory_format memory_format=contiguous_format) -> Tensor",
+        "The same values in row-major (or the given) order: the tensor itself if they are. Same as "
+        "torch.Tensor.contiguous.",
         kMethodOnly);
 
 }  // namespace pynn::ops

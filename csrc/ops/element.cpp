@@ -25,8 +25,8 @@ void store(const char* op, void* to, DType type, Scalar value) {
     if (value.is_float()) {
       const double f = value.to_double();
       // Above 2^63 - 1 the bound itself rounds up.
-      if (!(f > static_cast<double>(low) - 1 || f == static_cast<double>(low)) ||
-          !(sizeof(T) == 8 ? f < 0x1p63 : f < static_cast<double>(high) + 1))
+      constexpr int64_t least = std::numeric_limits<T>::min();  // no wrapping of fractions
+      if (!(f >= static_cast<double>(least)) || !(sizeof(T) == 8 ? f < 0x1p63 : f <= static_cast<double>(high)))
         overflow(op, type, value);
     } else if (value.to_int() < low || value.to_int() > high) {
       overflow(op, type, value);
@@ -52,6 +52,24 @@ void store_element(const char* op, void* to, DType type, Scalar value) {
     return store<T>(op, to, type, value);
     PYNN_FOR_EACH_DTYPE(PYNN_CASE)
 #undef PYNN_CASE
+  }
+}
+
+Scalar as_element(const char* op, Scalar value, DType type) {
+  if (!is_integral(type)) return value;
+  int64_t cell = 0;
+  store_element(op, &cell, type, value);
+  switch (type) {
+    case DType::Int64:
+      return cell;
+    case DType::Int32:
+      return int64_t{static_cast<int32_t>(cell)};
+    case DType::Int16:
+      return int64_t{static_cast<int16_t>(cell)};
+    case DType::Int8:
+      return int64_t{static_cast<int8_t>(cell)};
+    default:
+      return int64_t{static_cast<uint8_t>(cell)};
   }
 }
 

@@ -8,6 +8,8 @@ namespace pynn::ops {
 // RuntimeError when an integer type cannot hold the number (NaN, infinity, out of range); fractions are cut off.
 // Unsigned types take negative numbers of their range too: they wrap, as in PyTorch.
 void store_element(const char* op, void* to, DType type, Scalar value);
+// The number as an element of an integer type holds it, under the same rule; floats stay as they are.
+Scalar as_element(const char* op, Scalar value, DType type);
 // A 0-d tensor that holds the number.
 Tensor element_tensor(const char* op, Scalar value, DType type);
 

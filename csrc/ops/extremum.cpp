@@ -20,12 +20,15 @@ void check_not_empty(const char* op, const Tensor& x, int64_t mask) {
 
 // The gradient is shared by all elements equal to the extremum.
 template <Reduce r>
-Tensor extreme(const char* op, const Tensor& x, std::optional<Dims> dims, bool keepdim) {
+Tensor extreme(const char* op, const char* node, const Tensor& x, std::optional<Dims> dims, bool keepdim) {
+  PYNN_CHECK(x.numel() > 0 || (dims && !dims->empty()), op,
+             ": Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+             "'dim' argument.");
   const int64_t mask = dims_mask(op, x, dims);
   Tensor y = empty(reduced_sizes(x, mask, keepdim), x.dtype(), x.device());
   if (y.numel()) check_not_empty(op, x, mask);
   run_reduce(r, x, mask, y);
-  return record(op, y, inputs(x), save(x, y, mask, keepdim),
+  return record(node, y, inputs(x), save(x, y, mask, keepdim),
                 [](const Tensor& g, const Tensor& x, const Tensor& y, int64_t mask, bool keepdim) {
                   const auto wide = [&](const Tensor& t) { return keepdim ? t : restore_dims(t, mask, x.dim()); };
                   const Tensor hit = to_dtype(eq(x, wide(y)), g.dtype());
@@ -37,18 +40,11 @@ Tensor extreme(const char* op, const Tensor& x, std::optional<Dims> dims, bool k
                 });
 }
 
-Tensor amax(const Tensor& x, Dims dims, bool keepdim) { return extreme<Reduce::Max>("amax", x, dims, keepdim); }
-Tensor amin(const Tensor& x, Dims dims, bool keepdim) { return extreme<Reduce::Min>("amin", x, dims, keepdim); }
+Tensor amax(const Tensor& x, Dims dims, bool keepdim) { return extreme<Reduce::Max>("amax", "amax", x, dims, keepdim); }
+Tensor amin(const Tensor& x, Dims dims, bool keepdim) { return extreme<Reduce::Min>("amin", "amin", x, dims, keepdim); }
 
-template <Reduce r>
-Tensor whole(const char* op, const Tensor& x) {
-  PYNN_CHECK(x.numel() > 0, op,
-             "(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
-             "'dim' argument.");
-  return extreme<r>(op, x, std::nullopt, false);
-}
-Tensor max_all(const Tensor& x) { return whole<Reduce::Max>("max", x); }
-Tensor min_all(const Tensor& x) { return whole<Reduce::Min>("min", x); }
+Tensor max_all(const Tensor& x) { return extreme<Reduce::Max>("max", "max.1", x, std::nullopt, false); }
+Tensor min_all(const Tensor& x) { return extreme<Reduce::Min>("min", "min.1", x, std::nullopt, false); }
 
 // Values and where they stand; the gradient goes to that place.
 template <Reduce r>

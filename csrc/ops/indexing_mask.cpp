@@ -34,7 +34,7 @@ Tensor fill_masked(const Tensor& x, const Tensor& mask, Other other) {
   check_mask("masked_fill", mask);
   const Tensor value = fill_value("masked_fill", x, other);
   Tensor y = empty(broadcast_sizes("masked_fill", x.sizes(), mask.sizes()), x.dtype(), x.device());
-  run_ternary(Ternary::Where, y, mask, value, x, compute_type(x.dtype()));
+  run_ternary(Ternary::Where, y, mask, value, x, x.dtype());
   return record("masked_fill", std::move(y), inputs(x, value), save(mask), kUnmasked, kMasked);
 }
 Tensor fill_masked_(const Tensor& self, const Tensor& mask, Other other) {
@@ -42,7 +42,7 @@ Tensor fill_masked_(const Tensor& self, const Tensor& mask, Other other) {
   check_mask("masked_fill_", mask);
   check_fits("masked_fill_", self, mask.sizes());
   const Tensor value = fill_value("masked_fill_", self, other);
-  run_ternary(Ternary::Where, self, mask, value, self, compute_type(self.dtype()));
+  run_ternary(Ternary::Where, self, mask, value, self, self.dtype());
   record_inplace("masked_fill_", self, inputs(self, value), save(mask), kUnmasked, kMasked);
   return self;
 }

@@ -22,6 +22,8 @@ struct Slices {
                     dims_str(index.sizes()));
     PYNN_CHECK(index.dtype() == DType::Int64 || index.dtype() == DType::Int32, op,
                ": Expected dtype int32/int64 for index, got ", dtype_name(index.dtype()));
+    PYNN_CHECK_KIND(Index, input.dim() > 0 || index.numel() == 1, op, ": Dimension specified as ", d,
+                    " but tensor has no dimensions");
     std::vector<Tensor> where(dim + 1);
     where[dim] = reshape(to_dtype(index, DType::Int64), DimVector{-1});
     plan = plan_index(op, x, where, wrap);
@@ -98,11 +100,14 @@ Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index) {
   Tensor y;
   {
     GradMode off(false);
+    const int64_t d = wrap_dim("index_select", dim, x);
+    PYNN_CHECK(x.dim() == 0 || x.size(d) > 0 || index.numel() == 0,
+               "index_select: a dim that is indexed must have elements, got shape ", dims_str(x.sizes()), ", dim ", d);
+    PYNN_CHECK(x.dim() > 0 || index.numel() == 1, "index_select: Index to scalar can have only 1 value, got ",
+               index.numel(), " value(s)");
     const Slices s("index_select", x, dim, index, false);
     y = empty(s.plan.sizes, x.dtype(), x.device());
     read_rows("index_select", s.plan, s.x, y);
-    PYNN_CHECK(x.dim() > 0 || y.numel() == 1, "index_select: Index to scalar can have only 1 value, got ", y.numel(),
-               " value(s)");
     if (x.dim() == 0) y = reshape(y, Dims());
   }
   return record("index_select", std::move(y), inputs(x), save(x.sizes(), dim, index),

@@ -97,7 +97,7 @@ struct Rows {
   DimVector lead;  // the result's shape
 };
 Rows class_rows(const char* op, const Tensor& x) {
-  PYNN_CHECK(x.dim() >= 1, op, ": input must have a dim of classes, got shape ()");
+  PYNN_CHECK_KIND(Value, x.dim() >= 1, op, ": input must have a dim of classes, got shape ()");
   Rows r;
   if (x.dim() <= 2) {
     r.x = x.dim() == 2 ? x : unsqueeze(x, 0);
@@ -117,8 +117,10 @@ void check_target(const char* op, const Tensor& x, const Tensor& target, const R
              ": expected target of dtype int64 (class indices), got ", dtype_name(target.dtype()));
   PYNN_CHECK_KIND(Value, x.dim() < 2 || target.dim() > 0, op, ": Expected input batch_size (", x.size(0),
                   ") to match target batch_size (1).");
-  PYNN_CHECK_KIND(Value, same(target.sizes(), r.lead), op, ": Expected input batch_size (", dims_str(r.lead),
-                  ") to match target batch_size (", dims_str(target.sizes()), ").");
+  if (same(target.sizes(), r.lead)) return;
+  PYNN_CHECK_KIND(Value, target.dim() > 0 && target.size(0) == x.size(0), op, ": Expected input batch_size (",
+                  x.size(0), ") to match target batch_size (", target.dim() ? target.size(0) : 1, ").");
+  fail(ErrorKind::Runtime, op, ": Expected target size ", dims_str(r.lead), ", got ", dims_str(target.sizes()));
 }
 void check_weight(const char* op, const Tensor& weight, int64_t classes) {
   PYNN_CHECK(!weight.defined() || (weight.dim() == 1 && weight.size(0) == classes), op,
@@ -203,7 +205,8 @@ Tensor cross_entropy_rows(const Tensor& input, const Tensor& target_in, const Te
       y = sum(loss);
       if (r == Reduction::Mean) {
         const Tensor total = to_dtype(sum(row_weight), DType::Float64);
-        factor = 1 / *total.data_as<double>();
+        // Nothing counts: the loss is 0 / 0, and depends on no input.
+        factor = *total.data_as<double>() == 0 ? 0 : 1 / *total.data_as<double>();
         y = div(y, to_dtype(total, y.dtype()));
       }
     }
@@ -226,6 +229,7 @@ Tensor cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight
   const int64_t classes = rows.x.size(1);
   check_weight("cross_entropy", weight, classes);
   if (same(x.sizes(), target.sizes()) && is_floating(target.dtype())) {  // probabilities
+    PYNN_CHECK(ignore < 0, "cross_entropy: ignore_index is not supported for floating point target, got ", ignore);
     Tensor t = class_rows("cross_entropy", target).x;
     if (smoothing > 0) t = add(mul(t, 1 - smoothing), smoothing / static_cast<double>(classes));
     const int64_t last[] = {1};

@@ -50,7 +50,28 @@ DType compute_type(DType t) {
   }
 }
 
+DType number_type(const char* op, DType t) {
+  PYNN_CHECK_KIND(NotImplemented, t != DType::Bool, op, ": not implemented for bool");
+  return t;
+}
+
 namespace {
+
+bool is_narrow(DType t) { return t == DType::UInt8 || t == DType::Int8 || t == DType::Int16; }
+
+// v as the integer type holds it.
+int64_t wrapped(int64_t v, DType type) {
+  switch (type) {
+    case DType::UInt8:
+      return static_cast<uint8_t>(v);
+    case DType::Int8:
+      return static_cast<int8_t>(v);
+    case DType::Int16:
+      return static_cast<int16_t>(v);
+    default:
+      return v;
+  }
+}
 
 // A number as an operand: one element of the loop's type.
 struct ScalarCell {
@@ -60,8 +81,8 @@ struct ScalarCell {
     int32_t i;
     int64_t l;
   };
-  void set(Scalar s, DType compute) {
-    switch (compute) {
+  void set(Scalar s, DType type) {
+    switch (compute_type(type)) {
       case DType::Float32:
         f = static_cast<float>(s.to_double());
         break;
@@ -69,7 +90,7 @@ struct ScalarCell {
         d = s.to_double();
         break;
       case DType::Int32:
-        i = static_cast<int32_t>(s.to_int());
+        i = static_cast<int32_t>(wrapped(s.to_int(), type));
         break;
       default:
         l = s.to_int();
@@ -83,23 +104,35 @@ struct Planner {
   const void* data[4];
   DType types[4];
   DimVector strides[4];
+  Tensor casts[4];
 
   void result(const Tensor& out) {
     data[0] = out.data();
     types[0] = out.dtype();
     strides[0].assign(out.strides());
   }
-  void operand(int i, const Tensor& out, Other o, DType compute) {
+  void operand(int i, const Tensor& out, Other o, DType type) {
     if (o.tensor) {
+      PYNN_CHECK(o.tensor->device() == out.device(), "expected all tensors to be on the same device, got ",
+                 out.device().str(), " and ", o.tensor->device().str());
       data[i] = o.tensor->data();
       types[i] = o.tensor->dtype();
       strides[i] = broadcast_strides("map", o.tensor->sizes(), o.tensor->strides(), out.sizes());
     } else {
-      cells[i].set(o.scalar, compute);
+      cells[i].set(o.scalar, type);
       data[i] = &cells[i];
-      types[i] = compute;
+      types[i] = compute_type(type);
       strides[i] = DimVector(out.dim(), 0);
     }
+  }
+  // An operand of several, which is cast to their common type; only a 0-d tensor may be wider than that.
+  void common_operand(int i, const Tensor& out, Other o, DType type) {
+    if (o.tensor && o.tensor->dim() == 0 && is_narrow(type) && o.tensor->dtype() != type) {
+      casts[i] = empty({}, type);
+      run_unary(Unary::Copy, casts[i], *o.tensor, type);
+      o.tensor = &casts[i];
+    }
+    operand(i, out, o, type);
   }
   const MapArgs& plan(const Tensor& out, int n, DType compute, const double* params, const int64_t* iparams) {
     const int64_t* s[4];
@@ -132,15 +165,15 @@ Tensor unaliased(const Tensor& out, const Tensor& x) {
 
 }  // namespace
 
-void run_unary(Unary op, const Tensor& out, const Tensor& in, DType compute, const double* params,
+void run_unary(Unary op, const Tensor& out, const Tensor& in, DType type, const double* params,
                const int64_t* iparams) {
   if (out.numel() == 0 || out.device().is_meta()) return;
   Other x(in);
   PYNN_UNALIASED(x);
   Planner p;
   p.result(out);
-  p.operand(1, out, x, compute);
-  p.plan(out, 2, compute, params, iparams);
+  p.operand(1, out, x, type);
+  p.plan(out, 2, op == Unary::Copy ? type : compute_type(type), params, iparams);
   if (op == Unary::Copy) {
     kernels::map_copy(out.device(), p.args);
   } else {
@@ -148,31 +181,31 @@ void run_unary(Unary op, const Tensor& out, const Tensor& in, DType compute, con
   }
 }
 
-void run_binary(Binary op, const Tensor& out, Other a, Other b, DType compute, const double* params,
+void run_binary(Binary op, const Tensor& out, Other a, Other b, DType type, const double* params,
                 const int64_t* iparams) {
   if (out.numel() == 0 || out.device().is_meta()) return;
   PYNN_UNALIASED(a);
   PYNN_UNALIASED(b);
   Planner p;
   p.result(out);
-  p.operand(1, out, a, compute);
-  p.operand(2, out, b, compute);
-  p.plan(out, 3, compute, params, iparams);
+  p.common_operand(1, out, a, type);
+  p.common_operand(2, out, b, type);
+  p.plan(out, 3, compute_type(type), params, iparams);
   kernels::map_binary(out.device(), op, p.args);
 }
 
-void run_ternary(Ternary op, const Tensor& out, Other a, Other b, Other c, DType compute, const double* params) {
+void run_ternary(Ternary op, const Tensor& out, Other a, Other b, Other c, DType type, const double* params) {
   if (out.numel() == 0 || out.device().is_meta()) return;
   PYNN_UNALIASED(a);
   PYNN_UNALIASED(b);
   PYNN_UNALIASED(c);
   Planner p;
   p.result(out);
-  p.operand(1, out, a, compute);
-  p.operand(2, out, b, compute);
-  p.operand(3, out, c, compute);
+  p.common_operand(1, out, a, type);
+  p.common_operand(2, out, b, type);
+  p.common_operand(3, out, c, type);
   const int64_t iparams[2] = {params ? static_cast<int64_t>(params[0]) : 0, 0};
-  p.plan(out, 4, compute, params, iparams);
+  p.plan(out, 4, compute_type(type), params, iparams);
   kernels::map_ternary(out.device(), op, p.args);
 }
 

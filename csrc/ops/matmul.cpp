@@ -77,6 +77,15 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
       [](const Tensor& g, const Tensor& a, const Tensor&) { return bmm(transpose(a, 1, 2), g); });
 }
 
+namespace {
+// [..., n] as a matrix of so many rows; -1 would not do where n is 0.
+Tensor as_rows(const Tensor& x) {
+  int64_t rows = 1;
+  for (int64_t s : x.sizes().first(x.dim() - 1)) rows *= s;
+  return reshape(x, DimVector{rows, x.size(-1)});
+}
+}  // namespace
+
 Tensor matmul(const Tensor& a, const Tensor& b) {
   PYNN_CHECK(a.dim() > 0 && b.dim() > 0, "matmul: both arguments to matmul need to be at least 1D, but they are ",
              a.dim(), "D and ", b.dim(), "D");
@@ -100,7 +109,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   if (b.dim() == 2) {
     DimVector sizes(a.sizes());
     sizes.back() = b.size(1);
-    return reshape(mm(reshape(a, DimVector{a.numel() / std::max<int64_t>(a.size(-1), 1), a.size(-1)}), b), sizes);
+    return reshape(mm(as_rows(a), b), sizes);
   }
   const DimVector batch = broadcast_sizes("matmul", a.sizes().first(a.dim() - 2), b.sizes().first(b.dim() - 2));
   const auto batched = [&](const Tensor& t) {
@@ -132,19 +141,14 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
                     "linear: bias must have ", out, " elements, got ", dims_str(b.sizes()));
     if (b.dim() != 1 || b.size(0) != out || b.stride(0) != 1) return add(linear(x, w, {}), b);
   }
-  const int64_t rows = in ? x.numel() / in : [&] {
-    int64_t n = 1;
-    for (int64_t s : x.sizes().first(x.dim() - 1)) n *= s;
-    return n;
-  }();
   DimVector sizes(x.sizes());
   sizes.back() = out;
   Tensor y = empty(sizes, x.dtype(), x.device());
   {
     GradMode off(false);
     // Rows of x as a matrix; raw aliases, since the record below is of the whole op.
-    const Tensor flat = x.dim() == 2 ? x : reshape(x, DimVector{rows, in});
-    const Tensor c = y.dim() == 2 ? y : alias(y, DimVector{rows, out}, DimVector{out, 1}, 0);
+    const Tensor flat = x.dim() == 2 ? x : as_rows(x);
+    const Tensor c = y.dim() == 2 ? y : alias(y, DimVector{flat.size(0), out}, DimVector{out, 1}, 0);
     const Tensor wt = alias(w, DimVector{in, out}, DimVector{w.stride(1), w.stride(0)}, w.offset());
     run_gemm(c, flat, wt, b);
   }
@@ -153,7 +157,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
       [](const Tensor& g, const Tensor&, const Tensor& w) { return matmul(g, w); },
       [](const Tensor& g, const Tensor& x, const Tensor&) {
         if (g.dim() == 2) return mm(transpose(g, 0, 1), x);
-        return mm(transpose(reshape(g, DimVector{-1, g.size(-1)}), 0, 1), reshape(x, DimVector{-1, x.size(-1)}));
+        return mm(transpose(as_rows(g), 0, 1), as_rows(x));
       },
       [](const Tensor& g, const Tensor&, const Tensor&) { return sum_to(g, DimVector{g.size(-1)}); });
 }

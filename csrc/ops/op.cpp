@@ -3,7 +3,7 @@
 namespace pynn {
 
 std::vector<OpDef>& registry() {
-  static std::vector<OpDef> ops;
+  static auto& ops = *new std::vector<OpDef>;  // never destroyed: threads may still call ops at exit
   return ops;
 }
 

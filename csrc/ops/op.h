@@ -10,7 +10,7 @@
 // A schema is written as a Python signature:
 //   types     Tensor Tensor? Tensor[] Other int int? int[] int[]? int... float float? bool bool? Scalar Scalar? str
 //   str?
-//             dtype dtype? device? Generator?
+//             dtype dtype? device? memory_format memory_format? Generator?
 //   Other     a Tensor or a number;  int...  a list or separate arguments;  T?  may be None
 //   results   Tensor, (Tensor values, Tensor indices), Tensor[], int, float, bool, None
 // A first Tensor parameter makes the op a method too. Names with a dot ("_nn.gelu") go to that namespace only.
@@ -23,6 +23,7 @@
 #include <tuple>
 #include <vector>
 
+#include "core/memory_format.h"
 #include "core/random.h"
 #include "core/scalar.h"
 #include "core/tensor.h"
@@ -63,6 +64,8 @@ enum class Kind : uint8_t {
   Type,
   OptType,
   OptDevice,
+  Format,
+  OptFormat,
   Rng
 };
 
@@ -77,6 +80,7 @@ struct Value {
     bool b;
     DType type;
     Device device;
+    MemoryFormat format;
     Generator* generator;
     Scalar scalar;
     TensorSpan tensors;
@@ -94,7 +98,7 @@ struct Result {
   double f = 0;
 };
 
-inline const Tensor kUndefined;
+inline const Tensor& kUndefined = *new Tensor;  // never destroyed: threads may outlive static objects
 
 // How a C++ parameter type is named in a schema and read from a Value.
 template <class T>
@@ -123,6 +127,8 @@ PYNN_PARAM(std::optional<std::string_view>, OptStr, v.given == Kind::None ? std:
 PYNN_PARAM(DType, Type, v.type)
 PYNN_PARAM(std::optional<DType>, OptType, v.given == Kind::None ? std::nullopt : std::optional(v.type))
 PYNN_PARAM(std::optional<Device>, OptDevice, v.given == Kind::None ? std::nullopt : std::optional(v.device))
+PYNN_PARAM(MemoryFormat, Format, v.format)
+PYNN_PARAM(std::optional<MemoryFormat>, OptFormat, v.given == Kind::None ? std::nullopt : std::optional(v.format))
 PYNN_PARAM(Generator*, Rng, v.given == Kind::None ? nullptr : v.generator)
 
 inline void give(Result& r, Tensor t) {
@@ -148,6 +154,8 @@ enum OpFlags : uint8_t {
   kOut = 2,           // also with out=
   kFunctionOnly = 4,  // no method, although a Tensor comes first
   kMethodOnly = 8,
+  kInplaceView = 16,  // also as name_(self, ...): self takes the result's geometry; the op must return a view
+  kAnyDevice = 32,    // its tensors may be on different devices
 };
 
 struct OpDef {

@@ -18,7 +18,7 @@ void check_lists(const char* op, size_t n, std::initializer_list<size_t> sizes) 
 // The kernels take dense memory of one layout. A parameter that is not contiguous is stepped on a contiguous copy.
 class Steps {
  public:
-  explicit Steps(const char* op) : op_(op) {}
+  Steps(const char* op, size_t n) : op_(op) { items_.reserve(n); }
   OptimTensor& add(const Tensor& param, const Tensor& grad) {
     PYNN_CHECK(same(param.sizes(), grad.sizes()) && param.dtype() == grad.dtype(), op_,
                ": a gradient must match its parameter, got ", dims_str(grad.sizes()), " ", dtype_name(grad.dtype()),
@@ -69,7 +69,7 @@ void sgd_step(TensorSpan params, TensorSpan grads, TensorSpan bufs, Dims has_buf
   check_lists("sgd_step", params.size(), {grads.size()});
   if (momentum != 0) check_lists("sgd_step", params.size(), {bufs.size(), has_buf.size()});
   GradMode off(false);
-  Steps steps("sgd_step");
+  Steps steps("sgd_step", params.size());
   for (size_t i = 0; i < params.size(); ++i) {
     OptimTensor& t = steps.add(params[i], grads[i]);
     if (momentum == 0) continue;
@@ -83,9 +83,9 @@ void sgd_step(TensorSpan params, TensorSpan grads, TensorSpan bufs, Dims has_buf
 }
 
 // The count of steps is a 0-d tensor per parameter, as in PyTorch's state dicts.
-double count_step(const Tensor& step) {
-  PYNN_CHECK(step.numel() == 1 && (step.dtype() == DType::Float32 || step.dtype() == DType::Float64),
-             "adam_step: 'step' must be a float tensor of one element, got ", dims_str(step.sizes()), " ",
+double count_step(const char* op, const Tensor& step) {
+  PYNN_CHECK(step.numel() == 1 && (step.dtype() == DType::Float32 || step.dtype() == DType::Float64), op,
+             ": 'step' must be a float tensor of one element, got ", dims_str(step.sizes()), " ",
              dtype_name(step.dtype()));
   autograd::bump_version(step);
   if (step.dtype() == DType::Float64) return ++*step.data_as<double>();
@@ -99,17 +99,54 @@ void adam_step(TensorSpan params, TensorSpan grads, TensorSpan means, TensorSpan
   const bool amsgrad = mode & 1;
   if (amsgrad) check_lists("adam_step", params.size(), {maxima.size()});
   GradMode off(false);
-  Steps steps("adam_step");
+  Steps steps("adam_step", params.size());
   for (size_t i = 0; i < params.size(); ++i) {
     OptimTensor& t = steps.add(params[i], grads[i]);
     t.state0 = steps.state(means[i], params[i]);
     t.state1 = steps.state(squares[i], params[i]);
     if (amsgrad) t.state2 = steps.state(maxima[i], params[i]);
-    t.step = count_step(counts[i]);
+    t.step = count_step("adam_step", counts[i]);
   }
   if (params.empty()) return;
   kernels::adam_step(params[0].device(), steps.items().data(), static_cast<int64_t>(params.size()),
                      AdamArgs{lr, beta1, beta2, eps, weight_decay, amsgrad, (mode & 2) != 0, (mode & 4) != 0});
+  steps.finish();
+}
+
+void rmsprop_step(TensorSpan params, TensorSpan grads, TensorSpan squares, TensorSpan bufs, TensorSpan means,
+                  TensorSpan counts, double lr, double alpha, double eps, double weight_decay, double momentum,
+                  bool maximize) {
+  check_lists("rmsprop_step", params.size(), {grads.size(), squares.size(), counts.size()});
+  if (momentum > 0) check_lists("rmsprop_step", params.size(), {bufs.size()});
+  if (!means.empty()) check_lists("rmsprop_step", params.size(), {means.size()});
+  GradMode off(false);
+  Steps steps("rmsprop_step", params.size());
+  for (size_t i = 0; i < params.size(); ++i) {
+    OptimTensor& t = steps.add(params[i], grads[i]);
+    t.state0 = steps.state(squares[i], params[i]);
+    if (momentum > 0) t.state1 = steps.state(bufs[i], params[i]);
+    if (!means.empty()) t.state2 = steps.state(means[i], params[i]);
+    t.step = count_step("rmsprop_step", counts[i]);
+  }
+  if (params.empty()) return;
+  kernels::rmsprop_step(params[0].device(), steps.items().data(), static_cast<int64_t>(params.size()),
+                        RmspropArgs{lr, alpha, eps, weight_decay, momentum, maximize});
+  steps.finish();
+}
+
+void adagrad_step(TensorSpan params, TensorSpan grads, TensorSpan sums, TensorSpan counts, double lr, double lr_decay,
+                  double eps, double weight_decay, bool maximize) {
+  check_lists("adagrad_step", params.size(), {grads.size(), sums.size(), counts.size()});
+  GradMode off(false);
+  Steps steps("adagrad_step", params.size());
+  for (size_t i = 0; i < params.size(); ++i) {
+    OptimTensor& t = steps.add(params[i], grads[i]);
+    t.state0 = steps.state(sums[i], params[i]);
+    t.step = count_step("adagrad_step", counts[i]);
+  }
+  if (params.empty()) return;
+  kernels::adagrad_step(params[0].device(), steps.items().data(), static_cast<int64_t>(params.size()),
+                        AdagradArgs{lr, lr_decay, eps, weight_decay, maximize});
   steps.finish();
 }
 
@@ -127,5 +164,15 @@ PYNN_OP(adam_step,
         "One step of pynn.optim.Adam or AdamW for all parameters, in place. mode: 1 amsgrad, 2 decoupled weight decay, "
         "4 maximize.",
         kFunctionOnly);
+PYNN_OP(
+    rmsprop_step,
+    "_optim.rmsprop_step(Tensor[] params, Tensor[] grads, Tensor[] square_avgs, Tensor[] momentum_buffers, "
+    "Tensor[] grad_avgs, Tensor[] steps, float lr, float alpha, float eps, float weight_decay, float momentum, bool "
+    "maximize) -> None",
+    "One step of pynn.optim.RMSprop for all parameters, in place; centered if there are grad_avgs.", kFunctionOnly);
+PYNN_OP(adagrad_step,
+        "_optim.adagrad_step(Tensor[] params, Tensor[] grads, Tensor[] sums, Tensor[] steps, float lr, float lr_decay, "
+        "float eps, float weight_decay, bool maximize) -> None",
+        "One step of pynn.optim.Adagrad for all parameters, in place.", kFunctionOnly);
 
 }  // namespace pynn::ops

@@ -1,6 +1,7 @@
 // random.cpp -- tensors of random numbers. The draws and their order are PyTorch's (core/random.h).
 #include "core/random.h"
 
+#include <algorithm>
 #include <mutex>
 
 #include "autograd/record.h"
@@ -10,13 +11,16 @@
 #include "ops/creation.h"
 #include "ops/op.h"
 #include "ops/random.h"
+#include "ops/reduce.h"
 #include "ops/unary.h"
+#include "ops/view.h"
 
 namespace pynn::ops {
 namespace {
 
 using OptType = std::optional<DType>;
 using OptDevice = std::optional<Device>;
+using OptFormat = std::optional<MemoryFormat>;
 
 Generator& pick(Generator* g) { return g ? *g : default_generator(); }
 
@@ -28,10 +32,24 @@ Tensor with_grad(Tensor t, bool requires_grad) {
   return t;
 }
 
+// x with its dims in memory order, the largest stride first: PyTorch draws in that order, whatever the shape says.
+DimVector memory_order(const Tensor& x) {
+  DimVector order;
+  for (int64_t d = 0; d < x.dim(); ++d) order.push_back(d);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return x.stride(a) > x.stride(b); });
+  return order;
+}
+Tensor permuted(const Tensor& x, const DimVector& order) {
+  DimVector sizes, strides;
+  for (int64_t d : order) sizes.push_back(x.size(d)), strides.push_back(x.stride(d));
+  return alias(x, sizes, strides, x.offset());
+}
+
 // Runs f(buffer, n) on memory of T, then converts it into x, which may be of any layout and type.
 template <class T, class F>
-void draw(const Tensor& x, F&& f) {
-  if (x.numel() == 0 || x.device().is_meta()) return;
+void draw(const Tensor& out, F&& f) {
+  if (out.numel() == 0 || out.device().is_meta()) return;
+  const Tensor x = out.is_contiguous() ? out : permuted(out, memory_order(out));
   if (x.dtype() == DTypeOf<T>::value && x.is_contiguous()) {
     f(x.data_as<T>(), x.numel());
     return;
@@ -76,8 +94,33 @@ void fill_normal(const Tensor& x, double mean, double std, Generator* generator)
   draw_floating("normal_", x, generator, [&](Generator& g, auto* p, int64_t n) { g.normal(p, n, mean, std); });
 }
 
+// Both the least and the greatest number that may come must be elements of the type.
+void check_bounds(const char* op, DType type, int64_t least, int64_t greatest) {
+  const auto holds = [&](int64_t v) {
+    switch (type) {
+      case DType::Bool:
+        return v == 0 || v == 1;
+      case DType::UInt8:
+        return v == static_cast<uint8_t>(v);
+      case DType::Int8:
+        return v == static_cast<int8_t>(v);
+      case DType::Int16:
+        return v == static_cast<int16_t>(v);
+      case DType::Int32:
+        return v == static_cast<int32_t>(v);
+      case DType::Float16:
+        return v >= -65504 && v <= 65504;
+      default:
+        return true;
+    }
+  };
+  PYNN_CHECK(holds(least) && holds(greatest), op, ": numbers from ", least, " to ", greatest, " are out of bounds for ",
+             dtype_name(type));
+}
+
 void fill_randint(const char* op, const Tensor& x, int64_t low, int64_t high, Generator* generator) {
   PYNN_CHECK(low < high, op, ": expects 'from' to be less than 'to', but got from=", low, " >= to=", high);
+  check_bounds(op, x.dtype(), low, high - 1);
   Generator& g = pick(generator);
   std::lock_guard lock(g.mutex);
   draw<int64_t>(x, [&](int64_t* p, int64_t n) { g.randint(p, n, low, high); });
@@ -114,23 +157,24 @@ Tensor op_randperm(int64_t n, Generator* generator, OptType t, OptDevice d, bool
   return with_grad(std::move(x), grad);
 }
 
-Tensor op_rand_like(const Tensor& x, Generator* g, OptType t, OptDevice d, bool grad) {
-  Tensor y = d ? empty(x.sizes(), t.value_or(x.dtype()), *d) : empty_like(x, t.value_or(x.dtype()));
+Tensor op_rand_like(const Tensor& x, Generator* g, OptType t, OptDevice d, bool grad, OptFormat f) {
+  Tensor y = empty_as(x, t, d, f);
   fill_uniform(y, 0, 1, g);
   return with_grad(std::move(y), grad);
 }
-Tensor op_randn_like(const Tensor& x, Generator* g, OptType t, OptDevice d, bool grad) {
-  Tensor y = d ? empty(x.sizes(), t.value_or(x.dtype()), *d) : empty_like(x, t.value_or(x.dtype()));
+Tensor op_randn_like(const Tensor& x, Generator* g, OptType t, OptDevice d, bool grad, OptFormat f) {
+  Tensor y = empty_as(x, t, d, f);
   fill_normal(y, 0, 1, g);
   return with_grad(std::move(y), grad);
 }
-Tensor op_randint_like_range(const Tensor& x, int64_t low, int64_t high, OptType t, OptDevice d, bool grad) {
-  Tensor y = d ? empty(x.sizes(), t.value_or(x.dtype()), *d) : empty_like(x, t.value_or(x.dtype()));
+Tensor op_randint_like_range(const Tensor& x, int64_t low, int64_t high, OptType t, OptDevice d, bool grad,
+                             OptFormat f) {
+  Tensor y = empty_as(x, t, d, f);
   fill_randint("randint_like", y, low, high, nullptr);
   return with_grad(std::move(y), grad);
 }
-Tensor op_randint_like(const Tensor& x, int64_t high, OptType t, OptDevice d, bool grad) {
-  return op_randint_like_range(x, 0, high, t, d, grad);
+Tensor op_randint_like(const Tensor& x, int64_t high, OptType t, OptDevice d, bool grad, OptFormat f) {
+  return op_randint_like_range(x, 0, high, t, d, grad, f);
 }
 
 // In place. The old values do not count, so neither does their gradient.
@@ -173,9 +217,13 @@ Tensor op_exponential_(const Tensor& x, double lambda, Generator* generator) {
 }
 
 void fill_bernoulli(const Tensor& x, const Tensor& p, Generator* generator) {
+  check_floating("bernoulli", p);
+  const Tensor valid = logical_and(ge(p, 0.0), le(p, 1.0));  // NaN is not
+  PYNN_CHECK(p.device().is_meta() || !any_zero(valid), "bernoulli: probabilities must be in [0, 1]");
   Generator& g = pick(generator);
   std::lock_guard lock(g.mutex);
-  const Tensor probs = contiguous(p.dtype() == DType::Float64 ? p : to_dtype(p, DType::Float32));
+  const Tensor ordered = permuted(p, memory_order(x));
+  const Tensor probs = contiguous(p.dtype() == DType::Float64 ? ordered : to_dtype(ordered, DType::Float32));
   draw<bool>(x, [&](bool* out, int64_t n) {
     if (probs.dtype() == DType::Float64) {
       g.bernoulli(out, n, probs.data_as<double>());
@@ -193,12 +241,12 @@ void fill_bernoulli(const Tensor& x, double p, Generator* generator) {
 Tensor op_bernoulli(const Tensor& p, Generator* g) {
   check_floating("bernoulli", p);
   GradMode off(false);
-  Tensor x = empty_like(p);
+  Tensor x = empty(p.sizes(), p.dtype(), p.device());
   fill_bernoulli(x, p, g);
   return no_gradient(std::move(x));
 }
 Tensor op_bernoulli_p(const Tensor& like, double p, Generator* g) {
-  Tensor x = empty_like(like);
+  Tensor x = empty(like.sizes(), like.dtype(), like.device());
   fill_bernoulli(x, p, g);
   return no_gradient(std::move(x));
 }
@@ -223,14 +271,23 @@ Tensor standard_normal(Dims sizes, DType t, Generator* g) {
   fill_normal(x, 0, 1, g);
   return x;
 }
+void check_deviation(const Tensor& std) {
+  PYNN_CHECK(std.device().is_meta() || !any_zero(ge(std, 0.0)), "normal: expects all elements of std >= 0.0");
+}
 Tensor op_normal(const Tensor& mean, Other std, Generator* g) {
+  GradMode off(false);
+  if (std.tensor) {
+    check_deviation(*std.tensor);
+  } else {
+    PYNN_CHECK(std.scalar.to_double() >= 0, "normal: expects std >= 0.0, but found std ", std.scalar.to_double());
+  }
   const DimVector sizes =
       std.tensor ? broadcast_sizes("normal", mean.sizes(), std.tensor->sizes()) : DimVector(mean.sizes());
-  GradMode off(false);
   return add(mul(standard_normal(sizes, mean.dtype(), g), std), mean);
 }
 Tensor op_normal_std(double mean, const Tensor& std, Generator* g) {
   GradMode off(false);
+  check_deviation(std);
   return add(mul(standard_normal(std.sizes(), std.dtype(), g), std), mean);
 }
 Tensor op_normal_size(double mean, double std, Dims sizes, Generator* g, OptType t, OptDevice d, bool grad) {
@@ -266,16 +323,19 @@ PYNN_OP(op_randint, "randint(int low, int high, int[] size, " PYNN_RANDOM,
 PYNN_OP(op_randint_high, "randint(int high, int[] size, " PYNN_RANDOM, "Integers in [0, high).", kOut);
 PYNN_OP(op_randperm, "randperm(int n, " PYNN_RANDOM, "A permutation of 0 .. n-1. Same as torch.randperm, same numbers.",
         kOut);
-PYNN_OP(op_rand_like, "rand_like(Tensor input, " PYNN_RANDOM, "Uniform in [0, 1), of the input's shape.",
+#define PYNN_RANDOM_LIKE                                                                                            \
+  "*, Generator? generator=None, dtype? dtype=None, device? device=None, bool requires_grad=False, memory_format? " \
+  "memory_format=None) -> Tensor"
+PYNN_OP(op_rand_like, "rand_like(Tensor input, " PYNN_RANDOM_LIKE, "Uniform in [0, 1), of the input's shape.",
         kFunctionOnly);
-PYNN_OP(op_randn_like, "randn_like(Tensor input, " PYNN_RANDOM, "Normal, of the input's shape.", kFunctionOnly);
+PYNN_OP(op_randn_like, "randn_like(Tensor input, " PYNN_RANDOM_LIKE, "Normal, of the input's shape.", kFunctionOnly);
 PYNN_OP(op_randint_like,
-        "randint_like(Tensor input, int high, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> "
-        "Tensor",
+        "randint_like(Tensor input, int high, *, dtype? dtype=None, device? device=None, bool requires_grad=False, "
+        "memory_format? memory_format=None) -> Tensor",
         "Integers in [0, high), of the input's shape.", kFunctionOnly);
 PYNN_OP(op_randint_like_range,
         "randint_like(Tensor input, int low, int high, *, dtype? dtype=None, device? device=None, bool "
-        "requires_grad=False) -> Tensor",
+        "requires_grad=False, memory_format? memory_format=None) -> Tensor",
         "Integers in [low, high), of the input's shape.", kFunctionOnly);
 PYNN_OP(op_uniform_, "uniform_(Tensor input, float from=0.0, float to=1.0, *, Generator? generator=None) -> Tensor",
         "Uniform in [from, to), in place. Same as torch.Tensor.uniform_.", kMethodOnly);

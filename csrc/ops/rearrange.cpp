@@ -62,7 +62,11 @@ Tensor repeat(const Tensor& x, Dims times) {
   for (size_t i = 0; i < shift; ++i) y = unsqueeze(y, 0);
   for (size_t i = 0; i < times.size(); ++i) {
     PYNN_CHECK(times[i] >= 0, "repeat: repetitions must not be negative, got ", dims_str(times));
-    sizes.push_back(times[i] * y.size(static_cast<int64_t>(i)));
+    int64_t size;
+    PYNN_CHECK(!__builtin_mul_overflow(times[i], y.size(static_cast<int64_t>(i)), &size),
+               "repeat: the result has more elements than memory can hold, got ", dims_str(times), " for ",
+               dims_str(x.sizes()));
+    sizes.push_back(size);
   }
   checked_numel(sizes);
   // One dim at a time keeps within kMaxDims.
@@ -73,7 +77,8 @@ Tensor repeat(const Tensor& x, Dims times) {
     merged[i] *= times[i];
     y = reshape(expand(unsqueeze(y, static_cast<int64_t>(i)), wide), merged);
   }
-  return y.storage().get() == x.storage().get() ? clone_contiguous(y) : y;
+  const bool fresh = y.storage().get() != x.storage().get() && y.is_contiguous();  // not just an expanded view
+  return fresh ? y : clone_contiguous(y);
 }
 
 Tensor op_tile(const Tensor& x, Dims times) {
@@ -89,12 +94,19 @@ Tensor triangle(const char* op, const Tensor& x, int64_t diagonal, bool lower) {
   const Tensor distance = sub(column, row);
   return lower ? le(distance, Scalar(diagonal)) : ge(distance, Scalar(diagonal));
 }
-Tensor tril(const Tensor& x, int64_t diagonal) {
-  return where(triangle("tril", x, diagonal, true), x, full({}, Scalar(0), x.dtype()));
+template <bool kLower>
+Tensor keep_triangle(const Tensor& x, int64_t diagonal) {
+  const char* op = kLower ? "tril" : "triu";
+  Tensor y;
+  {
+    GradMode off(false);
+    y = where(triangle(op, x, diagonal, kLower), x, full({}, Scalar(0), x.dtype()));
+  }
+  return record(op, std::move(y), inputs(x), save(diagonal),
+                [](const Tensor& g, int64_t diagonal) { return keep_triangle<kLower>(g, diagonal); });
 }
-Tensor triu(const Tensor& x, int64_t diagonal) {
-  return where(triangle("triu", x, diagonal, false), x, full({}, Scalar(0), x.dtype()));
-}
+Tensor tril(const Tensor& x, int64_t diagonal) { return keep_triangle<true>(x, diagonal); }
+Tensor triu(const Tensor& x, int64_t diagonal) { return keep_triangle<false>(x, diagonal); }
 
 Tensor diag_embed(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
   const int64_t n = x.dim() + 1;
@@ -103,7 +115,8 @@ Tensor diag_embed(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
   PYNN_CHECK(x.dim() > 0 && dim1 != dim2, "diag_embed: diagonal dimensions cannot be identical, got ", dim1, " and ",
              dim2);
   DimVector sizes(x.sizes().first(x.dim() - 1));
-  const int64_t side = x.size(-1) + std::abs(offset);
+  constexpr int64_t kFar = int64_t{1} << 60;  // more than any memory holds: zeros() refuses it
+  const int64_t side = x.size(-1) + std::abs(std::clamp(offset, -kFar, kFar));
   sizes.insert(std::min(dim1, dim2), side);
   sizes.insert(std::max(dim1, dim2), side);
   Tensor y = zeros(sizes, x.dtype(), x.device());
@@ -181,9 +194,12 @@ PYNN_OP(movedim, "movedim(Tensor input, int[] source, int[] destination) -> Tens
 PYNN_OP(movedim, "moveaxis(Tensor input, int[] source, int[] destination) -> Tensor", "Alias of movedim.");
 PYNN_OP(unflatten, "unflatten(Tensor input, int dim, int[] sizes) -> Tensor",
         "One dim as several. Same as torch.unflatten.");
-PYNN_OP(expand_as, "expand_as(Tensor input, Tensor other) -> Tensor", "expand to the other's shape.", kMethodOnly);
-PYNN_OP(view_as, "view_as(Tensor input, Tensor other) -> Tensor", "view of the other's shape.", kMethodOnly);
-PYNN_OP(reshape_as, "reshape_as(Tensor input, Tensor other) -> Tensor", "reshape to the other's shape.", kMethodOnly);
+PYNN_OP(expand_as, "expand_as(Tensor input, Tensor other) -> Tensor", "expand to the other's shape.",
+        kMethodOnly + kAnyDevice);
+PYNN_OP(view_as, "view_as(Tensor input, Tensor other) -> Tensor", "view of the other's shape.",
+        kMethodOnly + kAnyDevice);
+PYNN_OP(reshape_as, "reshape_as(Tensor input, Tensor other) -> Tensor", "reshape to the other's shape.",
+        kMethodOnly + kAnyDevice);
 PYNN_OP(broadcast_to, "broadcast_to(Tensor input, int[] size) -> Tensor", "expand. Same as torch.broadcast_to.");
 PYNN_OP(ravel, "ravel(Tensor input) -> Tensor", "All elements in one dim. Same as torch.ravel.");
 PYNN_OP(op_adjoint, "adjoint(Tensor input) -> Tensor",

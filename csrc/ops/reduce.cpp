@@ -79,7 +79,7 @@ Tensor sum(const Tensor& x, std::optional<Dims> dims, bool keepdim, std::optiona
   const int64_t mask = dims_mask("sum", x, dims);
   Tensor y = empty(reduced_sizes(x, mask, keepdim), t, x.device());
   run_reduce(Reduce::Sum, in, mask, y);
-  return record("sum", std::move(y), inputs(in), save(x.sizes(), mask, keepdim),
+  return record(dims ? "sum.1" : "sum", std::move(y), inputs(in), save(x.sizes(), mask, keepdim),
                 [](const Tensor& g, Dims sizes, int64_t mask, bool keepdim) {
                   return expand(keepdim ? g : restore_dims(g, mask, static_cast<int64_t>(sizes.size())), sizes);
                 });
@@ -96,7 +96,7 @@ Tensor mean(const Tensor& x, std::optional<Dims> dims, bool keepdim, std::option
   Tensor y = empty(reduced_sizes(x, mask, keepdim), t, x.device());
   run_reduce(Reduce::Mean, in, mask, y);
   const double n = static_cast<double>(x.numel()) / static_cast<double>(std::max<int64_t>(y.numel(), 1));
-  return record("mean", std::move(y), inputs(in), save(x.sizes(), mask, keepdim, n),
+  return record(dims ? "mean.1" : "mean", std::move(y), inputs(in), save(x.sizes(), mask, keepdim, n),
                 [](const Tensor& g, Dims sizes, int64_t mask, bool keepdim, double n) {
                   return expand(div(keepdim ? g : restore_dims(g, mask, static_cast<int64_t>(sizes.size())), n), sizes);
                 });
@@ -125,6 +125,13 @@ bool any_zero(const Tensor& x) {
 }
 
 namespace {
+Tensor op_sum_to_size(const Tensor& x, Dims sizes) {
+  const int64_t shift = x.dim() - static_cast<int64_t>(sizes.size());
+  bool fits = shift >= 0;
+  for (size_t i = 0; fits && i < sizes.size(); ++i) fits = sizes[i] == 1 || sizes[i] == x.size(shift + i);
+  PYNN_CHECK(fits, "sum_to_size: size ", dims_str(sizes), " is not expandable to size ", dims_str(x.sizes()));
+  return sum_to(x, sizes);
+}
 Tensor op_sum_all(const Tensor& x, std::optional<DType> dtype) { return sum(x, {}, false, dtype); }
 Tensor op_mean_all(const Tensor& x, std::optional<DType> dtype) { return mean(x, {}, false, dtype); }
 }  // namespace
@@ -136,7 +143,7 @@ PYNN_OP(op_mean_all, "mean(Tensor input, *, dtype? dtype=None) -> Tensor",
         "The mean of all elements. Same as torch.mean.");
 PYNN_OP(mean, "mean(Tensor input, int[]? dim, bool keepdim=False, *, dtype? dtype=None) -> Tensor",
         "The mean over some dims.", kOut);
-PYNN_OP(sum_to, "sum_to_size(Tensor input, int... size) -> Tensor",
+PYNN_OP(op_sum_to_size, "sum_to_size(Tensor input, int... size) -> Tensor",
         "Sums over the dims along which `size` would be broadcast to the input. Same as torch.Tensor.sum_to_size.",
         kMethodOnly);
 

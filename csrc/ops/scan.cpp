@@ -4,6 +4,7 @@
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "kernels/reduce.h"
+#include "ops/assign.h"
 #include "ops/binary.h"
 #include "ops/concat.h"
 #include "ops/creation.h"
@@ -74,9 +75,29 @@ Tensor cumprod(const Tensor& in, int64_t dim, std::optional<DType> dtype) {
                 });
 }
 
+namespace {
+
+// In place the scan runs in the tensor's own type.
+template <Tensor scan(const Tensor&, int64_t, std::optional<DType>)>
+Tensor scan_(const char* op, const Tensor& x, int64_t dim, std::optional<DType> dtype) {
+  wrap_dim(op, dim, x);
+  number_type(op, x.dtype());
+  PYNN_CHECK(!dtype || *dtype == x.dtype(), op, ": Bad in-place call: input tensor dtype ", dtype_name(x.dtype()),
+             " and output tensor dtype ", dtype_name(dtype.value_or(x.dtype())), " should match");
+  check_assign(op, x);
+  assign(op, x, scan(thread_state.grad_enabled && x.requires_grad() ? clone_of(x) : x, dim, x.dtype()));
+  return x;
+}
+Tensor cumsum_(const Tensor& x, int64_t dim, std::optional<DType> t) { return scan_<cumsum>("cumsum_", x, dim, t); }
+Tensor cumprod_(const Tensor& x, int64_t dim, std::optional<DType> t) { return scan_<cumprod>("cumprod_", x, dim, t); }
+
+}  // namespace
+
+PYNN_OP(cumsum_, "cumsum_(Tensor input, int dim, *, dtype? dtype=None) -> Tensor", "cumsum in place.", kMethodOnly);
+PYNN_OP(cumprod_, "cumprod_(Tensor input, int dim, *, dtype? dtype=None) -> Tensor", "cumprod in place.", kMethodOnly);
 PYNN_OP(cumsum, "cumsum(Tensor input, int dim, *, dtype? dtype=None) -> Tensor",
-        "Running sums along a dim. Same as torch.cumsum.", kOut | kInplace);
+        "Running sums along a dim. Same as torch.cumsum.", kOut);
 PYNN_OP(cumprod, "cumprod(Tensor input, int dim, *, dtype? dtype=None) -> Tensor",
-        "Running products along a dim. Same as torch.cumprod.", kOut | kInplace);
+        "Running products along a dim. Same as torch.cumprod.", kOut);
 
 }  // namespace pynn::ops

@@ -50,8 +50,8 @@ Tensor backward(const Tensor& g_in, const Tensor& y, int64_t dim, bool log) {
 template <bool log>
 Tensor forward(const char* op, const Tensor& input, int64_t dim, std::optional<DType> dtype) {
   const Tensor x = contiguous(dtype ? to_dtype(input, *dtype) : input);
-  check_floating(op, x);
   dim = wrap_dim(op, dim, x);
+  check_floating(op, x);
   Tensor y = empty(x.sizes(), x.dtype(), x.device());
   if (y.numel() && !y.device().is_meta()) kernels::softmax_forward(y.device(), arguments(y, x, {}, dim, log));
   return record(op, y, inputs(x), save(y, dim),

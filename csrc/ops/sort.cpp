@@ -93,7 +93,7 @@ std::tuple<Tensor, Tensor> op_topk(const Tensor& x, int64_t k, int64_t dim, bool
   dim = wrap_dim("topk", dim, x);
   const int64_t n = x.dim() ? x.size(dim) : 1;
   PYNN_CHECK(k >= 0 && k <= n, "topk: selected index k out of range, got k=", k, " for size ", n);
-  return first_k("topk", x, dim, k, largest);
+  return first_k("topk", x, dim, x.dim() ? k : 1, largest);  // PyTorch: a 0-d tensor gives itself, for k = 0 too
 }
 
 // One position of every sorted row: `at` is [..., 1, ...] int64 or undefined, then `k` is meant.

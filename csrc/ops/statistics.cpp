@@ -130,9 +130,13 @@ Tensor norm(const Tensor& input, Scalar order, std::optional<Dims> dims, bool ke
              dtype_name(x.dtype()));
   const double p = order.to_double();
   const int64_t mask = dims_mask("norm", x, dims);
+  PYNN_CHECK(
+      x.numel() > 0 || p != std::numeric_limits<double>::infinity() || (dims && !dims->empty()),
+      "norm: the inf norm of an empty tensor is not defined, the operation has no identity (give a dim that is not "
+      "empty)");
   Tensor y = empty(reduced_sizes(x, mask, keepdim), x.dtype(), x.device());
   run_reduce(Reduce::Norm, x, mask, y, nullptr, p);
-  return record("norm", y, inputs(x), save(x, y, mask, keepdim, p),
+  return record("linalg_vector_norm", y, inputs(x), save(x, y, mask, keepdim, p),
                 [](const Tensor& g_in, const Tensor& x, const Tensor& y_in, int64_t mask, bool keepdim, double p) {
                   const Tensor g = wide(g_in, mask, keepdim, x.dim()), y = wide(y_in, mask, keepdim, x.dim());
                   if (p == 0) return mul(x, 0.0);
@@ -175,7 +179,7 @@ Tensor logsumexp(const Tensor& input, Dims dims, bool keepdim) {
 
 template <Reduce r>
 Tensor truth(const char* op, const Tensor& x, std::optional<Dims> dims, bool keepdim) {
-  const int64_t mask = dims_mask(op, x, dims);
+  const int64_t mask = dims && dims->empty() ? 0 : dims_mask(op, x, dims);   // dim=() reduces nothing
   const DType out = x.dtype() == DType::UInt8 ? DType::UInt8 : DType::Bool;  // PyTorch's exception
   Tensor y = empty(reduced_sizes(x, mask, keepdim), DType::Bool, x.device());
   run_reduce(r, x, mask, y);
@@ -219,9 +223,9 @@ PYNN_OP(std_mean,
         "std_mean(Tensor input, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)",
         "Standard deviation and mean. Same as torch.std_mean.", kFunctionOnly);
 PYNN_OP(op_norm, "norm(Tensor input, Scalar? p=2, int[]? dim=None, bool keepdim=False, dtype? dtype=None) -> Tensor",
-        "(sum |x|^p)^(1/p). Same as torch.norm.");
+        "(sum |x|^p)^(1/p). Same as torch.norm.", kOut);
 PYNN_OP(op_norm_name, "norm(Tensor input, str p, int[]? dim=None, bool keepdim=False, dtype? dtype=None) -> Tensor",
-        "p 'fro' is 2.");
+        "p 'fro' is 2.", kOut);
 PYNN_OP(logsumexp, "logsumexp(Tensor input, int[] dim, bool keepdim=False) -> Tensor",
         "log(sum(exp(x))), without overflow. Same as torch.logsumexp.", kOut);
 PYNN_OP(any_all, "any(Tensor input) -> Tensor", "True if an element is nonzero. Same as torch.any.");

@@ -8,6 +8,8 @@
 #include "core/shape.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/creation.h"
+#include "ops/element.h"
 #include "ops/indexing.h"
 #include "ops/unary.h"
 
@@ -34,8 +36,13 @@ Tensor where(const Tensor& condition, Other a, Other b) {
              "where: expected condition to be a boolean tensor, but got a tensor with dtype ",
              dtype_name(condition.dtype()));
   const DType t = result_type(a, b);
-  Tensor y = empty(common_sizes("where", {condition, a, b}), t, condition.device());
-  run_ternary(Ternary::Where, y, condition, a, b, compute_type(t));
+  for (Other* o : {&a, &b})
+    if (!o->tensor) o->scalar = as_element("where", o->scalar, t);
+  Device device = condition.device();
+  for (const Other& o : {a, b})
+    if (o.tensor && device.is_cpu()) device = o.tensor->device();
+  Tensor y = empty(common_sizes("where", {condition, a, b}), t, device);
+  run_ternary(Ternary::Where, y, condition, a, b, t);
   return record(
       "where", std::move(y), inputs(input(a), input(b)), save(condition),
       [](const Tensor& g, const Tensor& c) { return zeros_where(c, g, true); },
@@ -47,8 +54,10 @@ Tensor lerp(const Tensor& a, const Tensor& b, Other w) {
   check_floating("lerp", a);
   PYNN_CHECK(a.dtype() == b.dtype(), "lerp: expected dtype ", dtype_name(a.dtype()), " for `end` but got dtype ",
              dtype_name(b.dtype()));
+  PYNN_CHECK(!w.tensor || w.tensor->dtype() == a.dtype(), "lerp: expected dtype ", dtype_name(a.dtype()),
+             " for `weight` but got dtype ", dtype_name(w.tensor ? w.tensor->dtype() : a.dtype()));
   Tensor y = empty(common_sizes("lerp", {a, b, w}), a.dtype(), a.device());
-  run_ternary(Ternary::Lerp, y, a, b, w, compute_type(a.dtype()));
+  run_ternary(Ternary::Lerp, y, a, b, w, a.dtype());
   return record(
       "lerp", std::move(y), inputs(a, b, input(w)), save(a, b, input(w), w.scalar),
       [](const Tensor& g, const Tensor&, const Tensor&, const Tensor& w, Scalar s) {
@@ -63,14 +72,13 @@ Tensor lerp(const Tensor& a, const Tensor& b, Other w) {
 namespace {
 
 Tensor addc(const char* op, Ternary kind, const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) {
-  const DType t = promote(promote(x.dtype(), a.dtype()), b.dtype());
+  const DType t = number_type(op, promote(promote(x.dtype(), a.dtype()), b.dtype()));
   PYNN_CHECK(kind != Ternary::Addcdiv || is_floating(a.dtype()) || is_floating(b.dtype()),
              "addcdiv: integer division with addcdiv is no longer supported (convert the operands to a floating type)");
-  PYNN_CHECK(!value.is_float() || is_floating(t), op,
-             ": For integral input tensors, argument value must not be a floating point number.");
+  value = as_element(op, value, t);
   Tensor y = empty(common_sizes(op, {x, a, b}), t, x.device());
   const double params[4] = {value.to_double(), 0, 0, 0};
-  run_ternary(kind, y, x, a, b, compute_type(t), params);
+  run_ternary(kind, y, x, a, b, t, params);
   return y;
 }
 
@@ -100,14 +108,15 @@ Tensor clamp(const Tensor& x, std::optional<Scalar> min, std::optional<Scalar> m
   DType t = x.dtype();
   if (min) t = result_type(x, *min);
   if (max) t = promote(t, result_type(x, *max));
-  if (t == DType::Bool) t = DType::Int64;
-  const DType loop = compute_type(t);
+  t = number_type("clamp", t);
+  if (min) min = as_element("clamp", *min, t);
+  if (max) max = as_element("clamp", *max, t);
   constexpr double inf = std::numeric_limits<double>::infinity();
   const double params[4] = {min ? min->to_double() : -inf, max ? max->to_double() : inf, 0, 0};
   const int64_t iparams[2] = {min ? min->to_int() : INT64_MIN, max ? max->to_int() : INT64_MAX};
   Tensor y = empty_like(x, t);
-  run_unary(Unary::Clamp, y, x, loop == DType::Int32 ? DType::Int64 : loop, params, iparams);
-  return record("clamp", std::move(y), inputs(x), save(x, min, max),
+  run_unary(Unary::Clamp, y, x, is_integral(t) ? DType::Int64 : t, params, iparams);
+  return record("clamp.1", std::move(y), inputs(x), save(x, min, max),
                 [](const Tensor& g, const Tensor& x, std::optional<Scalar> min, std::optional<Scalar> max) {
                   Tensor inside = min ? ge(x, *min) : le(x, *max);
                   if (min && max) inside = logical_and(inside, le(x, *max));
@@ -117,11 +126,15 @@ Tensor clamp(const Tensor& x, std::optional<Scalar> min, std::optional<Scalar> m
 
 namespace {
 
-Tensor op_clamp_tensors(const Tensor& x, const Tensor& min, const Tensor& max) {
+Tensor op_clamp_tensors(const Tensor& x, const Tensor& min_in, const Tensor& max_in) {
+  Tensor min = min_in, max = max_in;
   PYNN_CHECK(min.defined() || max.defined(), "clamp: At least one of 'min' or 'max' must not be None");
   DType t = x.dtype();
   if (min.defined()) t = result_type(x, min);
   if (max.defined()) t = promote(t, result_type(x, max));
+  if (min.defined() && max.defined()) t = number_type("clamp", t);
+  for (Tensor* bound : {&min, &max})  // an integer of a wider type wraps
+    if (bound->defined() && bound->dim() == 0 && is_integral(t)) *bound = to_dtype(*bound, t);
   DimVector sizes(x.sizes());
   if (min.defined()) sizes = broadcast_sizes("clamp", sizes, min.sizes());
   if (max.defined()) sizes = broadcast_sizes("clamp", sizes, max.sizes());
@@ -129,7 +142,7 @@ Tensor op_clamp_tensors(const Tensor& x, const Tensor& min, const Tensor& max) {
   constexpr double inf = std::numeric_limits<double>::infinity();
   const Other low = min.defined() ? Other(min) : is_floating(t) ? Other(-inf) : Other(Scalar(INT64_MIN));
   const Other high = max.defined() ? Other(max) : is_floating(t) ? Other(inf) : Other(Scalar(INT64_MAX));
-  run_ternary(Ternary::Clamp, y, x, low, high, is_floating(t) ? compute_type(t) : DType::Int64);
+  run_ternary(Ternary::Clamp, y, x, low, high, is_floating(t) ? t : DType::Int64);
   return record(
       "clamp", std::move(y), inputs(x, min, max), save(x, min, max),
       [](const Tensor& g, const Tensor& x, const Tensor& min, const Tensor& max) {
@@ -148,6 +161,8 @@ Tensor op_clamp_tensors(const Tensor& x, const Tensor& min, const Tensor& max) {
         return where(taken, g, 0.0);
       });
 }
+Tensor op_clamp_min_tensor(const Tensor& x, const Tensor& min) { return op_clamp_tensors(x, min, {}); }
+Tensor op_clamp_max_tensor(const Tensor& x, const Tensor& max) { return op_clamp_tensors(x, {}, max); }
 Tensor op_clamp_min(const Tensor& x, Scalar min) { return clamp(x, min, {}); }
 Tensor op_clamp_max(const Tensor& x, Scalar max) { return clamp(x, {}, max); }
 Tensor op_where_other(const Tensor& condition, Other a, Other b) { return where(condition, a, b); }
@@ -167,14 +182,18 @@ PYNN_OP(addcmul, "addcmul(Tensor input, Tensor tensor1, Tensor tensor2, *, Scala
         "input + value * tensor1 * tensor2. Same as torch.addcmul.", kOut | kInplace);
 PYNN_OP(addcdiv, "addcdiv(Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor",
         "input + value * tensor1 / tensor2. Same as torch.addcdiv.", kOut | kInplace);
-PYNN_OP(clamp, "clamp(Tensor input, Scalar? min=None, Scalar? max=None) -> Tensor",
-        "min(max(input, min), max); a missing bound does not bind. Same as torch.clamp.", kOut | kInplace);
+// Bounds that are tensors come first: a 0-d tensor would pass for a number, which promotes otherwise.
 PYNN_OP(op_clamp_tensors, "clamp(Tensor input, Tensor? min=None, Tensor? max=None) -> Tensor",
-        "Bounds by tensors that broadcast.", kOut | kInplace);
-PYNN_OP(clamp, "clip(Tensor input, Scalar? min=None, Scalar? max=None) -> Tensor", "Alias of clamp.", kOut | kInplace);
+        "min(max(input, min), max), with bounds that broadcast; a missing bound does not bind. Same as torch.clamp.",
+        kOut | kInplace);
+PYNN_OP(clamp, "clamp(Tensor input, Scalar? min=None, Scalar? max=None) -> Tensor", "Bounds by numbers.",
+        kOut | kInplace);
 PYNN_OP(op_clamp_tensors, "clip(Tensor input, Tensor? min=None, Tensor? max=None) -> Tensor", "Alias of clamp.",
         kOut | kInplace);
+PYNN_OP(clamp, "clip(Tensor input, Scalar? min=None, Scalar? max=None) -> Tensor", "Alias of clamp.", kOut | kInplace);
+PYNN_OP(op_clamp_min_tensor, "clamp_min(Tensor input, Tensor min) -> Tensor", "max(input, min).", kOut | kInplace);
 PYNN_OP(op_clamp_min, "clamp_min(Tensor input, Scalar min) -> Tensor", "max(input, min).", kOut | kInplace);
+PYNN_OP(op_clamp_max_tensor, "clamp_max(Tensor input, Tensor max) -> Tensor", "min(input, max).", kOut | kInplace);
 PYNN_OP(op_clamp_max, "clamp_max(Tensor input, Scalar max) -> Tensor", "min(input, max).", kOut | kInplace);
 
 }  // namespace pynn::ops

@@ -13,7 +13,8 @@
 namespace pynn::ops {
 
 void check_floating(const char* op, const Tensor& x) {
-  PYNN_CHECK(is_floating(x.dtype()), op, ": a floating point tensor is required, got ", dtype_name(x.dtype()));
+  PYNN_CHECK_KIND(NotImplemented, is_floating(x.dtype()), op, ": a floating point tensor is required, got ",
+                  dtype_name(x.dtype()));
 }
 
 Tensor map_unary(Unary op, const Tensor& x, DType out, const double* params) {
@@ -22,7 +23,7 @@ Tensor map_unary(Unary op, const Tensor& x, DType out, const double* params) {
   if (t == out && (t == DType::Float32 || t == DType::Float64) && x.is_contiguous() && x.device().is_cpu()) {
     kernels::unary_contiguous(x.device(), op, t, y.data(), x.data(), x.numel(), params);
   } else {
-    run_unary(op, y, x, compute_type(promote(t, out)), params);
+    run_unary(op, y, x, promote(t, out), params);
   }
   return y;
 }
@@ -33,7 +34,7 @@ DType float_result(const Tensor& x) { return is_integral(x.dtype()) ? default_dt
 
 // In place: straight into x's memory. A derivative that reads the old x gets a copy of it.
 template <Unary op, bool floats>
-void map_in_place(const char* name, const Tensor& x) {
+void map_in_place(const char* name, const Tensor& x, DType) {  // the result's type, for the checks made on the way
   PYNN_CHECK(!floats || is_floating(x.dtype()), name, ": result type ", dtype_name(float_result(x)),
              " can't be cast to the desired output type ", dtype_name(x.dtype()));
   autograd::check_inplace(name, x);
@@ -41,7 +42,7 @@ void map_in_place(const char* name, const Tensor& x) {
   if ((t == DType::Float32 || t == DType::Float64) && x.is_contiguous() && x.device().is_cpu()) {
     kernels::unary_contiguous(x.device(), op, t, x.data(), x.data(), x.numel(), nullptr);
   } else {
-    run_unary(op, x, x, compute_type(t));
+    run_unary(op, x, x, t);
   }
 }
 
@@ -58,7 +59,7 @@ void map_in_place(const char* name, const Tensor& x) {
   }                                                                                                          \
   static Tensor name##_inplace(const Tensor& x) {                                                            \
     const Tensor old = keep_old && thread_state.grad_enabled && x.requires_grad() ? clone_of(x) : Tensor();  \
-    map_in_place<Unary::loop, floats>(#name "_", x);                                                         \
+    map_in_place<Unary::loop, floats>(#name "_", x, type);                                                   \
     const Tensor& kept = keep_old ? old : x;                                                                 \
     record_inplace(#name "_", x, inputs(x), save(kept), [](const Tensor& g, const Tensor& saved) -> Tensor { \
       (void)saved;                                                                                           \
@@ -75,8 +76,12 @@ void map_in_place(const char* name, const Tensor& x) {
 #define PYNN_FROM_INPUT(name, loop, derivative, doc) \
   PYNN_UNARY_OF(name, loop, float_result(x), true, x, true, derivative, doc)
 #define PYNN_KEEPS_TYPE(name, loop, derivative, doc) \
-  PYNN_UNARY_OF(name, loop, x.dtype(), false, x, true, derivative, doc)
+  PYNN_UNARY_OF(name, loop, number_type(#name, x.dtype()), false, x, true, derivative, doc)
 
+static DType float_type(const char* op, const Tensor& x) {
+  check_floating(op, x);
+  return x.dtype();
+}
 static DType signed_type(const char* op, const Tensor& x) {
   PYNN_CHECK(x.dtype() != DType::Bool, op,
              ": Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, "
@@ -115,11 +120,11 @@ PYNN_FROM_INPUT(erfc, Erfc, mul(mul(g, -2 * inv_sqrtpi), exp(neg(mul(x, x)))), "
 
 PYNN_UNARY_OF(neg, Neg, signed_type("neg", x), false, x, true, neg(g), "-x.")
 PYNN_KEEPS_TYPE(abs, Abs, mul(g, sign(x)), "The absolute value.")
-PYNN_KEEPS_TYPE(sign, Sign, mul(g, 0.0), "-1, 0 or 1.")
+PYNN_UNARY_OF(sign, Sign, x.dtype(), false, x, true, mul(g, 0.0), "-1, 0 or 1.")
 PYNN_KEEPS_TYPE(floor, Floor, mul(g, 0.0), "The next integer below.")
 PYNN_KEEPS_TYPE(ceil, Ceil, mul(g, 0.0), "The next integer above.")
 PYNN_KEEPS_TYPE(trunc, Trunc, mul(g, 0.0), "The next integer towards 0.")
-PYNN_KEEPS_TYPE(frac, Frac, g, "x - trunc(x).")
+PYNN_UNARY_OF(frac, Frac, float_type("frac", x), false, x, true, g, "x - trunc(x).")
 
 // Maps with one fused backward each; the loop of the backward is differentiable itself.
 namespace {
@@ -146,7 +151,7 @@ Tensor relu_backward(const Tensor& g, const Tensor& y) {
 }  // namespace
 PYNN_FROM_RESULT(tanh, Tanh, tanh_backward(g, y), "(e^x - e^-x) / (e^x + e^-x).")
 PYNN_FROM_RESULT(sigmoid, Sigmoid, sigmoid_backward(g, y), "1 / (1 + e^-x).")
-PYNN_UNARY_OF(relu, Relu, x.dtype(), false, y, false, relu_backward(g, y), "max(x, 0).")
+PYNN_UNARY_OF(relu, Relu, number_type("relu", x.dtype()), false, y, false, relu_backward(g, y), "max(x, 0).")
 
 // x * x as one map; integers keep their type.
 Tensor square(const Tensor& x) {
@@ -157,7 +162,7 @@ Tensor square(const Tensor& x) {
 PYNN_OP(square, "square(Tensor input) -> Tensor", "x * x. Same as torch.square.", kOut | kInplace);
 
 Tensor round(const Tensor& x) {
-  return record("round", map_unary(Unary::Round, x, x.dtype()), inputs(x), save(),
+  return record("round", map_unary(Unary::Round, x, number_type("round", x.dtype())), inputs(x), save(),
                 [](const Tensor& g) { return mul(g, 0.0); });
 }
 namespace {
@@ -166,7 +171,10 @@ Tensor op_round(const Tensor& x, int64_t decimals) {
   const double scale = std::pow(10.0, std::abs(static_cast<double>(decimals)));
   return decimals > 0 ? div(round(mul(x, scale)), scale) : mul(round(div(x, scale)), scale);
 }
-Tensor positive(const Tensor& x) { return x; }
+Tensor positive(const Tensor& x) {
+  PYNN_CHECK(x.dtype() != DType::Bool, "positive: The `+` operator, on a bool tensor is not supported.");
+  return x;
+}
 }  // namespace
 PYNN_OP(op_round, "round(Tensor input, *, int decimals=0) -> Tensor",
         "The nearest integer, halves to the even one. Same as torch.round.", kOut | kInplace);
@@ -175,13 +183,13 @@ PYNN_OP(positive, "positive(Tensor input) -> Tensor", "x itself. Same as torch.p
 namespace {
 Tensor predicate(Unary op, const Tensor& x) {
   Tensor y = empty_like(x, DType::Bool);
-  run_unary(op, y, x, compute_type(x.dtype()));
+  run_unary(op, y, x, x.dtype());
   return no_gradient(std::move(y));
 }
 Tensor constant_if_integral(Unary op, const Tensor& x, bool value) {
   if (is_floating(x.dtype())) return predicate(op, x);
   Tensor y = empty_like(x, DType::Bool);
-  run_binary(value ? Binary::Eq : Binary::Ne, y, x, x, compute_type(x.dtype()));
+  run_binary(value ? Binary::Eq : Binary::Ne, y, x, x, x.dtype());
   return y;
 }
 }  // namespace
@@ -190,7 +198,7 @@ Tensor isnan(const Tensor& x) { return constant_if_integral(Unary::IsNan, x, fal
 Tensor isinf(const Tensor& x) { return constant_if_integral(Unary::IsInf, x, false); }
 Tensor isfinite(const Tensor& x) { return constant_if_integral(Unary::IsFinite, x, true); }
 Tensor bitwise_not(const Tensor& x) {
-  PYNN_CHECK_KIND(Type, is_integral(x.dtype()), "bitwise_not: an integer or bool tensor is required, got ",
+  PYNN_CHECK_KIND(NotImplemented, is_integral(x.dtype()), "bitwise_not: an integer or bool tensor is required, got ",
                   dtype_name(x.dtype()));
   if (x.dtype() == DType::Bool) return logical_not(x);
   return no_gradient(map_unary(Unary::BitNot, x, x.dtype()));

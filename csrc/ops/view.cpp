@@ -115,14 +115,22 @@ Tensor expand(const Tensor& x, Dims to) {
 Tensor squeeze(const Tensor& x, std::optional<Dims> dims) {
   DimVector sizes, strides;
   int64_t chosen = dims ? 0 : ~int64_t{0};
-  if (dims)
-    for (int64_t d : *dims) chosen |= int64_t{1} << wrap_dim("squeeze", d, x);
+  if (dims) {
+    for (int64_t d : *dims) {
+      const int64_t bit = int64_t{1} << wrap_dim("squeeze", d, x);
+      PYNN_CHECK(!(chosen & bit), "squeeze: dim ", d, " appears multiple times in the list of dims");
+      chosen |= bit;
+    }
+  }
   for (int64_t i = 0; i < x.dim(); ++i) {
     if (x.size(i) == 1 && (chosen >> i & 1)) continue;
     sizes.push_back(x.size(i));
     strides.push_back(x.stride(i));
   }
-  return record("squeeze", make_view(x, sizes, strides, x.offset()), inputs(x), save(x.sizes()),
+  return record(!dims               ? "squeeze"
+                : dims->size() == 1 ? "squeeze.1"
+                                    : "squeeze.2",
+                make_view(x, sizes, strides, x.offset()), inputs(x), save(x.sizes()),
                 [](const Tensor& g, Dims sizes) { return reshape(g, sizes); });
 }
 
@@ -319,10 +327,11 @@ Tensor op_squeeze(const Tensor& x) { return squeeze(x); }
 Tensor op_squeeze_dims(const Tensor& x, Dims dims) { return squeeze(x, dims); }
 Tensor op_t(const Tensor& x) {
   PYNN_CHECK(x.dim() <= 2, "t: t() expects a tensor with <= 2 dimensions, but self is ", x.dim(), "D");
-  return x.dim() < 2 ? record(
-                           "t", make_view(x, x.sizes(), x.strides(), x.offset()), inputs(x), save(),
-                           [](const Tensor& g) { return g; })
-                     : transpose(x, 0, 1);
+  DimVector sizes(x.sizes()), strides(x.strides());
+  std::reverse(sizes.begin(), sizes.end());
+  std::reverse(strides.begin(), strides.end());
+  return record("t", make_view(x, sizes, strides, x.offset()), inputs(x), save(),
+                [](const Tensor& g) { return op_t(g); });
 }
 Tensor op_expand(const Tensor& x, Dims sizes) { return expand(x, sizes); }
 }  // namespace
@@ -335,24 +344,25 @@ PYNN_OP(reshape, "reshape(Tensor input, int... shape) -> Tensor",
         "Another shape of the same elements: a view if possible, else a copy. Same as torch.reshape.");
 PYNN_OP(permute, "permute(Tensor input, int... dims) -> Tensor", "The dims in another order. Same as torch.permute.");
 PYNN_OP(transpose, "transpose(Tensor input, int dim0, int dim1) -> Tensor",
-        "Two dims swapped. Same as torch.transpose.");
-PYNN_OP(transpose, "swapaxes(Tensor input, int axis0, int axis1) -> Tensor", "Alias of transpose.");
-PYNN_OP(transpose, "swapdims(Tensor input, int dim0, int dim1) -> Tensor", "Alias of transpose.");
-PYNN_OP(op_t, "t(Tensor input) -> Tensor", "The transpose of a matrix. Same as torch.t.");
+        "Two dims swapped. Same as torch.transpose.", kInplaceView);
+PYNN_OP(transpose, "swapaxes(Tensor input, int axis0, int axis1) -> Tensor", "Alias of transpose.", kInplaceView);
+PYNN_OP(transpose, "swapdims(Tensor input, int dim0, int dim1) -> Tensor", "Alias of transpose.", kInplaceView);
+PYNN_OP(op_t, "t(Tensor input) -> Tensor", "The transpose of a matrix. Same as torch.t.", kInplaceView);
 PYNN_OP(op_expand, "expand(Tensor input, int... sizes) -> Tensor",
         "Dims of size 1 repeated without copying; -1 keeps a size. Same as torch.Tensor.expand.", kMethodOnly);
-PYNN_OP(op_squeeze, "squeeze(Tensor input) -> Tensor", "Without the dims of size 1. Same as torch.squeeze.");
+PYNN_OP(op_squeeze, "squeeze(Tensor input) -> Tensor", "Without the dims of size 1. Same as torch.squeeze.",
+        kInplaceView);
 PYNN_OP(op_squeeze_dims, "squeeze(Tensor input, int[] dim) -> Tensor",
-        "Without those of the given dims that have size 1.");
+        "Without those of the given dims that have size 1.", kInplaceView);
 PYNN_OP(unsqueeze, "unsqueeze(Tensor input, int dim) -> Tensor",
-        "With a dim of size 1 put in. Same as torch.unsqueeze.");
+        "With a dim of size 1 put in. Same as torch.unsqueeze.", kInplaceView);
 PYNN_OP(narrow, "narrow(Tensor input, int dim, int start, int length) -> Tensor",
         "`length` positions of a dim from `start`. Same as torch.narrow.");
 PYNN_OP(select, "select(Tensor input, int dim, int index) -> Tensor", "One position of a dim. Same as torch.select.");
 PYNN_OP(diagonal, "diagonal(Tensor input, int offset=0, int dim1=0, int dim2=1) -> Tensor",
         "The diagonal of two dims, as the last dim. Same as torch.diagonal.");
 PYNN_OP(as_strided, "as_strided(Tensor input, int[] size, int[] stride, int? storage_offset=None) -> Tensor",
-        "Any layout inside the storage. Same as torch.as_strided.");
+        "Any layout inside the storage. Same as torch.as_strided.", kInplaceView);
 PYNN_OP(detach, "detach(Tensor input) -> Tensor",
         "The same memory, outside of the graph. Same as torch.Tensor.detach.");
 PYNN_OP(flatten, "flatten(Tensor input, int start_dim=0, int end_dim=-1) -> Tensor",

@@ -21,10 +21,8 @@ void Parameters::parse(PyObject* const* args, Py_ssize_t nargs, PyObject* kwname
     while (i < keys_.size() && keys_[i] != name) ++i;
     if (i == keys_.size())  // not interned
       for (i = 0; i < keys_.size() && PyUnicode_Compare(keys_[i], name) != 0;) ++i;
-    if (i == keys_.size()) {
-      if (PyUnicode_CompareWithASCIIString(name, "memory_format") == 0) continue;
+    if (i == keys_.size())
       fail(ErrorKind::Type, function_, "() got an unexpected keyword argument '", PyUnicode_AsUTF8(name), "'");
-    }
     if (out[i]) fail(ErrorKind::Type, function_, "() got multiple values for argument '", PyUnicode_AsUTF8(name), "'");
     out[i] = args[given + static_cast<size_t>(k)];
   }
@@ -44,6 +42,14 @@ std::optional<Device> device_arg(const char* function, PyObject* o) {
   if (!is_device_like(o) && !PyLong_Check(o))
     fail(ErrorKind::Type, function, "(): argument 'device' must be torch.device, not ", Py_TYPE(o)->tp_name);
   return device_of(o);
+}
+
+MemoryFormat format_arg(const char* function, PyObject* o, MemoryFormat fallback) {
+  if (!o) return fallback;
+  if (!is_format(o))
+    fail(ErrorKind::Type, function, "(): argument 'memory_format' must be torch.memory_format, not ",
+         Py_TYPE(o)->tp_name);
+  return format_of(o);
 }
 
 bool bool_arg(const char* function, const char* name, PyObject* o, bool fallback) {

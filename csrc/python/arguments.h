@@ -9,7 +9,6 @@
 namespace pynn::python {
 
 // A function's parameters in order: the first `positional` may be given by place, the first `required` must be given.
-// memory_format is accepted everywhere and has no effect.
 class Parameters {
  public:
   Parameters(const char* function, std::initializer_list<const char*> names, size_t positional, size_t required = 0);
@@ -26,6 +25,8 @@ class Parameters {
 // nullptr and None mean absent; TypeError for anything of another type.
 std::optional<DType> dtype_arg(const char* function, PyObject* o);
 std::optional<Device> device_arg(const char* function, PyObject* o);
+MemoryFormat format_arg(const char* function, PyObject* o,
+                        MemoryFormat fallback);  // nullptr means absent, None is none
 bool bool_arg(const char* function, const char* name, PyObject* o, bool fallback = false);
 
 // Adds functions to the module, methods to the Tensor type. The tables live as long as the process.

@@ -35,9 +35,8 @@ PyObject* register_tensor_hook(const Tensor& t, py::object fn) {
     const int64_t id = node->hooks().tensor.add({t.impl()->output_nr, std::move(hook)});
     return make_handle([node, id] { node->hooks().tensor.remove(id); });
   }
-  if (!t.impl()->hooks) t.impl()->hooks = std::make_unique<TensorHooks>();
-  const int64_t id = t.impl()->hooks->pre.add(std::move(hook));
-  return make_handle([t, id] { t.impl()->hooks->pre.remove(id); });
+  const int64_t id = autograd::hooks_of(t).pre.add(std::move(hook));
+  return make_handle([t, id] { autograd::hooks_of(t).pre.remove(id); });
 }
 
 PyObject* register_post_accumulate_hook(const Tensor& t, py::object fn) {
@@ -46,13 +45,12 @@ PyObject* register_post_accumulate_hook(const Tensor& t, py::object fn) {
   PYNN_CHECK(autograd::is_leaf(t),
              "register_post_accumulate_grad_hook: post accumulate grad hooks cannot be registered on non-leaf tensors");
   auto kept = std::make_shared<Kept>(fn.ptr());
-  if (!t.impl()->hooks) t.impl()->hooks = std::make_unique<TensorHooks>();
-  const int64_t id = t.impl()->hooks->post_accumulate.add([kept](const Tensor& leaf) {
+  const int64_t id = autograd::hooks_of(t).post_accumulate.add([kept](const Tensor& leaf) {
     Gil gil;
     Object arg(checked(wrap(leaf)));
     Object(checked(PyObject_CallOneArg(kept->get(), arg.get())));
   });
-  return make_handle([t, id] { t.impl()->hooks->post_accumulate.remove(id); });
+  return make_handle([t, id] { autograd::hooks_of(t).post_accumulate.remove(id); });
 }
 
 void retain_grad(const Tensor& t) {
@@ -60,6 +58,7 @@ void retain_grad(const Tensor& t) {
   Ref<Node> node = autograd::grad_fn(t);
   if (!node || t.impl()->retains_grad) return;
   t.impl()->retains_grad = true;
+  std::lock_guard lock(node->hooks().retain_mutex);
   node->hooks().retain.push_back({t.impl()->output_nr, t.impl()});
 }
 

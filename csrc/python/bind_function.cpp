@@ -55,6 +55,7 @@ class FunctionNode final : public Node {
     return out;
   }
   void release_saved() override {
+    Gil gil;  // another thread may be reading ctx.saved_tensors
     saved_.clear();
     released_ = true;
   }

@@ -9,16 +9,18 @@
 
 namespace pynn::python {
 
-Tensor convert(const Tensor& x, std::optional<DType> dtype, std::optional<Device> device, bool copy) {
+Tensor convert(const Tensor& x, std::optional<DType> dtype, std::optional<Device> device, bool copy,
+               MemoryFormat format) {
   const DType t = dtype.value_or(x.dtype());
   if (device && device->type != x.device().type) {
     check_available(*device);
     PYNN_CHECK_KIND(NotImplemented, !x.device().is_meta(), "to: Cannot copy out of meta tensor; no data!");
     return no_gradient(empty(x.sizes(), t, *device));  // meta: shape and dtype alone
   }
-  if (t == x.dtype() && !copy) return x;
+  const bool in_place = format == MemoryFormat::Preserve || format == suggested_format(x);
+  if (t == x.dtype() && !copy && in_place) return x;
   NoGil release(x.numel() >= (1 << 15));
-  return t == x.dtype() ? ops::clone_of(x) : ops::to_dtype(x, t);
+  return ops::to_copy(x, t, format);
 }
 
 namespace {
@@ -28,6 +30,7 @@ struct Target {
   std::optional<DType> dtype;
   std::optional<Device> device;
   bool copy = false;
+  MemoryFormat format = MemoryFormat::Preserve;
 };
 
 [[noreturn]] void bad_arguments(PyObject* const* args, Py_ssize_t nargs) {
@@ -77,7 +80,9 @@ Target parse_to(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
       const Tensor other = tensor_arg("to", "other", value);
       target.dtype = other.dtype();
       target.device = other.device();
-    } else if (!is("memory_format")) {
+    } else if (is("memory_format")) {
+      if (value != Py_None) target.format = format_arg("to", value, MemoryFormat::Preserve);
+    } else {
       fail(ErrorKind::Type, "to() got an unexpected keyword argument '", PyUnicode_AsUTF8(name), "'");
     }
   }
@@ -87,34 +92,38 @@ Target parse_to(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
 PyObject* to(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   return guard([&] {
     const Target t = parse_to(args, nargs, kwnames);
-    return wrap(convert(tensor_of(self), t.dtype, t.device, t.copy));
+    return wrap(convert(tensor_of(self), t.dtype, t.device, t.copy, t.format));
   });
+}
+
+// The only argument of float(), cpu() ...; None is none.
+MemoryFormat parse_format(const Parameters& params, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  if (!nargs && !kwnames) return MemoryFormat::Preserve;
+  PyObject* format;
+  params.parse(args, nargs, kwnames, &format);
+  return format_arg(params.function(), format == Py_None ? nullptr : format, MemoryFormat::Preserve);
 }
 
 // float(), long() ...: one function per dtype.
 template <DType T>
 PyObject* to_type(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   return guard([&]() -> PyObject* {
-    if (nargs || kwnames) {
-      static const Parameters none(dtype_name(T), {}, 0);
-      none.parse(args, nargs, kwnames, nullptr);
-    }
-    return wrap(convert(tensor_of(self), T, {}, false));
+    static const Parameters params(dtype_name(T), {"memory_format"}, 1);
+    return wrap(convert(tensor_of(self), T, {}, false, parse_format(params, args, nargs, kwnames)));
   });
 }
 
 PyObject* cpu(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   return guard([&] {
-    static const Parameters none("cpu", {}, 0);
-    none.parse(args, nargs, kwnames, nullptr);
-    return wrap(convert(tensor_of(self), {}, Device{}, false));
+    static const Parameters params("cpu", {"memory_format"}, 1);
+    return wrap(convert(tensor_of(self), {}, Device{}, false, parse_format(params, args, nargs, kwnames)));
   });
 }
 
 PyObject* cuda(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   return guard([&] {
-    static const Parameters params("cuda", {"device", "non_blocking"}, 2);
-    PyObject* a[2];
+    static const Parameters params("cuda", {"device", "non_blocking", "memory_format"}, 2);
+    PyObject* a[3];
     params.parse(args, nargs, kwnames, a);
     return wrap(convert(tensor_of(self), {}, device_arg("cuda", a[0]).value_or(Device{DeviceType::Cuda}), false));
   });

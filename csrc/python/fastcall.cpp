@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "python/convert.h"
+
 namespace pynn::python {
 namespace {
 
@@ -99,7 +101,8 @@ bool parse_tensors(PyObject* o, Frame& f, TensorSpan& out) {
   return true;
 }
 
-// One argument into one value. False: of the wrong type.
+}  // namespace
+
 bool parse_value(const ParamSpec& p, PyObject* o, Frame& f, Value& v) {
   switch (p.kind) {
     case Kind::Tensor:
@@ -132,7 +135,8 @@ bool parse_value(const ParamSpec& p, PyObject* o, Frame& f, Value& v) {
   if (o == Py_None) {
     v.given = Kind::None;
     return p.kind == Kind::OptInt || p.kind == Kind::OptInts || p.kind == Kind::OptFloat || p.kind == Kind::OptBool ||
-           p.kind == Kind::OptStr || p.kind == Kind::OptType || p.kind == Kind::OptDevice || p.kind == Kind::Rng;
+           p.kind == Kind::OptStr || p.kind == Kind::OptType || p.kind == Kind::OptDevice ||
+           p.kind == Kind::OptFormat || p.kind == Kind::Rng;
   }
   v.given = p.kind;
   switch (p.kind) {
@@ -175,6 +179,11 @@ bool parse_value(const ParamSpec& p, PyObject* o, Frame& f, Value& v) {
     case Kind::OptDevice:
       if (!is_device_like(o) && !PyLong_Check(o)) return false;
       v.device = device_of(o);
+      return true;
+    case Kind::Format:
+    case Kind::OptFormat:
+      if (!is_format(o)) return false;
+      v.format = format_of(o);
       return true;
     case Kind::Rng:
       v.generator = generator_of(o);
@@ -224,12 +233,17 @@ const char* kind_name(Kind k) {
       return "dtype or None";
     case Kind::OptDevice:
       return "device or None";
+    case Kind::Format:
+    case Kind::OptFormat:
+      return "torch.memory_format";
     case Kind::Rng:
       return "Generator or None";
     default:
       return "None";
   }
 }
+
+namespace {
 
 bool is_key(PyObject* given, PyObject* key) { return given == key || PyUnicode_Compare(given, key) == 0; }
 
@@ -240,9 +254,8 @@ bool is_alias(PyObject* given, const std::string& name) {
          (name == "input" && PyUnicode_CompareWithASCIIString(given, "self") == 0);
 }
 bool has_no_effect(const Schema& s, PyObject* given) {
-  return PyUnicode_CompareWithASCIIString(given, "memory_format") == 0 ||
-         (s.accepts_layout && (PyUnicode_CompareWithASCIIString(given, "layout") == 0 ||
-                               PyUnicode_CompareWithASCIIString(given, "pin_memory") == 0));
+  return s.accepts_layout && (PyUnicode_CompareWithASCIIString(given, "layout") == 0 ||
+                              PyUnicode_CompareWithASCIIString(given, "pin_memory") == 0);
 }
 
 }  // namespace
@@ -331,11 +344,6 @@ bool parse(const Schema& s, Frame& f, PyObject* const* args, size_t nargs, PyObj
       }
       if (!o) {
         if (p.required) {
-          if (p.varargs && nargs == i && nkw == used_kw) {  // view(), zeros(): an empty list
-            f.values[i].given = p.kind;
-            f.values[i].ints = Dims();
-            continue;
-          }
           if (quiet) return false;
           fail(ErrorKind::Type, op, "() missing required argument: '", p.name, "' (", kind_name(p.kind), ")");
         }
@@ -373,14 +381,58 @@ bool parse(const Schema& s, Frame& f, PyObject* const* args, size_t nargs, PyObj
   return true;
 }
 
-void call_op(const OpDef& def, const Value* values, Result& result) {
+namespace {
+
+// Ops take for granted that their tensors are on one device. A CPU tensor without dims goes along with any other, as a
+// number would; what is written to stays where it is.
+[[gnu::cold]] void call_across_devices(const OpDef& def, const Value* values, Result& result, bool inplace) {
+  const std::string_view op = def.name();
+  std::optional<Device> device;
+  const auto look = [&](const Tensor& t, bool fixed) {
+    if (t.device().is_cpu() && t.dim() == 0 && !fixed) return;
+    PYNN_CHECK(!device || *device == t.device(), op, ": expected all tensors to be on the same device, got ",
+               device->str(), " and ", t.device().str());
+    device = t.device();
+  };
+  inplace |= op.ends_with('_');
+  for (size_t i = 0; i < def.nkinds; ++i) {
+    if (values[i].given == Kind::Tensor) look(*values[i].tensor, i == 0 && inplace);
+    if (values[i].given == Kind::Tensors)
+      for (const Tensor& t : values[i].tensors) look(t, true);
+  }
+  Value moved[kMaxParams];
+  Tensor keep[kMaxParams];
+  for (size_t i = 0; i < def.nkinds; ++i) {
+    moved[i] = values[i];
+    if (values[i].given != Kind::Tensor || values[i].tensor->device() == *device) continue;
+    keep[i] = convert(*values[i].tensor, {}, *device, false);
+    moved[i].tensor = &keep[i];
+  }
+  def.call(moved, result);
+}
+
+}  // namespace
+
+bool knows_keyword(const Schema& s, PyObject* name) {
+  if (has_no_effect(s, name)) return true;
+  for (const auto& p : s.params)
+    if (is_key(name, p->key) || is_alias(name, p->name)) return true;
+  return false;
+}
+
+void call_op(const OpDef& def, const Value* values, Result& result, bool inplace) {
   constexpr int64_t kReleaseAt = 1 << 15;  // elements: from about 10 us on, other Python threads get to run
   int64_t largest = 0;
+  bool elsewhere = false;  // not all on the CPU
   for (size_t i = 0; i < def.nkinds; ++i) {
     if (values[i].given == Kind::Tensor) {
       largest = std::max(largest, values[i].tensor->numel());
+      elsewhere |= !values[i].tensor->device().is_cpu();
     } else if (values[i].given == Kind::Tensors) {
-      for (const Tensor& t : values[i].tensors) largest = std::max(largest, t.numel());
+      for (const Tensor& t : values[i].tensors) {
+        largest = std::max(largest, t.numel());
+        elsewhere |= !t.device().is_cpu();
+      }
     } else if (values[i].given == Kind::Ints) {
       int64_t n = 1;
       for (int64_t d : values[i].ints)
@@ -388,6 +440,8 @@ void call_op(const OpDef& def, const Value* values, Result& result) {
       largest = std::max(largest, n);
     }
   }
+  if (elsewhere && !(def.flags & kAnyDevice)) [[unlikely]]
+    return call_across_devices(def, values, result, inplace);
   NoGil release(largest >= kReleaseAt);
   def.call(values, result);
 }

@@ -34,7 +34,7 @@ struct Schema {
   size_t npositional = 0;
   PyTypeObject* result_type = nullptr;  // of named tuples
   bool self_first() const { return !params.empty() && params[0]->kind == Kind::Tensor; }
-  bool accepts_layout = false;  // creation ops take layout=, pin_memory= and memory_format= without effect
+  bool accepts_layout = false;  // creation ops take layout= and pin_memory= without effect
 };
 
 // Parsed arguments and what they point to.
@@ -49,16 +49,20 @@ struct Frame {
 // Fills the frame; false (quiet) or a Python error (loud) when the arguments do not fit. `skip_out`: the keyword
 // out= was taken care of.
 bool parse(const Schema& s, Frame& frame, PyObject* const* args, size_t nargs, PyObject* kwnames, bool quiet);
+bool knows_keyword(const Schema& s, PyObject* name);
 PyObject* wrap_result(const Schema& s, Result& r);
+bool parse_value(const ParamSpec& p, PyObject* o, Frame& f, Value& v);  // false: of the wrong type
+const char* kind_name(Kind k);
 bool parse_other(PyObject* o, Value& v);      // Tensor or number
 Scalar scalar_of(PyObject* o);                // a number
 int64_t int_of(const char* op, PyObject* o);  // int, NumPy integer, one-element integer tensor
 
-// Calls the op, without the GIL when its tensors are large.
-void call_op(const OpDef& def, const Value* values, Result& result);
+// Calls the op, without the GIL when its tensors are large. inplace: the first tensor will take the result.
+void call_op(const OpDef& def, const Value* values, Result& result, bool inplace = false);
 
 // Makes an OpFunction (a function or method) from all overloads of one name.
-enum class Form { Function, Method, Inplace };
+enum class Form { Function, Method, Inplace, InplaceView };
+const Schema* only_schema(PyObject* op_function);  // of an OpFunction without overloads; nullptr for anything else
 PyObject* make_op_function(std::string name, std::vector<const Schema*> overloads, Form form);
 void init_op_functions(PyObject* module);
 

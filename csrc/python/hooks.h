@@ -12,5 +12,6 @@ PyObject* function_context(Node* node);               // the ctx of a custom Fun
 void init_autograd(PyObject* module);
 void init_function(PyObject* module);
 void init_module_support(PyObject* module);
+void init_optim(PyObject* module);
 
 }  // namespace pynn::python

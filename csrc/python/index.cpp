@@ -99,7 +99,7 @@ Item read_item(PyObject* o) {
   if (is_tensor(o)) return tensor_item(tensor_of(o));
   if (is_ndarray(o) || PyList_Check(o) || PyTuple_Check(o)) return sequence_item(o);
   if (PyIndex_Check(o)) return {Item::Int, to_int(o)};
-  if (PySequence_Check(o) && !PyUnicode_Check(o) && !PyBytes_Check(o) && !PyDict_Check(o)) return sequence_item(o);
+  if (PySequence_Check(o) && !PyBytes_Check(o) && !PyDict_Check(o)) return sequence_item(o);
   bad_item(o);
 }
 
@@ -330,11 +330,14 @@ Tensor get_item(const Tensor& t, PyObject* index) {
 }
 
 void set_item(const Tensor& t, PyObject* index, PyObject* value) {
+  const bool nothing = index == Py_False;
+  if (PyBool_Check(index)) index = Py_None;  // True: all of t
   Items items;
   read_index(index, items);
   const bool number = !is_tensor(value);
   if (number && !is_number(value))
     fail(ErrorKind::Type, "can't assign a ", Py_TYPE(value)->tp_name, " to a ", type_name(t));
+  if (nothing) return;
   const Reader reader(t, items);
   if (number && reader.is_element() && !t.device().is_meta()) {  // x[i, j] = 2.5
     ops::store_element("setitem", reader.address(), t.dtype(), scalar_of(value));

@@ -49,33 +49,14 @@ PyObject* stride(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObje
                       [](const Tensor& t, int64_t d) { return t.stride(d); });
 }
 
-// Strides as memory format channels_last has them: dim 1 innermost.
-bool is_channels_last(const Tensor& t) {
-  if (t.dim() != 4 && t.dim() != 5) return false;
-  DimVector sizes{t.size(0)}, strides{t.stride(0)};
-  for (int64_t d = 2; d < t.dim(); ++d) {
-    sizes.push_back(t.size(d));
-    strides.push_back(t.stride(d));
-  }
-  sizes.push_back(t.size(1));
-  strides.push_back(t.stride(1));
-  return pynn::is_contiguous(sizes, strides);
-}
-
 PyObject* is_contiguous(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   return guard([&]() -> PyObject* {
     const Tensor& t = tensor_of(self);
-    PyObject* format = nargs == 1 ? args[0] : nullptr;
-    if (kwnames && PyTuple_GET_SIZE(kwnames) == 1 && nargs == 0 &&
-        PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), "memory_format") == 0) {
-      format = args[0];
-    } else if (kwnames || nargs > 1) {
-      fail(ErrorKind::Type, "is_contiguous() takes only memory_format");
-    }
-    if (!format) return PyBool_FromLong(t.is_contiguous());
-    Object text(checked(PyObject_Str(format)));
-    const std::string_view name = PyUnicode_AsUTF8(text.get());
-    return PyBool_FromLong(name.find("channels_last") == name.npos ? t.is_contiguous() : is_channels_last(t));
+    if (nargs == 0 && !kwnames) return PyBool_FromLong(t.is_contiguous());
+    static const Parameters params("is_contiguous", {"memory_format"}, 0);
+    PyObject* format;
+    params.parse(args, nargs, kwnames, &format);
+    return PyBool_FromLong(is_contiguous_in(format_arg("is_contiguous", format, MemoryFormat::Contiguous), t));
   });
 }
 
@@ -111,7 +92,8 @@ PyMethodDef methods[] = {
     {"stride", PYNN_FASTCALL(stride),
      "stride(dim=None) -> tuple or int\n\nSteps between elements, in elements. Same as torch.Tensor.stride."},
     {"is_contiguous", PYNN_FASTCALL(is_contiguous),
-     "is_contiguous(memory_format=None) -> bool\n\nWhether the elements lie in row-major order without gaps."},
+     "is_contiguous(*, memory_format=contiguous_format) -> bool\n\nWhether the elements lie in that order without "
+     "gaps."},
     {"dim", ask_dim, METH_NOARGS, "dim() -> int\n\nThe number of dims."},
     {"ndimension", ask_dim, METH_NOARGS, "ndimension() -> int\n\nThe number of dims."},
     {"numel", ask_numel, METH_NOARGS, "numel() -> int\n\nThe number of elements."},

@@ -56,7 +56,7 @@ py::list op_schemas() {
     d["doc"] = def.doc;
     d["function"] = !(def.flags & kMethodOnly);
     d["method"] = dot == full.npos && tensor_first && !(def.flags & kFunctionOnly);
-    d["inplace"] = (def.flags & kInplace) != 0;
+    d["inplace"] = (def.flags & (kInplace | kInplaceView)) != 0;
     d["out"] = (def.flags & kOut) != 0;
     out.append(d);
   }
@@ -148,5 +148,6 @@ PYBIND11_MODULE(_C, m) {
   init_random(m.ptr());
   init_interop(m.ptr());
   init_op_functions(m.ptr());
+  init_optim(m.ptr());
   pynn::python::init_settings(m);
 }

@@ -31,6 +31,13 @@ PyTypeObject* OpFunctionType;
     got += (got.empty() ? "" : ", ") + std::string(PyUnicode_AsUTF8(PyTuple_GET_ITEM(kwnames, k))) + "=" +
            Py_TYPE(args[nargs + k])->tp_name;
   for (const Schema* s : f->overloads) forms += std::string("\n  ") + s->def->schema;
+  for (Py_ssize_t k = 0; kwnames && k < PyTuple_GET_SIZE(kwnames); ++k) {
+    PyObject* name = PyTuple_GET_ITEM(kwnames, k);
+    if (std::none_of(f->overloads.begin(), f->overloads.end(),
+                     [&](const Schema* s) { return knows_keyword(*s, name); }))
+      fail(ErrorKind::Type, f->name, "() got an unexpected keyword argument '", PyUnicode_AsUTF8(name),
+           "'; the forms are:", forms);
+  }
   fail(ErrorKind::Type, f->name, "(): no form takes these arguments, got (", got, "); the forms are:", forms);
 }
 
@@ -59,12 +66,24 @@ PyObject* call_slow(OpFunction* f, const Schema& s, Frame& frame, PyObject* out)
     // The op may keep its input for backward: give it one that will not be overwritten.
     Tensor input = self;
     bool graph = self.requires_grad();
-    for (size_t i = 1; i < s.params.size(); ++i)
-      graph |= frame.values[i].given == Kind::Tensor && frame.values[i].tensor->requires_grad();
+    for (size_t i = 1; i < s.params.size(); ++i) {
+      if (frame.values[i].given != Kind::Tensor) continue;
+      graph |= frame.values[i].tensor->requires_grad();
+      ops::check_no_overlap(f->name.c_str(), self, *frame.values[i].tensor);
+    }
     if (graph && thread_state.grad_enabled) input = ops::clone_of(self);
     frame.values[0].tensor = &input;
-    call_op(*s.def, frame.values, r);
+    call_op(*s.def, frame.values, r, true);
     ops::assign(f->name.c_str(), self, r.tensor);
+    return wrap(self);
+  }
+  if (f->form == Form::InplaceView) {
+    const Tensor self = *frame.values[0].tensor;
+    autograd::check_inplace(f->name.c_str(), self);
+    const Tensor before = autograd::self_before(self);
+    frame.values[0].tensor = &before;
+    call_op(*s.def, frame.values, r);
+    autograd::become(self, r.tensor);
     return wrap(self);
   }
   call_op(*s.def, frame.values, r);
@@ -102,7 +121,7 @@ PyObject* op_vectorcall(PyObject* callable, PyObject* const* args, size_t nargsf
     for (const Schema* s : f->overloads) {
       Frame frame;
       if (!parse(*s, frame, args, nargs, kwnames, quiet)) continue;
-      if (out || f->form == Form::Inplace) [[unlikely]]
+      if (out || f->form >= Form::Inplace) [[unlikely]]
         return call_slow(f, *s, frame, out);
       Result r;
       call_op(*s->def, frame.values, r);
@@ -172,6 +191,12 @@ PyType_Spec op_spec = {
 
 }  // namespace
 
+const Schema* only_schema(PyObject* o) {
+  if (Py_TYPE(o) != OpFunctionType) return nullptr;
+  const auto& overloads = reinterpret_cast<OpFunction*>(o)->overloads;
+  return overloads.size() == 1 ? overloads[0] : nullptr;
+}
+
 PyObject* make_op_function(std::string name, std::vector<const Schema*> overloads, Form form) {
   auto* f =
       reinterpret_cast<OpFunction*>(checked(reinterpret_cast<PyObject*>(PyObject_New(OpFunction, OpFunctionType))));
@@ -217,13 +242,15 @@ void init_op_functions(PyObject* module) {
       const uint8_t flags = s->def->flags;
       if (!(flags & kMethodOnly)) functions.push_back(s);
       if (dot == full.npos && s->self_first() && !(flags & kFunctionOnly)) methods.push_back(s);
-      if (flags & kInplace) inplace.push_back(s);
+      if (flags & (kInplace | kInplaceView)) inplace.push_back(s);
     }
     if (!functions.empty()) put(owner.get(), name.c_str(), make_op_function(name, functions, Form::Function));
     if (!methods.empty()) put(type, name.c_str(), make_op_function(name, methods, Form::Method));
     if (!inplace.empty()) {
       const std::string in = name + "_";
-      if (dot == full.npos) put(type, in.c_str(), make_op_function(in, inplace, Form::Inplace));
+      const Form form = inplace[0]->def->flags & kInplaceView ? Form::InplaceView : Form::Inplace;
+      if (dot == full.npos) put(type, in.c_str(), make_op_function(in, inplace, form));
+      if (form == Form::InplaceView) continue;  // methods only
       if (!index.contains(full + "_")) put(owner.get(), in.c_str(), make_op_function(in, inplace, Form::Inplace));
     }
   }

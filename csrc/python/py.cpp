@@ -1,11 +1,18 @@
 #include "python/py.h"
 
 #include <pybind11/pybind11.h>
+
+#include <chrono>
 #include <new>
+#include <thread>
 
 namespace pynn::python {
 
 PyObject *ShapeError, *OutOfMemoryError;
+
+void sleep_for_ever() noexcept {
+  for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+}
 
 void init_errors(PyObject* module) {
   Object bases(Py_BuildValue("(OO)", PyExc_RuntimeError, PyExc_ValueError));
@@ -50,6 +57,8 @@ void set_error() {
     PyErr_SetString(OutOfMemoryError, "out of memory");
   } catch (const std::exception& e) {
     PyErr_SetString(PyExc_RuntimeError, e.what());
+  } catch (...) {  // no exception of ours or Python's: see Note [Threads at interpreter exit]
+    sleep_for_ever();
   }
 }
 

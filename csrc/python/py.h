@@ -9,10 +9,36 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/memory_format.h"
 #include "core/random.h"
 #include "core/tensor.h"
 
 namespace pynn::python {
+
+// Note [Threads at interpreter exit]
+// A daemon thread that wants the GIL while the interpreter shuts down is ended by CPython (up to 3.13) with
+// pthread_exit, which unwinds the stack: destructors would then use Python without the GIL, and a noexcept function on
+// the way ends the process. Such a thread is put to sleep for good instead, in the innermost of our frames, as
+// CPython 3.14 does.
+[[noreturn]] void sleep_for_ever() noexcept;
+// To be called where Python is about to be used by code that may be running because the stack is unwound.
+inline void stop_if_unwinding() {
+#if PY_VERSION_HEX >= 0x030E0000
+#elif PY_VERSION_HEX >= 0x030D0000
+  if (Py_IsFinalizing() && !PyGILState_Check()) sleep_for_ever();
+#else
+  if (_Py_IsFinalizing() && !PyGILState_Check()) sleep_for_ever();
+#endif
+}
+// Runs what takes the GIL or calls back into Python; nothing that unwinds the stack comes out.
+template <class F>
+auto or_sleep(F&& f) noexcept -> decltype(f()) {
+  try {
+    return f();
+  } catch (...) {  // the functions of CPython throw nothing: the thread is being ended
+    sleep_for_ever();
+  }
+}
 
 // An owned reference.
 class Object {
@@ -26,7 +52,11 @@ class Object {
     std::swap(p_, o.p_);
     return *this;
   }
-  ~Object() { Py_XDECREF(p_); }
+  ~Object() {
+    if (!p_) return;
+    stop_if_unwinding();
+    Py_DECREF(p_);
+  }
   PyObject* get() const { return p_; }
   PyObject* release() { return std::exchange(p_, nullptr); }
   explicit operator bool() const { return p_; }
@@ -37,8 +67,11 @@ class Object {
 
 class Gil {  // take the GIL, from any thread
  public:
-  Gil() : state_(PyGILState_Ensure()) {}
-  ~Gil() { PyGILState_Release(state_); }
+  Gil() : state_(or_sleep(PyGILState_Ensure)) {}
+  ~Gil() {
+    stop_if_unwinding();
+    PyGILState_Release(state_);
+  }
 
  private:
   PyGILState_STATE state_;
@@ -48,7 +81,7 @@ class NoGil {  // let other Python threads run
  public:
   explicit NoGil(bool release = true) : state_(release ? PyEval_SaveThread() : nullptr) {}
   ~NoGil() {
-    if (state_) PyEval_RestoreThread(state_);
+    if (state_) or_sleep([this] { PyEval_RestoreThread(state_); });
   }
 
  private:
@@ -133,6 +166,8 @@ bool is_dtype(PyObject* o);
 DType dtype_of(PyObject* o);  // dtype objects, and Python's float, int, bool
 bool is_device_like(PyObject* o);
 Device device_of(PyObject* o);  // device, str or int
+bool is_format(PyObject* o);    // a memory_format
+MemoryFormat format_of(PyObject* o);
 void init_types(PyObject* module);
 
 Generator* generator_of(PyObject* o);  // nullptr unless a Generator (bind_random.cpp)

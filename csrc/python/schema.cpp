@@ -9,14 +9,29 @@ namespace pynn::python {
 namespace {
 
 const std::map<std::string_view, Kind>& kinds() {
-  static const std::map<std::string_view, Kind> m = {
-      {"Tensor", Kind::Tensor},  {"Tensor?", Kind::OptTensor}, {"Tensor[]", Kind::Tensors},
-      {"Other", Kind::Other},    {"int", Kind::Int},           {"int?", Kind::OptInt},
-      {"int[]", Kind::Ints},     {"int...", Kind::Ints},       {"int[]?", Kind::OptInts},
-      {"float", Kind::Float},    {"float?", Kind::OptFloat},   {"bool", Kind::Bool},
-      {"bool?", Kind::OptBool},  {"Scalar", Kind::Number},     {"Scalar?", Kind::OptNumber},
-      {"str", Kind::Str},        {"str?", Kind::OptStr},       {"dtype", Kind::Type},
-      {"dtype?", Kind::OptType}, {"device?", Kind::OptDevice}, {"Generator?", Kind::Rng}};
+  static const std::map<std::string_view, Kind> m = {{"Tensor", Kind::Tensor},
+                                                     {"Tensor?", Kind::OptTensor},
+                                                     {"Tensor[]", Kind::Tensors},
+                                                     {"Other", Kind::Other},
+                                                     {"int", Kind::Int},
+                                                     {"int?", Kind::OptInt},
+                                                     {"int[]", Kind::Ints},
+                                                     {"int...", Kind::Ints},
+                                                     {"int[]?", Kind::OptInts},
+                                                     {"float", Kind::Float},
+                                                     {"float?", Kind::OptFloat},
+                                                     {"bool", Kind::Bool},
+                                                     {"bool?", Kind::OptBool},
+                                                     {"Scalar", Kind::Number},
+                                                     {"Scalar?", Kind::OptNumber},
+                                                     {"str", Kind::Str},
+                                                     {"str?", Kind::OptStr},
+                                                     {"dtype", Kind::Type},
+                                                     {"dtype?", Kind::OptType},
+                                                     {"device?", Kind::OptDevice},
+                                                     {"Generator?", Kind::Rng},
+                                                     {"memory_format", Kind::Format},
+                                                     {"memory_format?", Kind::OptFormat}};
   return m;
 }
 
@@ -83,6 +98,10 @@ void set_default(ParamSpec& p, std::string_view text) {
       p.default_str = text.substr(1, text.size() - 2);
       v.str = p.default_str;
       break;
+    case Kind::Format:
+      PYNN_CHECK(text == "contiguous_format", "bad default ", std::string(text));
+      v.format = MemoryFormat::Contiguous;
+      break;
     case Kind::Ints:
     case Kind::OptInts:
       for (std::string_view i : split_commas(text.substr(1, text.size() - 2)))
@@ -93,6 +112,18 @@ void set_default(ParamSpec& p, std::string_view text) {
       fail(ErrorKind::Runtime, "no default of this type");
   }
 }
+
+// As PyTorch prints them: a field a line.
+PyObject* named_tuple_repr(PyObject* self, PyObject*) {
+  Object names(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(self)), "__match_args__"));
+  if (!names) return nullptr;
+  Object text(PyUnicode_FromFormat("%s(", Py_TYPE(self)->tp_name));
+  for (Py_ssize_t i = 0; text && i < PyTuple_GET_SIZE(names.get()); ++i)
+    text = Object(PyUnicode_FromFormat("%U%s%U=%R", text.get(), i ? ",\n" : "\n", PyTuple_GET_ITEM(names.get(), i),
+                                       PyTuple_GET_ITEM(self, i)));
+  return text ? PyUnicode_FromFormat("%U)", text.get()) : nullptr;
+}
+PyMethodDef named_tuple_repr_def = {"__repr__", named_tuple_repr, METH_NOARGS, nullptr};
 
 PyTypeObject* named_tuple(const std::string& name, std::string_view fields) {
   Object list(checked(PyList_New(0)));
@@ -107,7 +138,11 @@ PyTypeObject* named_tuple(const std::string& name, std::string_view fields) {
   for (Py_ssize_t i = 0; i < n; ++i) members[i].name = strdup(PyUnicode_AsUTF8(PyList_GET_ITEM(list.get(), i)));
   const std::string full = "torch.return_types." + name;
   PyStructSequence_Desc desc{strdup(full.c_str()), nullptr, members, static_cast<int>(n)};
-  return reinterpret_cast<PyTypeObject*>(checked(reinterpret_cast<PyObject*>(PyStructSequence_NewType(&desc))));
+  PyTypeObject* type = PyStructSequence_NewType(&desc);
+  checked(reinterpret_cast<PyObject*>(type));
+  Object repr(checked(PyDescr_NewMethod(type, &named_tuple_repr_def)));
+  if (PyObject_SetAttrString(reinterpret_cast<PyObject*>(type), "__repr__", repr.get()) < 0) throw PythonError();
+  return type;
 }
 
 void build(Schema& s) {

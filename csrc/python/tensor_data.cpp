@@ -57,7 +57,8 @@ class Nested {
       const bool is_array = is_ndarray(o);
       if (!is_array && !is_sequence(o)) return;
       if (is_array) {
-        for (int64_t s : from_ndarray(o, false).sizes()) sizes_.push_back(s);
+        const Tensor array = from_ndarray(o, false);
+        for (int64_t s : array.sizes()) sizes_.push_back(s);
         return;
       }
       const Object items = items_of(o);

@@ -289,7 +289,10 @@ PyObject* no_grad_yet(const Tensor& t) {
     return nullptr;
   Py_RETURN_NONE;
 }
-PYNN_GET(grad, t.impl()->grad ? wrap(Tensor(t.impl()->grad)) : no_grad_yet(t))
+PYNN_GET(grad, ([&] {
+           const Tensor g = autograd::grad_of(t);
+           return g.defined() ? wrap(g) : no_grad_yet(t);
+         }()))
 PYNN_GET(grad_fn, wrap_node(t.requires_grad() ? autograd::grad_fn(t) : Ref<Node>()))
 PYNN_GET(output_nr, PyLong_FromUnsignedLong(t.impl()->output_nr))
 PYNN_GET(version, PyLong_FromUnsignedLong(t.version()))
@@ -302,7 +305,10 @@ PYNN_GET(is_meta, PyBool_FromLong(t.device().is_meta()))
 PYNN_GET(false, Py_NewRef(Py_False))
 PYNN_GET(retains_grad, PyBool_FromLong(t.impl()->retains_grad))
 PYNN_GET(T, wrap(ops::reversed(t)))
-PYNN_GET(mT, wrap(ops::transpose(t, -2, -1)))
+PYNN_GET(mT, ([&] {
+           PYNN_CHECK(t.dim() != 1, "mT: matrices or batches of matrices are required, got a 1-D tensor");
+           return wrap(t.dim() ? ops::transpose(t, -2, -1) : t);
+         }()))
 PYNN_GET(real, Py_NewRef(self))
 PYNN_GET(data, ([&] {
            Tensor d(TensorImpl::make(Storage::alias(t.storage()), t.dtype(), t.sizes(), t.strides(), t.offset()));
@@ -320,7 +326,7 @@ int set_grad(PyObject* self, PyObject* value, void*) {
   return guard([&] {
     TensorImpl* t = tensor_of(self).impl();
     if (!value || value == Py_None) {
-      t->grad.reset();
+      autograd::set_grad(tensor_of(self), {});
       return 0;
     }
     const Tensor g = tensor_arg("grad", "the gradient", value);
@@ -330,7 +336,7 @@ int set_grad(PyObject* self, PyObject* value, void*) {
     PYNN_CHECK(g.dtype() == t->dtype, "grad: assigned grad has data of a different type, got ", dtype_name(g.dtype()),
                " for ", dtype_name(t->dtype));
     PYNN_CHECK(g.device() == t->storage->device(), "grad: assigned grad is on a different device");
-    t->grad = g.ref();
+    autograd::set_grad(tensor_of(self), g);
     return 0;
   });
 }

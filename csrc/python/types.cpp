@@ -1,4 +1,4 @@
-// types.cpp -- dtype, device and Size as Python sees them.
+// types.cpp -- dtype, device, memory_format and Size as Python sees them.
 #include <array>
 
 #include "python/py.h"
@@ -13,7 +13,11 @@ struct PyDevice {
   PyObject_HEAD Device device;
 };
 
-PyTypeObject *DTypeType, *DeviceType_, *SizeType;
+struct PyFormat {
+  PyObject_HEAD MemoryFormat format;
+};
+
+PyTypeObject *DTypeType, *DeviceType_, *SizeType, *FormatType;
 std::array<PyObject*, kDTypes> dtypes;
 
 PyObject* dtype_repr(PyObject* self) {
@@ -42,6 +46,20 @@ PyType_Slot dtype_slots[] = {{Py_tp_repr, reinterpret_cast<void*>(dtype_repr)},
                              {0, nullptr}};
 PyType_Spec dtype_spec = {"pynn.dtype", sizeof(PyDType), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                           dtype_slots};
+
+constexpr const char* kFormats[] = {"contiguous_format", "preserve_format", "channels_last", "channels_last_3d"};
+const char* format_name(PyObject* self) {
+  return kFormats[static_cast<int>(reinterpret_cast<PyFormat*>(self)->format)];
+}
+PyObject* format_repr(PyObject* self) { return PyUnicode_FromFormat("torch.%s", format_name(self)); }
+PyObject* format_reduce(PyObject* self, PyObject*) { return PyUnicode_FromString(format_name(self)); }
+PyMethodDef format_methods[] = {{"__reduce__", format_reduce, METH_NOARGS, nullptr}, {}};
+PyType_Slot format_slots[] = {{Py_tp_repr, reinterpret_cast<void*>(format_repr)},
+                              {Py_tp_methods, format_methods},
+                              {Py_tp_doc, const_cast<char*>("How the elements of a tensor lie in memory.")},
+                              {0, nullptr}};
+PyType_Spec format_spec = {"pynn.memory_format", sizeof(PyFormat), 0,
+                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, format_slots};
 
 const char* device_type_name(Device d) { return d.is_cpu() ? "cpu" : d.is_cuda() ? "cuda" : "meta"; }
 Device dev(PyObject* self) { return reinterpret_cast<PyDevice*>(self)->device; }
@@ -108,6 +126,23 @@ PyObject* size_numel(PyObject* self, PyObject*) {
   }
   return PyLong_FromLongLong(n);
 }
+PyObject* size_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  Object self(PyTuple_Type.tp_new(type, args, kwargs));
+  if (!self) return nullptr;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(self.get()); ++i) {
+    PyObject* item = PyTuple_GET_ITEM(self.get(), i);
+    if (PyLong_Check(item)) continue;
+    PyObject* as_int = PyIndex_Check(item) ? PyNumber_Index(item) : nullptr;
+    if (!as_int) {
+      PyErr_Clear();
+      return PyErr_Format(PyExc_TypeError, "torch.Size() takes an iterable of 'int' (item %zd is '%s')", i,
+                          Py_TYPE(item)->tp_name);
+    }
+    PyTuple_SET_ITEM(self.get(), i, as_int);  // the tuple is still ours alone
+    Py_DECREF(item);
+  }
+  return self.release();
+}
 PyObject* size_from(PyObject* tuple) {  // tuple's own result, as a Size
   if (!tuple || !PyTuple_CheckExact(tuple)) return tuple;
   PyObject* out = PyObject_CallOneArg(reinterpret_cast<PyObject*>(SizeType), tuple);
@@ -122,7 +157,8 @@ PyObject* size_reduce(PyObject* self, PyObject*) { return Py_BuildValue("(O(N))"
 PyMethodDef size_methods[] = {{"numel", size_numel, METH_NOARGS, "The number of elements of a tensor of this size."},
                               {"__reduce__", size_reduce, METH_NOARGS, nullptr},
                               {}};
-PyType_Slot size_slots[] = {{Py_tp_repr, reinterpret_cast<void*>(size_repr)},
+PyType_Slot size_slots[] = {{Py_tp_new, reinterpret_cast<void*>(size_new)},
+                            {Py_tp_repr, reinterpret_cast<void*>(size_repr)},
                             {Py_tp_methods, size_methods},
                             {Py_mp_subscript, reinterpret_cast<void*>(size_subscript)},
                             {Py_sq_concat, reinterpret_cast<void*>(size_concat)},
@@ -169,6 +205,9 @@ DType dtype_of(PyObject* o) {
   fail(ErrorKind::Type, "dtype: must be a dtype, got ", Py_TYPE(o)->tp_name);
 }
 
+bool is_format(PyObject* o) { return Py_TYPE(o) == FormatType; }
+MemoryFormat format_of(PyObject* o) { return reinterpret_cast<PyFormat*>(o)->format; }
+
 bool is_device_like(PyObject* o) { return Py_TYPE(o) == DeviceType_ || PyUnicode_Check(o); }
 
 Device device_of(PyObject* o) {
@@ -193,14 +232,22 @@ void init_types(PyObject* module) {
   DeviceType_ = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&device_spec)));
   Object bases(checked(PyTuple_Pack(1, &PyTuple_Type)));
   SizeType = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpecWithBases(&size_spec, bases.get())));
+  FormatType = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&format_spec)));
   PyModule_AddObjectRef(module, "dtype", reinterpret_cast<PyObject*>(DTypeType));
   PyModule_AddObjectRef(module, "device", reinterpret_cast<PyObject*>(DeviceType_));
+  PyModule_AddObjectRef(module, "memory_format", reinterpret_cast<PyObject*>(FormatType));
   PyModule_AddObjectRef(module, "Size", reinterpret_cast<PyObject*>(SizeType));
   for (int i = 0; i < kDTypes; ++i) {
     PyDType* o = PyObject_New(PyDType, DTypeType);
     if (!o) throw PythonError();
     o->type = static_cast<DType>(i);
     dtypes[i] = reinterpret_cast<PyObject*>(o);
+  }
+  for (size_t i = 0; i < std::size(kFormats); ++i) {
+    PyFormat* o = PyObject_New(PyFormat, FormatType);
+    if (!o) throw PythonError();
+    o->format = static_cast<MemoryFormat>(i);
+    if (PyModule_AddObject(module, kFormats[i], reinterpret_cast<PyObject*>(o)) < 0) throw PythonError();
   }
   add_dtype(module, DType::Bool, nullptr);
   add_dtype(module, DType::UInt8, nullptr);

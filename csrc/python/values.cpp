@@ -43,12 +43,22 @@ PyObject* number_of(T x) {
 }
 
 template <class T>
+PyObject* to_number(const T* at) {
+  // Memory seen as bool may hold any byte.
+  if constexpr (std::is_same_v<T, bool>) {
+    return PyBool_FromLong(*reinterpret_cast<const uint8_t*>(at));
+  } else {
+    return number_of(*at);
+  }
+}
+
+template <class T>
 PyObject* nested(const T* x, const int64_t* sizes, const int64_t* strides, int64_t ndim) {
-  if (ndim == 0) return number_of(*x);
+  if (ndim == 0) return to_number(x);
   Object list(checked(PyList_New(sizes[0])));
   for (int64_t i = 0; i < sizes[0]; ++i) {
     const T* at = x + i * strides[0];
-    PyList_SET_ITEM(list.get(), i, checked(ndim == 1 ? number_of(*at) : nested(at, sizes + 1, strides + 1, ndim - 1)));
+    PyList_SET_ITEM(list.get(), i, checked(ndim == 1 ? to_number(at) : nested(at, sizes + 1, strides + 1, ndim - 1)));
   }
   return list.release();
 }
@@ -102,7 +112,7 @@ Scalar scalar_from(PyObject* o) {
 }  // namespace
 
 PyObject* to_python(const void* element, DType type) {
-  return by_type(type, [&](auto t) { return number_of(*static_cast<const decltype(t)*>(element)); });
+  return by_type(type, [&](auto t) { return to_number(static_cast<const decltype(t)*>(element)); });
 }
 
 PyObject* item(const Tensor& t) {

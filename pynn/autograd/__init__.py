@@ -44,6 +44,8 @@ def _root_grads(op: str, roots: tuple[Tensor, ...], grads: Any) -> list[Tensor]:
         raise RuntimeError(f"{op}: got {len(roots)} tensors and {len(given)} gradients")
     out = []
     for root, g in zip(roots, given, strict=True):
+        if not isinstance(root, Tensor):
+            raise TypeError(f"{op}: tensors are required, got {type(root).__name__}")
         if g is None:
             if root.requires_grad and root.numel() != 1:
                 raise RuntimeError(

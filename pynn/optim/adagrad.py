@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pynn
 from pynn import Tensor
+from pynn._C import _optim, _optim_step
 
 from .optimizer import (
     Optimizer,
@@ -13,6 +14,7 @@ from .optimizer import (
     _check_lr,
     _check_modes,
     _check_nonnegative,
+    _missing,
     _new_step,
     _steps_to_tensors,
 )
@@ -20,6 +22,8 @@ from .optimizer import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+_KEYS = ("sum", "step")  # the entries of a parameter's state that the native step reads
 
 
 class Adagrad(Optimizer):
@@ -81,7 +85,7 @@ class Adagrad(Optimizer):
         )
         for group in self.param_groups:
             for p in group["params"]:
-                self._start(p)
+                self.state[p] = self._start(p, {})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -98,26 +102,23 @@ class Adagrad(Optimizer):
         if closure is not None:
             with pynn.enable_grad():
                 loss = closure()
-        with pynn.no_grad():
-            for group in self.param_groups:
-                for p in group["params"]:
-                    if p.grad is not None:
-                        if not self.state[p]:  # a parameter of a group added later
-                            self._start(p)
-                        _update(p, p.grad, self.state[p], group)
+        for group in self.param_groups:
+            _optim_step(
+                _optim.adagrad_step,
+                group["params"],
+                self.state,
+                _KEYS,
+                self._start,
+                group["lr"],
+                group["lr_decay"],
+                group["eps"],
+                group["weight_decay"],
+                group["maximize"],
+            )
         return loss
 
-    def _start(self, p: Tensor) -> None:
+    def _start(self, p: Tensor, state: dict[str, Any]) -> dict[str, Any]:
+        if state:
+            raise _missing(p, state, "Adagrad", _KEYS)
         start = self.defaults["initial_accumulator_value"]
-        self.state[p] = {"step": _new_step(), "sum": pynn.full_like(p, start)}
-
-
-def _update(p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-    lr = float(group["lr"]) / (1 + state["step"].item() * group["lr_decay"])
-    state["step"].add_(1)
-    if group["maximize"]:
-        grad = -grad
-    if group["weight_decay"] != 0:
-        grad = grad.add(p, alpha=group["weight_decay"])
-    total = state["sum"].addcmul_(grad, grad)
-    p.addcdiv_(grad, total.sqrt().add_(group["eps"]), value=-lr)
+        return {"step": _new_step(), "sum": pynn.full_like(p, start)}

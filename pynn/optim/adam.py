@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pynn
 from pynn import Tensor
-from pynn._C import _optim
+from pynn._C import _optim, _optim_step
 
 from .optimizer import (
     Optimizer,
@@ -14,7 +14,7 @@ from .optimizer import (
     _check_lr,
     _check_modes,
     _check_nonnegative,
-    _gather,
+    _missing,
     _new_step,
     _steps_to_tensors,
 )
@@ -23,8 +23,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_KEYS = ("step", "exp_avg", "exp_avg_sq")
-_AMSGRAD_KEYS = (*_KEYS, "max_exp_avg_sq")
+# The entries of a parameter's state that the native step reads, in the order of its arguments.
+_KEYS = ("exp_avg", "exp_avg_sq", None, "step")
+_AMSGRAD_KEYS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "step")
 # (amsgrad, decoupled weight decay, maximize) as the bits that the native step takes.
 _MODE = {(a, d, m): a + 2 * d + 4 * m for a in (False, True) for d in (False, True) for m in (False, True)}
 
@@ -122,22 +123,13 @@ class Adam(Optimizer):
                 loss = closure()
         for group in self.param_groups:
             amsgrad = group["amsgrad"]
-            keys = _AMSGRAD_KEYS if amsgrad else _KEYS
-            params, grads, columns = _gather(group["params"], self.state, keys)
-            if columns is None:
-                for p in params:
-                    _start(p, self.state[p], keys)
-                params, grads, columns = _gather(params, self.state, keys)
-                assert columns is not None
-            steps, exp_avgs, exp_avg_sqs, *max_exp_avg_sqs = columns
             beta1, beta2 = group["betas"]
-            _optim.adam_step(
-                params,
-                grads,
-                exp_avgs,
-                exp_avg_sqs,
-                max_exp_avg_sqs[0] if amsgrad else [],
-                steps,
+            _optim_step(
+                _optim.adam_step,
+                group["params"],
+                self.state,
+                _AMSGRAD_KEYS if amsgrad else _KEYS,
+                _start_amsgrad if amsgrad else _start,
                 group["lr"],
                 beta1,
                 beta2,
@@ -191,11 +183,14 @@ class AdamW(Adam):
             group["decoupled_weight_decay"] = True  # also after loading a checkpoint of Adam
 
 
-def _start(p: Tensor, state: dict[str, Any], keys: tuple[str, ...]) -> None:
-    """Fill the state of a parameter that gets its first gradient."""
-    if not state:
-        state["step"] = _new_step()
-        for key in keys[1:]:
-            state[key] = pynn.zeros_like(p)
-    elif missing := [key for key in keys if state.get(key) is None]:
-        raise KeyError(f"Adam: the state of a parameter must hold {', '.join(keys)}; {missing} missing")
+def _start(p: Tensor, state: dict[str, Any]) -> dict[str, Any]:
+    """The state of a parameter that gets its first gradient."""
+    if state:
+        raise _missing(p, state, "Adam", _KEYS)
+    return {"step": _new_step(), "exp_avg": pynn.zeros_like(p), "exp_avg_sq": pynn.zeros_like(p)}
+
+
+def _start_amsgrad(p: Tensor, state: dict[str, Any]) -> dict[str, Any]:
+    if state:
+        raise _missing(p, state, "Adam", _AMSGRAD_KEYS)
+    return _start(p, state) | {"max_exp_avg_sq": pynn.zeros_like(p)}

@@ -11,6 +11,7 @@ from weakref import ref
 
 import pynn
 from pynn import Tensor
+from pynn._C import _drop_grads
 from pynn.utils.hooks import RemovableHandle
 
 TYPE_CHECKING = False
@@ -88,10 +89,11 @@ class Optimizer:
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or fill them with zeros if `set_to_none` is False."""
         for group in self.param_groups:
+            if set_to_none:
+                _drop_grads(group["params"])
+                continue
             for p in group["params"]:
-                if set_to_none:
-                    p.grad = None
-                elif (grad := p.grad) is not None:
+                if (grad := p.grad) is not None:
                     if grad.grad_fn is not None:
                         grad.detach_()
                     else:
@@ -307,28 +309,9 @@ def _check_modes(
         raise RuntimeError(f"{name}: capturable must be False, got True (there is no graph capture here)")
 
 
-def _gather(
-    params: list[Tensor], state: defaultdict[Any, Any], keys: tuple[str, ...]
-) -> tuple[list[Tensor], list[Tensor], list[list[Any]] | None]:
-    """The parameters that have a gradient, their gradients, and for each key the list of `state[p][key]`.
-
-    None stands for those lists if an entry is missing or None. Nothing is cached: programs replace
-    parameters, gradients and state entries between steps, and the next step must see it.
-    """
-    grads = [grad for p in params if (grad := p.grad) is not None]
-    if len(grads) != len(params):
-        params = [p for p in params if p.grad is not None]
-    columns: list[list[Any]] | None = []
-    if keys:
-        states = [state[p] for p in params]
-        try:
-            columns = [[value for s in states if (value := s[key]) is not None] for key in keys]
-        except KeyError:
-            columns = None
-        else:
-            if min(map(len, columns)) != len(params):
-                columns = None
-    return params, grads, columns
+def _missing(p: Tensor, state: dict[str, Any], kind: str, keys: Iterable[str | None]) -> KeyError:
+    lacks = [key for key in keys if key is not None and state.get(key) is None]
+    return KeyError(f"{kind}: the state of a parameter of shape {tuple(p.shape)} lacks {', '.join(lacks)}")
 
 
 def _new_step(value: float = 0.0) -> Tensor:

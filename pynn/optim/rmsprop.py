@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pynn
 from pynn import Tensor
+from pynn._C import _optim, _optim_step
 
 from .optimizer import (
     Optimizer,
@@ -13,6 +14,7 @@ from .optimizer import (
     _check_lr,
     _check_modes,
     _check_nonnegative,
+    _missing,
     _new_step,
     _steps_to_tensors,
 )
@@ -101,36 +103,31 @@ class RMSprop(Optimizer):
         if closure is not None:
             with pynn.enable_grad():
                 loss = closure()
-        with pynn.no_grad():
-            for group in self.param_groups:
-                for p in group["params"]:
-                    if p.grad is not None:
-                        _update(p, p.grad, self.state[p], group)
+        for group in self.param_groups:
+            momentum, centered = group["momentum"], group["centered"]
+            keys = (
+                "square_avg",
+                "momentum_buffer" if momentum > 0 else None,
+                "grad_avg" if centered else None,
+                "step",
+            )
+            _optim_step(
+                _optim.rmsprop_step,
+                group["params"],
+                self.state,
+                keys,
+                lambda p, state, keys=keys: _start(p, state, keys),
+                group["lr"],
+                group["alpha"],
+                group["eps"],
+                group["weight_decay"],
+                momentum,
+                group["maximize"],
+            )
         return loss
 
 
-def _update(p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-    lr, alpha, momentum = float(group["lr"]), group["alpha"], group["momentum"]
-    if not state:
-        state["step"] = _new_step()
-        state["square_avg"] = pynn.zeros_like(p)
-        if momentum > 0:
-            state["momentum_buffer"] = pynn.zeros_like(p)
-        if group["centered"]:
-            state["grad_avg"] = pynn.zeros_like(p)
-    state["step"].add_(1)
-    if group["maximize"]:
-        grad = -grad
-    if group["weight_decay"] != 0:
-        grad = grad.add(p, alpha=group["weight_decay"])
-
-    square_avg = state["square_avg"]
-    square_avg.mul_(alpha).addcmul_(grad, grad, value=1 - alpha)
-    if group["centered"]:
-        mean = state["grad_avg"].lerp_(grad, 1 - alpha)
-        square_avg = square_avg.addcmul(mean, mean, value=-1)
-    denom = square_avg.sqrt().add_(group["eps"])
-    if momentum > 0:
-        p.add_(state["momentum_buffer"].mul_(momentum).addcdiv_(grad, denom), alpha=-lr)
-    else:
-        p.addcdiv_(grad, denom, value=-lr)
+def _start(p: Tensor, state: dict[str, Any], keys: tuple[str | None, ...]) -> dict[str, Any]:
+    if state:
+        raise _missing(p, state, "RMSprop", keys)
+    return {"step": _new_step()} | {key: pynn.zeros_like(p) for key in keys[:-1] if key is not None}

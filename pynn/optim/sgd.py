@@ -6,13 +6,17 @@ from collections.abc import Callable
 
 import pynn
 from pynn import Tensor
-from pynn._C import _optim
+from pynn._C import _optim, _optim_step
 
-from .optimizer import Optimizer, ParamsT, _check_lr, _check_modes, _check_nonnegative, _gather
+from .optimizer import Optimizer, ParamsT, _check_lr, _check_modes, _check_nonnegative
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+# The entries of a parameter's state that the native step reads, in the order of its arguments.
+_MOMENTUM = ("momentum_buffer",)
+_PLAIN = (None,)
 
 
 class SGD(Optimizer):
@@ -90,19 +94,12 @@ class SGD(Optimizer):
             with pynn.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            keys = ("momentum_buffer",) if group["momentum"] != 0 else ()
-            params, grads, columns = _gather(group["params"], self.state, keys)
-            fresh: dict[Tensor, Tensor] = {}
-            if columns is None:
-                bufs, has_buf, fresh = self._first_buffers(params)
-            else:
-                bufs = columns[0] if columns else []
-                has_buf = [1] * len(bufs)
-            _optim.sgd_step(
-                params,
-                grads,
-                bufs,
-                has_buf,
+            _optim_step(
+                _optim.sgd_step,
+                group["params"],
+                self.state,
+                _MOMENTUM if group["momentum"] != 0 else _PLAIN,
+                _start,
                 group["lr"],
                 group["momentum"],
                 group["dampening"],
@@ -110,13 +107,8 @@ class SGD(Optimizer):
                 group["nesterov"],
                 group["maximize"],
             )
-            for p, buf in fresh.items():  # only now is their content valid
-                self.state[p]["momentum_buffer"] = buf
         return loss
 
-    def _first_buffers(self, params: list[Tensor]) -> tuple[list[Tensor], list[int], dict[Tensor, Tensor]]:
-        """The momentum buffers; 1 where one was written before, else 0; the new ones by parameter."""
-        old = [self.state[p].get("momentum_buffer") for p in params]
-        fresh = {p: pynn.empty_like(p) for p, buf in zip(params, old, strict=True) if buf is None}
-        bufs = [fresh[p] if buf is None else buf for p, buf in zip(params, old, strict=True)]
-        return bufs, [int(buf is not None) for buf in old], fresh
+
+def _start(p: Tensor, state: dict[str, Any]) -> dict[str, Any]:
+    return {"momentum_buffer": pynn.empty_like(p)}  # the first step fills it

@@ -68,6 +68,14 @@ CALLS = {
     "set_state": lambda: pynn.Generator().set_state(pynn.zeros(10, dtype=pynn.uint8)),
     "threads": lambda: pynn.set_num_threads(-1),
     "device": lambda: pynn.zeros(1, device="cpu" * 1000 + "\0"),
+    "devices": lambda: pynn.ones(2) + pynn.ones(2, device="meta"),
+    "devices of three": lambda: pynn.ones(2).addcmul(pynn.ones(2, device="meta"), pynn.ones(2)),
+    "devices 0-d": lambda: pynn.tensor(1.0).mul_(pynn.empty((), device="meta")),
+    "devices in a list": lambda: pynn.stack([pynn.ones(2), pynn.ones(2, device="meta")]),
+    "values of meta": lambda: pynn.ones(2).copy_(pynn.ones(2, device="meta")),
+    "diag_embed overflow": lambda: pynn.ones(2).diag_embed(2**63 - 1),
+    "diag_embed negative": lambda: pynn.ones(2).diag_embed(-(2**63)),
+    "split overflow": lambda: pynn.ones(4).split([2**62, 2**62, 2**62, 2**62, 4]),
     "foreign self": lambda: pynn.Tensor.add(3, 4),
     "foreign method": lambda: pynn.Tensor.__add__(object(), 1),
     "no self": lambda: pynn.Tensor.sum(),
@@ -217,12 +225,31 @@ def test_error_messages_name_the_op_and_what_came():
         pynn.matmul(pynn.ones(2, 3), pynn.ones(4, 5))
     with raises(RuntimeError, r"add: .+, got .*\(2, 3\).*\(4\,?\)"):
         pynn.ones(2, 3) + pynn.ones(4)
-    with raises(IndexError, r"softmax: .+, got 5"):
+    with raises(IndexError, r"softmax: .+ got 5"):
         pynn.softmax(pynn.ones(2), 5)
-    with raises(TypeError, r"softmax: .+, got str"):
+    with raises(TypeError, r"softmax\(\): .+ must be Tensor, not str"):
         pynn.softmax("x", 0)
     with raises(TypeError, "unexpected|keyword", "axes"):
         pynn.ones(2).sum(axes=1)
+
+
+def test_meta_goes_with_numbers_on_the_cpu():
+    x, two = pynn.empty(3, 3, device="meta"), pynn.tensor(2.0)
+    for y in (x + two, two * x, x.tril(), x.addcmul(x, two), x.add_(two)):
+        assert y.is_meta and y.shape == (3, 3)
+    assert x.copy_(pynn.ones(3, 3)).is_meta and pynn.ones(3).expand_as(x).shape == (3, 3)
+
+
+def test_lists_of_arrays():
+    numpy = pytest.importorskip("numpy")
+    rows = [numpy.arange(3.0), numpy.arange(3.0) + 1]
+    assert pynn.tensor(rows).tolist() == [[0.0, 1.0, 2.0], [1.0, 2.0, 3.0]]
+    with pytest.raises(PYTHON_ERRORS):
+        pynn.tensor((rows[0], slice(None)))
+
+
+def test_memory_seen_as_bool():
+    assert pynn.tensor([2, 0], dtype=pynn.uint8).view(pynn.bool).tolist() == [True, False]
 
 
 def test_interrupted_imports_and_threads():

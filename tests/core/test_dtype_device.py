@@ -135,6 +135,8 @@ def test_size():
         x.size(2)
     with pytest.raises(TypeError):
         pynn.Size(["a"])
+    with raises(TypeError, "item 1 is 'float'"):
+        pynn.Size([1, 2.0])
 
 
 def test_module_constants():

@@ -182,5 +182,40 @@ threading.Thread(target=loop, daemon=True).start()
 for _ in range(20):
     x @ x
 """
+    for _ in range(3):
+        status, output = run_python(code, timeout=60)
+        assert status == 0, output
+
+
+EXIT_IN = {
+    "hooks": "y = w @ x; y.register_hook(lambda g: g * 1); y.grad_fn.register_hook(lambda a, b: None); y.sum().backward()",
+    "function": "Double.apply(w @ x).sum().backward()",
+    "saved": "with pynn.autograd.graph.saved_tensors_hooks(lambda t: t * 1, lambda t: t): (w * w).sum().backward()",
+    "lists": "x.tolist()",
+}
+
+
+@pytest.mark.parametrize("name", EXIT_IN)
+def test_exit_while_other_threads_call_back(name):
+    """CPython ends such threads by unwinding their stacks, our frames included."""
+    code = f"""
+import threading, time, pynn
+x = pynn.randn(200, 200)
+class Double(pynn.autograd.Function):
+    @staticmethod
+    def forward(ctx, a):
+        ctx.save_for_backward(a)
+        return a * 2
+    @staticmethod
+    def backward(ctx, g):
+        return g * 2
+def loop():
+    while True:
+        w = pynn.randn(200, 200, requires_grad=True)
+        {EXIT_IN[name]}
+for _ in range(3):
+    threading.Thread(target=loop, daemon=True).start()
+time.sleep(0.1)
+"""
     status, output = run_python(code, timeout=60)
     assert status == 0, output

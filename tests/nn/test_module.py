@@ -1,6 +1,7 @@
 """Module: its members, how they are found, walked, converted, copied and printed, and what errors say."""
 
 import copy
+import dataclasses
 import gc
 import pickle
 import sys
@@ -492,3 +493,35 @@ def test_old_style_super_works():
     out = SimpleNet()(pynn.rand(2, 1, 28, 28))
     assert out.shape == (2, 10)
     np.testing.assert_allclose(out.sum(1).detach().numpy(), 1, rtol=1e-5)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have notes from Python 3.11 on")
+def test_an_error_that_takes_no_note_goes_on():
+    @dataclasses.dataclass(frozen=True)
+    class Frozen(Exception):
+        code: int
+
+    class Inner(nn.Module):
+        def forward(self, x):
+            raise Frozen(3)
+
+    with pytest.raises(Frozen) as caught:
+        nn.Sequential(nn.Sequential(Inner()))(pynn.zeros(1))
+    assert caught.value.code == 3
+
+
+def test_without_notes_an_error_goes_on_as_it_was():
+    """Python 3.10: the error itself, nothing put on it."""
+
+    class Old(RuntimeError):
+        @property
+        def add_note(self):
+            raise AttributeError("add_note")
+
+    class Inner(nn.Module):
+        def forward(self, x):
+            raise Old("broken")
+
+    with pytest.raises(Old, match="broken") as caught:
+        nn.Sequential(Inner())(pynn.zeros(1))
+    assert vars(caught.value) == {}

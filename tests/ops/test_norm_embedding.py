@@ -103,7 +103,7 @@ def test_embedding_padding():
     w.grad = None
     F.embedding(pynn.tensor([0, 2, 2, 4]), w, padding_idx=-1).sum().backward()
     assert w.grad[:, 0].tolist() == [1.0, 0.0, 2.0, 0.0, 0.0]
-    with raises((AssertionError, RuntimeError, ValueError), "padding_idx"):
+    with raises((AssertionError, RuntimeError, ValueError), "(?i)padding_idx"):
         F.embedding(pynn.tensor([0]), w, padding_idx=5)
 
 

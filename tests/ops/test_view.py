@@ -214,3 +214,131 @@ def test_chains_of_views_keep_gradients():
     full = np.zeros((4, 3, 2))
     full[1:] = expected.reshape(3, 3, 2)
     np.testing.assert_array_equal(to_numpy(x.grad), full.swapaxes(0, 2))
+
+
+INPLACE_VIEWS = {
+    "t_": (lambda x: x.t_(), lambda a: a.T),
+    "transpose_": (lambda x: x.transpose_(0, -1), lambda a: a.T),
+    "swapaxes_": (lambda x: x.swapaxes_(0, 1), lambda a: a.T),
+    "swapdims_": (lambda x: x.swapdims_(0, 1), lambda a: a.T),
+    "unsqueeze_": (lambda x: x.unsqueeze_(1), lambda a: a[:, None]),
+    "squeeze_": (lambda x: x.unsqueeze_(0).squeeze_(), lambda a: a),
+    "squeeze_ dim": (lambda x: x.unsqueeze_(-1).squeeze_(-1), lambda a: a),
+    "squeeze_ dims": (lambda x: x.unsqueeze_(0).unsqueeze_(0).squeeze_((0, 1)), lambda a: a),
+    "as_strided_": (lambda x: x.as_strided_((2, 2), (4, 2), 1), lambda a: a[:2, 1::2]),
+}
+
+
+@pytest.mark.parametrize("name", INPLACE_VIEWS)
+@pytest.mark.parametrize("view", [False, True])
+def test_inplace_views(name, view):
+    """The tensor itself takes the geometry; values, memory and gradients are those of the view."""
+    change, ref = INPLACE_VIEWS[name]
+    array = arr(3, 4)
+
+    def op(x):
+        y = x * 2
+        y = y.view(3, 4)[:] if view else y
+        version = y._version
+        assert change(y) is y and y._version > version
+        return y * y
+
+    check_op(op, lambda a: (2 * ref(a)) ** 2, [(array,)], layouts=False)
+    plain = tensor(array)
+    whole = plain.view(12)
+    target = plain[:] if view else plain
+    change(target)
+    target.fill_(0)
+    assert (whole == 0).sum().item() == target.numel()
+
+
+def test_inplace_views_and_the_graph():
+    x = tensor(arr(3, 4), requires_grad=True)
+    for refused in (x, x[:2], x.view(12)):
+        with raises(RuntimeError, "leaf Variable that requires grad"):
+            refused.unsqueeze_(0)
+    with pynn.no_grad():
+        x.t_()
+    x.sum().backward()
+    assert x.shape == x.grad.shape == (4, 3) and x.is_leaf
+    # The base of a view keeps its shape and history; views of a base that changed find their place again.
+    y = x * 2
+    part, whole = y[:2], y[:]
+    part.t_()
+    assert y.shape == (4, 3) and part.shape == (3, 2) and part._base is y
+    y.t_()
+    (part * tensor(arr(3, 2))).sum().backward()
+    expected = np.zeros((4, 3))
+    expected[:2] = 2 * arr(3, 2).T
+    np.testing.assert_allclose(x.grad.numpy(), expected + 1)
+    assert whole.grad_fn is not None and whole.shape == (4, 3)
+    # What backward needs may not change under it.
+    y = x * 2
+    z = y.sin()
+    y.t_()
+    with raises(RuntimeError, "modified by an inplace operation"):
+        z.sum().backward()
+    # Writing after the change reaches the base.
+    y = x * 1
+    v = y[:2]
+    v.t_()
+    v.mul_(3)
+    (g,) = pynn.autograd.grad(y.sum(), x)
+    np.testing.assert_array_equal(g.numpy(), [[3.0] * 3] * 2 + [[1.0] * 3] * 2)
+
+
+def test_a_numpy_array_does_not_follow_inplace_views():
+    x = X[0].clone()
+    array = x.numpy()
+    x.t_()
+    assert array.shape == (3, 4) and x.numpy().shape == (4, 3)
+
+
+def test_resize():
+    x = pynn.arange(6.0)
+    assert x.resize_(2, 2) is x and x.tolist() == [[0, 1], [2, 3]]
+    assert x.resize_((3, 2)).tolist() == [[0, 1], [2, 3], [4, 5]]  # nothing was lost
+    assert x.resize_(100, 100).shape == (100, 100) and x.view(-1)[:6].tolist() == list(range(6))
+    part = pynn.arange(6.0)[4:]
+    part.resize_(8)
+    assert part[:2].tolist() == [4, 5] and part.storage_offset() == 4
+    turned = pynn.zeros(2, 3).t()
+    assert turned.resize_(3, 2).stride() == (1, 3) and turned.resize_(2, 3).stride() == (3, 1)
+    assert pynn.zeros(0).resize_(2, 3, 4, 5, memory_format=pynn.channels_last).stride() == (60, 1, 15, 3)
+    assert pynn.zeros(0).resize_as_(pynn.zeros(2, 3)).shape == (2, 3)
+    leaf = pynn.zeros(3, requires_grad=True)
+    for call, words in [
+        (lambda: leaf.resize_(2), "requires? grad"),
+        (lambda: (leaf * 1).resize_(2), "requires? grad"),
+        (lambda: pynn.zeros(2).resize_(-1), "negative|overflow"),
+        (lambda: pynn.zeros(2).resize_(2**40, 2**40), "more elements"),
+        (lambda: pynn.from_numpy(np.zeros(3)).resize_(5), "another object|resiz"),
+    ]:
+        with raises(RuntimeError, words):
+            call()
+
+
+def test_set():
+    source = pynn.arange(6.0)
+    x = pynn.zeros(2)
+    assert x.set_(source.view(2, 3)) is x and x.shape == (2, 3) and x.data_ptr() == source.data_ptr()
+    assert x.set_(source, 1, (2, 2), (2, 1)).tolist() == [[1, 2], [3, 4]]
+    assert x.set_(source, 2, (3,)).tolist() == [2, 3, 4]
+    assert x.set_().shape == (0,)
+    leaf = pynn.zeros(2, requires_grad=True)
+    for call, words in [
+        (lambda: leaf.set_(source), "leaf Variable that requires grad"),
+        (lambda: (leaf * 1).set_(source), "set_: "),
+        (lambda: x.set_(pynn.zeros(2, dtype=pynn.int64)), "type"),
+        (lambda: x.set_(source, 5, (2,), (1,)), "out of bounds"),
+        (lambda: x.set_(source, -1, (2,), (1,)), "offset"),
+        (lambda: x.set_(source, 0, (2,), (-1,)), "strides"),
+        (lambda: x.set_(source, 0, (2,), (1, 1)), "stride"),
+        (lambda: x.set_(source, 0, (2,), (2**62,)), "out of bounds|within memory"),
+    ]:
+        with raises(RuntimeError, words):
+            call()
+    with pynn.no_grad():
+        leaf.set_(source[:2])
+    leaf.sum().backward()
+    assert leaf.grad.tolist() == [1, 1]

@@ -19,6 +19,12 @@ OPTIMIZERS = [
     ("Adam", {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True}),
     ("AdamW", {}),
     ("AdamW", {"lr": 0.01, "weight_decay": 0.2, "amsgrad": True}),
+    ("SGD", {"lr": 0.1, "momentum": 0.5, "foreach": True}),
+    ("Adam", {"fused": True}),
+    ("AdamW", {"foreach": True, "maximize": True}),
+    ("RMSprop", {"momentum": 0.5}),
+    ("RMSprop", {"alpha": 0.4, "centered": True, "maximize": True, "foreach": True}),
+    ("Adagrad", {"maximize": True, "foreach": True}),
     ("RMSprop", {}),
     ("RMSprop", {"lr": 0.01, "momentum": 0.9, "centered": True, "weight_decay": 0.1}),
     ("Adagrad", {}),
@@ -96,7 +102,7 @@ def assert_same(mine, theirs, rtol=1e-5, atol=1e-6):
 @pytest.mark.parametrize("dtype, rtol, atol", [("float32", 1e-4, 1e-5), ("float64", 1e-10, 1e-12)])
 def test_training(name, options, dtype, rtol, atol):
     mine, theirs = Run(pynn, name, options, dtype), Run(torch, name, options, dtype)
-    for i in range(12):
+    for i in range(20):
         np.testing.assert_allclose(mine.step(i), theirs.step(i), rtol=rtol, atol=atol)
         for a, b in zip(mine.values(), theirs.values(), strict=True):
             np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)

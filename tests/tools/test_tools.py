@@ -10,6 +10,8 @@ from types import ModuleType
 
 import pytest
 
+import pynn
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -83,6 +85,27 @@ def test_stub_tells_what_the_module_lacks():
     assert "relu has a stub but is not in _C" in wrong
     assert "Tensor.backward has a stub but is not in _C" in wrong
     assert "dtype has a stub but is not in _C" not in wrong
+
+
+def test_stub_holds_what_python_sets_on_tensor():
+    source = """
+def one(self: Tensor, n: int | None = None, *, flag: bool = False) -> tuple[Any, ...]:
+    "Says what."
+def two(self: Tensor) -> Strange: ...
+for _name, _function in {"one": one, "other": one, "lay": property(lambda self: 1)}.items():
+    setattr(Tensor, _name, _function)
+Tensor.two = two
+"""
+    methods = tool("gen_stubs").python_methods(source)
+    form = "(self, n: _int | None=None, *, flag: _bool=False) -> tuple[_Any, ...]"
+    assert methods["one"].startswith(f"    def one{form}:") and "Says what." in methods["one"]
+    assert methods["other"].startswith(f"    def other{form}:")
+    assert "@property" in methods["lay"] and methods["two"] == "    def two(self) -> _Any: ...\n"
+
+
+def test_stubs_and_module_agree():
+    _, wrong = tool("gen_stubs").generate(pynn._C)
+    assert not wrong
 
 
 @pytest.mark.parametrize("n, named, ends", [(400, False, 0), (401, True, 0), (800, True, 0), (801, True, 1)])

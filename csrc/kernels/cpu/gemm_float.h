@@ -234,12 +234,13 @@ void gemm_rank1(const Product<T>& p) {
 
 // ---- packed -------------------------------------------------------------------------------------------------------
 
-template <class T, bool kPackedA, int... I>
-constexpr auto packed_tiles(std::integer_sequence<int, I...>) {
-  struct Table {
-    GemmTileFn<T> fn[sizeof...(I)];
-  };
-  return Table{{&gemm_tile<T, I + 1, GemmBlocks::nv, kPackedA, true, false>...}};
+template <class T>
+struct TileTable {
+  GemmTileFn<T> of_rows[GemmBlocks::mr];  // minus 1
+};
+template <class T, int NV, bool kPackedA, int... I>
+constexpr TileTable<T> packed_tiles(std::integer_sequence<int, I...>) {
+  return {{&gemm_tile<T, I + 1, NV, kPackedA, true, false>...}};
 }
 
 // A's rows may stay where they are when they run along k and few columns reuse them.
@@ -247,7 +248,9 @@ template <class T, bool kPackA>
 void gemm_packed(const Product<T>& p) {
   constexpr int64_t MR = GemmBlocks::mr, NR = GemmBlocks::nv * Vec<T>::kSize;
   constexpr int64_t mc_max = (GemmBlocks::mc * 4 / sizeof(T) + MR - 1) / MR * MR;
-  static constexpr auto tiles = packed_tiles<T, kPackA>(std::make_integer_sequence<int, GemmBlocks::mr>());
+  using Rows = std::make_integer_sequence<int, GemmBlocks::mr>;
+  static constexpr TileTable<T> wide_tiles = packed_tiles<T, GemmBlocks::nv, kPackA>(Rows());
+  static constexpr TileTable<T> narrow_tiles = packed_tiles<T, 1, kPackA>(Rows());  // up to one vector of columns
 
   // Blocks of equal size, none much smaller than the others.
   const int64_t kc = ceil_div(p.k, ceil_div(p.k, GemmBlocks::kc));
@@ -286,11 +289,14 @@ void gemm_packed(const Product<T>& p) {
               pack_sliver<T, MR>(a + i * p.a_rs, p.a_rs, p.a_cs, min_of(MR, mb - i), kb, packed_a.get() + i * kb);
             packed_block = block;
           }
-          for (int64_t s = slivers * group / groups; s < slivers * (group + 1) / groups; ++s)
+          for (int64_t s = slivers * group / groups; s < slivers * (group + 1) / groups; ++s) {
+            const int64_t cols = min_of(NR, nb - s * NR);
+            const TileTable<T>& tiles = cols <= Vec<T>::kSize ? narrow_tiles : wide_tiles;
             for (int64_t i = 0; i < mb; i += MR)
-              tiles.fn[min_of(MR, mb - i) - 1](kb, kPackA ? packed_a.get() + i * kb : a + i * p.a_rs, p.a_rs, p.a_cs,
-                                               packed_b.get() + s * NR * kb, NR, min_of(NR, nb - s * NR), out, ic + i,
-                                               jc + s * NR);
+              tiles.of_rows[min_of(MR, mb - i) - 1](kb, kPackA ? packed_a.get() + i * kb : a + i * p.a_rs, p.a_rs,
+                                                    p.a_cs, packed_b.get() + s * NR * kb, NR, cols, out, ic + i,
+                                                    jc + s * NR);
+          }
         }
       });
     }

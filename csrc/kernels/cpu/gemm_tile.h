@@ -16,14 +16,16 @@ namespace PYNN_CPU_NAMESPACE {
 //   ISA        tile f32   kc    mc     nc
 //   baseline   6 x 8     256   144   4080    A block 144 KiB in L2, a B sliver 8 KiB in L1
 //   avx2       6 x 16    256   168   4080    A block 168 KiB in L2, a B sliver 16 KiB in L1
-//   avx512    14 x 32    192   280   4096    A block 210 KiB in L2, a B sliver 24 KiB in L1
+//   avx512    14 x 32    384   210   4096    A block 315 KiB and a B sliver 48 KiB in L2, an A sliver 21 KiB in L1
 //   neon       8 x 12    256   160   4080    A block 160 KiB in L2, a B sliver 12 KiB in L1
 //
 // float64 halves the columns of a tile, and mc. Measured on Zen 3 (avx2: the tile alone reaches 98 % of the FMA peak,
-// kc from 192 to 384 and mc from 96 to 240 differ by less than 2 %); the other rows keep the same share of the caches.
+// kc from 192 to 384 and mc from 96 to 240 differ by less than 2 %) and on Zen 4 (avx512: kc 192 loses 10 % from n =
+// 768 on, because C is read and written once per block of k; 384 and 512 are alike); the other rows keep the same share
+// of the caches.
 struct GemmBlocks {
 #if defined(PYNN_ISA_AVX512)
-  static constexpr int mr = 14, nv = 2, kc = 192, mc = 280, nc = 4096;
+  static constexpr int mr = 14, nv = 2, kc = 384, mc = 210, nc = 4096;
 #elif defined(PYNN_ISA_NEON)
   static constexpr int mr = 8, nv = 3, kc = 256, mc = 160, nc = 4080;
 #elif defined(PYNN_ISA_AVX2)
@@ -79,7 +81,7 @@ template <class T>
       store_vector(out, i + r, j + v * W, tile[r * nv + v], cols - v * W < W ? cols - v * W : W);
 }
 
-// kPacked: b_rs = NV vectors, known to the compiler, B padded to whole vectors, `last` columns of the tile are valid.
+// kPacked: b_rs is known to the compiler, B is padded to whole vectors, `last` columns of the tile are valid.
 // kPackedA: a_rs = 1, a_cs = MR of a full tile.
 // kTail: (B not packed) the last vector of B's rows holds `last` elements only.
 template <class T, int MR, int NV, bool kPackedA, bool kPacked, bool kTail>
@@ -90,7 +92,7 @@ void gemm_tile(int64_t k, const T* a, int64_t a_rs, int64_t a_cs, const T* b, in
     a_rs = 1;
     a_cs = GemmBlocks::mr;
   }
-  if constexpr (kPacked) b_rs = NV * W;
+  if constexpr (kPacked) b_rs = GemmBlocks::nv * W;  // of a full tile, which a narrow one reads the front of
   Vec<T> acc[MR][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < MR; ++i)

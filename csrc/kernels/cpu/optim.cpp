@@ -1,12 +1,15 @@
-// optim.cpp -- one step of SGD or Adam(W), each parameter read and written once.
+// optim.cpp -- one step of an optimiser, each parameter read and written once.
 //
 //   SGD    g += wd p;  m = momentum m + (1 - dampening) g (first step: m = g);  g = nesterov ? g + momentum m : m;
 //          p -= lr g
 //   Adam   g += wd p (AdamW: p *= 1 - lr wd);  m += (1 - beta1)(g - m);  v = beta2 v + (1 - beta2) g g;
 //          p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps);  amsgrad: the largest v so far
+//   RMSprop  g += wd p;  v = alpha v + (1 - alpha) g g;  centered: a += (1 - alpha)(g - a), d = v - a a, else d = v;
+//          u = g / (sqrt(d) + eps);  momentum: b = momentum b + u, p -= lr b, else p -= lr u
+//   Adagrad  g += wd p;  s += g g;  p -= lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps)
 //
 // The order of operations is PyTorch's single-tensor one, so that results agree to 1 or 2 ULP. Half types compute in
-// float and are rounded once. Parallel over pieces of kPiece elements of all tensors together.
+// float and are rounded once. Parallel over the elements of all tensors together.
 #include "kernels/optim.h"
 
 #include "core/parallel.h"
@@ -14,8 +17,6 @@
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
-
-constexpr int64_t kPiece = 8192;
 
 // Elements [begin, begin + n) of one tensor.
 template <class S>
@@ -80,46 +81,95 @@ void adam_piece(const OptimTensor& t, int64_t begin, int64_t n, const AdamArgs& 
   }
 }
 
-// piece(tensor, begin, n) for all pieces of all tensors.
+template <class S>
+void rmsprop_piece(const OptimTensor& t, int64_t begin, int64_t n, const RmspropArgs& args) {
+  using T = Wide<S>;
+  using V = Vec<T>;
+  S* param = static_cast<S*>(t.param) + begin;
+  const S* grad = static_cast<const S*>(t.grad) + begin;
+  S* squares = static_cast<S*>(t.state0) + begin;
+  S* momenta = t.state1 ? static_cast<S*>(t.state1) + begin : nullptr;
+  S* means = t.state2 ? static_cast<S*>(t.state2) + begin : nullptr;
+  const bool decay = args.weight_decay != 0, maximize = args.maximize, near_start = 1 - args.alpha < 0.5;
+  const V wd = constant<V>(args.weight_decay), alpha = constant<V>(args.alpha), rest = constant<V>(1 - args.alpha);
+  const V eps = constant<V>(args.eps), momentum = constant<V>(args.momentum), minus_lr = constant<V>(-args.lr);
+  for (int64_t i = 0; i < n; i += V::kSize) {
+    const int64_t left = n - i;
+    V p = load_wide(param + i, left), g = load_wide(grad + i, left);
+    if (maximize) g = -g;
+    if (decay) g = fma(wd, p, g);
+    V v = fma(rest * g, g, alpha * load_wide(squares + i, left));
+    store_wide(squares + i, v, left);
+    if (means) {
+      const V m0 = load_wide(means + i, left);
+      const V m = near_start ? fma(rest, g - m0, m0) : fnma(alpha, g - m0, g);
+      store_wide(means + i, m, left);
+      v = fnma(m, m, v);
+    }
+    const V denom = sqrt(v) + eps;
+    if (momenta) {
+      const V b = momentum * load_wide(momenta + i, left) + g / denom;
+      store_wide(momenta + i, b, left);
+      p = fma(minus_lr, b, p);
+    } else {
+      p = p + minus_lr * g / denom;
+    }
+    store_wide(param + i, p, left);
+  }
+}
+
+template <class S>
+void adagrad_piece(const OptimTensor& t, int64_t begin, int64_t n, const AdagradArgs& args) {
+  using T = Wide<S>;
+  using V = Vec<T>;
+  S* param = static_cast<S*>(t.param) + begin;
+  const S* grad = static_cast<const S*>(t.grad) + begin;
+  S* sums = static_cast<S*>(t.state0) + begin;
+  const bool decay = args.weight_decay != 0, maximize = args.maximize;
+  const V wd = constant<V>(args.weight_decay), eps = constant<V>(args.eps);
+  const V minus_rate = constant<V>(-(args.lr / (1 + (t.step - 1) * args.lr_decay)));
+  for (int64_t i = 0; i < n; i += V::kSize) {
+    const int64_t left = n - i;
+    V p = load_wide(param + i, left), g = load_wide(grad + i, left);
+    if (maximize) g = -g;
+    if (decay) g = fma(wd, p, g);
+    const V s = fma(g, g, load_wide(sums + i, left));
+    store_wide(sums + i, s, left);
+    store_wide(param + i, p + minus_rate * g / (sqrt(s) + eps), left);
+  }
+}
+
+// piece(tensor, begin, n) for all tensors, cut where the threads' shares end.
 template <class F>
 PYNN_INLINE void each_piece(const OptimTensor* tensors, int64_t count, double ns, F piece) {
-  int64_t pieces = 0;
-  for (int64_t k = 0; k < count; ++k) pieces += (tensors[k].n + kPiece - 1) / kPiece;
-  const int64_t grain = grain_for(ns) / kPiece;
-  parallel_for(0, pieces, grain > 0 ? grain : 1, [&](int64_t begin, int64_t end) {
-    int64_t first = 0;  // number of the tensor's first piece
+  int64_t total = 0;
+  for (int64_t k = 0; k < count; ++k) total += tensors[k].n;
+  parallel_for(0, total, grain_for(ns), [&](int64_t begin, int64_t end) {
+    int64_t first = 0;  // number of the tensor's first element among all
     for (int64_t k = 0; k < count && first < end; ++k) {
       const OptimTensor& t = tensors[k];
-      const int64_t its = (t.n + kPiece - 1) / kPiece;
-      for (int64_t q = begin > first ? begin : first; q < end && q < first + its; ++q) {
-        const int64_t at = (q - first) * kPiece;
-        piece(t, at, t.n - at < kPiece ? t.n - at : kPiece);
-      }
-      first += its;
+      const int64_t from = begin > first ? begin - first : 0, to = end - first < t.n ? end - first : t.n;
+      if (from < to) piece(t, from, to - from);
+      first += t.n;
     }
   });
 }
 
 }  // namespace
 
-void sgd_step(const OptimTensor* tensors, int64_t count, const SgdArgs& args) {
-  each_piece(tensors, count, 0.5, [&](const OptimTensor& t, int64_t begin, int64_t n) {
-    if (t.dtype == DType::Float32) return sgd_piece<float>(t, begin, n, args);
-    if (t.dtype == DType::Float64) return sgd_piece<double>(t, begin, n, args);
-    if (t.dtype == DType::Float16) return sgd_piece<Half>(t, begin, n, args);
-    if (t.dtype == DType::BFloat16) return sgd_piece<BFloat16>(t, begin, n, args);
-    no_loop("sgd_step", t.dtype);
-  });
-}
-
-void adam_step(const OptimTensor* tensors, int64_t count, const AdamArgs& args) {
-  each_piece(tensors, count, 1, [&](const OptimTensor& t, int64_t begin, int64_t n) {
-    if (t.dtype == DType::Float32) return adam_piece<float>(t, begin, n, args);
-    if (t.dtype == DType::Float64) return adam_piece<double>(t, begin, n, args);
-    if (t.dtype == DType::Float16) return adam_piece<Half>(t, begin, n, args);
-    if (t.dtype == DType::BFloat16) return adam_piece<BFloat16>(t, begin, n, args);
-    no_loop("adam_step", t.dtype);
-  });
-}
+#define PYNN_STEP(name, Args, ns)                                                        \
+  void name##_step(const OptimTensor* tensors, int64_t count, const Args& args) {        \
+    each_piece(tensors, count, ns, [&](const OptimTensor& t, int64_t begin, int64_t n) { \
+      if (t.dtype == DType::Float32) return name##_piece<float>(t, begin, n, args);      \
+      if (t.dtype == DType::Float64) return name##_piece<double>(t, begin, n, args);     \
+      if (t.dtype == DType::Float16) return name##_piece<Half>(t, begin, n, args);       \
+      if (t.dtype == DType::BFloat16) return name##_piece<BFloat16>(t, begin, n, args);  \
+      no_loop(#name "_step", t.dtype);                                                   \
+    });                                                                                  \
+  }
+PYNN_STEP(sgd, SgdArgs, 0.5)
+PYNN_STEP(adam, AdamArgs, 1)
+PYNN_STEP(rmsprop, RmspropArgs, 1)
+PYNN_STEP(adagrad, AdagradArgs, 1)
 
 }  // namespace PYNN_CPU_NAMESPACE

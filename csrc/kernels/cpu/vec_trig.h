@@ -135,10 +135,10 @@ PYNN_INLINE VecF atan_ratio(VecF y, VecF x) {
 // double: turned by -pi / 4 or -pi / 2 into the range of the polynomial.
 PYNN_INLINE VecD atan_ratio(VecD y, VecD x) {
   const VecD shrink = select(max(x, y) > VecD(0x1p1020), VecD(0.25), VecD(1));  // x + y must not overflow
-  y = y * shrink, x = x * shrink;
+  const Mask<double> tie = (x == y) & (y > VecD(0));                            // infinities too
+  y = select(tie, VecD(1), y * shrink), x = select(tie, VecD(1), x * shrink);
   const Mask<double> steep = y > x * VecD(2.414213562373095), middle = y > x * VecD(0.41421356237309503);
-  const VecD difference = select(x == y, VecD(0), y - x);
-  const VecD n = select(steep, -x, select(middle, difference, y));
+  const VecD n = select(steep, -x, select(middle, y - x, y));
   const VecD d = select(steep, y, select(middle, x + y, x));
   const VecD t = select(d == VecD(0), d, n / d);
   const VecD turn = select(steep, VecD(1), select(middle, VecD(0.5), VecD(0)));

@@ -312,12 +312,17 @@ def _remove_plain(module: Module, name: str) -> None:
 
 
 def _note_failing_submodule(module: Module, error: Exception) -> None:
-    """See Note [Failing submodule].
-
-    The error carries (id of the module it left last, path from there to the one that failed, the note).
-    """
+    """See Note [Failing submodule]."""
     if not hasattr(error, "add_note") or module._modules is None:
         return  # Python 3.10 has no notes; before Module.__init__ there are no children
+    try:
+        _renew_note(module, error)
+    except Exception:
+        pass  # an error that takes no attributes (a frozen dataclass) goes on without a note
+
+
+def _renew_note(module: Module, error: Exception) -> None:
+    """The error carries (id of the module it left last, path from there to the one that failed, the note)."""
     left, path, note = getattr(error, "_pynn_failing", (None, "", None))
     notes = getattr(error, "__notes__", [])
     if note in notes:
@@ -330,5 +335,5 @@ def _note_failing_submodule(module: Module, error: Exception) -> None:
         path = f"{found}.{path}" if path else found
     if path:
         note = f"raised in submodule {path} of {type(module).__name__}"
-        error.add_note(note)
+        error.add_note(note)  # type: ignore[attr-defined]
     error._pynn_failing = (id(module), path, note)  # type: ignore[attr-defined]

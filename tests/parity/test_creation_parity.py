@@ -1,0 +1,317 @@
+"""New tensors beside torch: numbers, dtypes, strides and classes of errors; random numbers after manual_seed."""
+
+import pytest
+from side_by_side import compare
+
+CODES = """
+t.tensor(1)
+t.tensor(1.5)
+t.tensor(True)
+t.tensor([])
+t.tensor([[]])
+t.tensor([1, 2.5])
+t.tensor([True, 2])
+t.tensor([True, False])
+t.tensor([[1, 2], [3, 4]])
+t.tensor([[1, 2], [3]])
+t.tensor([[1, 2], 3])
+t.tensor([1, [2]])
+t.tensor((1, 2))
+t.tensor("a")
+t.tensor(["a"])
+t.tensor(None)
+t.tensor([None])
+t.tensor({})
+t.tensor(2**70)
+t.tensor(2**40)
+t.tensor([2**63])
+t.tensor(1e400)
+t.tensor(300, dtype=t.uint8)
+t.tensor(-1, dtype=t.uint8)
+t.tensor(1.7, dtype=t.int64)
+t.tensor(float("nan"), dtype=t.int64)
+t.tensor(1e20, dtype=t.float16)
+t.tensor(2, dtype=t.bool)
+t.tensor([1, 2], dtype=t.float64)
+t.tensor([1, 2], dtype=float)
+t.tensor([1.0, 2], dtype=int)
+t.tensor([1, 0], dtype=bool)
+t.tensor([1, 2], dtype="float32")
+t.tensor([1.0], requires_grad=True)
+t.tensor([1], requires_grad=True)
+t.tensor(x)
+t.tensor([c, c])
+t.tensor([v[0], 2])
+t.tensor(np.arange(3))
+t.tensor(np.arange(3, dtype=np.int16))
+t.tensor(np.float32(2))
+t.tensor(np.bool_(True))
+t.tensor([np.float64(1), np.float64(2)])
+t.tensor([np.arange(2), np.arange(2)])
+t.tensor(np.array("a"))
+t.tensor(range(3))
+t.tensor([range(2), range(2)])
+t.as_tensor(x) is x
+t.as_tensor(x, dtype=t.float64)
+t.as_tensor([1, 2])
+t.as_tensor(np.arange(3.0))
+t.as_tensor(3)
+t.asarray([1, 2])
+t.asarray(x) is x
+t.from_numpy(np.arange(3))
+t.from_numpy(np.arange(6.0).reshape(2, 3).T)
+t.from_numpy(np.arange(6)[::2])
+t.from_numpy(np.arange(6)[::-1])
+t.from_numpy(np.float64(3))
+t.from_numpy(np.array(3.0))
+t.from_numpy(np.array(["a"]))
+t.from_numpy([1, 2])
+t.from_numpy(np.zeros((0, 3), np.float16))
+t.zeros(2, 3)
+t.zeros((2, 3))
+t.zeros([2, 3], dtype=t.int64)
+t.zeros(())
+t.zeros()
+t.zeros(0)
+t.zeros(2, -1)
+t.zeros(2.0)
+t.zeros("a")
+t.zeros(2, dtype=t.bool)
+t.zeros(2, out=t.ones(2))
+t.zeros(2, out=t.ones(3))
+t.zeros(t.tensor(2), 3)
+t.zeros(np.int64(2))
+t.zeros(size=(2, 2))
+t.zeros(2, requires_grad=True)
+t.zeros(2, dtype=t.int64, requires_grad=True)
+t.zeros(2, device="cpu")
+t.zeros(2, device="nowhere")
+t.zeros(2, layout=t.strided, pin_memory=False)
+t.ones(2, 2)
+t.ones(3, dtype=t.float16)
+t.full((2, 2), 3)
+t.full((2,), 3.5)
+t.full((2,), True)
+t.full((2,), 3, dtype=t.float32)
+t.full((), 2)
+t.full((2,), t.tensor(3))
+t.full((2,), 1.5, dtype=t.int32)
+t.full((2,), 300, dtype=t.uint8)
+t.empty(2, 0)
+t.empty(2, 3).shape
+t.empty((2, 3), dtype=t.int8).shape
+t.empty_strided((2, 3), (1, 2)).stride()
+t.empty_strided((2, 3), (1,))
+t.zeros_like(i)
+t.zeros_like(i, dtype=t.float64)
+t.ones_like(x, requires_grad=True)
+t.full_like(k, True)
+t.full_like(i, 2.5)
+t.zeros_like([1])
+t.arange(5)
+t.arange(5.0)
+t.arange(2, 5)
+t.arange(0, 1, 0.25)
+t.arange(5, 0, -2)
+t.arange(0)
+t.arange(3, 3)
+t.arange(5, 2)
+t.arange(2, 5, -1)
+t.arange(0, 5, 0)
+t.arange(0, 1, 0.1)
+t.arange(5, dtype=t.float16)
+t.arange(5, dtype=t.uint8)
+t.arange(0.5, 4)
+t.arange(-3, 3, 2)
+t.arange(float("inf"))
+t.arange(float("nan"))
+t.arange(start=1, end=4)
+t.arange(end=4)
+t.arange(1, 4, step=2)
+t.arange(t.tensor(3))
+t.arange(True)
+t.arange(5, requires_grad=True)
+t.arange(5.0, requires_grad=True)
+t.linspace(0, 1, 5)
+t.linspace(0, 1, 1)
+t.linspace(0, 1, 0)
+t.linspace(0, 1, -1)
+t.linspace(3, -3, 7)
+t.linspace(0, 10, 4, dtype=t.int64)
+t.linspace(-5, 5, 4, dtype=t.int32)
+t.linspace(0, 1, 7, dtype=t.float64)
+t.linspace(0, 1, 7, dtype=t.float16)
+t.linspace(0, 1, steps=3)
+t.linspace(start=0, end=1, steps=3)
+t.linspace(0, 1)
+t.linspace(0, 1, 1000).sum()
+t.logspace(0, 2, 3)
+t.logspace(0, 2, 3, base=2)
+t.logspace(0, 1, 4, base=2.5, dtype=t.float64)
+t.logspace(0, 3, 4, dtype=t.int64)
+t.logspace(0, 1, 1)
+t.eye(3)
+t.eye(2, 4)
+t.eye(4, 2, dtype=t.int64)
+t.eye(0)
+t.eye(-1)
+t.eye(2, dtype=t.bool)
+t.eye(n=2, m=3)
+x.new_zeros((2,), dtype=t.int32)
+i.new_ones(2, 2)
+i.new_full((2,), 2.7)
+i.new_tensor([1.5, 2])
+x.new_empty((0,), dtype=t.bool)
+x.new([1, 2])
+x.new(2, 3).shape
+t.Tensor([1, 2])
+t.Tensor(2, 3).shape
+t.Tensor()
+t.FloatTensor([1, 2])
+t.LongTensor([1, 2])
+t.LongTensor([1.5])
+t.tensor(3).fill_(4)
+t.cartesian_prod(v[:2], v[:3])
+t.empty(2, 3, 4, 5, memory_format=t.channels_last).stride()
+t.empty(2, 3, 4, 5, 6, memory_format=t.channels_last_3d).stride()
+t.empty(2, 3, memory_format=t.channels_last)
+t.empty(2, 3, memory_format=t.preserve_format)
+t.empty(2, 3, memory_format="channels_last")
+t.zeros(2, memory_format=t.contiguous_format)
+t.add(x, x, memory_format=t.contiguous_format)
+""".strip().splitlines()
+
+RANDOM = """
+t.rand(3)
+t.rand(5, 7)
+t.rand((20,))
+t.rand(0)
+t.rand(())
+t.rand(3, dtype=t.float64)
+t.rand(17, dtype=t.float64)
+t.rand(3, dtype=t.float16)
+t.rand(3, dtype=t.bfloat16)
+t.rand(2, -1)
+t.rand(4, requires_grad=True)
+t.randn(5)
+t.randn(16)
+t.randn(17)
+t.randn(100, 3)
+t.randn(3, dtype=t.float64)
+t.randn(33, dtype=t.float64)
+t.randn(3, dtype=t.float16)
+t.randn(20, dtype=t.bfloat16)
+t.randn(())
+t.randint(10, (5,))
+t.randint(3, 10, (5,))
+t.randint(-5, 5, (2, 3))
+t.randint(0, 2**40, (5,))
+t.randint(10, (3,), dtype=t.int32)
+t.randint(10, (3,), dtype=t.float32)
+t.randint(5, 5, (2,))
+t.randint(5, 3, (2,))
+t.randint(low=1, high=4, size=(6,))
+t.randperm(10)
+t.randperm(1)
+t.randperm(0)
+t.randperm(-1)
+t.randperm(10, dtype=t.int32)
+t.randperm(1000)
+t.rand_like(x)
+t.rand_like(x, dtype=t.float64)
+t.randn_like(x)
+t.randn_like(h)
+t.randint_like(i, 10)
+t.randint_like(x, 2, 5)
+t.normal(0.0, 1.0, (5,))
+t.normal(2.0, 3.0, size=(20,))
+t.normal(x, 1.0)
+t.normal(x, x + 1)
+t.normal(0.0, x + 1)
+t.normal(0.0, -1.0, (5,))
+t.bernoulli(x / 24)
+t.empty(10).uniform_()
+t.empty(10).uniform_(-2, 3)
+t.empty(10).uniform_(3, 2)
+t.empty(20).normal_(1, 2)
+t.empty(5).normal_(1, 2)
+t.empty(5).normal_(1, -2)
+t.empty(5).exponential_()
+t.empty(5).bernoulli_(0.3)
+t.empty(5).random_(10)
+t.empty(5, dtype=t.int64).random_(3, 10)
+t.empty(5, dtype=t.uint8).random_()
+t.multinomial(v, 3)
+t.multinomial(v, 8, replacement=True)
+t.multinomial(v, 8)
+t.multinomial(m, 2)
+t.rand(3, generator=t.Generator().manual_seed(4))
+t.randn(20, generator=t.Generator().manual_seed(4))
+t.randperm(5, generator=t.Generator().manual_seed(4))
+(t.rand(3), t.randn(3), t.rand(2), t.randn(20), t.randint(5, (3,)), t.randn(1))
+t.nn.functional.dropout(x, 0.5, False)
+t.initial_seed()
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_creation(code):
+    compare(code)
+
+
+@pytest.mark.parametrize("code", RANDOM)
+@pytest.mark.parametrize("seed", [0, 2**40 + 7])
+def test_random(code, seed):
+    compare(code, seed=seed, rtol=1e-6, atol=1e-6)
+
+
+FORMATS = ["channels_last", "channels_last_3d", "contiguous_format", "preserve_format", "'x'", "3", "None"]
+LAYOUTS = {
+    "dense": "y",
+    "permuted": "y.permute(0, 3, 1, 2)",
+    "expanded": "y[:1].expand(2, 3, 4, 5)",
+    "one channel": "y[:, :1]",
+    "one pixel": "y[:, :, :1, :1]",
+    "empty": "y[:0]",
+    "gaps": "y[..., ::2]",
+    "matrix": "q.t()",
+    "five dims": "y.reshape(2, 3, 2, 2, 5)",
+    "five dims, permuted": "y.reshape(2, 3, 2, 2, 5).permute(0, 4, 1, 2, 3)",
+}
+TAKERS = [
+    "clone",
+    "contiguous",
+    "is_contiguous",
+    "to",
+    "double",
+    "float",
+    "cpu",
+    "zeros_like",
+    "ones_like",
+    "full_like",
+]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("taker", TAKERS)
+@pytest.mark.parametrize("name", FORMATS)
+def test_memory_format(layout, taker, name):
+    given = f"memory_format={name if name[0] in chr(39) + '3N' else 't.' + name}"
+    x = LAYOUTS[layout]
+    if taker.endswith("_like"):
+        more = "1, " if taker == "full_like" else ""
+        compare(f"t.{taker}({x}, {more}{given})", base="y", seed=0)
+    else:
+        for more in ("t.float64, ", "t.float32, ", "") if taker == "to" else ("",):
+            compare(f"({x}).{taker}({more}{given})", base="y")
+            if "is_" not in taker:
+                compare(f"({x}).{taker}({more}{given}).stride()", base="y")
+
+
+def test_memory_formats_print_and_pickle():
+    compare(
+        "[repr(f) for f in (t.channels_last, t.channels_last_3d, t.contiguous_format, t.preserve_format)]"
+    )
+    compare("isinstance(t.channels_last, t.memory_format)")
+    compare("t.memory_format()")
+    compare("__import__('pickle').loads(__import__('pickle').dumps(t.channels_last)) is t.channels_last")
