@@ -11,7 +11,7 @@
 
 namespace pynn::python {
 
-constexpr int kMaxParams = 12;
+constexpr int kMaxParams = 13;
 
 struct ParamSpec {
   std::string name;
