@@ -44,6 +44,24 @@ _LAZY_NAMES = {
     "printoptions": "_tensor_str",
     "finfo": "type_info",
     "iinfo": "type_info",
+    **dict.fromkeys(
+        (
+            *(
+                "celu",
+                "celu_",
+                "selu",
+                "selu_",
+                "prelu",
+                "rrelu",
+                "rrelu_",
+                "threshold",
+                "threshold_",
+                "hardshrink",
+            ),
+            *("relu_", "cosine_similarity", "pairwise_distance", "pdist", "bilinear"),
+        ),
+        "nn.functional",
+    ),
 }
 
 

@@ -9,8 +9,18 @@ from __future__ import annotations
 import pynn
 from pynn import _C, Tensor
 
+from ._activations import (
+    alpha_dropout,
+    feature_alpha_dropout,
+    gumbel_softmax,
+    hardshrink,
+    rrelu,
+    rrelu_,
+    softshrink,
+)
 from ._attention import multi_head_attention_forward
 from ._distance import cosine_similarity, pairwise_distance, pdist
+from ._embedding_bag import embedding_bag
 from ._losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -44,10 +54,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
+    "alpha_dropout",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "celu_",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
@@ -59,12 +71,17 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
+    "embedding_bag",
+    "feature_alpha_dropout",
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "gumbel_softmax",
+    "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hardtanh_",
     "hinge_embedding_loss",
     "huber_loss",
     "kl_div",
@@ -93,8 +110,11 @@ __all__ = [
     "relu",
     "relu6",
     "relu_",
+    "rrelu",
+    "rrelu_",
     "scaled_dot_product_attention",
     "selu",
+    "selu_",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
@@ -102,10 +122,12 @@ __all__ = [
     "softmax",
     "softmin",
     "softplus",
+    "softshrink",
     "softsign",
     "tanh",
     "tanhshrink",
     "threshold",
+    "threshold_",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
 ]
@@ -212,6 +234,26 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return _nn.relu(input) + alpha * (input.clamp(max=0) / alpha).expm1()
 
 
+def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
+    """Threshold in place."""
+    return input.masked_fill_(input <= threshold, value)
+
+
+def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """Hardtanh in place."""
+    return hardtanh(input, min_val, max_val, True)
+
+
+def selu_(input: Tensor) -> Tensor:
+    """Selu in place."""
+    return selu(input, True)
+
+
+def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """Celu in place."""
+    return celu(input, alpha, True)
+
+
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """Return x where x > 0, weight * x elsewhere; one weight for all channels (dim 1) or one for each."""
     if weight.numel() != 1:
@@ -222,6 +264,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
                 f"got shape {tuple(weight.shape)}"
             )
         weight = weight.view(-1, *[1] * (input.dim() - 2))
+    else:
+        weight = weight.reshape([1] * input.dim())
     return pynn.where(input > 0, input, weight * input)
 
 

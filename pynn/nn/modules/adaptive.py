@@ -13,7 +13,9 @@ from .container import ModuleList, Sequential
 from .linear import Linear
 from .module import Module
 
-__all__ = ["AdaptiveLogSoftmaxWithLoss"]
+__all__ = [
+    "AdaptiveLogSoftmaxWithLoss",
+]
 
 
 class _ASMoutput(NamedTuple):

@@ -15,7 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["MultiheadAttention"]
+__all__ = [
+    "MultiheadAttention",
+]
 
 
 class NonDynamicallyQuantizableLinear(Linear):

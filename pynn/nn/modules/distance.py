@@ -7,7 +7,10 @@ from pynn import Tensor
 from .. import functional as F
 from .module import Module
 
-__all__ = ["CosineSimilarity", "PairwiseDistance"]
+__all__ = [
+    "CosineSimilarity",
+    "PairwiseDistance",
+]
 
 
 class PairwiseDistance(Module):

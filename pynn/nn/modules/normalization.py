@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-__all__ = ["LayerNorm"]
+__all__ = [
+    "LayerNorm",
+]
 
 
 class LayerNorm(Module):
