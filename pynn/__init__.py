@@ -18,12 +18,14 @@ if not _beside:
 
 from pynn import _C, autograd
 from pynn._C import *
+from pynn._methods import *  # type: ignore[assignment]
+from pynn._numeric import *
 from pynn._tensor import *  # type: ignore[assignment]
 from pynn.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from pynn.functional import *
 
 if TYPE_CHECKING:
-    from pynn import cuda, nn, optim, random, utils, vision
+    from pynn import cuda, linalg, nn, optim, random, special, utils, vision
     from pynn.serialization import load, save
 
 __version__: str = _C._build_info()["version"]
@@ -34,9 +36,53 @@ inf = 1e999  # names such as float are dtypes here
 nan = inf - inf
 newaxis = None
 
-# name -> where it is: loaded at first use, so that `import pynn` costs milliseconds.
-_LAZY_MODULES = ("cuda", "nn", "optim", "random", "serialization", "utils", "vision")
+_LINALG_NAMES = (
+    "chain_matmul cholesky cholesky_inverse cholesky_solve det frobenius_norm geqrf inverse logdet lu lu_solve "
+    "lu_unpack matrix_exp matrix_power norm_except_dim nuclear_norm orgqr ormqr pca_lowrank pinverse "
+    "qr slogdet svd svd_lowrank triangular_solve"
+).split()
+# name -> where it is: loaded at first use, so that `import pynn` costs milliseconds. Submodules need no entry.
 _LAZY_NAMES = {
+    "autocast": "amp",
+    "clear_autocast_cache": "amp.autocast_mode",
+    "get_autocast_cpu_dtype": "amp.autocast_mode",
+    "get_autocast_dtype": "amp.autocast_mode",
+    "is_autocast_cache_enabled": "amp.autocast_mode",
+    "is_autocast_cpu_enabled": "amp.autocast_mode",
+    "is_autocast_enabled": "amp.autocast_mode",
+    "set_autocast_dtype": "amp.autocast_mode",
+    "set_autocast_enabled": "amp.autocast_mode",
+    "GradScaler": "amp",
+    "vmap": "func",
+    **dict.fromkeys(
+        [
+            "are_deterministic_algorithms_enabled",
+            "compiled_with_cxx11_abi",
+            "get_default_device",
+            "get_deterministic_debug_mode",
+            "get_device_module",
+            "get_float32_matmul_precision",
+            "get_num_interop_threads",
+            "is_deterministic_algorithms_warn_only_enabled",
+            "is_warn_always_enabled",
+            "set_default_device",
+            "set_default_tensor_type",
+            "set_deterministic_debug_mode",
+            "set_float32_matmul_precision",
+            "set_flush_denormal",
+            "set_num_interop_threads",
+            "set_warn_always",
+            "typename",
+            "use_deterministic_algorithms",
+        ],
+        "settings",
+    ),
+    **dict.fromkeys(
+        "bilinear celu celu_ cosine_similarity hardshrink pairwise_distance pdist prelu relu_ rrelu rrelu_ selu selu_ "
+        "threshold threshold_".split(),
+        "nn.functional",
+    ),
+    "compile": "compiler",
     "save": "serialization",
     "load": "serialization",
     "set_printoptions": "_tensor_str",
@@ -44,39 +90,28 @@ _LAZY_NAMES = {
     "printoptions": "_tensor_str",
     "finfo": "type_info",
     "iinfo": "type_info",
+    **dict.fromkeys(_LINALG_NAMES, "_linalg.aliases"),
     **dict.fromkeys(
-        (
-            *(
-                "celu",
-                "celu_",
-                "selu",
-                "selu_",
-                "prelu",
-                "rrelu",
-                "rrelu_",
-                "threshold",
-                "threshold_",
-                "hardshrink",
-            ),
-            *("relu_", "cosine_similarity", "pairwise_distance", "pdist", "bilinear"),
-        ),
-        "nn.functional",
+        "bartlett_window blackman_window hamming_window hann_window kaiser_window".split(), "_windows"
     ),
 }
 
 
 def __getattr__(name: str) -> object:
-    import importlib
+    if name in _LAZY_NAMES:
+        import importlib
 
-    if name in _LAZY_MODULES:
-        value: object = importlib.import_module(f"pynn.{name}")
-    elif name in _LAZY_NAMES:
-        value = getattr(importlib.import_module(f"pynn.{_LAZY_NAMES[name]}"), name)
+        value: object = getattr(importlib.import_module(f"pynn.{_LAZY_NAMES[name]}"), name)
     else:
-        raise AttributeError(f"module 'pynn' has no attribute '{name}'")
+        from pynn._lazy import submodule
+
+        value = submodule("pynn", name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY_MODULES, *_LAZY_NAMES})
+    import pkgutil
+
+    modules = [module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_"]
+    return sorted({*globals(), *modules, *_LAZY_NAMES})

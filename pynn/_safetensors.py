@@ -120,13 +120,6 @@ def _read_open(f: IO[bytes], name: str, exact: bool, mmap: bool) -> tuple[dict[s
     prefix = f.read(8)
     length = int.from_bytes(prefix, "little")
     if len(prefix) < 8 or length > min(size - 8, _MAX_HEADER):
-        # PyTorch writes a zip archive, and before 1.6 a bare pickle (protocol 2 or later)
-        kind = "zip" if prefix[:4] == b"PK\x03\x04" else "pickle" if prefix[:1] == b"\x80" else None
-        if kind:
-            raise RuntimeError(
-                f"load: a safetensors file is required, got a PyTorch {kind} file, {name} "
-                "(.pt and .pth files cannot be read yet; save them as safetensors)"
-            )
         raise corrupt(name, "no whole safetensors header")
     try:
         entries, metadata = _check_header(json.loads(f.read(length).decode()), size - 8 - length, exact)

@@ -1,32 +1,54 @@
 """Saving and loading: one safe file for nested state, and plain weight files.
 
 A file is a safetensors file. `save` adds the metadata entry "pynn": JSON of the structure, in which tensors
-stand as indices. Nothing in a file can run code.
+stand as indices. Nothing in a file can run code. Files of torch.save are read, and written under the names .pt and
+.pth, by `_torch_files` and `_torch_write`.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import os
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pynn
-from pynn import Tensor, _safetensors
+from pynn import Tensor, _safetensors, _torch_files, _torch_globals
 from pynn._safetensors import File, Stored, code_of, dtype_name, dtype_named
 
-__all__ = ["load", "load_weights", "save", "save_weights"]
+__all__ = [
+    "add_safe_globals",
+    "clear_safe_globals",
+    "get_safe_globals",
+    "load",
+    "load_weights",
+    "safe_globals",
+    "save",
+    "save_weights",
+]
 
 _VERSION = 1
+_PYTORCH_NAMES = (".pt", ".pth", ".pt.tar", ".pth.tar")  # by custom files of torch.save
 _MAX_DEPTH = 100  # nested containers, far below the interpreter's recursion limit
 
 MapLocation = Any  # None | str | device | dict[str, str | device] | Callable[[Tensor, str], Tensor | None]
 Path = tuple[object, ...]  # the keys and indices that lead to an object
 
 
-def save(obj: object, f: File) -> None:
+def save(
+    obj: object,
+    f: File,
+    pickle_module: Any = None,
+    pickle_protocol: int = 2,
+    _use_new_zipfile_serialization: bool = True,
+) -> None:
     """Save nested state as one safe file: safetensors, with the structure as JSON in its metadata.
+
+    A path that ends in .pt, .pth or .pth.tar becomes a file that torch.load(f, weights_only=True) reads, too.
 
     Like torch.save, but never pickle: `obj` is made of dict, OrderedDict, list, tuple, str, int, float,
     complex, bool, None, Size, dtype, device and tensors. A tensor met several times, or under several names
@@ -37,11 +59,17 @@ def save(obj: object, f: File) -> None:
         obj: what to save, for example `model.state_dict()`.
         f: a path, or a file object open for writing bytes. A path is written to a temporary file in the same
             folder, which then takes its place: a failure leaves an old file untouched.
+        pickle_module, pickle_protocol: accepted without effect.
 
     Raises:
         TypeError: an object of another type, named by its place in `obj`.
         ValueError: more than 100 nested containers, or a container inside itself.
     """
+    if isinstance(f, (str, os.PathLike)) and os.fspath(f).lower().endswith(_PYTORCH_NAMES):
+        from pynn._torch_write import write
+
+        write(obj, f)
+        return
     encoder = _Encoder()
     root = encoder.encode(obj, ())
     text = json.dumps({"version": _VERSION, "tensors": encoder.objects, "root": root}, separators=(",", ":"))
@@ -49,22 +77,40 @@ def save(obj: object, f: File) -> None:
 
 
 def load(
-    f: File, map_location: MapLocation = None, *, weights_only: bool = True, mmap: bool | None = None
+    f: File,
+    map_location: MapLocation = None,
+    pickle_module: Any = None,
+    *,
+    weights_only: bool | None = True,
+    mmap: bool | None = None,
+    encoding: str = "utf-8",
 ) -> Any:
-    """Load what `save` wrote, or any other safetensors file as a dict from name to tensor. Like torch.load.
+    """Load what `save` or torch.save wrote, or any safetensors file as a dict from name to tensor. Like torch.load.
+
+    Of a file of torch.save, in the present or the older format, all that torch.load(weights_only=True) allows is read,
+    and NumPy arrays and scalars; no code in it runs.
 
     Args:
         f: a path, or a file object open for reading bytes.
         map_location: where the tensors go: a device, a dict from saved to new device, or a function of
             (tensor, saved device) giving a tensor. None: where they were saved.
-        weights_only: as in PyTorch; both values read alike, since a file holds no code.
+        pickle_module: accepted without effect.
+        weights_only: both values read alike, since nothing but data is ever read.
         mmap: map the file instead of reading it; bytes are read when touched, and writing to a tensor never
             changes the file. Needs a path.
+        encoding: of byte strings that Python 2 pickled.
 
     Raises:
         FileNotFoundError: no such file.
         RuntimeError: the file is corrupt, truncated, of another format or of a newer pynn.
+        pickle.UnpicklingError: a file of torch.save holds a class or function, which is named. It is a RuntimeError too.
     """
+    if mmap and not isinstance(f, (str, os.PathLike)):
+        raise ValueError("load: a path is required with mmap=True, got a file object")
+    if not isinstance(f, (str, os.PathLike)) and not f.seekable():
+        f = io.BytesIO(f.read())
+    if _torch_files.is_torch_file(_first_bytes(f)):
+        return _torch_files.read(f, lambda t, saved: _place(t, saved, map_location), bool(mmap), encoding)
     tensors, metadata, name = _safetensors.read(f, bool(mmap))
     text = metadata.get("pynn")
     if text is None:
@@ -81,6 +127,51 @@ def load(
     if newer:
         raise RuntimeError(f"load: {name} was written by a newer pynn (update pynn to read it)")
     return _decode(doc["root"], _restore(objects, map_location))
+
+
+def _first_bytes(f: Any) -> bytes:
+    if isinstance(f, (str, os.PathLike)):
+        with open(f, "rb") as source:
+            return source.read(4)
+    here = f.tell()
+    prefix: bytes = f.read(4)
+    f.seek(here)
+    return prefix
+
+
+def add_safe_globals(safe_globals: list[Any]) -> None:
+    """Let `load` make objects of these classes, found in files of torch.save: their code runs while loading.
+
+    An entry is a class or function, or (it, "module.name" in the file). Same as torch.serialization.add_safe_globals.
+    """
+    for entry in safe_globals:
+        kind, name = (
+            entry if isinstance(entry, tuple) else (entry, f"{entry.__module__}.{entry.__qualname__}")
+        )
+        module, _, rest = name.rpartition(".")
+        _torch_globals.user_globals[module, rest] = _torch_globals.user_builder(kind)
+
+
+def get_safe_globals() -> list[Any]:
+    """The entries of add_safe_globals."""
+    return [builder.kind for builder in _torch_globals.user_globals.values()]
+
+
+def clear_safe_globals() -> None:
+    """Forget all entries of add_safe_globals."""
+    _torch_globals.user_globals.clear()
+
+
+@contextmanager
+def safe_globals(safe_globals: list[Any]) -> Iterator[None]:
+    """add_safe_globals for a with block."""
+    before = dict(_torch_globals.user_globals)
+    add_safe_globals(safe_globals)
+    try:
+        yield
+    finally:
+        clear_safe_globals()
+        _torch_globals.user_globals.update(before)
 
 
 def save_weights(tensors: Mapping[str, Tensor], f: File, metadata: Mapping[str, str] | None = None) -> None:
@@ -247,8 +338,13 @@ def _place(t: Tensor, saved: str, where: MapLocation) -> Tensor:
         if moved is not None:
             return moved
         where = None
-    target = saved if where is None else where
-    return t if str(target) == "cpu" else t.to(target)
+    target = str(saved if where is None else where)
+    if target.startswith("cuda") and not pynn.cuda.is_available():
+        raise RuntimeError(
+            f"load: tensors on {target} cannot be placed, since there is no CUDA device "
+            "(use map_location=torch.device('cpu'))"
+        )
+    return t if target == "cpu" else t.to(target)
 
 
 def _show(path: Path) -> str:

@@ -200,18 +200,6 @@ def test_misaligned_data_are_read(path):
         assert pynn.load(path, mmap=mmap)["x"].tolist() == [1.0, 2.0]
 
 
-@pytest.mark.parametrize(
-    "content, kind",
-    [(b"PK\x03\x04" + bytes(100), "zip"), (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M", "pickle")],
-)
-def test_pytorch_files_are_named_as_such(content, kind, path):
-    path.write_bytes(content)
-    with pytest.raises(
-        RuntimeError, match=f"a safetensors file is required, got a PyTorch {kind} file, .*state.pynn"
-    ):
-        pynn.load(path)
-
-
 # ---- what cannot be saved ----
 
 

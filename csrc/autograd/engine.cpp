@@ -13,6 +13,8 @@
 namespace pynn::autograd {
 
 void (*report_anomaly)(const Node& node) = nullptr;
+std::atomic<int64_t (*)()> profiler_clock{nullptr};
+std::atomic<void (*)(const Node& node, int64_t start)> profiler_node{nullptr};
 
 namespace {
 
@@ -120,7 +122,7 @@ Gradients Pass::call(Slot& s) {
   Node& node = *s.node;
   NodeHooks* hooks = node.hooks_or_null();
   const auto apply = [&] {
-    NodeLock lock(node.busy);
+    NodeLock lock(node.holder);
     return node.apply(s.grads);
   };
   if (!hooks || (hooks->pre.empty() && hooks->post.empty())) return apply();
@@ -186,8 +188,12 @@ void Pass::run_node(Slot& s, std::vector<Tensor>& captured) {
   Gradients out;
   if (any) {
     try {
+      const auto clock = profiler_clock.load(std::memory_order_relaxed);
+      const int64_t start = clock ? clock() : 0;
       out = call(s);
       run_leaf_hooks(node);
+      if (start) [[unlikely]]
+        if (const auto add = profiler_node.load()) add(node, start);
       PYNN_CHECK(out.size() >= node.edges.size() || node.edges.empty(), node.name(),
                  ": returned an incorrect number of gradients (expected ", node.edges.size(), ", got ", out.size(),
                  ")");
@@ -202,8 +208,8 @@ void Pass::run_node(Slot& s, std::vector<Tensor>& captured) {
     }
   }
   if (!options_.keep_graph) {
-    NodeLock lock(node.busy);
-    node.release_saved();
+    NodeLock lock(node.holder);
+    if (!lock.nested()) node.release_saved();  // else the run around this one still reads it
   }
   s.grads.clear();
   for (size_t i = 0; i < node.edges.size(); ++i) {

@@ -3,6 +3,8 @@
 #include <span>
 #include <vector>
 
+#include <atomic>
+
 #include "autograd/node.h"
 
 namespace pynn::autograd {
@@ -21,5 +23,9 @@ std::vector<Tensor> grad(std::span<const Tensor> roots, std::span<const Tensor> 
 
 // Set by the Python layer: tells the user, in anomaly mode, where the failing node's forward ran.
 extern void (*report_anomaly)(const Node& node);
+
+// Set while a profiler runs: the time now, or 0, before a node runs, and the node afterwards.
+extern std::atomic<int64_t (*)()> profiler_clock;
+extern std::atomic<void (*)(const Node& node, int64_t start)> profiler_node;
 
 }  // namespace pynn::autograd

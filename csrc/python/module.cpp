@@ -10,6 +10,7 @@
 #include "python/hooks.h"
 #include "python/interop.h"
 #include "python/node_type.h"
+#include "python/observe.h"
 
 namespace py = pybind11;
 
@@ -149,5 +150,6 @@ PYBIND11_MODULE(_C, m) {
   init_interop(m.ptr());
   init_op_functions(m.ptr());
   init_optim(m.ptr());
+  init_observe(m.ptr());
   pynn::python::init_settings(m);
 }

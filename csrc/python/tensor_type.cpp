@@ -10,6 +10,7 @@
 #include "python/fastcall.h"
 #include "python/interop.h"
 #include "python/node_type.h"
+#include "python/observe.h"
 
 #include <structmember.h>  // after Python.h
 
@@ -116,11 +117,12 @@ bool large(const Value& a, const Value& b) {
 }
 
 template <class F>
-PyObject* binary_slot(PyObject* a, PyObject* b, F&& f) {
+PyObject* binary_slot(const char* name, PyObject* a, PyObject* b, F&& f) {
   return guard([&]() -> PyObject* {
     Value x, y;
     if (!other_of(a, x) || !other_of(b, y)) Py_RETURN_NOTIMPLEMENTED;
     Tensor out;
+    const Timed timed(name);
     if (large(x, y)) {
       NoGil release;
       out = f(to_other(x), to_other(y));
@@ -131,11 +133,12 @@ PyObject* binary_slot(PyObject* a, PyObject* b, F&& f) {
   });
 }
 template <class F>
-PyObject* inplace_slot(PyObject* a, PyObject* b, F&& f) {
+PyObject* inplace_slot(const char* name, PyObject* a, PyObject* b, F&& f) {
   return guard([&]() -> PyObject* {
     Value y;
     if (!other_of(b, y)) Py_RETURN_NOTIMPLEMENTED;
     const Tensor self = tensor_of(a);
+    const Timed timed(name);
     {
       NoGil release(self.numel() >= (1 << 15));
       f(self, to_other(y));
@@ -153,9 +156,9 @@ PyObject* by_method(PyObject* a, PyObject* b, const char* name) {
   return PyObject_CallMethod(a, name, "O", b);
 }
 
-#define PYNN_BINARY_SLOT(slot, op)                                            \
-  PyObject* slot(PyObject* a, PyObject* b) {                                  \
-    return binary_slot(a, b, [](Other x, Other y) { return ops::op(x, y); }); \
+#define PYNN_BINARY_SLOT(slot, op)                                                 \
+  PyObject* slot(PyObject* a, PyObject* b) {                                       \
+    return binary_slot(#op, a, b, [](Other x, Other y) { return ops::op(x, y); }); \
   }
 PYNN_BINARY_SLOT(nb_add, add)
 PYNN_BINARY_SLOT(nb_sub, sub)
@@ -170,15 +173,15 @@ PYNN_BINARY_SLOT(nb_lshift, bitwise_left_shift)
 PYNN_BINARY_SLOT(nb_rshift, bitwise_right_shift)
 PyObject* nb_pow(PyObject* a, PyObject* b, PyObject* mod) {
   if (mod != Py_None) Py_RETURN_NOTIMPLEMENTED;
-  return binary_slot(a, b, [](Other x, Other y) { return ops::pow(x, y); });
+  return binary_slot("pow", a, b, [](Other x, Other y) { return ops::pow(x, y); });
 }
 PyObject* nb_matmul(PyObject* a, PyObject* b) {
   if (!is_tensor(a) || !is_tensor(b)) Py_RETURN_NOTIMPLEMENTED;
   return PyObject_CallMethod(a, "matmul", "O", b);
 }
-#define PYNN_INPLACE_SLOT(slot, op)                                                    \
-  PyObject* slot(PyObject* a, PyObject* b) {                                           \
-    return inplace_slot(a, b, [](const Tensor& x, Other y) { return ops::op(x, y); }); \
+#define PYNN_INPLACE_SLOT(slot, op)                                                         \
+  PyObject* slot(PyObject* a, PyObject* b) {                                                \
+    return inplace_slot(#op, a, b, [](const Tensor& x, Other y) { return ops::op(x, y); }); \
   }
 PYNN_INPLACE_SLOT(nb_iadd, add_)
 PYNN_INPLACE_SLOT(nb_isub, sub_)
@@ -233,7 +236,8 @@ PyObject* nb_index(PyObject* self) {
 
 PyObject* rich_compare(PyObject* a, PyObject* b, int op) {
   static constexpr Tensor (*const compare[])(Other, Other) = {ops::lt, ops::le, ops::eq, ops::ne, ops::gt, ops::ge};
-  return binary_slot(a, b, compare[op]);
+  static constexpr const char* names[] = {"lt", "le", "eq", "ne", "gt", "ge"};
+  return binary_slot(names[op], a, b, compare[op]);
 }
 
 Py_ssize_t mp_length(PyObject* self) {

@@ -69,38 +69,3 @@ def gumbel_softmax(
     index = soft.max(dim, keepdim=True)[1]
     one_hot = pynn.zeros_like(logits).scatter_(dim, index, 1.0)
     return one_hot - soft.detach() + soft
-
-
-_ALPHA = -1.7580993408473766  # what selu tends to for very negative numbers: its scale times its alpha
-
-
-def _drop_to_alpha(
-    input: Tensor, mask_shape: tuple[int, ...], p: float, training: bool, inplace: bool
-) -> Tensor:
-    if p < 0.0 or p > 1.0:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-    if not training or p == 0:
-        return input
-    if p == 1:
-        return input.mul_(0) if inplace else input * 0
-    a = ((1 - p) * (1 + p * _ALPHA**2)) ** -0.5
-    kept = pynn.empty(mask_shape, dtype=input.dtype).bernoulli_(1 - p)
-    shift = (kept - 1) * (-_ALPHA * a) - a * _ALPHA * p
-    return input.mul_(kept * a).add_(shift) if inplace else input * (kept * a) + shift
-
-
-def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """Dropout that keeps mean 0 and variance 1, for selu. Klambauer et al. 2017, arXiv:1706.02515."""
-    return _drop_to_alpha(input, tuple(input.shape), p, training, inplace)
-
-
-def feature_alpha_dropout(
-    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
-) -> Tensor:
-    """alpha_dropout of whole channels (dim 1)."""
-    if training and p and input.dim() < 2:
-        raise RuntimeError(
-            "feature_alpha_dropout: feature dropout requires at least 2 dimensions in the input"
-        )
-    shape = (*input.shape[:2], *[1] * (input.dim() - 2))
-    return _drop_to_alpha(input, shape, p, training, inplace)

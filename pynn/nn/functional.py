@@ -10,8 +10,6 @@ import pynn
 from pynn import _C, Tensor
 
 from ._activations import (
-    alpha_dropout,
-    feature_alpha_dropout,
     gumbel_softmax,
     hardshrink,
     rrelu,
@@ -20,7 +18,19 @@ from ._activations import (
 )
 from ._attention import multi_head_attention_forward
 from ._distance import cosine_similarity, pairwise_distance, pdist
+from ._dropout import (
+    alpha_dropout,
+    feature_alpha_dropout,
+)
 from ._embedding_bag import embedding_bag
+from ._fold import (
+    fold,
+    unfold,
+)
+from ._grid import (
+    affine_grid,
+    grid_sample,
+)
 from ._losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -31,6 +41,13 @@ from ._losses import (
     mse_loss,
     nll_loss,
     smooth_l1_loss,
+)
+from ._norms import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    local_response_norm,
+    rms_norm,
 )
 from ._pad import pad
 from ._pair_losses import (
@@ -47,6 +64,42 @@ from ._pair_losses import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
+from ._pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool1d_with_indices,
+    adaptive_max_pool2d,
+    adaptive_max_pool2d_with_indices,
+    adaptive_max_pool3d,
+    adaptive_max_pool3d_with_indices,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    fractional_max_pool2d,
+    fractional_max_pool2d_with_indices,
+    fractional_max_pool3d,
+    fractional_max_pool3d_with_indices,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_pool1d,
+    max_pool1d_with_indices,
+    max_pool2d,
+    max_pool2d_with_indices,
+    max_pool3d,
+    max_pool3d_with_indices,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
+from ._upsample import (
+    interpolate,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,12 +107,33 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_with_indices",
+    "adaptive_max_pool3d",
+    "adaptive_max_pool3d_with_indices",
+    "affine_grid",
     "alpha_dropout",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
+    "batch_norm",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
     "celu_",
+    "channel_shuffle",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
@@ -73,9 +147,16 @@ __all__ = [
     "embedding",
     "embedding_bag",
     "feature_alpha_dropout",
+    "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool2d_with_indices",
+    "fractional_max_pool3d",
+    "fractional_max_pool3d_with_indices",
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
+    "group_norm",
     "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
@@ -84,32 +165,51 @@ __all__ = [
     "hardtanh_",
     "hinge_embedding_loss",
     "huber_loss",
+    "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "leaky_relu_",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "margin_ranking_loss",
+    "max_pool1d",
+    "max_pool1d_with_indices",
+    "max_pool2d",
+    "max_pool2d_with_indices",
+    "max_pool3d",
+    "max_pool3d_with_indices",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mish",
     "mse_loss",
     "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
+    "native_channel_shuffle",
     "nll_loss",
     "normalize",
     "one_hot",
     "pad",
     "pairwise_distance",
     "pdist",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "poisson_nll_loss",
     "prelu",
     "relu",
     "relu6",
     "relu_",
+    "rms_norm",
     "rrelu",
     "rrelu_",
     "scaled_dot_product_attention",
@@ -130,12 +230,26 @@ __all__ = [
     "threshold_",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
+    "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]
 
 _nn = _C._nn
 
 linear = _nn.linear
 bilinear = _nn.bilinear
+conv1d = pynn.conv1d
+conv2d = pynn.conv2d
+conv3d = pynn.conv3d
+conv_transpose1d = pynn.conv_transpose1d
+conv_transpose2d = pynn.conv_transpose2d
+conv_transpose3d = pynn.conv_transpose3d
+pixel_shuffle = pynn.pixel_shuffle
+pixel_unshuffle = pynn.pixel_unshuffle
+channel_shuffle = pynn.channel_shuffle
+native_channel_shuffle = pynn.native_channel_shuffle
 gelu = _nn.gelu
 softplus = _nn.softplus
 layer_norm = _nn.layer_norm

@@ -6,8 +6,6 @@ from types import ModuleType
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name in ("data", "hooks"):
-        from importlib import import_module
+    from pynn._lazy import submodule
 
-        return import_module(f"pynn.utils.{name}")
-    raise AttributeError(f"module 'pynn.utils' has no attribute {name!r}")
+    return submodule(__name__, name)

@@ -11,7 +11,7 @@ import pynn
 
 torch = pytest.importorskip("torch", reason="parity tests compare with PyTorch")
 
-from parity_helpers import LIBS, assert_same, compare_module  # noqa: E402
+from nn_side_by_side import LIBS, assert_same, compare_module  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:Lazy modules are")
 rng = np.random.default_rng(0)

@@ -9,7 +9,7 @@ import pynn
 
 torch = pytest.importorskip("torch", reason="parity tests compare with PyTorch")
 
-from parity_helpers import LIBS, assert_same, numbers  # noqa: E402
+from nn_side_by_side import LIBS, assert_same, numbers  # noqa: E402
 
 CASES = [
     ("Adadelta", [{}, {"lr": 0.5, "rho": 0.8, "eps": 1e-4, "weight_decay": 0.1}, {"maximize": True}]),

@@ -10,7 +10,7 @@ import pynn
 
 torch = pytest.importorskip("torch", reason="parity tests compare with PyTorch")
 
-from parity_helpers import LIBS, assert_same, compare, compare_module  # noqa: E402
+from nn_side_by_side import LIBS, assert_same, compare, compare_module  # noqa: E402
 
 rng = np.random.default_rng(0)
 

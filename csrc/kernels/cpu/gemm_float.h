@@ -38,18 +38,20 @@ Product<T> transposed(const Product<T>& p) {
 // Below this many multiply-adds a second thread costs more than it brings.
 constexpr double kSerialWork = 1 << 19;
 
-template <class T>
-bool is_serial(const Product<T>& p) {
-  return static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k) < kSerialWork;
+PYNN_INLINE double multiply_adds(int64_t m, int64_t n, int64_t k) {
+  return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
 }
 
-// f(begin, end) over [0, n), in one piece when the product is small.
-template <class T, class F>
-void for_blocks(const Product<T>& p, int64_t n, F f) {
-  if (n <= 1 || is_serial(p)) return f(0, n);
-  const double work = static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+// f(begin, end) over the n parts of so much work, in one piece when that is small.
+template <class F>
+void for_parts(double work, int64_t n, F f) {
+  if (n <= 1 || work < kSerialWork) return f(0, n);
   const double grain = kSerialWork / 2 * static_cast<double>(n) / work;
   parallel_for(0, n, grain < 1 ? 1 : static_cast<int64_t>(grain), f);
+}
+template <class T, class F>
+void for_blocks(const Product<T>& p, int64_t n, F f) {
+  for_parts(multiply_adds(p.m, p.n, p.k), n, f);
 }
 
 // ---- dot ----------------------------------------------------------------------------------------------------------
@@ -243,64 +245,82 @@ constexpr TileTable<T> packed_tiles(std::integer_sequence<int, I...>) {
   return {{&gemm_tile<T, I + 1, NV, kPackedA, true, false>...}};
 }
 
+// A block of C in tiles, cut into tasks of `rows` x `cols` tiles.
+struct TaskGrid {
+  int64_t row_tiles, slivers, rows, cols, row_tasks, col_tasks;
+
+  // Long tasks, which keep a block of A in L2, but several for each thread.
+  TaskGrid(int64_t row_tiles_, int64_t slivers_, int64_t max_rows, int64_t mr, int64_t nr)
+      : row_tiles(row_tiles_), slivers(slivers_) {
+    rows = ceil_div(row_tiles, ceil_div(row_tiles, max_rows));
+    cols = slivers;
+    const int64_t threads = num_threads(), wanted = threads > 1 ? 4 * threads : 1;
+    for (count(); row_tasks * col_tasks < wanted && (rows > 1 || cols > 1); count())
+      if (cols == 1 || (rows > 1 && rows * mr >= cols * nr))
+        rows = ceil_div(rows, 2);
+      else
+        cols = ceil_div(cols, 2);
+  }
+  void count() {
+    row_tasks = ceil_div(row_tiles, rows);
+    col_tasks = ceil_div(slivers, cols);
+  }
+};
+
 // A's rows may stay where they are when they run along k and few columns reuse them.
 template <class T, bool kPackA>
 void gemm_packed(const Product<T>& p) {
-  constexpr int64_t MR = GemmBlocks::mr, NR = GemmBlocks::nv * Vec<T>::kSize;
-  constexpr int64_t mc_max = (GemmBlocks::mc * 4 / sizeof(T) + MR - 1) / MR * MR;
+  constexpr int64_t MR = GemmBlocks::mr, NR = GemmBlocks::nv * Vec<T>::kSize, W = Vec<T>::kSize;
+  constexpr int64_t max_rows = ceil_div(GemmBlocks::mc * 4 / static_cast<int64_t>(sizeof(T)), MR);  // in tiles
   using Rows = std::make_integer_sequence<int, GemmBlocks::mr>;
   static constexpr TileTable<T> wide_tiles = packed_tiles<T, GemmBlocks::nv, kPackA>(Rows());
   static constexpr TileTable<T> narrow_tiles = packed_tiles<T, 1, kPackA>(Rows());  // up to one vector of columns
 
-  // Blocks of equal size, none much smaller than the others.
-  const int64_t kc = ceil_div(p.k, ceil_div(p.k, GemmBlocks::kc));
+  // Blocks of equal size, none much smaller than the others. What fits in L2 is not split along k.
+  const bool fits = (p.m + p.n) * p.k * static_cast<int64_t>(sizeof(T)) <= GemmBlocks::whole_bytes;
+  const int64_t kc = ceil_div(p.k, ceil_div(p.k, fits ? GemmBlocks::whole_k : GemmBlocks::kc));
   const int64_t nc = round_up(ceil_div(p.n, ceil_div(p.n, GemmBlocks::nc)), NR);
-  int64_t mc = round_up(ceil_div(p.m, ceil_div(p.m, mc_max)), MR);
-  int64_t groups = 1;  // of columns: several tasks then pack the same rows of A
-  if (!is_serial(p)) {
-    if (const int64_t threads = num_threads(); threads > 1) {
-      const int64_t wanted = 2 * threads;
-      mc = min_of(mc, round_up(max_of(ceil_div(p.m, wanted), 4 * MR), MR));
-      groups = min_of(ceil_div(wanted, ceil_div(p.m, mc)), max_of<int64_t>(1, min_of(nc, p.n) / (4 * NR)));
-    }
-  }
-  const int64_t row_blocks = ceil_div(p.m, mc);
-  const Scratch<T> packed_b(kc * nc + Vec<T>::kSize);
+  const int64_t mc = round_up(ceil_div(p.m, ceil_div(p.m, GemmBlocks::nc)), MR);
+  // pack_sliver may write one vector behind a sliver of A, which another thread must not see in its own.
+  const int64_t a_step = round_up(MR * kc, W) + W;
+  const Scratch<T> packed_a(kPackA ? mc / MR * a_step : 0), packed_b(kc * nc + W);
 
-  for (int64_t jc = 0; jc < p.n; jc += nc) {
-    const int64_t nb = min_of(nc, p.n - jc), slivers = ceil_div(nb, NR);
-    for (int64_t pc = 0; pc < p.k; pc += kc) {
-      const int64_t kb = min_of(kc, p.k - pc);
-      for_blocks(p, slivers, [&](int64_t begin, int64_t end) {
-        for (int64_t s = begin; s < end; ++s)
-          pack_sliver<T, NR>(p.b + pc * p.b_rs + (jc + s * NR) * p.b_cs, p.b_cs, p.b_rs, min_of(NR, nb - s * NR), kb,
-                             packed_b.get() + s * NR * kb);
-      });
-      const GemmOut<T> out = out_of_block(p, pc, kb);
-      for_blocks(p, row_blocks * groups, [&](int64_t begin, int64_t end) {
-        const Scratch<T> packed_a(kPackA ? mc * kb + Vec<T>::kSize : 0);
-        int64_t packed_block = -1;
-        for (int64_t task = begin; task < end; ++task) {
-          const int64_t block = task / groups, group = task % groups;
-          const int64_t ic = block * mc, mb = min_of(mc, p.m - ic);
-          const T* a = p.a + ic * p.a_rs + pc * p.a_cs;
-          if (kPackA && block != packed_block) {
-            for (int64_t i = 0; i < mb; i += MR)
-              pack_sliver<T, MR>(a + i * p.a_rs, p.a_rs, p.a_cs, min_of(MR, mb - i), kb, packed_a.get() + i * kb);
-            packed_block = block;
+  for (int64_t jc = 0; jc < p.n; jc += nc)
+    for (int64_t pc = 0; pc < p.k; pc += kc)
+      for (int64_t ic = 0; ic < p.m; ic += mc) {
+        const int64_t nb = min_of(nc, p.n - jc), kb = min_of(kc, p.k - pc), mb = min_of(mc, p.m - ic);
+        const T* a = p.a + ic * p.a_rs + pc * p.a_cs;
+        const T* b = p.b + pc * p.b_rs + jc * p.b_cs;
+        const double work = multiply_adds(mb, nb, kb);
+        const TaskGrid grid(ceil_div(mb, MR), ceil_div(nb, NR), max_rows, MR, NR);
+
+        // A's slivers first, then those of B unless the last round left them.
+        const int64_t a_slivers = kPackA ? grid.row_tiles : 0;
+        for_parts(work, a_slivers + (ic == 0 ? grid.slivers : 0), [&](int64_t begin, int64_t end) {
+          for (int64_t s = begin; s < min_of(end, a_slivers); ++s)
+            pack_sliver<T, MR>(a + s * MR * p.a_rs, p.a_rs, p.a_cs, min_of(MR, mb - s * MR), kb,
+                               packed_a.get() + s * a_step);
+          for (int64_t s = max_of(begin, a_slivers) - a_slivers; s < end - a_slivers; ++s)
+            pack_sliver<T, NR>(b + s * NR * p.b_cs, p.b_cs, p.b_rs, min_of(NR, nb - s * NR), kb,
+                               packed_b.get() + s * NR * kb);
+        });
+
+        const GemmOut<T> out = out_of_block(p, pc, kb);
+        for_parts(work, grid.row_tasks * grid.col_tasks, [&](int64_t begin, int64_t end) {
+          for (int64_t task = begin; task < end; ++task) {
+            const int64_t i0 = task / grid.col_tasks * grid.rows, i1 = min_of(i0 + grid.rows, grid.row_tiles);
+            const int64_t s0 = task % grid.col_tasks * grid.cols, s1 = min_of(s0 + grid.cols, grid.slivers);
+            for (int64_t s = s0; s < s1; ++s) {
+              const int64_t cols = min_of(NR, nb - s * NR);
+              const TileTable<T>& tiles = cols <= W ? narrow_tiles : wide_tiles;
+              for (int64_t i = i0 * MR; i < min_of(i1 * MR, mb); i += MR)
+                tiles.of_rows[min_of(MR, mb - i) - 1](kb, kPackA ? packed_a.get() + i / MR * a_step : a + i * p.a_rs,
+                                                      p.a_rs, p.a_cs, packed_b.get() + s * NR * kb, NR, cols, out,
+                                                      ic + i, jc + s * NR);
+            }
           }
-          for (int64_t s = slivers * group / groups; s < slivers * (group + 1) / groups; ++s) {
-            const int64_t cols = min_of(NR, nb - s * NR);
-            const TileTable<T>& tiles = cols <= Vec<T>::kSize ? narrow_tiles : wide_tiles;
-            for (int64_t i = 0; i < mb; i += MR)
-              tiles.of_rows[min_of(MR, mb - i) - 1](kb, kPackA ? packed_a.get() + i * kb : a + i * p.a_rs, p.a_rs,
-                                                    p.a_cs, packed_b.get() + s * NR * kb, NR, cols, out, ic + i,
-                                                    jc + s * NR);
-          }
-        }
-      });
-    }
-  }
+        });
+      }
 }
 
 // ---- choice -------------------------------------------------------------------------------------------------------

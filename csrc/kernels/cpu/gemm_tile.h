@@ -26,13 +26,18 @@ namespace PYNN_CPU_NAMESPACE {
 struct GemmBlocks {
 #if defined(PYNN_ISA_AVX512)
   static constexpr int mr = 14, nv = 2, kc = 384, mc = 210, nc = 4096;
+  static constexpr int64_t whole_bytes = 768 << 10;
 #elif defined(PYNN_ISA_NEON)
   static constexpr int mr = 8, nv = 3, kc = 256, mc = 160, nc = 4080;
+  static constexpr int64_t whole_bytes = 384 << 10;
 #elif defined(PYNN_ISA_AVX2)
   static constexpr int mr = 6, nv = 2, kc = 256, mc = 168, nc = 4080;
+  static constexpr int64_t whole_bytes = 384 << 10;
 #else
   static constexpr int mr = 6, nv = 2, kc = 256, mc = 144, nc = 4080;
+  static constexpr int64_t whole_bytes = 384 << 10;
 #endif
+  static constexpr int64_t whole_k = 1024;  // products up to whole_bytes are not split along k before this
   // Without packing: fewer rows, and wider tiles where there are only one or two rows, to hide the FMA's latency.
   static constexpr int small_mr = 6;
   static constexpr int small_nv(int rows) { return rows == 1 ? 8 : rows == 2 ? 4 : 2; }

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["LazyLinear", "LazyModuleMixin"]
+__all__ = ["LazyLinear"]
 
 
 class LazyModuleMixin:

@@ -10,7 +10,8 @@ from typing import Any, Generic, TypeVar, cast
 
 import pynn
 from pynn.utils.data.collate import default_collate, default_convert
-from pynn.utils.data.dataset import Dataset, IterableDataset, Subset, TensorDataset
+from pynn.utils.data.dataset import Dataset, IterableDataset
+from pynn.utils.data.fetch import make_fetcher
 from pynn.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
 
 T_co = TypeVar("T_co", covariant=True)
@@ -18,18 +19,11 @@ T_co = TypeVar("T_co", covariant=True)
 _FIXED = frozenset(("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers"))
 
 
-def get_worker_info() -> None:
-    """None: there are no worker processes. Same as torch.utils.data.get_worker_info in the main process."""
-    return None
-
-
 class DataLoader(Generic[T_co]):
-    """Iterates over a data set in batches. Same as torch.utils.data.DataLoader, except for workers.
+    """Iterates over a data set in batches. Same as torch.utils.data.DataLoader.
 
-    There are no worker processes yet: with `num_workers` > 0 everything is loaded in the calling process, in
-    the same order and with the same batches. Then `worker_init_fn` is not called, `get_worker_info()` is None
-    inside the data set, an `IterableDataset` is read once (not once per worker), random numbers drawn by the
-    data set come from the caller's generators; `timeout`, `prefetch_factor` and `in_order` change nothing.
+    With `num_workers` > 0 processes load batches in advance, in the same order and with the same random numbers as
+    PyTorch's. Batches come to the calling process by copy.
 
     Args:
         dataset: with `__getitem__` (or `__getitems__`) and `__len__`, or an `IterableDataset`.
@@ -37,18 +31,24 @@ class DataLoader(Generic[T_co]):
         shuffle: a new random order in every iteration, drawn as PyTorch draws it.
         sampler: the order of the samples, in place of `shuffle`.
         batch_sampler: lists of indices, in place of `batch_size`, `shuffle`, `sampler` and `drop_last`.
-        num_workers, prefetch_factor, persistent_workers, timeout, worker_init_fn, multiprocessing_context,
-            in_order: checked as in PyTorch, see above.
+        num_workers: how many processes load; 0 loads in the calling one.
         collate_fn: makes a batch of a list of samples; by default `default_collate`, and without batches
             `default_convert`.
         pin_memory, pin_memory_device: accepted; there is no pinned memory on a CPU.
         drop_last: leave out the last batch if it is short.
-        generator: where the order is drawn from; the global generator by default.
+        timeout: seconds to wait for a batch of a worker; 0 is for ever.
+        worker_init_fn: called in each worker with its number, after random numbers were seeded.
+        multiprocessing_context: how processes start: a name or context of multiprocessing.
+        generator: where the order and the workers' seed are drawn from; the global generator by default.
+        prefetch_factor: batches that each worker loads in advance; 2 by default.
+        persistent_workers: keep the workers, with their copies of `dataset`, from one iteration to the next.
+        in_order: give batches in the order of the sampler, and not as they come.
 
     Raises:
         ValueError: arguments that exclude each other or are out of range.
 
-    An exception of the data set, the sampler or `collate_fn` comes through unchanged.
+    An exception of the data set, the sampler or `collate_fn` comes through unchanged; one of a worker comes with the
+    worker's traceback as its text. A worker that dies makes the next batch raise RuntimeError.
     """
 
     _initialized = False
@@ -159,12 +159,19 @@ class DataLoader(Generic[T_co]):
     def _index_sampler(self) -> Any:
         return self.batch_sampler if self._auto_collation else self.sampler
 
+    def _new_iterator(self) -> _Iterator:
+        if self.num_workers == 0:
+            return _Iterator(self)
+        from pynn.utils.data.parallel import WorkerIterator
+
+        return WorkerIterator(self)
+
     def __iter__(self) -> Iterator[Any]:
         if not self.persistent_workers:
-            return _Iterator(self)
+            return self._new_iterator()
         # PyTorch keeps one iterator for persistent workers, so that later epochs draw no seed for them.
         if self._iterator is None:
-            self._iterator = _Iterator(self)
+            self._iterator = self._new_iterator()
         else:
             self._iterator._reset(self)
         return self._iterator
@@ -191,24 +198,36 @@ class _Iterator:
     def __init__(self, loader: DataLoader[Any]) -> None:
         if loader.timeout != 0 and loader.num_workers == 0:
             raise AssertionError(f"DataLoader: timeout needs num_workers > 0, got timeout={loader.timeout}")
-        self._reset(loader, draw=True)
+        # Drawn even if there are no workers: later random numbers are PyTorch's.
+        self._base_seed = int(pynn.empty((), dtype=pynn.int64).random_(generator=loader.generator).item())
+        self._start(loader)
+        self._reset(loader, first=True)
 
-    def _reset(self, loader: DataLoader[Any], draw: bool = False) -> None:
+    def _start(self, loader: DataLoader[Any]) -> None:
+        """Before the first pass."""
+
+    def _reset(self, loader: DataLoader[Any], first: bool = False) -> None:
+        """Begin a pass."""
         self._index_sampler = loader._index_sampler
         self._indices = iter(self._index_sampler)
-        if draw:
-            # PyTorch draws a seed for workers even if there are none: later random numbers are the same.
-            pynn.empty((), dtype=pynn.int64).random_(generator=loader.generator)
         self._dataset = loader.dataset
         self._known_length = loader._known_length
         self._yielded = 0
-        self._fetch = _fetcher(loader)
+        self._begin(loader, first)
+
+    def _begin(self, loader: DataLoader[Any], first: bool) -> None:
+        self._fetch = make_fetcher(
+            loader.dataset, loader.collate_fn, loader._iterable, loader._auto_collation, loader.drop_last
+        )
+
+    def _next(self) -> Any:
+        return self._fetch(next(self._indices))
 
     def __iter__(self) -> _Iterator:
         return self
 
     def __next__(self) -> Any:
-        batch = self._fetch(next(self._indices))
+        batch = self._next()
         if self._known_length is not None:
             self._check_length()
         return batch
@@ -229,61 +248,6 @@ class _Iterator:
                 f"(when accessing len(dataloader)), but {self._yielded} samples have been fetched.",
                 stacklevel=3,
             )
-
-
-def _fetcher(loader: DataLoader[Any]) -> Callable[[Any], Any]:
-    """The function from what the sampler gives to what the loader gives."""
-    dataset: Any = loader.dataset
-    collate = loader.collate_fn
-    if loader._iterable:
-        return _stream_fetcher(dataset, collate, loader._auto_collation, loader.drop_last)
-    if not loader._auto_collation:
-        return lambda index: collate(dataset[index])
-    if collate is default_collate:
-        rows = _row_source(dataset)
-        if rows is not None:
-            return rows
-    if getattr(dataset, "__getitems__", None):
-        return lambda indices: collate(dataset.__getitems__(indices))
-    return lambda indices: collate([dataset[i] for i in indices])
-
-
-def _stream_fetcher(
-    dataset: Iterable[Any], collate: Callable[[Any], Any], batched: bool, drop_last: bool
-) -> Callable[[Any], Any]:
-    stream = iter(dataset)
-    if not batched:
-        return lambda _: collate(next(stream))
-
-    def fetch(slots: list[None]) -> Any:
-        samples = [sample for _, sample in zip(slots, stream, strict=False)]
-        if not samples or (drop_last and len(samples) < len(slots)):
-            raise StopIteration
-        return collate(samples)
-
-    return fetch
-
-
-def _row_source(dataset: Any) -> Callable[[Any], Any] | None:
-    """Batches of a TensorDataset, or of a Subset of one, by one gather per tensor; else None.
-
-    The batches are those of collating the samples one by one.
-    """
-    if type(dataset) is Subset:
-        inner = _row_source(dataset.dataset)
-        if inner is None:
-            return None
-        return lambda batch: inner([dataset.indices[i] for i in batch])
-    if type(dataset) is not TensorDataset:
-        return None
-
-    def fetch(batch: Any) -> Any:
-        if type(batch) is list and batch and type(batch[0]) is int:
-            index = pynn.tensor(batch)
-            return [tensor[index] for tensor in dataset.tensors]
-        return default_collate([dataset[i] for i in batch])
-
-    return fetch
 
 
 def _check_workers(

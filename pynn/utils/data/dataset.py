@@ -94,6 +94,53 @@ class ConcatDataset(Dataset[T_co]):
         return self.datasets[part][idx - self.cumulative_sizes[part - 1] if part else idx]
 
 
+class StackDataset(Dataset[Any]):
+    """Sample i is the tuple, or by keywords the dict, of the samples i of several data sets.
+
+    Same as torch.utils.data.StackDataset.
+
+    Raises:
+        ValueError: none given, both kinds given, or unequal lengths.
+    """
+
+    datasets: tuple[Any, ...] | dict[str, Any]
+
+    def __init__(self, *args: Dataset[Any], **kwargs: Dataset[Any]) -> None:
+        if args and kwargs:
+            raise ValueError("StackDataset: either positional or named data sets are required, got both")
+        parts: Any = list(args or kwargs.values())
+        if not parts:
+            raise ValueError("At least one dataset should be passed")
+        self._length = len(parts[0])
+        if any(len(part) != self._length for part in parts):
+            raise ValueError(f"Size mismatch between datasets, got {[len(part) for part in parts]}")
+        self.datasets = args or kwargs
+
+    def _joined(self, values: Any) -> Any:
+        return dict(zip(self.datasets, values)) if isinstance(self.datasets, dict) else tuple(values)
+
+    def _parts(self) -> list[Any]:
+        return list(self.datasets.values() if isinstance(self.datasets, dict) else self.datasets)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._joined([part[index] for part in self._parts()])
+
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        columns = []
+        for part in self._parts():
+            fetch = getattr(part, "__getitems__", None)
+            column = fetch(indices) if callable(fetch) else [part[i] for i in indices]
+            if len(column) != len(indices):
+                raise ValueError(
+                    f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(column)}"
+                )
+            columns.append(column)
+        return [self._joined(row) for row in zip(*columns, strict=True)]
+
+    def __len__(self) -> int:
+        return self._length
+
+
 class ChainDataset(IterableDataset[T_co]):
     """Several streams one after another. Same as torch.utils.data.ChainDataset."""
 
