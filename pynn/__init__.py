@@ -78,7 +78,7 @@ _LAZY_NAMES = {
         "settings",
     ),
     **dict.fromkeys(
-        "bilinear celu celu_ cosine_similarity hardshrink pairwise_distance pdist prelu relu_ rrelu rrelu_ selu selu_ "
+        "bilinear celu celu_ cosine_similarity hardshrink pairwise_distance prelu relu_ rrelu rrelu_ selu selu_ "
         "threshold threshold_".split(),
         "nn.functional",
     ),

@@ -25,16 +25,3 @@ def pairwise_distance(
 ) -> Tensor:
     """Return the norm of order p of x1 - x2 + eps along the last dim."""
     return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
-
-
-def pdist(input: Tensor, p: float = 2) -> Tensor:
-    """Return the distances of order p between all pairs of rows i < j, in the order (0, 1), (0, 2) ..."""
-    if input.dim() != 2:
-        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.dim()}D")
-    if not input.is_floating_point():
-        raise RuntimeError("pdist only supports floating-point dtypes")
-    if p < 0:
-        raise RuntimeError("pdist only supports non-negative p values")
-    n = input.size(0)
-    first, second = pynn.ones(n, n, dtype=pynn.bool).triu(1).nonzero().unbind(1)
-    return (input.index_select(0, first) - input.index_select(0, second)).norm(p, 1)

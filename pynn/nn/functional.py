@@ -17,7 +17,7 @@ from ._activations import (
     softshrink,
 )
 from ._attention import multi_head_attention_forward
-from ._distance import cosine_similarity, pairwise_distance, pdist
+from ._distance import cosine_similarity, pairwise_distance
 from ._dropout import (
     alpha_dropout,
     feature_alpha_dropout,
@@ -253,6 +253,7 @@ native_channel_shuffle = pynn.native_channel_shuffle
 gelu = _nn.gelu
 softplus = _nn.softplus
 layer_norm = _nn.layer_norm
+pdist = pynn.pdist
 relu_ = _nn.relu_
 scaled_dot_product_attention = _nn.scaled_dot_product_attention
 elu_ = _nn.elu_

@@ -217,6 +217,33 @@ def test_spectral_norm(kwargs, train):
     )
 
 
+@pytest.mark.parametrize("shape", [(4, 4), (3, 5), (5, 3)])
+@pytest.mark.parametrize("how", [None, "matrix_exp", "cayley", "householder"])
+@pytest.mark.parametrize("trivial", [True, False])
+def test_orthogonal(shape, how, trivial):
+    def make(lib):
+        linear = lib.nn.Linear(*shape)
+        return utils(lib, "parametrizations").orthogonal(linear, "weight", how, use_trivialization=trivial)
+
+    m = compare_module(make, floats(2, shape[0]), tol=5e-5)
+    w = m.weight.detach()
+    w = w if w.shape[0] < w.shape[1] else w.T
+    np.testing.assert_allclose((w @ w.T).numpy(), np.eye(len(w)), atol=1e-5)
+
+    def assigned(lib):
+        made = make(lib)
+        with lib.no_grad():
+            made.weight = lib.eye(shape[1], shape[0])
+        return made.weight
+
+    both(assigned)
+
+
+def test_orthogonal_errors():
+    for args in (("bias",), ("x",), ("weight", "polar")):
+        both(lambda lib, a=args: utils(lib, "parametrizations").orthogonal(lib.nn.Linear(3, 3), *a))
+
+
 def test_norm_errors():
     for fn in (
         lambda lib: lib.nn.utils.remove_weight_norm(lib.nn.Linear(2, 2)),
@@ -331,6 +358,47 @@ def test_lazy_linear():
     both(lambda lib: str(lib.nn.LazyLinear(3).double()(lib.ones(2, 4).double()).dtype))
     both(lambda lib: repr(lib.nn.LazyLinear(3, dtype=lib.float64).weight.dtype))
     both(lambda lib: [repr(lib.nn.UninitializedParameter()), repr(lib.nn.UninitializedBuffer())])
+
+
+LAZY = [
+    *[(f"LazyConv{d}d", (4, 2), {}, (2, 6, *[5] * d)) for d in (1, 2, 3)],
+    *[(f"LazyConvTranspose{d}d", (4, 2), {}, (2, 6, *[5] * d)) for d in (1, 2, 3)],
+    ("LazyConv2d", (4, 3), {"padding": 1, "stride": 2, "groups": 2, "bias": False}, (2, 6, 5, 5)),
+    ("LazyConv2d", (4, 3), {}, (6, 5, 5)),
+    ("LazyConv2d", (4, 3), {"groups": 4}, (2, 6, 5, 5)),
+    ("LazyConv2d", (4, 3), {}, (5, 5)),
+    ("LazyConvTranspose2d", (4, 3), {"output_padding": 1, "stride": 2, "groups": 2}, (2, 6, 5, 5)),
+    *[(f"Lazy{kind}Norm{d}d", (), {}, (2, 6, *[5] * d)) for d in (1, 2, 3) for kind in ("Batch", "Instance")],
+    ("LazyBatchNorm1d", (), {"affine": False}, (4, 6)),
+    ("LazyBatchNorm2d", (), {"track_running_stats": False, "eps": 1e-3}, (2, 6, 5, 5)),
+    ("LazyBatchNorm2d", (), {"bias": False, "momentum": None}, (2, 6, 5, 5)),
+    ("LazyBatchNorm2d", (), {}, (2, 6)),
+    ("LazyInstanceNorm2d", (), {}, (6, 5, 5)),
+]
+
+
+@pytest.mark.parametrize("name,args,kwargs,shape", LAZY)
+def test_lazy_modules(name, args, kwargs, shape):
+    x = floats(*shape)
+
+    def run(lib):
+        m = getattr(lib.nn, name)(*args, **kwargs)
+        out = [repr(m), list(m.state_dict()), m.has_uninitialized_params()]
+        if "Conv" in name:  # PyTorch does not copy lazy buffers
+            out.append(repr(copy.deepcopy(m)))
+        lib.manual_seed(0)
+        y = m(lib.from_numpy(x))
+        return [*out, y, repr(m), type(m).__name__, dict(m.state_dict())]
+
+    both(run)
+
+    def loaded(lib):
+        full = getattr(lib.nn, name.removeprefix("Lazy"))(6, *args, **kwargs)
+        m = getattr(lib.nn, name)(*args, **kwargs)
+        m.load_state_dict(full.state_dict())
+        return [dict(m.state_dict()), m.has_uninitialized_params()]
+
+    both(loaded)
 
 
 def test_skip_init():

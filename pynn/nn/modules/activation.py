@@ -423,15 +423,6 @@ class Softmin(_AlongDim):
         return F.softmin(input, self.dim, 5)
 
 
-class Softmax2d(Module):
-    """softmax over the channels of (N, C, H, W) or (C, H, W). Same as torch.nn.Softmax2d."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        if input.dim() not in (3, 4):
-            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.dim()}D instead")
-        return F.softmax(input, -3)
-
-
 def _inplace(module: Any) -> str:
     return ", inplace=True" if module.inplace else ""
 
