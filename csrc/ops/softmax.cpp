@@ -60,6 +60,8 @@ Tensor forward(const char* op, const Tensor& input, int64_t dim, std::optional<D
 
 }  // namespace
 
+Tensor softmax_backward(const Tensor& g, const Tensor& y, int64_t dim) { return backward(g, y, dim, false); }
+
 Tensor softmax(const Tensor& x, int64_t dim, std::optional<DType> dtype) {
   return forward<false>("softmax", x, dim, dtype);
 }
