@@ -36,6 +36,7 @@ newaxis = None
 
 # name -> where it is: loaded at first use, so that `import pynn` costs milliseconds. Submodules need no entry.
 _LAZY_NAMES = {
+    "UntypedStorage": "_tensor",
     "autocast": "amp",
     "clear_autocast_cache": "amp.autocast_mode",
     "get_autocast_cpu_dtype": "amp.autocast_mode",
