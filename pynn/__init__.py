@@ -18,12 +18,14 @@ if not _beside:
 
 from pynn import _C, autograd
 from pynn._C import *
+from pynn._methods import *  # type: ignore[assignment]
+from pynn._numeric import *
 from pynn._tensor import *  # type: ignore[assignment]
 from pynn.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from pynn.functional import *
 
 if TYPE_CHECKING:
-    from pynn import cuda, nn, optim, random, utils, vision
+    from pynn import cuda, linalg, nn, optim, random, special, utils, vision
     from pynn.serialization import load, save
 
 __version__: str = _C._build_info()["version"]
@@ -34,9 +36,13 @@ inf = 1e999  # names such as float are dtypes here
 nan = inf - inf
 newaxis = None
 
+_LINALG_NAMES = (
+    "chain_matmul cholesky cholesky_inverse cholesky_solve det frobenius_norm geqrf inverse logdet lu lu_solve "
+    "lu_unpack matrix_exp matrix_power norm_except_dim nuclear_norm orgqr ormqr pca_lowrank pinverse "
+    "qr slogdet svd svd_lowrank triangular_solve"
+).split()
 # name -> where it is: loaded at first use, so that `import pynn` costs milliseconds. Submodules need no entry.
 _LAZY_NAMES = {
-    "UntypedStorage": "_tensor",
     "autocast": "amp",
     "clear_autocast_cache": "amp.autocast_mode",
     "get_autocast_cpu_dtype": "amp.autocast_mode",
@@ -80,6 +86,10 @@ _LAZY_NAMES = {
     "printoptions": "_tensor_str",
     "finfo": "type_info",
     "iinfo": "type_info",
+    **dict.fromkeys(_LINALG_NAMES, "_linalg.aliases"),
+    **dict.fromkeys(
+        "bartlett_window blackman_window hamming_window hann_window kaiser_window".split(), "_windows"
+    ),
 }
 
 

@@ -10,9 +10,11 @@ from typing import Any
 from pynn import _C, _legacy
 from pynn._C import Tensor
 from pynn._legacy import *  # noqa: F403
+from pynn.storage import UntypedStorage, is_storage
 
 __all__ = [
     *_legacy.__all__,
+    "UntypedStorage",
     "asarray",
     "is_complex",
     "is_floating_point",
@@ -48,36 +50,9 @@ class layout(_Named):
 strided = layout("strided")
 
 
-class UntypedStorage:
-    """The block of memory behind a tensor, which views share. Same as torch.UntypedStorage, to look at."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self._tensor = tensor  # keeps the block alive
-        self._address, self._nbytes = _C._storage(tensor)
-
-    def data_ptr(self) -> int:
-        """The address of the first byte."""
-        return self._address
-
-    def nbytes(self) -> int:
-        """The number of bytes."""
-        return self._nbytes
-
-    size = __len__ = nbytes
-
-    @property
-    def device(self) -> Any:
-        return self._tensor.device
-
-
 def is_tensor(obj: Any) -> bool:
     """Whether `obj` is a Tensor. Same as torch.is_tensor."""
     return isinstance(obj, Tensor)
-
-
-def is_storage(obj: Any) -> bool:
-    """Whether `obj` is a storage. Same as torch.is_storage."""
-    return isinstance(obj, UntypedStorage)
 
 
 def asarray(
@@ -343,40 +318,30 @@ def new(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 def untyped_storage(self: Tensor) -> UntypedStorage:
     """The block of memory that this tensor and its views lie in."""
-    return UntypedStorage(self)
+    return UntypedStorage._of(self)
+
+
+_set = Tensor.set_  # replaced below
+
+
+def set_(
+    self: Tensor,
+    source: Tensor | UntypedStorage | None = None,
+    storage_offset: int = 0,
+    size: Any = None,
+    stride: Any = None,
+) -> Tensor:
+    """Lie in the memory of `source`, a tensor or a storage, from now on. Same as torch.Tensor.set_."""
+    if source is None:
+        return _set(self)
+    if isinstance(source, UntypedStorage):
+        source = source._as(self.dtype)
+    return _set(self, source) if size is None else _set(self, source, storage_offset, size, stride)
 
 
 def is_nonzero(input: Tensor) -> bool:
     """Whether the only element is not 0. Same as torch.is_nonzero."""
     return bool(input)
-
-
-def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
-    """Windows of `size` along a dim, `step` apart, as a view with the window in a new last dim. Same as torch.Tensor.unfold."""
-    if self.dim() == 0:
-        if dimension not in (0, -1):
-            raise IndexError(f"unfold: Dimension out of range, got {dimension} for a 0-d tensor")
-        return self.as_strided((size,), (1,)) if size <= 1 else _bad_window(size, 1)
-    if not -self.dim() <= dimension < self.dim():
-        raise IndexError(
-            f"unfold: Dimension out of range (expected to be in range of [{-self.dim()}, {self.dim() - 1}], but got {dimension})"
-        )
-    dimension %= self.dim()
-    n = self.size(dimension)
-    if size < 0 or step <= 0:
-        raise RuntimeError(f"unfold: size must be >= 0 and step > 0, got {size} and {step}")
-    if size > n:
-        return _bad_window(size, n)
-    sizes, strides = list(self.shape), list(self.stride())
-    sizes[dimension] = (n - size) // step + 1
-    sizes.append(size)
-    strides.append(strides[dimension])
-    strides[dimension] *= step
-    return self.as_strided(sizes, strides, self.storage_offset())
-
-
-def _bad_window(size: int, n: int) -> Tensor:
-    raise RuntimeError(f"unfold: maximum size for tensor at dimension is {n} but size is {size}")
 
 
 def is_inference(self: Tensor) -> bool:
@@ -424,15 +389,6 @@ def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False)
     return _nonzero(input) if out is None else _nonzero(input, out=out)
 
 
-def repeat_interleave(
-    self: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None
-) -> Tensor:
-    """See pynn.repeat_interleave."""
-    from pynn.functional import repeat_interleave as function
-
-    return function(self, repeats, dim, output_size=output_size)
-
-
 for _name, _function in {
     "backward": backward,
     "detach_": detach_,
@@ -448,12 +404,11 @@ for _name, _function in {
     "pin_memory": pin_memory,
     "register_hook": register_hook,
     "register_post_accumulate_grad_hook": register_post_accumulate_grad_hook,
-    "repeat_interleave": repeat_interleave,
     "requires_grad_": requires_grad_,
     "retain_grad": retain_grad,
+    "set_": set_,
     "share_memory_": share_memory_,
     "type": type_,
-    "unfold": unfold,
     "untyped_storage": untyped_storage,
     "layout": property(lambda self: strided),
     "__array__": __array__,

@@ -12,12 +12,12 @@ __all__ = [
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
+    "block_diag",
     "broadcast_shapes",
     "broadcast_tensors",
     "cartesian_prod",
     "einsum",
     "meshgrid",
-    "repeat_interleave",
     "tensordot",
 ]
 
@@ -147,6 +147,11 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
     return _C.stack([g.reshape(-1) for g in meshgrid(*tensors)], 1)
 
 
+def block_diag(*tensors: Tensor) -> Tensor:
+    """A matrix with the given ones along its diagonal; 0-d and 1-d tensors are one row. Same as torch.block_diag."""
+    return _C._block_diag(tensors)
+
+
 def _at_least(tensors: tuple[Any, ...], lift: Any) -> Any:
     if len(tensors) == 1 and isinstance(tensors[0], Tensor):
         return lift(tensors[0])
@@ -168,36 +173,3 @@ def atleast_3d(*tensors: Any) -> Any:
     return _at_least(
         tensors, lambda t: t if t.dim() > 2 else t.unsqueeze(-1) if t.dim() == 2 else t.reshape(1, -1, 1)
     )
-
-
-def repeat_interleave(
-    input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
-) -> Tensor:
-    """Each element (or each slice of a dim) so many times behind itself. Same as torch.repeat_interleave.
-
-    repeats: an int, or one count per slice. Called with counts alone, it gives the positions.
-    """
-    if repeats is None:
-        return repeat_interleave(_C.arange(input.numel()), input)
-    if dim is None:
-        input, dim = input.flatten(), 0
-    n = input.size(dim)
-    counts = repeats if isinstance(repeats, Tensor) else _C.full((1,), repeats, dtype=_C.int64)
-    counts = counts.reshape(-1)
-    if counts.numel() == 1:
-        counts = counts.expand(n)
-    if counts.numel() != n:
-        raise RuntimeError(
-            f"repeat_interleave: repeats must have the same size as input along dim, got {counts.numel()} for {n}"
-        )
-    if counts.numel() and int(counts.min()) < 0:
-        raise RuntimeError("repeat_interleave: repeats can not be negative")
-    ends = counts.cumsum(0)
-    total = int(ends[-1]) if n else 0
-    # The position of each result: how many slices have ended before it.
-    marks = (
-        _C.zeros(total + 1, dtype=_C.int64).index_add(0, ends, _C.ones_like(ends))
-        if n
-        else _C.zeros(1, dtype=_C.int64)
-    )
-    return input.index_select(dim, marks[:total].cumsum(0))

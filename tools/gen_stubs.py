@@ -38,6 +38,7 @@ TYPES = {
     "Other": "Tensor | _Scalar",
     "int": "_int",
     "int[]": "_int | _Sequence[_int]",
+    "Size": "_Sequence[_int]",
     "float": "_float",
     "bool": "_bool",
     "Scalar": "_Scalar",

@@ -122,7 +122,7 @@ Gradients Pass::call(Slot& s) {
   Node& node = *s.node;
   NodeHooks* hooks = node.hooks_or_null();
   const auto apply = [&] {
-    NodeLock lock(node.busy);
+    NodeLock lock(node.holder);
     return node.apply(s.grads);
   };
   if (!hooks || (hooks->pre.empty() && hooks->post.empty())) return apply();
@@ -208,8 +208,8 @@ void Pass::run_node(Slot& s, std::vector<Tensor>& captured) {
     }
   }
   if (!options_.keep_graph) {
-    NodeLock lock(node.busy);
-    node.release_saved();
+    NodeLock lock(node.holder);
+    if (!lock.nested()) node.release_saved();  // else the run around this one still reads it
   }
   s.grads.clear();
   for (size_t i = 0; i < node.edges.size(); ++i) {

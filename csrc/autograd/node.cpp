@@ -44,14 +44,17 @@ Node::Node(const char* op) : op(op) {
 }
 Node::~Node() { delete hooks_.load(std::memory_order_relaxed); }
 
-void NodeLock::wait() {
-  for (int tries = 0; busy_.exchange(true, std::memory_order_acquire); ++tries) {
+bool NodeLock::wait() {
+  const void* nobody = nullptr;
+  for (int tries = 0; !holder_.compare_exchange_weak(nobody, &thread_state, std::memory_order_acquire); ++tries) {
+    nobody = nullptr;
     if (tries < 16) {
       std::this_thread::yield();
     } else {
       std::this_thread::sleep_for(std::chrono::microseconds(50));
     }
   }
+  return false;
 }
 
 // "softmax" -> "SoftmaxBackward0", "add_" -> "AddBackward0"; PyTorch numbers the overloads: "sum.1" -> "SumBackward1"
@@ -65,7 +68,7 @@ std::string Node::name() const {
       continue;
     }
     out += upper ? static_cast<char>(std::toupper(*p)) : *p;
-    upper = false;
+    upper = std::isdigit(*p);  // "log1p": Log1P
   }
   return out + "Backward" + (*p ? p + 1 : "0");
 }
@@ -117,7 +120,10 @@ Saved::Saved(const Tensor& t, const Node* node) {
   if (thread_state.saved_hooks) [[unlikely]] {
     if (requires_grad_ && !is_output_) history_ = autograd::edge_of(t);
     GradMode off(false);
-    packed_ = thread_state.saved_hooks->pack(requires_grad_ ? alias(t) : t);
+    packed_ = thread_state.saved_hooks->pack(is_output_ ? alias(t) : t);
+    PYNN_CHECK(t.version() == version_, node->op,
+               ": a saved tensor pack hook must not write to its input in place, got version ", t.version(), " after ",
+               version_);
     return;
   }
   tensor_ = is_output_ ? alias(t) : t;

@@ -8,6 +8,7 @@
 #include "autograd/hooks.h"
 #include "core/small_vector.h"
 #include "core/tensor.h"
+#include "core/thread_state.h"
 
 namespace pynn {
 
@@ -28,20 +29,26 @@ struct OutputMeta {
 
 using Gradients = SmallVector<Tensor, 3>;
 
-// Held while a node runs or frees what it saved: two threads may run backward over one graph. The node's own hooks run
-// outside of it, so that they may call backward themselves.
+// Held while a node runs or frees what it saved: two threads may run backward over one graph. A thread that holds it
+// may take it again: the Python of a custom Function, of an unpack hook, may call backward over the graph it is part
+// of.
 class NodeLock {
  public:
-  explicit NodeLock(std::atomic<bool>& busy) : busy_(busy) {
-    if (busy.exchange(true, std::memory_order_acquire)) [[unlikely]]
-      wait();
+  explicit NodeLock(std::atomic<const void*>& holder) : holder_(holder) {
+    const void* nobody = nullptr;
+    if (!holder.compare_exchange_strong(nobody, &thread_state, std::memory_order_acquire)) [[unlikely]]
+      nested_ = nobody == &thread_state || wait();
   }
-  ~NodeLock() { busy_.store(false, std::memory_order_release); }
+  ~NodeLock() {
+    if (!nested_) holder_.store(nullptr, std::memory_order_release);
+  }
   NodeLock(const NodeLock&) = delete;
+  bool nested() const { return nested_; }
 
  private:
-  void wait();
-  std::atomic<bool>& busy_;
+  bool wait();  // until it is ours; false
+  std::atomic<const void*>& holder_;
+  bool nested_ = false;
 };
 
 // Guards what several threads may read and replace without the GIL: a leaf's accumulator and .grad, a view's history.
@@ -86,7 +93,7 @@ class Node : public RefCounted {
   uint64_t sequence = 0;              // above that of every node the edges lead to: the engine runs from high to low
   std::string made_at;                // the forward traceback, in anomaly mode
   std::atomic<void*> owner{nullptr};  // the backward pass that uses `slot`
-  std::atomic<bool> busy{false};      // see NodeLock
+  std::atomic<const void*> holder{nullptr};  // see NodeLock
   uint32_t slot = 0;
   void* pyobject = nullptr;  // not counted: the Python wrapper, if one is alive
   const TensorImpl* written =

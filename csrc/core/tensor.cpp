@@ -91,7 +91,9 @@ Tensor empty_like(const Tensor& x, DType dtype) {
 }
 
 Tensor alias(const Tensor& x, Dims sizes, Dims strides, int64_t offset) {
-  return Tensor(TensorImpl::make(x.storage(), x.dtype(), sizes, strides, offset));
+  Ref<TensorImpl> t = TensorImpl::make(x.storage(), x.dtype(), sizes, strides, offset);
+  t->inference = x.impl()->inference;
+  return Tensor(std::move(t));
 }
 
 namespace {

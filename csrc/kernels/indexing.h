@@ -25,7 +25,7 @@ PYNN_KERNEL(int64_t, rows_add, (const RowsArgs& args));
 PYNN_KERNEL(int64_t, rows_assign, (const RowsArgs& args, int64_t x_step));
 
 // Along the middle dim of contiguous tensors: x [outer, nx, inner], index and y (or src) [outer, nindex, inner].
-enum class ScatterMode : uint8_t { Assign, Add, Multiply };
+enum class ScatterMode : uint8_t { Assign, Add, Multiply, Max, Min };  // Max, Min: NaN wins
 struct GatherArgs {
   void* y;        // gather: [outer, nindex, inner]; scatter: [outer, nx, inner], already holding the input
   const void* x;  // gather: source; scatter: values [outer, nindex, inner], or one element when scalar_src

@@ -163,7 +163,8 @@ Tensor floor_divide(Other a, Other b) {
   Tensor y = new_result("floor_divide", a, b, t);
   check_zero_division("floor_divide", y, b);
   compute(Binary::FloorDiv, y, a, b);
-  return no_gradient(std::move(y));
+  constexpr auto zero = [](const Tensor& g) { return mul(g, 0.0); };
+  return record("floor_divide", std::move(y), inputs(input(a), input(b)), save(), zero, zero);
 }
 
 Tensor trunc_divide(Other a, Other b) {
@@ -181,8 +182,8 @@ Tensor remainder(Other a, Other b) {
   check_zero_division("remainder", y, b);
   compute(Binary::Remainder, y, a, b);
   return record(
-      "remainder", std::move(y), inputs(input(a), input(b)), save(input(a), a.scalar, input(b)),
-      [](const Tensor& g, const Tensor&, Scalar, const Tensor&) { return g; },
+      b.tensor ? "remainder.1" : "remainder", std::move(y), inputs(input(a), input(b)),
+      save(input(a), a.scalar, input(b)), [](const Tensor& g, const Tensor&, Scalar, const Tensor&) { return g; },
       [](const Tensor& g, const Tensor& a, Scalar s, const Tensor& b) {
         return mul(neg(g), floor_divide(other(a, s), b));
       });
@@ -194,7 +195,7 @@ Tensor fmod(Other a, Other b) {
   check_zero_division("fmod", y, b);
   compute(Binary::Fmod, y, a, b);
   return record(
-      "fmod", std::move(y), inputs(input(a), input(b)), save(input(a), a.scalar, input(b)),
+      b.tensor ? "fmod.1" : "fmod", std::move(y), inputs(input(a), input(b)), save(input(a), a.scalar, input(b)),
       [](const Tensor& g, const Tensor&, Scalar, const Tensor&) { return g; },
       [](const Tensor& g, const Tensor& a, Scalar s, const Tensor& b) {
         return mul(neg(g), trunc_divide(other(a, s), b));

@@ -1,4 +1,5 @@
 // binary_inplace.cpp -- a += b and its kin, straight into a's memory, and the registration of the whole family.
+#include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
@@ -135,14 +136,17 @@ PYNN_TENSORS_ONLY(logical_xor)
 
 Tensor op_add(const Tensor& a, Other b, Scalar alpha) { return add(a, b, alpha); }
 Tensor op_sub(const Tensor& a, Other b, Scalar alpha) { return sub(a, b, alpha); }
-Tensor op_rsub(const Tensor& a, Other b, Scalar alpha) { return sub(b, a, alpha); }
+Tensor op_rsub(const Tensor& a, Other b, Scalar alpha) {
+  const Tensor y = sub(b, a, alpha);
+  return b.tensor ? named("rsub", y) : y;
+}
 Tensor op_pow_scalar(Scalar a, const Tensor& b) { return pow(a, b); }
 Tensor op_div(const Tensor& a, Other b, std::optional<std::string_view> rounding) {
   if (!rounding) return div(a, b);
-  if (*rounding == "floor") return floor_divide(a, b);
+  if (*rounding == "floor") return named("div.2", floor_divide(a, b));
   PYNN_CHECK(*rounding == "trunc", "div: expected rounding_mode to be one of None, 'trunc', or 'floor' but found '",
              *rounding, "'");
-  return trunc_divide(a, b);
+  return named("div.2", trunc_divide(a, b));
 }
 Tensor op_div_(const Tensor& a, Other b, std::optional<std::string_view> rounding) {
   if (!rounding) return div_(a, b);

@@ -24,7 +24,7 @@ Tensor isclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool 
   if (equal_nan && is_floating(a.dtype())) close = logical_or(close, logical_and(isnan(a), isnan(b)));
   if (rtol == 0 && atol == 0) return close;
   const Tensor other = is_floating(b.dtype()) ? b : to_dtype(b, default_dtype());
-  const Tensor error = abs(sub(a, other));
+  const Tensor error = abs(sub(a.dtype() == DType::Bool ? to_dtype(a, other.dtype()) : a, other));
   const Tensor near = logical_and(isfinite(error), le(error, add(abs(mul(other, rtol)), atol)));
   return no_gradient(logical_or(close, near));
 }

@@ -1,6 +1,9 @@
 // concat.cpp -- cat and stack, split, chunk and unbind.
 #include "ops/concat.h"
 
+#include <cstring>
+
+#include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
@@ -12,6 +15,20 @@ namespace {
 
 // PyTorch lets empty 1-D tensors of size 0 join anything.
 bool is_legacy_empty(const Tensor& t) { return t.dim() == 1 && t.size(0) == 0; }
+
+// t into positions [at, at + length) of y's dim.
+void copy_part(const Tensor& y, int64_t dim, int64_t at, int64_t length, const Tensor& t) {
+  constexpr int64_t kPlain = 4096;  // elements below which planning a copy costs more than copying
+  if (dim == 0 && t.numel() <= kPlain && t.is_contiguous() && t.dtype() == y.dtype() && y.device().is_cpu()) {
+    const int64_t item = static_cast<int64_t>(item_size(y.dtype()));
+    std::memcpy(static_cast<char*>(y.data()) + at * y.stride(0) * item, t.data(),
+                static_cast<size_t>(t.numel() * item));
+    return;
+  }
+  DimVector part(y.sizes());
+  part[dim] = length;
+  copy_data(alias(y, part, y.strides(), at * y.stride(dim)), t);
+}
 
 }  // namespace
 
@@ -52,9 +69,7 @@ Tensor cat(TensorSpan tensors, int64_t dim) {
   int64_t at = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (lengths[i] == 0) continue;
-    DimVector part(sizes);
-    part[dim] = lengths[i];
-    copy_data(alias(y, part, y.strides(), at * y.stride(dim)), tensors[i]);
+    copy_part(y, dim, at, lengths[i], tensors[i]);
     at += lengths[i];
   }
   return record("cat", std::move(y), tensors, save(lengths, dim),
@@ -79,10 +94,8 @@ Tensor stack(TensorSpan tensors, int64_t dim) {
                     " at entry 0 and ", dims_str(tensors[i].sizes()), " at entry ", i);
     rows.push_back(unsqueeze(tensors[i], dim));
   }
-  return cat(rows, dim);
+  return named("stack", cat(rows, dim));
 }
-
-namespace {
 
 std::vector<Tensor> split_sizes(const Tensor& x, Dims sizes, int64_t dim) {
   PYNN_CHECK(x.dim() > 0, "split: expects at least a 1-dimensional tensor");
@@ -101,7 +114,7 @@ std::vector<Tensor> split_sizes(const Tensor& x, Dims sizes, int64_t dim) {
     out.push_back(narrow(x, dim, at, n));
     at += n;
   }
-  return out;
+  return named("split_with_sizes", std::move(out));
 }
 
 std::vector<Tensor> split_by(const Tensor& x, int64_t size, int64_t dim) {
@@ -114,8 +127,10 @@ std::vector<Tensor> split_by(const Tensor& x, int64_t size, int64_t dim) {
   std::vector<Tensor> out;
   for (int64_t at = 0; at < n; at += size) out.push_back(narrow(x, dim, at, std::min(size, n - at)));
   if (out.empty()) out.push_back(narrow(x, dim, 0, 0));
-  return out;
+  return named("split", std::move(out));
 }
+
+namespace {
 
 std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t dim) {
   PYNN_CHECK(x.dim() > 0, "chunk: expects at least a 1-dimensional tensor");
@@ -137,7 +152,7 @@ std::vector<Tensor> unbind(const Tensor& x, int64_t dim) {
   std::vector<Tensor> out;
   out.reserve(static_cast<size_t>(x.size(dim)));
   for (int64_t i = 0; i < x.size(dim); ++i) out.push_back(select(x, dim, i));
-  return out;
+  return named("unbind", std::move(out));
 }
 
 PYNN_OP(cat, "cat(Tensor[] tensors, int dim=0) -> Tensor",
@@ -152,6 +167,10 @@ PYNN_OP(split_sizes, "split(Tensor input, int[] split_size_or_sections, int dim=
         "Parts of the given sizes.");
 PYNN_OP(split_sizes, "split_with_sizes(Tensor input, int[] split_sizes, int dim=0) -> Tensor[]",
         "Parts of the given sizes.");
+PYNN_OP(split_by, "unsafe_split(Tensor input, int split_size, int dim=0) -> Tensor[]", "Same as split here.");
+PYNN_OP(split_sizes, "unsafe_split_with_sizes(Tensor input, int[] split_sizes, int dim=0) -> Tensor[]",
+        "Same as split_with_sizes here.");
+PYNN_OP(chunk, "unsafe_chunk(Tensor input, int chunks, int dim=0) -> Tensor[]", "Same as chunk here.");
 PYNN_OP(chunk, "chunk(Tensor input, int chunks, int dim=0) -> Tensor[]",
         "So many parts, as views. Same as torch.chunk.");
 PYNN_OP(unbind, "unbind(Tensor input, int dim=0) -> Tensor[]",

@@ -161,17 +161,22 @@ Tensor op_arange(Scalar start, Scalar end, Scalar step, OptType t, OptDevice d, 
   PYNN_CHECK(!step.equals(0), "arange: step must be nonzero");
   PYNN_CHECK(std::isfinite(start.to_double()) && std::isfinite(end.to_double()),
              "arange: unsupported range: ", start.to_double(), " -> ", end.to_double());
+  PYNN_CHECK_KIND(NotImplemented, t != DType::Bool, "arange: not implemented for bool");
   const bool up = step.to_double() > 0;
   PYNN_CHECK(up ? end.to_double() >= start.to_double() : end.to_double() <= start.to_double(),
              "arange: upper bound and lower bound inconsistent with step sign");
+  // An integral dtype truncates the numbers first; int64 counts by what is left of them.
+  const bool whole = !floats || (t && is_integral(*t));
   double size;
-  if (floats) {
+  if (floats && t != DType::Int64) {
     size = std::ceil((end.to_double() - start.to_double()) / step.to_double());
   } else {
     const int64_t span = end.to_int() - start.to_int(), by = step.to_int();
+    PYNN_CHECK_KIND(Value, by != 0, "arange: step must be nonzero as an int64, got ", step.to_double());
     size = static_cast<double>(span / by + (span % by != 0));
   }
   PYNN_CHECK(size < 0x1p58, "arange: too many elements, got ", size);
+  if (whole) start = Scalar(start.to_int()), step = Scalar(step.to_int());
   return with_grad(ramp(static_cast<int64_t>(size), start, step, t.value_or(floats ? default_dtype() : DType::Int64),
                         d.value_or(Device{})),
                    grad);
@@ -188,6 +193,7 @@ template <class F>
 Tensor spaced(const char* op, double start, double end, int64_t steps, OptType t, OptDevice d, bool grad, F&& f) {
   PYNN_CHECK(steps >= 0, op, ": number of steps must be non-negative, got ", steps);
   const DType type = t.value_or(default_dtype());
+  if (is_integral(type)) start = std::trunc(start), end = std::trunc(end);
   Tensor x = empty(DimVector{steps}, DType::Float64);
   const bool single = type == DType::Float32 || type == DType::Float16 || type == DType::BFloat16;
   const auto rounded = [&](float v) -> float {  // PyTorch's step is of the result's type
@@ -257,11 +263,11 @@ PYNN_OP(op_zeros, "zeros(int... size, *, dtype? dtype=None, device? device=None,
 PYNN_OP(op_ones, "ones(int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
         "Filled with 1. Same as torch.ones.", kOut);
 PYNN_OP(op_full,
-        "full(int[] size, Scalar fill_value, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> "
+        "full(Size size, Scalar fill_value, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> "
         "Tensor",
         "Filled with a value, whose type is the default dtype. Same as torch.full.", kOut);
 PYNN_OP(op_empty_strided,
-        "empty_strided(int[] size, int[] stride, *, dtype? dtype=None, device? device=None, bool requires_grad=False) "
+        "empty_strided(Size size, Size stride, *, dtype? dtype=None, device? device=None, bool requires_grad=False) "
         "-> Tensor",
         "Memory that is not cleared, in a given layout. Same as torch.empty_strided.");
 PYNN_OP(op_empty_like,
@@ -293,7 +299,7 @@ PYNN_OP(op_new_ones,
         "Tensor",
         "Filled with 1, of the input's dtype and device. Same as torch.Tensor.new_ones.", kMethodOnly);
 PYNN_OP(op_new_full,
-        "new_full(Tensor input, int[] size, Scalar fill_value, *, dtype? dtype=None, device? device=None, bool "
+        "new_full(Tensor input, Size size, Scalar fill_value, *, dtype? dtype=None, device? device=None, bool "
         "requires_grad=False) -> Tensor",
         "Filled with a value, of the input's dtype and device. Same as torch.Tensor.new_full.", kMethodOnly);
 PYNN_OP(op_arange_end,

@@ -112,13 +112,13 @@ PYNN_OP(amax, "amax(Tensor input, int[] dim=[], bool keepdim=False) -> Tensor",
 PYNN_OP(amin, "amin(Tensor input, int[] dim=[], bool keepdim=False) -> Tensor",
         "The smallest element over some dims; ties share the gradient. Same as torch.amin.", kOut);
 PYNN_OP(max_all, "max(Tensor input) -> Tensor", "The largest element. Same as torch.max.");
+PYNN_OP(op_max_pair, "max(Tensor input, Tensor other) -> Tensor", "The larger of each pair.", kOut);
 PYNN_OP(max_dim, "max(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)",
         "The largest along a dim, and where it is.", kOut);
-PYNN_OP(op_max_pair, "max(Tensor input, Tensor other) -> Tensor", "The larger of each pair.", kOut);
 PYNN_OP(min_all, "min(Tensor input) -> Tensor", "The smallest element. Same as torch.min.");
+PYNN_OP(op_min_pair, "min(Tensor input, Tensor other) -> Tensor", "The smaller of each pair.", kOut);
 PYNN_OP(min_dim, "min(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)",
         "The smallest along a dim, and where it is.", kOut);
-PYNN_OP(op_min_pair, "min(Tensor input, Tensor other) -> Tensor", "The smaller of each pair.", kOut);
 PYNN_OP(argmax, "argmax(Tensor input, int? dim=None, bool keepdim=False) -> Tensor",
         "Where the largest element is. Same as torch.argmax.", kOut);
 PYNN_OP(argmin, "argmin(Tensor input, int? dim=None, bool keepdim=False) -> Tensor",

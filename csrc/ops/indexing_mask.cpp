@@ -1,4 +1,5 @@
 // indexing_mask.cpp -- elements chosen by a mask: masked_fill, masked_select, masked_scatter, nonzero.
+#include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "kernels/indexing.h"
@@ -35,7 +36,8 @@ Tensor fill_masked(const Tensor& x, const Tensor& mask, Other other) {
   const Tensor value = fill_value("masked_fill", x, other);
   Tensor y = empty(broadcast_sizes("masked_fill", x.sizes(), mask.sizes()), x.dtype(), x.device());
   run_ternary(Ternary::Where, y, mask, value, x, x.dtype());
-  return record("masked_fill", std::move(y), inputs(x, value), save(mask), kUnmasked, kMasked);
+  return record(other.tensor ? "masked_fill.1" : "masked_fill", std::move(y), inputs(x, value), save(mask), kUnmasked,
+                kMasked);
 }
 Tensor fill_masked_(const Tensor& self, const Tensor& mask, Other other) {
   autograd::check_inplace("masked_fill_", self);
@@ -43,7 +45,8 @@ Tensor fill_masked_(const Tensor& self, const Tensor& mask, Other other) {
   check_fits("masked_fill_", self, mask.sizes());
   const Tensor value = fill_value("masked_fill_", self, other);
   run_ternary(Ternary::Where, self, mask, value, self, self.dtype());
-  record_inplace("masked_fill_", self, inputs(self, value), save(mask), kUnmasked, kMasked);
+  record_inplace(other.tensor ? "masked_fill_.1" : "masked_fill_", self, inputs(self, value), save(mask), kUnmasked,
+                 kMasked);
   return self;
 }
 
@@ -91,7 +94,7 @@ Tensor masked_select(const Tensor& x, const Tensor& mask) {
   DimVector sizes = broadcast_sizes("masked_select", x.sizes(), mask.sizes());
   if (sizes.empty()) sizes.push_back(1);
   const Tensor where[] = {expand(mask, sizes)};
-  return index(expand(x, sizes), where);
+  return named("masked_select", index(expand(x, sizes), where));
 }
 
 Tensor nonzero(const Tensor& x) {

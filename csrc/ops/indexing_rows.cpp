@@ -1,5 +1,6 @@
 // indexing_rows.cpp -- whole slices along one dim, chosen by a vector of positions: index_select, index_add,
 // index_copy, index_fill; and take and put on the flattened tensor.
+#include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
@@ -91,7 +92,7 @@ constexpr auto kFillCleared = [](const Tensor& g, int64_t dim, const Tensor& ind
   return index_fill(g, dim, index, 0);
 };
 constexpr auto kFillSummed = [](const Tensor& g, int64_t dim, const Tensor& index) {
-  return sum(index_select(g, dim, index));
+  return sum(sub(g, index_fill(g, dim, index, 0)));  // an index that comes twice counts once
 };
 
 }  // namespace
@@ -163,7 +164,7 @@ Tensor op_take(const Tensor& x, const Tensor& index_) {
   PYNN_CHECK(index_.dtype() == DType::Int64, "take: Expected a long tensor for index, but got ",
              dtype_name(index_.dtype()));
   const Tensor where[] = {index_};
-  return index(reshape(x, DimVector{-1}), where);
+  return named("take", index(reshape(x, DimVector{-1}), where));
 }
 Tensor op_put(const Tensor& x, const Tensor& index_, const Tensor& source, bool accumulate) {
   PYNN_CHECK(index_.dtype() == DType::Int64, "put: Expected a long tensor for index, but got ",
@@ -199,7 +200,6 @@ PYNN_OP(op_index_fill_, "index_fill_(Tensor input, int dim, Tensor index, Other 
 PYNN_OP(op_take, "take(Tensor input, Tensor index) -> Tensor",
         "Elements by their position in the flattened input. Same as torch.take.", kOut);
 PYNN_OP(op_put, "put(Tensor input, Tensor index, Tensor source, bool accumulate=False) -> Tensor",
-        "With elements of source at positions of the flattened input, or added there. Same as torch.Tensor.put.",
-        kMethodOnly | kInplace);
+        "With elements of source at positions of the flattened input, or added there. Same as torch.put.", kInplace);
 
 }  // namespace pynn::ops

@@ -1,13 +1,16 @@
 // indexing_scatter.cpp -- single elements along one dim, chosen by a tensor of positions:
 //   gather   y[i][j] = x[index[i][j]][j]          (dim 0)
 //   scatter  y[index[i][j]][j] = source[i][j]     or +=, *=
+#include "ops/indexing_scatter.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "kernels/indexing.h"
 #include "ops/assign.h"
+#include "ops/binary.h"
 #include "ops/creation.h"
 #include "ops/element.h"
 #include "ops/indexing.h"
+#include "ops/ternary.h"
 #include "ops/view.h"
 
 namespace pynn::ops {
@@ -16,19 +19,19 @@ namespace {
 int64_t size_at(const Tensor& t, int64_t d) { return t.dim() ? t.size(d) : 1; }
 int64_t dims_of(const Tensor& t) { return std::max<int64_t>(t.dim(), 1); }
 
-// The first part of t that is as large as `sizes`, apart from dim `but`: a view.
-Tensor crop(Tensor t, Dims sizes, int64_t but = -1) {
+}  // namespace
+
+Tensor crop(Tensor t, Dims sizes, int64_t but) {
   for (int64_t d = 0; d < t.dim(); ++d)
     if (d != but && t.size(d) != sizes[d]) t = slice(t, d, 0, sizes[d], 1);
   return t;
 }
 
-// Wrapped dim. An empty index fits everything.
 int64_t check_index(const char* op, const Tensor& x, int64_t dim, const Tensor& index) {
   dim = wrap_dim(op, dim, x);
+  if (index.numel() == 0) return dim;
   PYNN_CHECK(index.dtype() == DType::Int64 || index.dtype() == DType::Int32, op,
              ": Expected dtype int32/int64 for index, got ", dtype_name(index.dtype()));
-  if (index.numel() == 0) return dim;
   PYNN_CHECK(dims_of(index) == dims_of(x), op,
              ": Index tensor must have the same number of dimensions as input tensor, got ", dims_str(index.sizes()),
              " and ", dims_str(x.sizes()));
@@ -52,6 +55,8 @@ void check_source(const char* op, const Tensor& x, const Tensor& index, const Te
                     dims_str(source.sizes()));
 }
 
+namespace {
+
 GatherArgs along(const Tensor& x, int64_t dim, const Tensor& index) {
   GatherArgs a{};
   a.index = index.data_as<int64_t>();
@@ -72,7 +77,8 @@ void check_positions(const char* op, const Tensor& x, int64_t dim, const Tensor&
 
 Tensor dense_index(const Tensor& index) { return contiguous(to_dtype(index, DType::Int64)); }
 
-// Writes into self. `source` holds one element per index, or one for all.
+}  // namespace
+
 void run_scatter(const char* op, const Tensor& self, int64_t dim, const Tensor& index, const Tensor& source,
                  bool one_value, ScatterMode mode) {
   if (index.numel() == 0 || self.device().is_meta()) return;
@@ -89,6 +95,8 @@ void run_scatter(const char* op, const Tensor& self, int64_t dim, const Tensor& 
   check_positions(op, to, dim, where, kernels::scatter(self.device(), a));
   if (!to.same(part)) copy_data(part, to);
 }
+
+namespace {
 
 ScatterMode mode_of(std::optional<std::string_view> reduce) {
   if (!reduce) return ScatterMode::Assign;
@@ -141,7 +149,7 @@ Tensor fill_by(const Tensor& x, int64_t dim, const Tensor& index, Scalar value, 
   dim = check_index("scatter", x, dim, index);
   Tensor y = copied(x);
   run_scatter("scatter", y, dim, index, element_tensor("scatter", value, x.dtype()), true, mode);
-  return record("scatter", std::move(y), inputs(x), save(dim, index, mode), kSelf);
+  return record("scatter.1", std::move(y), inputs(x), save(dim, index, mode), kSelf);
 }
 
 }  // namespace
@@ -195,7 +203,7 @@ Tensor op_scatter_value_(const Tensor& self, int64_t dim, const Tensor& index, S
   dim = check_index("scatter_", self, dim, index);
   const ScatterMode mode = mode_of(reduce);
   run_scatter("scatter_", self, dim, index, element_tensor("scatter_", value, self.dtype()), true, mode);
-  record_inplace("scatter_", self, inputs(self), save(dim, index, mode), kSelf);
+  record_inplace("scatter_.1", self, inputs(self), save(dim, index, mode), kSelf);
   return self;
 }
 
@@ -203,7 +211,9 @@ Tensor op_scatter_value_(const Tensor& self, int64_t dim, const Tensor& index, S
 Tensor op_take_along_dim(const Tensor& x, const Tensor& index, std::optional<int64_t> dim) {
   PYNN_CHECK(index.dtype() == DType::Int64, "take_along_dim: dtype of indices should be Long but got ",
              dtype_name(index.dtype()));
-  if (!dim) return gather(reshape(x, DimVector{-1}), 0, reshape(index, DimVector{-1}));
+  // Negative positions count from the end here.
+  const auto wrapped = [&](int64_t n) { return where(lt(index, 0), add(index, Scalar(n)), index); };
+  if (!dim) return gather(reshape(x, DimVector{-1}), 0, reshape(wrapped(x.numel()), DimVector{-1}));
   PYNN_CHECK(x.dim() == index.dim(),
              "take_along_dim: input and indices should have the same number of dimensions, but got ", x.dim(),
              " dimensions for input, and ", index.dim(), " dimensions for indices");
@@ -214,7 +224,7 @@ Tensor op_take_along_dim(const Tensor& x, const Tensor& index, std::optional<int
   DimVector to_x = broadcast_sizes("take_along_dim", xs, is), to_index = to_x;
   to_x[d] = x.size(d);
   to_index[d] = index.size(d);
-  return gather(expand(x, to_x), d, expand(index, to_index));
+  return gather(expand(x, to_x), d, expand(wrapped(x.size(d)), to_index));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
@@ -20,6 +21,10 @@ namespace {
 
 enum class Reduction { None, Mean, Sum };
 
+void check_floating(const char* op, const Tensor& x, const Tensor& y) {
+  if (!is_floating(y.dtype())) ops::check_floating(op, x);  // one is enough: the other is promoted
+}
+
 Reduction reduction_of(const char* op, std::string_view text) {
   if (text == "mean") return Reduction::Mean;
   if (text == "sum") return Reduction::Sum;
@@ -31,7 +36,8 @@ Tensor reduced(const Tensor& loss, Reduction r) {
 }
 
 Tensor mse_loss(const Tensor& x, const Tensor& y, std::string_view reduction) {
-  return reduced(square(sub(x, y)), reduction_of("mse_loss", reduction));
+  check_floating("mse_loss", x, y);
+  return named("mse_loss", reduced(square(sub(x, y)), reduction_of("mse_loss", reduction)));
 }
 Tensor l1_loss(const Tensor& x, const Tensor& y, std::string_view reduction) {
   return reduced(abs(sub(x, y)), reduction_of("l1_loss", reduction));
@@ -40,16 +46,18 @@ Tensor l1_loss(const Tensor& x, const Tensor& y, std::string_view reduction) {
 Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, std::string_view reduction, double beta) {
   PYNN_CHECK(beta >= 0, "smooth_l1_loss: does not support negative values for beta, got ", beta);
   if (beta == 0) return l1_loss(x, y, reduction);
+  check_floating("smooth_l1_loss", x, y);
   const Tensor d = abs(sub(x, y));
-  return reduced(where(lt(d, beta), mul(square(d), 0.5 / beta), sub(d, 0.5 * beta)),
-                 reduction_of("smooth_l1_loss", reduction));
+  return named("smooth_l1_loss", reduced(where(lt(d, beta), mul(square(d), 0.5 / beta), sub(d, 0.5 * beta)),
+                                         reduction_of("smooth_l1_loss", reduction)));
 }
 // 0.5 d^2 where |d| <= delta, else delta (|d| - 0.5 delta).
 Tensor huber_loss(const Tensor& x, const Tensor& y, std::string_view reduction, double delta) {
   PYNN_CHECK(delta > 0, "huber_loss: does not support non-positive values for delta, got ", delta);
+  check_floating("huber_loss", x, y);
   const Tensor d = abs(sub(x, y));
-  return reduced(where(le(d, delta), mul(square(d), 0.5), mul(sub(d, 0.5 * delta), delta)),
-                 reduction_of("huber_loss", reduction));
+  return named("huber_loss", reduced(where(le(d, delta), mul(square(d), 0.5), mul(sub(d, 0.5 * delta), delta)),
+                                     reduction_of("huber_loss", reduction)));
 }
 
 // -w (y log x + (1 - y) log(1 - x)), logarithms bounded at -100.
@@ -57,6 +65,7 @@ Tensor binary_cross_entropy(const Tensor& x, const Tensor& y, const Tensor& weig
   PYNN_CHECK_KIND(Value, same(x.sizes(), y.sizes()), "binary_cross_entropy: Using a target size (", dims_str(y.sizes()),
                   ") that is different to the input size (", dims_str(x.sizes()),
                   ") is deprecated. Please ensure they have the same size.");
+  ops::check_floating("binary_cross_entropy", x);
   {
     GradMode off(false);
     PYNN_CHECK(!any_nonzero(logical_not(logical_and(ge(x, 0.0), le(x, 1.0)))),
@@ -65,7 +74,7 @@ Tensor binary_cross_entropy(const Tensor& x, const Tensor& y, const Tensor& weig
   Tensor loss =
       neg(add(mul(y, clamp(log(x), Scalar(-100.0), {})), mul(sub(1.0, y), clamp(log1p(neg(x)), Scalar(-100.0), {}))));
   if (weight.defined()) loss = mul(loss, weight);
-  return reduced(loss, reduction_of("binary_cross_entropy", reduction));
+  return named("binary_cross_entropy", reduced(loss, reduction_of("binary_cross_entropy", reduction)));
 }
 
 // With z = 1 + (pos_weight - 1) y: (1 - y) x + z log(1 + e^-x), computed without overflow.
@@ -73,11 +82,13 @@ Tensor bce_with_logits(const Tensor& x, const Tensor& y, const Tensor& weight, c
                        std::string_view reduction) {
   PYNN_CHECK_KIND(Value, same(x.sizes(), y.sizes()), "binary_cross_entropy_with_logits: Target size (",
                   dims_str(y.sizes()), ") must be the same as input size (", dims_str(x.sizes()), ")");
+  ops::check_floating("binary_cross_entropy_with_logits", x);
   const Tensor softplus_minus = add(clamp(neg(x), Scalar(0.0), {}), log1p(exp(neg(abs(x)))));  // log(1 + e^-x)
   const Tensor z = pos_weight.defined() ? mul(add(mul(sub(pos_weight, 1.0), y), 1.0), softplus_minus) : softplus_minus;
   Tensor loss = add(mul(sub(1.0, y), x), z);
   if (weight.defined()) loss = mul(loss, weight);
-  return reduced(loss, reduction_of("binary_cross_entropy_with_logits", reduction));
+  return named("binary_cross_entropy_with_logits",
+               reduced(loss, reduction_of("binary_cross_entropy_with_logits", reduction)));
 }
 
 // y (log y - x), 0 where y is 0; with log_target e^y (y - x).
@@ -86,6 +97,7 @@ Tensor kl_div(const Tensor& x, const Tensor& y, std::string_view reduction, bool
     const Tensor total = kl_div(x, y, "sum", log_target);
     return x.dim() ? div(total, Scalar(x.size(0))) : total;
   }
+  PYNN_CHECK(is_floating(x.dtype()), "kl_div: Integral inputs not supported, got ", dtype_name(x.dtype()));
   const Tensor loss = log_target ? mul(exp(y), sub(y, x))
                                  : sub(where(eq(y, 0.0), 0.0, mul(y, log(where(eq(y, 0.0), 1.0, y)))), mul(y, x));
   return reduced(loss, reduction_of("kl_div", reduction));
@@ -221,7 +233,7 @@ Tensor cross_entropy_rows(const Tensor& input, const Tensor& target_in, const Te
 
 Tensor cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight, int64_t ignore,
                      std::string_view reduction, double smoothing) {
-  check_floating("cross_entropy", x);
+  ops::check_floating("cross_entropy", x);
   PYNN_CHECK(smoothing >= 0 && smoothing <= 1,
              "cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: ", smoothing);
   const Reduction r = reduction_of("cross_entropy", reduction);
@@ -239,12 +251,14 @@ Tensor cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight
     return r == Reduction::Sum ? sum(each) : reshape(each, rows.lead);
   }
   check_target("cross_entropy", x, target, rows);
-  const Tensor y = cross_entropy_rows(rows.x, target, weight, ignore, r, smoothing);
+  const char* name = smoothing > 0 ? "add" : x.dim() > 2 ? "nll_loss2d" : "nll_loss";  // PyTorch's last step
+  const Tensor y = named(name, cross_entropy_rows(rows.x, target, weight, ignore, r, smoothing));
   return r == Reduction::None && y.dim() != static_cast<int64_t>(rows.lead.size()) ? reshape(y, rows.lead) : y;
 }
 
 Tensor nll_loss(const Tensor& x, const Tensor& target, const Tensor& weight, int64_t ignore,
                 std::string_view reduction) {
+  ops::check_floating("nll_loss", x);
   const Reduction r = reduction_of("nll_loss", reduction);
   const Rows rows = class_rows("nll_loss", x);
   check_weight("nll_loss", weight, rows.x.size(1));
@@ -261,8 +275,9 @@ Tensor nll_loss(const Tensor& x, const Tensor& target, const Tensor& weight, int
   w = where(kept, w, 0.0);
   const Tensor picked = reshape(gather(rows.x, 1, unsqueeze(safe, 1)), DimVector{-1});
   const Tensor each = where(kept, mul(neg(picked), w), 0.0);
-  if (r == Reduction::None) return reshape(each, rows.lead);
-  return r == Reduction::Sum ? sum(each) : div(sum(each), sum(w));
+  const char* name = x.dim() > 2 ? "nll_loss2d" : "nll_loss";
+  if (r == Reduction::None) return named(name, reshape(each, rows.lead));
+  return named(name, r == Reduction::Sum ? sum(each) : div(sum(each), sum(w)));
 }
 
 }  // namespace

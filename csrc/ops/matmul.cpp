@@ -1,6 +1,7 @@
 // matmul.cpp -- mm, bmm, matmul and linear over the one gemm kernel; any strides, no copies.
 #include "ops/matmul.h"
 
+#include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "kernels/gemm.h"
@@ -100,16 +101,20 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
     const Tensor x = a.dim() == 1 ? unsqueeze(a, 0) : a;
     const Tensor y = b.dim() == 1 ? unsqueeze(b, 1) : b;
     Tensor c = matmul(x, y);
+    const bool both = a.dim() == 1 && b.dim() == 1;
     DimVector sizes(c.sizes());
     if (b.dim() == 1) sizes.erase(sizes.size() - 1);
     if (a.dim() == 1) sizes.erase(sizes.size() - (b.dim() == 1 ? 1 : 2));
-    return reshape(c, sizes);
+    c = reshape(c, sizes);
+    return both           ? named("dot", c)
+           : a.dim() == 2 ? named("mv", c)
+                          : named(b.dim() == 2 ? "squeeze.4" : "unsafe_view", c);
   }
   // One matrix on the right: the batch of the left is more rows of one product.
   if (b.dim() == 2) {
     DimVector sizes(a.sizes());
     sizes.back() = b.size(1);
-    return reshape(mm(as_rows(a), b), sizes);
+    return named("unsafe_view", reshape(mm(as_rows(a), b), sizes));
   }
   const DimVector batch = broadcast_sizes("matmul", a.sizes().first(a.dim() - 2), b.sizes().first(b.dim() - 2));
   const auto batched = [&](const Tensor& t) {
@@ -123,7 +128,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   DimVector sizes(batch);
   sizes.push_back(a.size(-2));
   sizes.push_back(b.size(-1));
-  return reshape(bmm(batched(a), batched(b)), sizes);
+  return named("unsafe_view", reshape(bmm(batched(a), batched(b)), sizes));
 }
 
 // y = x w^T + b. Backward: dx = g w, dw = g^T x, db = sum of g's rows.
@@ -153,7 +158,9 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
     run_gemm(c, flat, wt, b);
   }
   return record(
-      "linear", std::move(y), inputs(x, w, b), save(needed_by(w, x), needed_by(x, w)),
+      // As PyTorch composes it.
+      x.dim() == 2 ? (b.defined() ? "addmm" : "mm") : (b.defined() ? "view" : "unsafe_view"), std::move(y),
+      inputs(x, w, b), save(needed_by(w, x), needed_by(x, w)),
       [](const Tensor& g, const Tensor&, const Tensor& w) { return matmul(g, w); },
       [](const Tensor& g, const Tensor& x, const Tensor&) {
         if (g.dim() == 2) return mm(transpose(g, 0, 1), x);

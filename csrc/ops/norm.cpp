@@ -99,7 +99,7 @@ Tensor layer_norm(const Tensor& input, Dims shape, const Tensor& weight, const T
   a.rows = rows, a.n = n, a.eps = eps;
   if (y.numel() && !y.device().is_meta()) kernels::layer_norm_forward(y.device(), a);
   const DimVector bias_sizes(shape);
-  return record("layer_norm", std::move(y), inputs(x, w, b), save(x, w, mean, rstd, n, eps, bias_sizes),
+  return record("native_layer_norm", std::move(y), inputs(x, w, b), save(x, w, mean, rstd, n, eps, bias_sizes),
                 [](const Grads& g, const Tensor& x, const Tensor& w, const Tensor& mean, const Tensor& rstd, int64_t n,
                    double eps, const DimVector& bias_sizes) {
                   Gradients out = backward(g, x, w, mean, rstd, n, eps);

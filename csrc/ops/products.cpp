@@ -1,4 +1,5 @@
 // products.cpp -- products of vectors, and products added to something: dot, mv, outer, inner, addmm and their kin.
+#include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
@@ -16,7 +17,7 @@ Tensor mv(const Tensor& a, const Tensor& v) {
              dims_str(v.sizes()));
   check_operands("mv", a, v);
   check_inner("mv", a, v, a.size(1), v.size(0));
-  return reshape(mm(a, unsqueeze(v, 1)), DimVector{a.size(0)});
+  return named("mv", reshape(mm(a, unsqueeze(v, 1)), DimVector{a.size(0)}));
 }
 
 Tensor dot(const Tensor& a, const Tensor& b) {
@@ -24,8 +25,9 @@ Tensor dot(const Tensor& a, const Tensor& b) {
              "D tensors");
   check_operands("dot", a, b);
   check_inner("dot", a, b, a.size(0), b.size(0));
-  return reshape(mm(unsqueeze(a, 0), unsqueeze(b, 1)), {});
+  return named("dot", reshape(mm(unsqueeze(a, 0), unsqueeze(b, 1)), {}));
 }
+Tensor vdot(const Tensor& a, const Tensor& b) { return named("vdot", dot(a, b)); }
 
 Tensor outer(const Tensor& a, const Tensor& b) {
   PYNN_CHECK(a.dim() == 1 && b.dim() == 1, "outer: Expected 1-D arguments, but got ", a.dim(), "-D and ", b.dim(),
@@ -111,15 +113,15 @@ Tensor addbmm(const Tensor& x, const Tensor& a, const Tensor& b, Scalar beta, Sc
                   dims_str(b.sizes()));
   check_inner("addbmm", a, b, a.size(2), b.size(1));
   const int64_t k = a.size(0) * a.size(2);
-  return addmm(x, reshape(transpose(a, 0, 1), DimVector{a.size(1), k}), reshape(b, DimVector{k, b.size(2)}), beta,
-               alpha);
+  return named("addbmm", addmm(x, reshape(transpose(a, 0, 1), DimVector{a.size(1), k}),
+                               reshape(b, DimVector{k, b.size(2)}), beta, alpha));
 }
 
 Tensor addmv(const Tensor& x, const Tensor& a, const Tensor& v, Scalar beta, Scalar alpha) {
   PYNN_CHECK(x.dim() <= 1 && a.dim() == 2 && v.dim() == 1, "addmv: vector + matrix @ vector expected, got ",
              dims_str(x.sizes()), ", ", dims_str(a.sizes()), " and ", dims_str(v.sizes()));
   const Tensor column = x.dim() ? unsqueeze(x, 1) : x;
-  return reshape(addmm(column, a, unsqueeze(v, 1), beta, alpha), DimVector{a.size(0)});
+  return named("addmv", reshape(addmm(column, a, unsqueeze(v, 1), beta, alpha), DimVector{a.size(0)}));
 }
 
 Tensor addr(const Tensor& x, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
@@ -127,7 +129,7 @@ Tensor addr(const Tensor& x, const Tensor& a, const Tensor& b, Scalar beta, Scal
              dims_str(b.sizes()));
   const Tensor product = mul(outer(a, b), alpha);
   check_fits("addr", product, x.sizes());
-  return beta.equals(0) ? product : add(mul(x, beta), product);
+  return named("addr", beta.equals(0) ? product : add(mul(x, beta), product));
 }
 
 // The factors' dims interleaved, then merged: y[.., i * n + j, ..] = a[.., i, ..] b[.., j, ..].
@@ -143,7 +145,7 @@ Tensor kron(const Tensor& a, const Tensor& b) {
     right.push_back(q);
     sizes.push_back(p * q);
   }
-  return reshape(mul(reshape(a, left), reshape(b, right)), sizes);
+  return named("unsafe_view", reshape(mul(reshape(a, left), reshape(b, right)), sizes));
 }
 
 // Over dims_a of a and dims_b of b, in pairs: both become matrices.
@@ -213,7 +215,7 @@ Tensor bilinear(const Tensor& a, const Tensor& b, const Tensor& w, const Tensor&
 PYNN_OP(mv, "mv(Tensor input, Tensor vec) -> Tensor", "A matrix times a vector. Same as torch.mv.", kOut);
 PYNN_OP(dot, "dot(Tensor input, Tensor tensor) -> Tensor", "The sum of the products of two vectors. Same as torch.dot.",
         kOut);
-PYNN_OP(dot, "vdot(Tensor input, Tensor other) -> Tensor", "dot, for real tensors. Same as torch.vdot.", kOut);
+PYNN_OP(vdot, "vdot(Tensor input, Tensor other) -> Tensor", "dot, for real tensors. Same as torch.vdot.", kOut);
 PYNN_OP(inner, "inner(Tensor input, Tensor other) -> Tensor", "dot over the last dims. Same as torch.inner.", kOut);
 PYNN_OP(outer, "outer(Tensor input, Tensor vec2) -> Tensor",
         "All products of two vectors, [n, m]. Same as torch.outer.", kOut);

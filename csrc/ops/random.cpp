@@ -127,15 +127,15 @@ void fill_randint(const char* op, const Tensor& x, int64_t low, int64_t high, Ge
 }
 
 Tensor op_rand(Dims sizes, Generator* g, OptType t, OptDevice d, bool grad) {
-  PYNN_CHECK(is_floating(t.value_or(default_dtype())), "rand: a floating point dtype is required, got ",
-             dtype_name(*t));
+  PYNN_CHECK_KIND(NotImplemented, is_floating(t.value_or(default_dtype())),
+                  "rand: a floating point dtype is required, got ", dtype_name(*t));
   Tensor x = empty(sizes, t.value_or(default_dtype()), d.value_or(Device{}));
   fill_uniform(x, 0, 1, g);
   return with_grad(std::move(x), grad);
 }
 Tensor op_randn(Dims sizes, Generator* g, OptType t, OptDevice d, bool grad) {
-  PYNN_CHECK(is_floating(t.value_or(default_dtype())), "randn: a floating point dtype is required, got ",
-             dtype_name(*t));
+  PYNN_CHECK_KIND(NotImplemented, is_floating(t.value_or(default_dtype())),
+                  "randn: a floating point dtype is required, got ", dtype_name(*t));
   Tensor x = empty(sizes, t.value_or(default_dtype()), d.value_or(Device{}));
   fill_normal(x, 0, 1, g);
   return with_grad(std::move(x), grad);
@@ -318,9 +318,9 @@ Tensor dropout(const Tensor& x, double p, bool training) {
 PYNN_OP(op_rand, "rand(int... size, " PYNN_RANDOM, "Uniform in [0, 1). Same as torch.rand, same numbers.", kOut);
 PYNN_OP(op_randn, "randn(int... size, " PYNN_RANDOM, "Normal, mean 0, variance 1. Same as torch.randn, same numbers.",
         kOut);
-PYNN_OP(op_randint, "randint(int low, int high, int[] size, " PYNN_RANDOM,
+PYNN_OP(op_randint, "randint(int low, int high, Size size, " PYNN_RANDOM,
         "Integers in [low, high). Same as torch.randint, same numbers.", kOut);
-PYNN_OP(op_randint_high, "randint(int high, int[] size, " PYNN_RANDOM, "Integers in [0, high).", kOut);
+PYNN_OP(op_randint_high, "randint(int high, Size size, " PYNN_RANDOM, "Integers in [0, high).", kOut);
 PYNN_OP(op_randperm, "randperm(int n, " PYNN_RANDOM, "A permutation of 0 .. n-1. Same as torch.randperm, same numbers.",
         kOut);
 #define PYNN_RANDOM_LIKE                                                                                            \
@@ -361,7 +361,7 @@ PYNN_OP(op_normal, "normal(Tensor mean, Other std=1.0, *, Generator? generator=N
         "Normal with a mean and a deviation per element. Same as torch.normal.", kFunctionOnly | kOut);
 PYNN_OP(op_normal_std, "normal(float mean, Tensor std, *, Generator? generator=None) -> Tensor", "One mean for all.",
         kOut);
-PYNN_OP(op_normal_size, "normal(float mean, float std, int[] size, " PYNN_RANDOM, "One mean and deviation for all.",
+PYNN_OP(op_normal_size, "normal(float mean, float std, Size size, " PYNN_RANDOM, "One mean and deviation for all.",
         kOut);
 PYNN_OP(dropout, "_nn.dropout(Tensor input, float p, bool training) -> Tensor",
         "Each element 0 with probability p, else divided by 1 - p. Same as torch.nn.functional.dropout.");

@@ -1,4 +1,5 @@
 // rearrange.cpp -- the same elements elsewhere: flip, roll, repeat, triangles, diagonals, moved dims.
+#include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
@@ -34,7 +35,7 @@ Tensor roll(const Tensor& x, Dims shifts, Dims dims) {
   if (dims.empty()) {
     PYNN_CHECK(shifts.size() == 1, "roll: one shift is required without dims, got ", shifts.size());
     const int64_t zero[] = {0};
-    return reshape(roll(reshape(x, DimVector{-1}), shifts, zero), x.sizes());
+    return named("roll", reshape(roll(reshape(x, DimVector{-1}), shifts, zero), x.sizes()));
   }
   PYNN_CHECK(shifts.size() == dims.size(), "roll: shifts and dimensions must align. shifts: ", shifts.size(),
              ", dims:", dims.size());
@@ -48,7 +49,7 @@ Tensor roll(const Tensor& x, Dims shifts, Dims dims) {
     const Tensor parts[] = {narrow(y, d, n - by, by), narrow(y, d, 0, n - by)};
     y = cat(parts, d);
   }
-  return y.same(x) ? clone_contiguous(x) : y;
+  return named("roll", y.same(x) ? clone_contiguous(x) : y);
 }
 
 // Each dim of the input becomes (times, size); one copy of the expanded view.
@@ -78,7 +79,7 @@ Tensor repeat(const Tensor& x, Dims times) {
     y = reshape(expand(unsqueeze(y, static_cast<int64_t>(i)), wide), merged);
   }
   const bool fresh = y.storage().get() != x.storage().get() && y.is_contiguous();  // not just an expanded view
-  return fresh ? y : clone_contiguous(y);
+  return named("repeat", fresh ? y : clone_contiguous(y));
 }
 
 Tensor op_tile(const Tensor& x, Dims times) {
@@ -192,7 +193,7 @@ PYNN_OP(diag_embed, "diag_embed(Tensor input, int offset=0, int dim1=-2, int dim
 PYNN_OP(movedim, "movedim(Tensor input, int[] source, int[] destination) -> Tensor",
         "Dims at other positions. Same as torch.movedim.");
 PYNN_OP(movedim, "moveaxis(Tensor input, int[] source, int[] destination) -> Tensor", "Alias of movedim.");
-PYNN_OP(unflatten, "unflatten(Tensor input, int dim, int[] sizes) -> Tensor",
+PYNN_OP(unflatten, "unflatten(Tensor input, int dim, Size sizes) -> Tensor",
         "One dim as several. Same as torch.unflatten.");
 PYNN_OP(expand_as, "expand_as(Tensor input, Tensor other) -> Tensor", "expand to the other's shape.",
         kMethodOnly + kAnyDevice);
@@ -200,7 +201,7 @@ PYNN_OP(view_as, "view_as(Tensor input, Tensor other) -> Tensor", "view of the o
         kMethodOnly + kAnyDevice);
 PYNN_OP(reshape_as, "reshape_as(Tensor input, Tensor other) -> Tensor", "reshape to the other's shape.",
         kMethodOnly + kAnyDevice);
-PYNN_OP(broadcast_to, "broadcast_to(Tensor input, int[] size) -> Tensor", "expand. Same as torch.broadcast_to.");
+PYNN_OP(broadcast_to, "broadcast_to(Tensor input, int... size) -> Tensor", "expand. Same as torch.broadcast_to.");
 PYNN_OP(ravel, "ravel(Tensor input) -> Tensor", "All elements in one dim. Same as torch.ravel.");
 PYNN_OP(op_adjoint, "adjoint(Tensor input) -> Tensor",
         "The last two dims swapped. Same as torch.adjoint for real tensors.");

@@ -74,7 +74,7 @@ PYNN_OP(resize_as_, "resize_as_(Tensor input, Tensor the_template, *, memory_for
         "Takes the size of another tensor. Same as torch.Tensor.resize_as_.");
 PYNN_OP(set_, "set_(Tensor input, Tensor source) -> Tensor",
         "Shares the memory, size and strides of source from now on. Same as torch.Tensor.set_.", kMethodOnly);
-PYNN_OP(set_part_, "set_(Tensor input, Tensor source, int storage_offset, int[] size, int[]? stride=None) -> Tensor",
+PYNN_OP(set_part_, "set_(Tensor input, Tensor source, int storage_offset, Size size, int[]? stride=None) -> Tensor",
         "A part of source's memory.", kMethodOnly);
 PYNN_OP(set_empty_, "set_(Tensor input) -> Tensor", "Memory of no elements.", kMethodOnly);
 

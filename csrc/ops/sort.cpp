@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "kernels/indexing.h"
@@ -85,7 +86,9 @@ Tensor op_argsort(const Tensor& x, int64_t dim, bool descending, bool) {
   return no_gradient(std::get<1>(sort_along("argsort", x, dim, descending)));
 }
 
-Tensor op_msort(const Tensor& x) { return x.dim() ? std::get<0>(sort_along("msort", x, 0, false)) : clone_of(x); }
+Tensor op_msort(const Tensor& x) {
+  return x.dim() ? named("sort", std::get<0>(sort_along("msort", x, 0, false))) : clone_of(x);
+}
 
 // Sorted, whatever is asked.
 std::tuple<Tensor, Tensor> op_topk(const Tensor& x, int64_t k, int64_t dim, bool largest, bool) {
@@ -119,7 +122,8 @@ std::tuple<Tensor, Tensor> op_kthvalue(const Tensor& x, int64_t k, int64_t dim, 
   const int64_t n = x.dim() ? x.size(dim) : 1;
   PYNN_CHECK(k >= 1 && k <= n, "kthvalue: selected number k out of range for dimension ", dim, ", got k=", k,
              " for size ", n);
-  return pick("kthvalue", x, dim, keepdim, {}, k - 1);
+  auto [values, index] = pick("kthvalue", x, dim, keepdim, {}, k - 1);
+  return {named("kthvalue", std::move(values)), std::move(index)};
 }
 
 // The lower one of two middle elements. NaN counts as the largest and, but for nanmedian, is the median of its row.
@@ -159,10 +163,12 @@ Tensor median_all(const char* op, const Tensor& x, bool skip_nan) {
 Tensor op_median(const Tensor& x) { return median_all("median", x, false); }
 Tensor op_nanmedian(const Tensor& x) { return median_all("nanmedian", x, true); }
 std::tuple<Tensor, Tensor> op_median_dim(const Tensor& x, int64_t dim, bool keepdim) {
-  return median_dim("median", x, dim, keepdim, false);
+  auto [values, index] = median_dim("median", x, dim, keepdim, false);
+  return {named("median.1", std::move(values)), std::move(index)};
 }
 std::tuple<Tensor, Tensor> op_nanmedian_dim(const Tensor& x, int64_t dim, bool keepdim) {
-  return median_dim("nanmedian", x, dim, keepdim, true);
+  auto [values, index] = median_dim("nanmedian", x, dim, keepdim, true);
+  return {named("nanmedian.1", std::move(values)), std::move(index)};
 }
 
 }  // namespace

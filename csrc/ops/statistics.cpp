@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/binary.h"
@@ -34,7 +35,7 @@ Tensor prod_dim(const Tensor& input, int64_t dim, bool keepdim, std::optional<DT
   const int64_t mask = x.dim() ? int64_t{1} << dim : 0;
   Tensor y = empty(reduced_sizes(x, mask, keepdim), x.dtype(), x.device());
   run_reduce(Reduce::Prod, x, mask, y);
-  return record("prod", y, inputs(x), save(x, y, dim, mask, keepdim),
+  return record("prod.1", y, inputs(x), save(x, y, dim, mask, keepdim),
                 [](const Tensor& g, const Tensor& x, const Tensor& y, int64_t dim, int64_t mask, bool keepdim) {
                   const Tensor gw = wide(g, mask, keepdim, x.dim());
                   if (x.dim() == 0) return gw;
@@ -58,7 +59,7 @@ Tensor prod_dim(const Tensor& input, int64_t dim, bool keepdim, std::optional<DT
                 });
 }
 Tensor prod_all(const Tensor& x, std::optional<DType> dtype) {
-  return prod_dim(reshape(x, DimVector{-1}), 0, false, dtype);
+  return named("prod", prod_dim(reshape(x, DimVector{-1}), 0, false, dtype));
 }
 
 // Two-pass variance; d/dx = 2 (x - mean) / (n - correction).
@@ -116,12 +117,27 @@ Tensor std_all(const Tensor& x, bool unbiased) { return deviation(x, {}, unbiase
 
 std::tuple<Tensor, Tensor> var_mean(const Tensor& x, std::optional<Dims> dims, std::optional<Scalar> correction,
                                     bool keepdim) {
-  return {var(x, dims, correction, keepdim), mean(x, dims, keepdim)};
+  return {named("var_mean", var(x, dims, correction, keepdim)), named("var_mean", mean(x, dims, keepdim))};
 }
 std::tuple<Tensor, Tensor> std_mean(const Tensor& x, std::optional<Dims> dims, std::optional<Scalar> correction,
                                     bool keepdim) {
-  return {std_(x, dims, correction, keepdim), mean(x, dims, keepdim)};
+  return {named("std_mean", std_(x, dims, correction, keepdim)), named("std_mean", mean(x, dims, keepdim))};
 }
+
+std::tuple<Tensor, Tensor> var_mean_unbiased(const Tensor& x, std::optional<Dims> dims, bool unbiased, bool keepdim) {
+  return var_mean(x, dims, Scalar(unbiased), keepdim);
+}
+std::tuple<Tensor, Tensor> std_mean_unbiased(const Tensor& x, std::optional<Dims> dims, bool unbiased, bool keepdim) {
+  return std_mean(x, dims, Scalar(unbiased), keepdim);
+}
+std::tuple<Tensor, Tensor> var_mean_all(const Tensor& x, bool unbiased) {
+  return var_mean(x, {}, Scalar(unbiased), false);
+}
+std::tuple<Tensor, Tensor> std_mean_all(const Tensor& x, bool unbiased) {
+  return std_mean(x, {}, Scalar(unbiased), false);
+}
+
+}  // namespace
 
 // (sum |x|^p)^(1/p). The gradient at 0 is 0.
 Tensor norm(const Tensor& input, Scalar order, std::optional<Dims> dims, bool keepdim, std::optional<DType> dtype) {
@@ -152,6 +168,8 @@ Tensor norm(const Tensor& input, Scalar order, std::optional<Dims> dims, bool ke
                   return mul(mul(sign(x), where(eq(a, 0.0), 0.0, pow(a, p - 1))), ratio);
                 });
 }
+namespace {
+
 double order_of(std::string_view p) {
   if (p == "fro") return 2;
   PYNN_CHECK_KIND(NotImplemented, false, "norm: order '", p, "' is not supported here (see linalg.norm)");
@@ -165,6 +183,8 @@ Tensor op_norm_name(const Tensor& x, std::string_view p, std::optional<Dims> dim
                     std::optional<DType> dtype) {
   return norm(x, Scalar(order_of(p)), dims, keepdim, dtype);
 }
+
+Tensor dist(const Tensor& a, const Tensor& b, Scalar p) { return norm(sub(a, b), p, {}, false, {}); }
 
 Tensor logsumexp(const Tensor& input, Dims dims, bool keepdim) {
   const Tensor x = is_integral(input.dtype()) ? to_dtype(input, default_dtype()) : input;
@@ -196,7 +216,7 @@ Tensor all_all(const Tensor& x) { return all_dims(x, {}, false); }
 
 Tensor count_nonzero(const Tensor& x, std::optional<Dims> dims) { return no_gradient(sum(ne(x, 0), dims)); }
 Tensor nansum(const Tensor& x, std::optional<Dims> dims, bool keepdim, std::optional<DType> t) {
-  return sum(where(isnan(x), 0, x), dims, keepdim, t);
+  return named("nansum", sum(where(isnan(x), 0, x), dims, keepdim, t));
 }
 
 }  // namespace
@@ -216,9 +236,15 @@ PYNN_OP(std_unbiased, "std(Tensor input, int[]? dim, bool unbiased, bool keepdim
         "With or without Bessel's correction.", kOut);
 PYNN_OP(std_, "std(Tensor input, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor",
         "The root of var.", kOut);
+PYNN_OP(var_mean_all, "var_mean(Tensor input, bool unbiased) -> (Tensor, Tensor)", "Of all elements.", kFunctionOnly);
+PYNN_OP(var_mean_unbiased, "var_mean(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> (Tensor, Tensor)",
+        "With or without Bessel's correction.", kFunctionOnly);
 PYNN_OP(var_mean,
         "var_mean(Tensor input, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)",
         "Variance and mean. Same as torch.var_mean.", kFunctionOnly);
+PYNN_OP(std_mean_all, "std_mean(Tensor input, bool unbiased) -> (Tensor, Tensor)", "Of all elements.", kFunctionOnly);
+PYNN_OP(std_mean_unbiased, "std_mean(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> (Tensor, Tensor)",
+        "With or without Bessel's correction.", kFunctionOnly);
 PYNN_OP(std_mean,
         "std_mean(Tensor input, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)",
         "Standard deviation and mean. Same as torch.std_mean.", kFunctionOnly);
@@ -226,6 +252,8 @@ PYNN_OP(op_norm, "norm(Tensor input, Scalar? p=2, int[]? dim=None, bool keepdim=
         "(sum |x|^p)^(1/p). Same as torch.norm.", kOut);
 PYNN_OP(op_norm_name, "norm(Tensor input, str p, int[]? dim=None, bool keepdim=False, dtype? dtype=None) -> Tensor",
         "p 'fro' is 2.", kOut);
+PYNN_OP(dist, "dist(Tensor input, Tensor other, Scalar p=2) -> Tensor",
+        "The p-norm of input - other. Same as torch.dist.");
 PYNN_OP(logsumexp, "logsumexp(Tensor input, int[] dim, bool keepdim=False) -> Tensor",
         "log(sum(exp(x))), without overflow. Same as torch.logsumexp.", kOut);
 PYNN_OP(any_all, "any(Tensor input) -> Tensor", "True if an element is nonzero. Same as torch.any.");

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
@@ -59,7 +60,7 @@ Tensor lerp(const Tensor& a, const Tensor& b, Other w) {
   Tensor y = empty(common_sizes("lerp", {a, b, w}), a.dtype(), a.device());
   run_ternary(Ternary::Lerp, y, a, b, w, a.dtype());
   return record(
-      "lerp", std::move(y), inputs(a, b, input(w)), save(a, b, input(w), w.scalar),
+      w.tensor ? "lerp.1" : "lerp", std::move(y), inputs(a, b, input(w)), save(a, b, input(w), w.scalar),
       [](const Tensor& g, const Tensor&, const Tensor&, const Tensor& w, Scalar s) {
         return mul(g, w.defined() ? sub(1.0, w) : Other(1 - s.to_double()));
       },
@@ -161,10 +162,14 @@ Tensor op_clamp_tensors(const Tensor& x, const Tensor& min_in, const Tensor& max
         return where(taken, g, 0.0);
       });
 }
-Tensor op_clamp_min_tensor(const Tensor& x, const Tensor& min) { return op_clamp_tensors(x, min, {}); }
-Tensor op_clamp_max_tensor(const Tensor& x, const Tensor& max) { return op_clamp_tensors(x, {}, max); }
-Tensor op_clamp_min(const Tensor& x, Scalar min) { return clamp(x, min, {}); }
-Tensor op_clamp_max(const Tensor& x, Scalar max) { return clamp(x, {}, max); }
+Tensor op_clamp_min_tensor(const Tensor& x, const Tensor& min) {
+  return named("maximum", op_clamp_tensors(x, min, {}));
+}
+Tensor op_clamp_max_tensor(const Tensor& x, const Tensor& max) {
+  return named("minimum", op_clamp_tensors(x, {}, max));
+}
+Tensor op_clamp_min(const Tensor& x, Scalar min) { return named("clamp_min", clamp(x, min, {})); }
+Tensor op_clamp_max(const Tensor& x, Scalar max) { return named("clamp_max", clamp(x, {}, max)); }
 Tensor op_where_other(const Tensor& condition, Other a, Other b) { return where(condition, a, b); }
 Tensor op_where_method(const Tensor& a, const Tensor& condition, Other b) { return where(condition, a, b); }
 

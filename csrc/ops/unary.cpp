@@ -156,7 +156,7 @@ PYNN_UNARY_OF(relu, Relu, number_type("relu", x.dtype()), false, y, false, relu_
 // x * x as one map; integers keep their type.
 Tensor square(const Tensor& x) {
   Tensor y = map_unary(Unary::Square, x, x.dtype() == DType::Bool ? DType::Int64 : x.dtype());
-  return record("square", std::move(y), inputs(x), save(x),
+  return record("pow", std::move(y), inputs(x), save(x),
                 [](const Tensor& g, const Tensor& x) { return mul(g, mul(x, 2.0)); });
 }
 PYNN_OP(square, "square(Tensor input) -> Tensor", "x * x. Same as torch.square.", kOut | kInplace);

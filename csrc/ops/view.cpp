@@ -4,6 +4,7 @@
 
 #include <numeric>
 
+#include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
@@ -56,7 +57,7 @@ Tensor reshape(const Tensor& x, Dims to) {
   const DimVector sizes = infer_sizes("reshape", to, x.numel());
   DimVector strides;
   if (view_strides(x.sizes(), x.strides(), sizes, strides)) return view(x, sizes);
-  return view(clone_contiguous(x), sizes);
+  return named("unsafe_view", view(clone_contiguous(x), sizes));
 }
 
 Tensor permute(const Tensor& x, Dims order) {
@@ -361,7 +362,7 @@ PYNN_OP(narrow, "narrow(Tensor input, int dim, int start, int length) -> Tensor"
 PYNN_OP(select, "select(Tensor input, int dim, int index) -> Tensor", "One position of a dim. Same as torch.select.");
 PYNN_OP(diagonal, "diagonal(Tensor input, int offset=0, int dim1=0, int dim2=1) -> Tensor",
         "The diagonal of two dims, as the last dim. Same as torch.diagonal.");
-PYNN_OP(as_strided, "as_strided(Tensor input, int[] size, int[] stride, int? storage_offset=None) -> Tensor",
+PYNN_OP(as_strided, "as_strided(Tensor input, Size size, Size stride, int? storage_offset=None) -> Tensor",
         "Any layout inside the storage. Same as torch.as_strided.", kInplaceView);
 PYNN_OP(detach, "detach(Tensor input) -> Tensor",
         "The same memory, outside of the graph. Same as torch.Tensor.detach.");

@@ -29,6 +29,8 @@ PyObject* register_tensor_hook(const Tensor& t, py::object fn) {
     const Tensor changed = tensor_arg("hook", "the result", r.get());
     PYNN_CHECK(same(changed.sizes(), g.sizes()), "hook: has changed the size of value, got ", dims_str(changed.sizes()),
                " for a gradient of ", dims_str(g.sizes()));
+    PYNN_CHECK(changed.dtype() == g.dtype(), "hook: has changed the type of value, got ", dtype_name(changed.dtype()),
+               " for a gradient of ", dtype_name(g.dtype()));
     return changed;
   };
   if (Ref<Node> node = autograd::grad_fn(t)) {
@@ -48,7 +50,9 @@ PyObject* register_post_accumulate_hook(const Tensor& t, py::object fn) {
   const int64_t id = autograd::hooks_of(t).post_accumulate.add([kept](const Tensor& leaf) {
     Gil gil;
     Object arg(checked(wrap(leaf)));
-    Object(checked(PyObject_CallOneArg(kept->get(), arg.get())));
+    Object r(checked(PyObject_CallOneArg(kept->get(), arg.get())));
+    PYNN_CHECK_KIND(Type, r.get() == Py_None, "register_post_accumulate_grad_hook: a hook must return None, got ",
+                    Py_TYPE(r.get())->tp_name);
   });
   return make_handle([t, id] { autograd::hooks_of(t).post_accumulate.remove(id); });
 }
@@ -244,6 +248,9 @@ void init_autograd(PyObject* m) {
   });
   module.def(
       "is_anomaly_enabled", [] { return thread_state.anomaly; }, "Whether anomaly detection is on in this thread.");
+  module.def(
+      "is_anomaly_check_nan_enabled", [] { return thread_state.anomaly_check_nan; },
+      "Whether anomaly detection looks for NaN.");
   module.def("_is_inference", [](const Tensor& t) { return t.impl()->inference; });
 }
 

@@ -48,7 +48,7 @@ class FunctionNode final : public Node {
         continue;
       }
       if (g != Py_None && !is_tensor(g))
-        fail(ErrorKind::Type, "function ", name_, ": expected Variable or None (got ", Py_TYPE(g)->tp_name,
+        fail(ErrorKind::Runtime, "function ", name_, ": expected Variable or None (got ", Py_TYPE(g)->tp_name,
              ") at position ", i + 1);
       out.push_back(g == Py_None || !needs(out.size()) ? Tensor() : tensor_of(g));
     }
@@ -157,12 +157,8 @@ py::object apply(py::object cls, py::object ctx, py::tuple args, const std::stri
   node->set_inputs(is_input);
   node->set_materialize(ctx.attr("_materialize_grads").cast<bool>());
   Object dirty = attr_list(ctx.ptr(), "_dirty"), fixed = attr_list(ctx.ptr(), "_non_differentiable");
-  for (Py_ssize_t i = 0; dirty.get() != Py_None && i < PyTuple_GET_SIZE(dirty.get()); ++i) {
-    bool found = false;
-    for (const Tensor& t : tensors)
-      found |= t.impl() == tensor_arg("mark_dirty", "each argument", PyTuple_GET_ITEM(dirty.get(), i)).impl();
-    PYNN_CHECK(found, name, ": mark_dirty: only inputs of forward can be marked");
-  }
+  for (Py_ssize_t i = 0; dirty.get() != Py_None && i < PyTuple_GET_SIZE(dirty.get()); ++i)
+    tensor_arg("mark_dirty", "each argument", PyTuple_GET_ITEM(dirty.get(), i));
   if (graph) {
     if (dirty.get() != Py_None)
       for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(dirty.get()); ++i)
@@ -174,6 +170,10 @@ py::object apply(py::object cls, py::object ctx, py::tuple args, const std::stri
   const bool single = !PyTuple_Check(result.ptr());
   Object outs(single ? PyTuple_Pack(1, result.ptr()) : Py_NewRef(result.ptr()));
   Object finished(checked(PyTuple_New(PyTuple_GET_SIZE(outs.get()))));
+  for (Py_ssize_t i = 0; dirty.get() != Py_None && i < PyTuple_GET_SIZE(dirty.get()); ++i)
+    PYNN_CHECK(contains(outs, PyTuple_GET_ITEM(dirty.get(), i)), name,
+               ": mark_dirty: inputs that are written to must be returned, got a result without argument ", i,
+               " of mark_dirty");
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(outs.get()); ++i) {
     PyObject* o = PyTuple_GET_ITEM(outs.get(), i);
     Object out = Object::borrow(o);

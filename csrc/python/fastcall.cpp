@@ -41,6 +41,11 @@ bool parse_double(PyObject* o, double& out) {
   return true;
 }
 
+bool is_numpy_bool(PyObject* o) {
+  const char* name = Py_TYPE(o)->tp_name;
+  return strcmp(name, "numpy.bool") == 0 || strcmp(name, "numpy.bool_") == 0;
+}
+
 template <class F>
 bool each_item(PyObject* o, F&& f) {
   if (PyTuple_Check(o)) {
@@ -56,7 +61,7 @@ bool each_item(PyObject* o, F&& f) {
   return false;
 }
 
-bool parse_ints(PyObject* o, Frame& f, Dims& out) {
+bool parse_ints(PyObject* o, Frame& f, Dims& out, bool sequence) {
   auto& ints = f.ints[f.nints];
   int64_t one;
   if (PyTuple_Check(o) || PyList_Check(o)) {
@@ -68,7 +73,7 @@ bool parse_ints(PyObject* o, Frame& f, Dims& out) {
         }))
       return false;
   } else {
-    if (!parse_int(o, one)) return false;
+    if (sequence || !parse_int(o, one)) return false;
     ints.clear();
     ints.push_back(one);
   }
@@ -146,7 +151,7 @@ bool parse_value(const ParamSpec& p, PyObject* o, Frame& f, Value& v) {
       return parse_int(o, v.i);
     case Kind::Ints:
     case Kind::OptInts:
-      return parse_ints(o, f, v.ints);
+      return parse_ints(o, f, v.ints, p.sequence);
     case Kind::Tensors:
       return parse_tensors(o, f, v.tensors);
     case Kind::Float:
@@ -158,11 +163,7 @@ bool parse_value(const ParamSpec& p, PyObject* o, Frame& f, Value& v) {
         v.b = o == Py_True;
         return true;
       }
-      if (PyLong_Check(o)) {
-        v.b = PyObject_IsTrue(o) != 0;
-        return true;
-      }
-      return false;
+      return false;  // not an int: x.var(1) names a dim
     case Kind::Str:
     case Kind::OptStr: {
       if (!PyUnicode_Check(o)) return false;
@@ -282,8 +283,7 @@ Scalar scalar_of(PyObject* o) {
     if (v == -1 && PyErr_Occurred()) throw PythonError();
     return Scalar(static_cast<int64_t>(v));
   }
-  if (strcmp(Py_TYPE(o)->tp_name, "numpy.bool") == 0 || strcmp(Py_TYPE(o)->tp_name, "numpy.bool_") == 0)
-    return Scalar(PyObject_IsTrue(o) == 1);
+  if (is_numpy_bool(o)) return Scalar(PyObject_IsTrue(o) == 1);
   const double f = PyFloat_AsDouble(o);
   if (f == -1 && PyErr_Occurred()) throw PythonError();
   return Scalar(f);

@@ -11,13 +11,14 @@
 
 namespace pynn::python {
 
-constexpr int kMaxParams = 12;
+constexpr int kMaxParams = 12, kMaxInts = 5;  // lists of ints among them
 
 struct ParamSpec {
   std::string name;
   PyObject* key;  // interned name
   Kind kind;
-  bool varargs;  // int...
+  bool varargs;   // int...
+  bool sequence;  // one int will not do for the list
   bool kwonly;
   bool required;
   Value fallback;  // when absent; lists and strings live in the two below
@@ -40,7 +41,7 @@ struct Schema {
 // Parsed arguments and what they point to.
 struct Frame {
   Value values[kMaxParams];
-  SmallVector<int64_t, 8> ints[3];
+  SmallVector<int64_t, 8> ints[kMaxInts];
   std::vector<Tensor> tensors[6];
   Tensor made[2];  // tensors made from other objects
   int nints = 0, ntensors = 0, nmade = 0;

@@ -33,6 +33,8 @@ struct Item {
 };
 
 [[noreturn]] void bad_item(PyObject* o) {
+  if (PyUnicode_Check(o) || PyBytes_Check(o))
+    fail(ErrorKind::Type, "index: integers, slices, None, ... or tensors are required, got ", Py_TYPE(o)->tp_name);
   fail(ErrorKind::Index,
        "index: only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
        "indices (got ",
@@ -148,18 +150,14 @@ class Reader {
       strides_.assign(x.strides());
       offset_ = x.offset();
     }
-    int64_t taken = 0, ellipses = 0;
-    for (const Item& i : items) {
-      taken += i.dims();
-      ellipses += i.kind == Item::Ellipsis;
-    }
+    int64_t taken = 0;
+    for (const Item& i : items) taken += i.dims();
     PYNN_CHECK_KIND(
         Index, x.dim() > 0 || taken == 0 || items.size() > 1 || items[0].kind != Item::Int,
         "index: invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
         "convert a 0-dim tensor to a number");
     PYNN_CHECK_KIND(Index, taken <= x.dim(), "index: too many indices for tensor of dimension ", x.dim(), ", got ",
                     taken);
-    PYNN_CHECK_KIND(Index, ellipses <= 1, "index: an index can hold only one ellipsis ('...')");
     const bool alone = items.size() == 1;
     for (const Item& i : items) {
       switch (i.kind) {
@@ -173,7 +171,7 @@ class Reader {
           unsqueeze();
           break;
         case Item::Ellipsis:
-          dim_ += x.dim() - taken;
+          dim_ += x.dim() - taken;  // each of several: what follows the first must take no dim
           break;
         case Item::Bool:
           choose(i.a != 0);
@@ -204,7 +202,13 @@ class Reader {
   }
 
  private:
-  int64_t size_at(int64_t d) const { return step_by_step_ ? view_.size(d) : sizes_[d]; }
+  int64_t dims() const { return step_by_step_ ? view_.dim() : static_cast<int64_t>(sizes_.size()); }
+  int64_t size_at(int64_t d) const {
+    PYNN_CHECK_KIND(Index, d < dims(), "index: too many dims, got one beyond the ", dims(),
+                    " there are (after an "
+                    "ellipsis that stands for all the rest)");
+    return step_by_step_ ? view_.size(d) : sizes_[d];
+  }
 
   void select(int64_t i) {
     const int64_t n = size_at(dim_);
@@ -236,6 +240,7 @@ class Reader {
   }
 
   void unsqueeze() {
+    PYNN_CHECK_KIND(Index, dim_ <= dims(), "index: None stands beyond the ", dims(), " dims");
     if (step_by_step_) {
       view_ = ops::unsqueeze(view_, dim_);
     } else {
@@ -254,6 +259,7 @@ class Reader {
   }
 
   void add(const Tensor& t, int64_t dims) {
+    if (dims) size_at(dim_ + dims - 1);
     while (covered_ < dim_) {
       positions_.push_back(Tensor());
       ++covered_;
@@ -336,7 +342,8 @@ void set_item(const Tensor& t, PyObject* index, PyObject* value) {
   read_index(index, items);
   const bool number = !is_tensor(value);
   if (number && !is_number(value))
-    fail(ErrorKind::Type, "can't assign a ", Py_TYPE(value)->tp_name, " to a ", type_name(t));
+    fail(PyComplex_Check(value) ? ErrorKind::Runtime : ErrorKind::Type, "can't assign a ", Py_TYPE(value)->tp_name,
+         " to a ", type_name(t));
   if (nothing) return;
   const Reader reader(t, items);
   if (number && reader.is_element() && !t.device().is_meta()) {  // x[i, j] = 2.5

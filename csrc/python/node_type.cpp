@@ -55,6 +55,8 @@ PyObject* node_sequence(PyObject* self, PyObject*) { return PyLong_FromUnsignedL
 std::vector<Tensor> tensors_from(PyObject* o, const std::vector<Tensor>& keep) {
   // A hook's answer: None keeps what there was; a tensor stands for a tuple of one.
   if (o == Py_None) return {};
+  PYNN_CHECK_KIND(Type, is_tensor(o) || PyTuple_Check(o) || PyList_Check(o),
+                  "hook: gradients or None are required, got ", Py_TYPE(o)->tp_name);
   Object items(is_tensor(o) ? PyTuple_Pack(1, o) : PySequence_Tuple(o));
   if (!items) throw PythonError();
   PYNN_CHECK(PyTuple_GET_SIZE(items.get()) == static_cast<Py_ssize_t>(keep.size()), "hook: returned ",

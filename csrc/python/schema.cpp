@@ -1,4 +1,5 @@
 // schema.cpp -- reads "softmax(Tensor input, int dim, *, dtype? dtype=None) -> Tensor".
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <map>
@@ -17,6 +18,7 @@ const std::map<std::string_view, Kind>& kinds() {
                                                      {"int?", Kind::OptInt},
                                                      {"int[]", Kind::Ints},
                                                      {"int...", Kind::Ints},
+                                                     {"Size", Kind::Ints},
                                                      {"int[]?", Kind::OptInts},
                                                      {"float", Kind::Float},
                                                      {"float?", Kind::OptFloat},
@@ -174,6 +176,7 @@ void build(Schema& s) {
     PYNN_CHECK(it != kinds().end(), "unknown type '", std::string(type), "'");
     p->kind = it->second;
     p->varargs = type == "int...";
+    p->sequence = p->varargs || type == "Size";
     p->kwonly = kwonly;
     p->required = eq == rest.npos;
     p->key = PyUnicode_InternFromString(p->name.c_str());
@@ -183,6 +186,9 @@ void build(Schema& s) {
     s.params.push_back(std::move(p));
   }
   PYNN_CHECK(s.params.size() <= kMaxParams, "more than ", kMaxParams, " parameters");
+  PYNN_CHECK(std::count_if(s.params.begin(), s.params.end(),
+                           [](const auto& p) { return p->kind == Kind::Ints || p->kind == Kind::OptInts; }) <= kMaxInts,
+             "more than ", kMaxInts, " lists of ints");
   PYNN_CHECK(s.params.size() == s.def->nkinds, "the schema has ", s.params.size(), " parameters, the function ",
              s.def->nkinds);
   for (size_t i = 0; i < s.params.size(); ++i) {

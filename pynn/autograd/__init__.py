@@ -40,6 +40,9 @@ def _tuple(x: Any) -> tuple:
 def _root_grads(op: str, roots: tuple[Tensor, ...], grads: Any) -> list[Tensor]:
     """Given gradients, or 1 for roots of one element."""
     given = (None,) * len(roots) if grads is None else _tuple(grads)
+    for g in given:
+        if g is not None and not isinstance(g, Tensor):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
     if len(given) != len(roots):
         raise RuntimeError(f"{op}: got {len(roots)} tensors and {len(given)} gradients")
     out = []
@@ -52,8 +55,6 @@ def _root_grads(op: str, roots: tuple[Tensor, ...], grads: Any) -> list[Tensor]:
                     f"grad can be implicitly created only for scalar outputs, got shape {tuple(root.shape)}"
                 )
             g = _C.ones_like(root)
-        elif not isinstance(g, Tensor):
-            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
         out.append(g)
     return out
 

@@ -47,6 +47,8 @@ class FunctionCtx:
             return tuple(self._to_save or ())  # type: ignore[arg-type]  # still in forward
         return self._node.saved_tensors
 
+    saved_variables = saved_tensors  # the old name
+
 
 class Function:
     """A differentiable function with a backward of its own. Same as torch.autograd.Function.
@@ -75,15 +77,37 @@ class Function:
             cls.backward = staticmethod(cls.__dict__["vjp"].__func__)  # type: ignore[assignment]
 
     def __init__(self, *args: object, **kwargs: object) -> None:
-        raise RuntimeError(
-            f"{type(self).__name__}: instances are not used (call {type(self).__name__}.apply)"
+        import warnings
+
+        warnings.warn(
+            f"{type(self).__name__}: instances are not used (call {type(self).__name__}.apply)",
+            DeprecationWarning,
+            stacklevel=2,
         )
 
     @classmethod
-    def apply(cls, *args: Any) -> Any:
-        """Run forward and put the outputs on the graph."""
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Run forward and put the outputs on the graph. Arguments may be given by name."""
         separate = cls.setup_context is not Function.setup_context
+        if kwargs:
+            args = _positional(cls, args, kwargs, separate)
         return _C._function_apply(cls, FunctionCtx(), args, cls.__name__ + "Backward", separate)
+
+
+def _positional(cls: type[Function], args: tuple, kwargs: dict[str, Any], separate: bool) -> tuple:
+    """All arguments of forward by position, as backward counts them."""
+    import inspect
+
+    context = () if separate else (None,)
+    bound = inspect.signature(cls.forward).bind(*context, *args, **kwargs)
+    if bound.kwargs:  # an argument before them was left out
+        bound.apply_defaults()
+    if bound.kwargs:
+        raise TypeError(
+            f"{cls.__name__}.apply: positional parameters of forward are required, got {list(bound.kwargs)} "
+            "(which are keyword-only)"
+        )
+    return bound.args[len(context) :]
 
 
 def once_differentiable(backward: Any) -> Any:
@@ -93,7 +117,7 @@ def once_differentiable(backward: Any) -> Any:
     def wrapper(ctx: Any, *grads: Any) -> Any:
         with _no_grad():
             out = backward(ctx, *grads)
-        if not _C.is_grad_enabled():
+        if not _C.is_grad_enabled() or not any(isinstance(g, Tensor) and g.requires_grad for g in grads):
             return out
         many = out if isinstance(out, tuple) else (out,)
         errors = tuple(o if o is None else _Once.apply(o.detach().requires_grad_()) for o in many)

@@ -27,9 +27,15 @@ class _Mode:
 
     def __call__(self, function: Any) -> Any:
         if isinstance(function, type):
-            raise TypeError(
-                f"{type(self).__name__}: cannot decorate a class, got {function.__name__} (decorate its methods)"
+            import warnings
+
+            warnings.warn(
+                f"{type(self).__name__}: decorates __init__ of {function.__name__} only (decorate its methods)",
+                FutureWarning,
+                stacklevel=2,
             )
+            function.__init__ = self(function.__init__)  # type: ignore[misc]
+            return function
         clone = self._clone
         # A generator runs under the switch each time it is resumed, and its caller does not.
         if function.__code__.co_flags & 0x20 if hasattr(function, "__code__") else False:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
     """Add elements at the ends of the last dims, or cut some off where a number is negative.
 
-    Same as torch.nn.functional.pad; the modes other than "constant" take any number of dims.
+    Same as torch.nn.functional.pad. The modes other than "constant" take (N, C, ...) or (C, ...) and pad all of the
+    one to three dims behind C.
 
     Args:
         pad: (left, right) of the last dim, then of the one before it, and so on.
@@ -32,12 +33,36 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             raise RuntimeError(
                 f"pad: the sizes must not get negative, got {left} + {input.size(dim)} + {right}"
             )
+        if mode == "constant" and input.size(dim) + min(left, 0) + min(right, 0) < 0:
+            raise RuntimeError(
+                f"pad: no more can be cut off than there is, got {left} and {right} for size {input.size(dim)}"
+            )
     if mode == "constant":
         return _pad_constant(input, ends, 0 if value is None else value)
     if mode not in _INDEX:
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if value is not None and value != 0:
-        raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
+        raise RuntimeError(f'pad: mode "{mode}" doesn\'t take in value argument, got {value}')
+    dims = len(ends)
+    if not 1 <= dims <= 3 or input.dim() not in (dims + 1, dims + 2):
+        raise NotImplementedError(
+            f"pad: mode {mode!r} pads all of the 1 to 3 spatial dims, got {len(pad)} numbers for {input.dim()} dims"
+        )
+    if mode != "circular":
+        sizes = [input.size(dim) + left + right for dim, left, right in ends]
+        if 0 in input.shape[-dims - 1 :] or max(sizes) < 1:
+            raise RuntimeError(
+                f"pad: mode {mode!r} needs sizes that are not zero (but that of the batch), got "
+                f"{tuple(input.shape)} padded by {pad} (the input is too small)"
+            )
+    if mode == "circular":  # what is cut off does not come round again
+        for dim, left, right in ends:
+            if max(left, right) > input.size(dim):
+                raise RuntimeError(
+                    f"pad: circular wraps around once at most, got ({left}, {right}) for size {input.size(dim)}"
+                )
+        input = _pad_constant(input, [(dim, min(left, 0), min(right, 0)) for dim, left, right in ends], 0)
+        ends = [(dim, max(left, 0), max(right, 0)) for dim, left, right in ends]
     for dim, left, right in ends:
         if left or right:
             input = input.index_select(dim, _INDEX[mode](input.size(dim), left, right, input.device))
@@ -74,8 +99,6 @@ def _replicated(size: int, left: int, right: int, device: pynn.device) -> Tensor
 
 
 def _wrapped(size: int, left: int, right: int, device: pynn.device) -> Tensor:
-    if max(left, right) > size:
-        raise RuntimeError(f"pad: circular wraps around once at most, got ({left}, {right}) for size {size}")
     return pynn.arange(-left, size + right, device=device) % max(size, 1)
 
 

@@ -190,6 +190,9 @@ def test_once_differentiable():
     x = pynn.tensor(2.0, requires_grad=True)
     assert pynn.autograd.grad(Cube.apply(x), x)[0].item() == 12.0
     (g,) = pynn.autograd.grad(Cube.apply(x), x, create_graph=True)
+    assert not g.requires_grad  # nothing that came in did
+    one = pynn.tensor(1.0, requires_grad=True)
+    (g,) = pynn.autograd.grad(Cube.apply(x), x, one, create_graph=True)
     with raises(RuntimeError, "once_differentiable"):
         g.backward()
 

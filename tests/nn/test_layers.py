@@ -259,7 +259,7 @@ def test_pad_cuts_and_fills():
     x = array(3, 4)
     same(F.pad(tensor(x), (-1, 2, 1, -2), value=9.0), np.pad(x[:1, 1:], ((1, 0), (0, 2)), constant_values=9))
     assert F.pad(pynn.ones(2, dtype=pynn.int64), (1, 0)).tolist() == [0, 1, 1]
-    assert F.pad(pynn.ones(2), (-3, 4)).tolist() == [0, 0, 0]
+    assert F.pad(pynn.ones(2), (-2, 4)).tolist() == [0] * 4
     assert F.pad(pynn.ones(2), ()).tolist() == [1, 1]
 
 
@@ -268,11 +268,12 @@ def test_pad_cuts_and_fills():
     [
         ((1,), "constant", None, RuntimeError, "two numbers for each padded dim"),
         ((1, 1) * 3, "constant", None, RuntimeError, "got 6 numbers for 2 dims"),
+        ((-5, 4), "constant", None, RuntimeError, "no more can be cut off"),
         ((-3, -2), "constant", None, RuntimeError, "must not get negative"),
         ((4, 0), "reflect", None, RuntimeError, "smaller than the size"),
         ((5, 0), "circular", None, RuntimeError, "wraps around once"),
         ((1, 0), "mirror", None, NotImplementedError, "Unrecognised padding mode mirror"),
-        ((1, 0), "reflect", 1.0, ValueError, "doesn't take in value argument"),
+        ((1, 0), "reflect", 1.0, RuntimeError, "doesn't take in value argument"),
     ],
 )
 def test_pad_errors(pads, mode, value, error, words):

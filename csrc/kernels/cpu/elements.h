@@ -74,5 +74,10 @@ PYNN_INLINE S product_of(S a, S b) {
   else
     return static_cast<S>(a * b);
 }
+// The larger (smaller) one; NaN wins.
+template <bool kMax, class S>
+PYNN_INLINE S extreme_of(S a, S b) {
+  return a != a || (kMax ? b <= a : b >= a) ? a : b;
+}
 
 }  // namespace PYNN_CPU_NAMESPACE

@@ -135,8 +135,18 @@ int64_t scatter(const GatherArgs& a) {
     by_size(a.dtype, [&](auto e) { scatter_along<decltype(e)>(a, [](auto& to, auto v) { to = v; }); });
   else if (a.mode == ScatterMode::Add)
     by_dtype(a.dtype, [&](auto s) { scatter_along<decltype(s)>(a, [](auto& to, auto v) { to = sum_of(to, v); }); });
-  else
+  else if (a.mode == ScatterMode::Multiply)
     by_dtype(a.dtype, [&](auto s) { scatter_along<decltype(s)>(a, [](auto& to, auto v) { to = product_of(to, v); }); });
+  else
+    by_dtype(a.dtype, [&](auto s) {
+      using S = decltype(s);
+      if constexpr (kIsComplex<S>)
+        no_loop("scatter_reduce", a.dtype);
+      else if (a.mode == ScatterMode::Max)
+        scatter_along<S>(a, [](S& to, S v) { to = extreme_of<true>(to, v); });
+      else
+        scatter_along<S>(a, [](S& to, S v) { to = extreme_of<false>(to, v); });
+    });
   return -1;
 }
 

@@ -33,6 +33,7 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softmax2d",
     "Softmin",
     "Softplus",
     "Softsign",
@@ -344,6 +345,15 @@ class Softmax(_AlongDim):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softmax(input, self.dim, 5)
+
+
+class Softmax2d(Module):
+    """Softmax over the channels of (N, C, H, W) or (C, H, W), at each place. Same as torch.nn.Softmax2d."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dim() not in (3, 4):
+            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.dim()}D instead")
+        return F.softmax(input, -3, 5)
 
 
 class LogSoftmax(_AlongDim):

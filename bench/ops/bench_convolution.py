@@ -1,0 +1,42 @@
+"""Two-dimensional convolutions: 3x3, 1x1, strided, depthwise; forward, and with gradients."""
+
+from bench.registry import bench
+
+# batch, in, out, size, kernel, stride, groups
+SHAPES = (
+    (64, 1, 32, 28, 3, 1, 1),
+    (16, 64, 64, 56, 3, 1, 1),
+    (16, 128, 128, 28, 3, 2, 1),
+    (16, 256, 256, 14, 1, 1, 1),
+    (16, 512, 512, 7, 3, 1, 1),
+    (16, 128, 128, 28, 3, 1, 128),
+)
+
+
+def operands(fw, n, ci, co, size, kernel, groups):
+    return fw.randn(n, ci, size, size), fw.randn(co, ci // groups, kernel, kernel), fw.randn(co)
+
+
+def flops(n, ci, co, size, kernel, stride, groups):
+    return 2 * n * co * (ci // groups) * kernel**2 * (size // stride) ** 2
+
+
+@bench(params=SHAPES, flops=flops)
+def forward(fw, n, ci, co, size, kernel, stride, groups):
+    x, w, b = operands(fw, n, ci, co, size, kernel, groups)
+    f, pad = fw.nn.functional.conv2d, kernel // 2
+    return lambda: f(x, w, b, stride, pad, 1, groups)
+
+
+@bench(params=SHAPES, flops=lambda *shape: 3 * flops(*shape))
+def forward_backward(fw, n, ci, co, size, kernel, stride, groups):
+    leaves = [t.requires_grad_() for t in operands(fw, n, ci, co, size, kernel, groups)]
+    f, pad = fw.nn.functional.conv2d, kernel // 2
+    g = fw.randn(*f(*leaves, stride, pad, 1, groups).shape)
+
+    def call():
+        f(*leaves, stride, pad, 1, groups).backward(g)
+        for t in leaves:
+            t.grad = None
+
+    return call

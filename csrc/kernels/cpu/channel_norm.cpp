@@ -1,0 +1,234 @@
+// channel_norm.cpp -- batch, instance and group normalisation, forward and backward.
+//
+//   h = (x - mean) rstd,  y = h w + b
+//   dx = rstd (dy w - mean(dy w) - h mean(dy w h)),  dweight = sum dy h,  dbias = sum dy
+//
+// The variance is taken around the mean in a second pass. Parallel over statistics, each of which is one sum in order:
+// lanes of T over blocks, double beyond. Runs of one element (x [N, C]) go by vectors of statistics instead.
+#include "kernels/channel_norm.h"
+
+#include "core/parallel.h"
+#include "kernels/cpu/row_math.h"
+#include "kernels/cpu/scratch.h"
+
+namespace PYNN_CPU_NAMESPACE {
+namespace {
+
+template <class T>
+struct Norm {
+  const ChannelNormArgs& a;
+  const T *x, *dy, *weight, *bias;
+  T *y, *mean, *rstd, *dx;
+  double n;  // elements of a statistic
+
+  explicit Norm(const ChannelNormArgs& args)
+      : a(args),
+        x(static_cast<const T*>(args.x)),
+        dy(static_cast<const T*>(args.dy)),
+        weight(static_cast<const T*>(args.weight)),
+        bias(static_cast<const T*>(args.bias)),
+        y(static_cast<T*>(args.y)),
+        mean(static_cast<T*>(args.mean)),
+        rstd(static_cast<T*>(args.rstd)),
+        dx(static_cast<T*>(args.dx)),
+        n(static_cast<double>(args.chunks * args.length)) {}
+  int64_t at(int64_t s, int64_t m) const { return s * a.stat_step + m * a.chunk_step; }
+  int64_t channel(int64_t s, int64_t m) const { return a.groups ? s % a.groups * a.chunks + m : s; }
+  T weight_of(int64_t s, int64_t m) const { return weight ? weight[channel(s, m)] : T(1); }
+  bool columns() const { return a.length == 1 && a.stat_step == 1 && !a.groups; }
+  void measured(int64_t s, double m, double var) const {
+    mean[s] = static_cast<T>(m);
+    rstd[s] = static_cast<T>(1 / __builtin_sqrt(var + a.eps));
+    if (a.var) static_cast<T*>(a.var)[s] = static_cast<T>(var);
+  }
+};
+
+// sum dy and sum dy (x - mean)
+template <class T>
+PYNN_INLINE void dot_sums(const T* dy, const T* x, int64_t n, T mean, double& g, double& gx) {
+  using V = Vec<T>;
+  const V m(mean);
+  for (int64_t i0 = 0; i0 < n; i0 += kRowBlock) {
+    const int64_t i1 = min_of(n, i0 + kRowBlock);
+    V acc(T(0)), acc_x(T(0));
+    for (int64_t i = i0; i < i1; i += V::kSize) {
+      const V d = V::load(dy + i, i1 - i);  // lanes beyond the run are 0
+      acc += d;
+      acc_x = fma(d, V::load(x + i, i1 - i) - m, acc_x);
+    }
+    g += static_cast<double>(reduce_add(acc));
+    gx += static_cast<double>(reduce_add(acc_x));
+  }
+}
+
+// ---- columns: x [rows, stats] -------------------------------------------------------------------------------------
+
+// f(row) -> two vectors, summed over rows into double lanes.
+template <class T, class F>
+PYNN_INLINE void sum_rows(int64_t rows, double* first, double* second, F f) {
+  using V = Vec<T>;
+  constexpr int64_t block = 32;
+  for (int l = 0; l < V::kSize; ++l) first[l] = second[l] = 0;
+  for (int64_t r0 = 0; r0 < rows; r0 += block) {
+    V p(T(0)), q(T(0));
+    for (int64_t r = r0; r < min_of(rows, r0 + block); ++r) f(r, p, q);
+    for (int l = 0; l < V::kSize; ++l) {
+      first[l] += static_cast<double>(p[l]);
+      second[l] += static_cast<double>(q[l]);
+    }
+  }
+}
+
+template <class T>
+void forward_columns(const Norm<T>& p) {
+  using V = Vec<T>;
+  const ChannelNormArgs& a = p.a;
+  const int64_t rows = a.chunks, step = a.chunk_step;
+  parallel_for(0, ceil_div(a.stats, V::kSize), grain_for(static_cast<double>(rows) * 3), [&](int64_t b, int64_t e) {
+    double sum[V::kSize], unused[V::kSize];
+    for (int64_t s = b * V::kSize; s < min_of(a.stats, e * V::kSize); s += V::kSize) {
+      const int64_t n = min_of<int64_t>(a.stats - s, V::kSize);
+      if (a.measure) {
+        sum_rows<T>(rows, sum, unused, [&](int64_t r, V& v, V&) { v += V::load(p.x + r * step + s, n); });
+        V m(T(0));
+        for (int l = 0; l < V::kSize; ++l) m.v[l] = static_cast<T>(sum[l] / p.n);
+        double squares[V::kSize];
+        sum_rows<T>(rows, squares, unused, [&](int64_t r, V& v, V&) {
+          const V d = V::load(p.x + r * step + s, n) - m;
+          v = fma(d, d, v);
+        });
+        for (int64_t l = 0; l < n; ++l) p.measured(s + l, sum[l] / p.n, squares[l] / p.n);
+      }
+      V scale = V::load(p.rstd + s, n), shift(T(0));
+      const V m = V::load(p.mean + s, n);
+      if (p.weight) scale *= V::load(p.weight + s, n);
+      if (p.bias) shift = V::load(p.bias + s, n);
+      for (int64_t r = 0; r < rows; ++r)
+        fma(V::load(p.x + r * step + s, n) - m, scale, shift).store(p.y + r * step + s, n);
+    }
+  });
+}
+
+template <class T>
+void backward_columns(const Norm<T>& p) {
+  using V = Vec<T>;
+  const ChannelNormArgs& a = p.a;
+  const int64_t rows = a.chunks, step = a.chunk_step;
+  parallel_for(0, ceil_div(a.stats, V::kSize), grain_for(static_cast<double>(rows) * 4), [&](int64_t b, int64_t e) {
+    double g[V::kSize], gx[V::kSize];
+    for (int64_t s = b * V::kSize; s < min_of(a.stats, e * V::kSize); s += V::kSize) {
+      const int64_t n = min_of<int64_t>(a.stats - s, V::kSize);
+      const V m = V::load(p.mean + s, n), r = V::load(p.rstd + s, n);
+      sum_rows<T>(rows, g, gx, [&](int64_t i, V& v, V& w) {
+        const V d = V::load(p.dy + i * step + s, n);
+        v += d;
+        w = fma(d, V::load(p.x + i * step + s, n) - m, w);
+      });
+      for (int64_t l = 0; l < n; ++l) {
+        if (a.dweight)
+          static_cast<T*>(a.dweight)[s + l] = static_cast<T>(gx[l] * static_cast<double>(r[static_cast<int>(l)]));
+        if (a.dbias) static_cast<T*>(a.dbias)[s + l] = static_cast<T>(g[l]);
+      }
+      if (!p.dx) continue;
+      V scale = r, by_x(T(0)), shift(T(0));
+      if (p.weight) scale *= V::load(p.weight + s, n);
+      if (a.measure) {
+        for (int l = 0; l < V::kSize; ++l) {
+          by_x.v[l] = static_cast<T>(-gx[l] / p.n);
+          shift.v[l] = static_cast<T>(-g[l] / p.n);
+        }
+        by_x *= r * r;
+      }
+      for (int64_t i = 0; i < rows; ++i)
+        (scale * (fma(V::load(p.x + i * step + s, n) - m, by_x, shift) + V::load(p.dy + i * step + s, n)))
+            .store(p.dx + i * step + s, n);
+    }
+  });
+}
+
+// ---- runs ---------------------------------------------------------------------------------------------------------
+
+template <class T>
+void forward(const ChannelNormArgs& a) {
+  using V = Vec<T>;
+  const Norm<T> p(a);
+  if (p.columns()) return forward_columns(p);
+  parallel_for(0, a.stats, grain_for(p.n + 10 * static_cast<double>(a.chunks)), [&](int64_t begin, int64_t end) {
+    for (int64_t s = begin; s < end; ++s) {
+      if (a.measure) {
+        double sum = 0, squares = 0;
+        for (int64_t m = 0; m < a.chunks; ++m) sum += row_sum(p.x + p.at(s, m), a.length);
+        const T mean = static_cast<T>(sum / p.n);
+        for (int64_t m = 0; m < a.chunks; ++m) squares += row_squares(p.x + p.at(s, m), a.length, mean);
+        p.measured(s, sum / p.n, squares / p.n);
+      }
+      const V mean(p.mean[s]);
+      for (int64_t m = 0; m < a.chunks; ++m) {
+        const T* x = p.x + p.at(s, m);
+        T* y = p.y + p.at(s, m);
+        const V scale(p.rstd[s] * p.weight_of(s, m)), shift(p.bias ? p.bias[p.channel(s, m)] : T(0));
+        for (int64_t i = 0; i < a.length; i += V::kSize)
+          fma(V::load(x + i, a.length - i) - mean, scale, shift).store(y + i, a.length - i);
+      }
+    }
+  });
+}
+
+template <class T>
+void backward(const ChannelNormArgs& a) {
+  using V = Vec<T>;
+  const Norm<T> p(a);
+  if (p.columns()) return backward_columns(p);
+  const Scratch<double> sums(2 * a.stats * a.chunks);  // of each run: sum dy, sum dy (x - mean)
+  parallel_for(0, a.stats, grain_for(1.5 * p.n + 10 * static_cast<double>(a.chunks)), [&](int64_t begin, int64_t end) {
+    for (int64_t s = begin; s < end; ++s) {
+      double total = 0, total_x = 0;  // with weights
+      for (int64_t m = 0; m < a.chunks; ++m) {
+        double g = 0, gx = 0;
+        dot_sums(p.dy + p.at(s, m), p.x + p.at(s, m), a.length, p.mean[s], g, gx);
+        sums[2 * (s * a.chunks + m)] = g;
+        sums[2 * (s * a.chunks + m) + 1] = gx;
+        const double w = static_cast<double>(p.weight_of(s, m));
+        total += w * g;
+        total_x += w * gx;
+      }
+      if (!p.dx) continue;
+      const double r = static_cast<double>(p.rstd[s]), on = a.measure ? 1 : 0;
+      const V mean(p.mean[s]), by_x(static_cast<T>(-on * r * r * r * total_x / p.n)),
+          shift(static_cast<T>(-on * r * total / p.n));
+      for (int64_t m = 0; m < a.chunks; ++m) {
+        const T *x = p.x + p.at(s, m), *dy = p.dy + p.at(s, m);
+        T* dx = p.dx + p.at(s, m);
+        const V scale(p.rstd[s] * p.weight_of(s, m));
+        for (int64_t i = 0; i < a.length; i += V::kSize)
+          fma(V::load(dy + i, a.length - i), scale, fma(V::load(x + i, a.length - i) - mean, by_x, shift))
+              .store(dx + i, a.length - i);
+      }
+    }
+  });
+  if (!a.dweight && !a.dbias) return;
+  const Scratch<double> dw(a.channels), db(a.channels);
+  for (int64_t c = 0; c < a.channels; ++c) dw[c] = db[c] = 0;
+  for (int64_t s = 0; s < a.stats; ++s)
+    for (int64_t m = 0; m < a.chunks; ++m) {
+      const int64_t c = p.channel(s, m);
+      db[c] += sums[2 * (s * a.chunks + m)];
+      dw[c] += sums[2 * (s * a.chunks + m) + 1] * static_cast<double>(p.rstd[s]);
+    }
+  for (int64_t c = 0; c < a.channels; ++c) {
+    if (a.dweight) static_cast<T*>(a.dweight)[c] = static_cast<T>(dw[c]);
+    if (a.dbias) static_cast<T*>(a.dbias)[c] = static_cast<T>(db[c]);
+  }
+}
+
+}  // namespace
+
+void channel_norm_forward(const ChannelNormArgs& a) {
+  a.dtype == DType::Float64 ? forward<double>(a) : forward<float>(a);
+}
+
+void channel_norm_backward(const ChannelNormArgs& a) {
+  a.dtype == DType::Float64 ? backward<double>(a) : backward<float>(a);
+}
+
+}  // namespace PYNN_CPU_NAMESPACE

@@ -1,0 +1,109 @@
+// pooling.cpp -- the largest element of each window: NaN wins, of equal values the first.
+//
+// Sliding windows go by vectors of neighbouring outputs, over planes; others one by one, over planes' rows.
+#include "kernels/pooling.h"
+
+#include "core/parallel.h"
+#include "kernels/cpu/phases.h"
+#include "kernels/cpu/scratch.h"
+#include "kernels/cpu/vec.h"
+
+namespace PYNN_CPU_NAMESPACE {
+namespace {
+
+template <class T, bool kIndex>
+void max_pool_as(const MaxPoolArgs& a) {
+  const int64_t in = a.in[0] * a.in[1] * a.in[2], rows = a.out[0] * a.out[1];
+  const double window = static_cast<double>(a.end[0][0] - a.start[0][0]) / static_cast<double>(a.step[0]) *
+                        static_cast<double>(a.end[1][0] - a.start[1][0]) / static_cast<double>(a.step[1]) *
+                        static_cast<double>(a.end[2][0] - a.start[2][0]) / static_cast<double>(a.step[2]);
+  parallel_for(0, a.planes * rows, grain_for((window + 2) * static_cast<double>(a.out[2])),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t r = begin; r < end; ++r) {
+                   const int64_t od = r % rows / a.out[1], oh = r % a.out[1];
+                   const T* plane = static_cast<const T*>(a.x) + r / rows * in;
+                   T* y = static_cast<T*>(a.y) + r * a.out[2];
+                   for (int64_t ow = 0; ow < a.out[2]; ++ow) {
+                     int64_t best = (a.start[0][od] * a.in[1] + a.start[1][oh]) * a.in[2] + a.start[2][ow];
+                     T value = plane[best];
+                     for (int64_t d = a.start[0][od]; d < a.end[0][od]; d += a.step[0])
+                       for (int64_t h = a.start[1][oh]; h < a.end[1][oh]; h += a.step[1]) {
+                         const int64_t row = (d * a.in[1] + h) * a.in[2];
+                         for (int64_t w = a.start[2][ow]; w < a.end[2][ow]; w += a.step[2]) {
+                           const T v = plane[row + w];
+                           const bool better = (v > value) | (v != v);
+                           value = better ? v : value;
+                           if (kIndex) best = better ? row + w : best;
+                         }
+                       }
+                     y[ow] = value;
+                     if (kIndex) a.index[r * a.out[2] + ow] = best;
+                   }
+                 }
+               });
+}
+
+template <class T, bool kIndex>
+void max_pool_sliding(const MaxPoolArgs& a) {
+  using V = Vec<T>;
+  using I = typename V::Int;
+  const ConvGeometry& g = *a.sliding;
+  const Phases ph(g, V::kSize);
+  const int64_t in = product3(a.in), out = product3(a.out), width = a.out[2], taps = product3(g.kernel);
+  const T lowest = -T(__builtin_huge_val());
+  parallel_for(0, a.planes, grain_for(static_cast<double>(out * taps) / 3 + static_cast<double>(in)),
+               [&](int64_t begin, int64_t end) {
+                 const Scratch<T> plane(ph.size());
+                 const Scratch<int64_t> offset(taps), source(taps);
+                 const Vec<I> lanes = Vec<I>::iota(0);
+                 for (int64_t p = begin; p < end; ++p) {
+                   ph.split(static_cast<const T*>(a.x) + p * in, plane.get(), lowest);
+                   for (int64_t r = 0; r < a.out[0] * a.out[1]; ++r) {
+                     const int64_t od = r / a.out[1], oh = r % a.out[1];
+                     int64_t n = 0;
+                     ph.for_taps_of_row(od, oh, [&](int64_t, int64_t at, int64_t from) {
+                       offset[n] = at;
+                       source[n++] = from;
+                     });
+                     const int64_t row = p * out + r * width;
+                     const int64_t first = (a.start[0][od] * a.in[1] + a.start[1][oh]) * a.in[2];
+                     for (int64_t o = 0; o < width; o += V::kSize) {
+                       V best(lowest);
+                       Vec<I> at(I(-1));
+                       const Vec<I> step = (lanes + Vec<I>(static_cast<I>(o))) * Vec<I>(static_cast<I>(g.stride[2]));
+                       for (int64_t k = 0; k < n; ++k) {
+                         const V v = V::load(plane.get() + offset[k] + o);
+                         const Mask<T> better = (v > best) | (v != v);
+                         best = select(better, v, best);
+                         if (kIndex) at = select(Mask<I>{better.v}, step + Vec<I>(static_cast<I>(source[k])), at);
+                       }
+                       best.store(static_cast<T*>(a.y) + row + o, width - o);
+                       // Where nothing is above -inf, the first element of the window.
+                       if (kIndex)
+                         for (int64_t l = 0; l < min_of<int64_t>(V::kSize, width - o); ++l) {
+                           const int64_t found = static_cast<int64_t>(at[static_cast<int>(l)]);
+                           a.index[row + o + l] = found >= 0 ? found : first + a.start[2][o + l];
+                         }
+                     }
+                   }
+                 }
+               });
+}
+
+template <class T>
+void max_pool_of(const MaxPoolArgs& a) {
+  if constexpr (!std::is_integral_v<T>)
+    if (a.sliding && a.out[2] >= Vec<T>::kSize / 2 && product3(a.in) < (int64_t{1} << 30))
+      return a.index ? max_pool_sliding<T, true>(a) : max_pool_sliding<T, false>(a);
+  a.index ? max_pool_as<T, true>(a) : max_pool_as<T, false>(a);
+}
+
+}  // namespace
+
+void max_pool(const MaxPoolArgs& a) {
+  a.dtype == DType::Float32   ? max_pool_of<float>(a)
+  : a.dtype == DType::Float64 ? max_pool_of<double>(a)
+                              : max_pool_of<int64_t>(a);
+}
+
+}  // namespace PYNN_CPU_NAMESPACE

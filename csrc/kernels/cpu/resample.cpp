@@ -1,0 +1,123 @@
+// resample.cpp -- a sparse linear map along one dim. Parallel over outputs; each is one sum in order.
+#include "kernels/resample.h"
+
+#include "core/parallel.h"
+#include "kernels/cpu/scratch.h"
+#include "kernels/cpu/sizes.h"
+#include "kernels/cpu/vec.h"
+
+namespace PYNN_CPU_NAMESPACE {
+namespace {
+
+// Rows of `inner` elements: vectors along them.
+template <class T>
+void resample_rows(const ResampleArgs& a, const T* weight) {
+  using V = Vec<T>;
+  constexpr int64_t run = 4 * V::kSize;
+  const T* x = static_cast<const T*>(a.x);
+  T* y = static_cast<T*>(a.y);
+  const double taps = static_cast<double>(a.first[a.out]) / static_cast<double>(a.out);
+  parallel_for(0, a.outer * a.out, grain_for((taps + 1) * static_cast<double>(a.inner) / 8 + 5),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t r = begin; r < end; ++r) {
+                   const int64_t o = r % a.out, n = a.first[o + 1] - a.first[o];
+                   const T* from = x + (r / a.out * a.in + a.start[o]) * a.inner;
+                   const T* w = weight + a.first[o];
+                   T* to = y + r * a.inner;
+                   int64_t i = 0;
+                   for (; i + run <= a.inner; i += run) {
+                     V acc[4] = {V(T(0)), V(T(0)), V(T(0)), V(T(0))};
+                     for (int64_t k = 0; k < n; ++k)
+#pragma GCC unroll 4
+                       for (int u = 0; u < 4; ++u)
+                         acc[u] = fma(V(w[k]), V::load(from + k * a.inner + i + u * V::kSize), acc[u]);
+#pragma GCC unroll 4
+                     for (int u = 0; u < 4; ++u) acc[u].store(to + i + u * V::kSize);
+                   }
+                   for (; i < a.inner; i += V::kSize) {
+                     V acc(T(0));
+                     for (int64_t k = 0; k < n; ++k)
+                       acc = fma(V(w[k]), V::load(from + k * a.inner + i, a.inner - i), acc);
+                     acc.store(to + i, a.inner - i);
+                   }
+                 }
+               });
+}
+
+// Windows of one size at equal distances, with the same weights (kStep 0: any distance): the compiler's vectors run
+// along the outputs.
+template <class T, int kStep>
+void uniform_row(const T* x, T* y, int64_t out, int64_t n, int64_t step, const T* w) {
+  if (kStep) step = kStep;
+  for (int64_t o = 0; o < out; ++o) y[o] = w[0] * x[o * step];
+  for (int64_t k = 1; k < n; ++k)
+    for (int64_t o = 0; o < out; ++o) y[o] += w[k] * x[o * step + k];
+}
+
+// One long sum.
+template <class T>
+T dot(const T* w, const T* x, int64_t n) {
+  using V = Vec<T>;
+  V acc(T(0));
+  for (int64_t k = 0; k < n; k += V::kSize) acc = fma(V::load(w + k, n - k), V::load(x + k, n - k), acc);
+  return reduce_add(acc);
+}
+
+// Along the last dim: rows are short sums.
+template <class T>
+void resample_last(const ResampleArgs& a, const T* weight) {
+  const T* x = static_cast<const T*>(a.x);
+  T* y = static_cast<T*>(a.y);
+  const int64_t n0 = a.first[1], step = a.out > 1 ? a.start[1] - a.start[0] : 1;
+  bool uniform = n0 > 0 && a.out >= 4;
+  for (int64_t o = 0; uniform && o < a.out; ++o) {
+    uniform = a.first[o + 1] - a.first[o] == n0 && a.start[o] - a.start[0] == o * step;
+    for (int64_t k = 0; uniform && k < n0; ++k) uniform = weight[a.first[o] + k] == weight[k];
+  }
+  parallel_for(0, a.outer, grain_for(static_cast<double>(a.first[a.out]) / 2 + static_cast<double>(a.out)),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t r = begin; r < end; ++r) {
+                   const T* row = x + r * a.in;
+                   T* to = y + r * a.out;
+                   if (uniform) {
+                     const T* from = row + a.start[0];
+                     if (step == 1)
+                       uniform_row<T, 1>(from, to, a.out, n0, step, weight);
+                     else if (step == 2)
+                       uniform_row<T, 2>(from, to, a.out, n0, step, weight);
+                     else
+                       uniform_row<T, 0>(from, to, a.out, n0, step, weight);
+                     continue;
+                   }
+                   for (int64_t o = 0; o < a.out; ++o) {
+                     const int64_t n = a.first[o + 1] - a.first[o];
+                     const T *from = row + a.start[o], *w = weight + a.first[o];
+                     if (n >= 2 * Vec<T>::kSize) {
+                       to[o] = dot(w, from, n);
+                       continue;
+                     }
+                     T sum = 0;
+                     for (int64_t k = 0; k < n; ++k) sum += w[k] * from[k];
+                     to[o] = sum;
+                   }
+                 }
+               });
+}
+
+template <class T>
+void resample_as(const ResampleArgs& a) {
+  const int64_t n = a.first[a.out];
+  const Scratch<T> weight(n);
+  for (int64_t i = 0; i < n; ++i) weight[i] = static_cast<T>(a.weight[i]);
+  a.inner == 1 ? resample_last<T>(a, weight.get()) : resample_rows<T>(a, weight.get());
+}
+
+}  // namespace
+
+void resample(const ResampleArgs& a) {
+  a.dtype == DType::Float32   ? resample_as<float>(a)
+  : a.dtype == DType::Float64 ? resample_as<double>(a)
+                              : resample_as<int64_t>(a);
+}
+
+}  // namespace PYNN_CPU_NAMESPACE

@@ -1,0 +1,22 @@
+// pooling.h -- the largest element of each window, and where it stands.
+#pragma once
+#include <cstdint>
+
+#include "kernels/convolution.h"
+
+namespace pynn {
+
+// x [planes, in], y and index [planes, out], contiguous; spatial dims padded with ones in front to three. The window of
+// output o along dim d holds the positions start[d][o], start[d][o] + step[d], ... below end[d][o]; none is empty.
+struct MaxPoolArgs {
+  const void* x;
+  void* y;
+  int64_t* index;  // position in the plane, or nullptr
+  DType dtype;     // Float32, Float64, Int64
+  int64_t planes, in[3], out[3], step[3];
+  const int64_t *start[3], *end[3];
+  const ConvGeometry* sliding;  // the same windows, when all have one size and lie at equal distances; else nullptr
+};
+PYNN_KERNEL(void, max_pool, (const MaxPoolArgs& args));
+
+}  // namespace pynn

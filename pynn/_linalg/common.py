@@ -1,0 +1,110 @@
+"""What all files of linear algebra share: checks, NumPy in and out, named results, out=."""
+
+from __future__ import annotations
+
+import functools
+from collections import namedtuple
+from typing import Any
+
+from pynn import _C
+from pynn._C import Tensor
+
+
+class LinAlgError(RuntimeError):
+    """A matrix for which an operation has no result: singular, or not positive definite."""
+
+
+LinAlgError.__module__ = "torch.linalg"
+
+
+def result_type(name: str, fields: str) -> Any:
+    """A named tuple that prints as PyTorch's."""
+    return namedtuple(name, fields, module="torch.return_types")
+
+
+def check_floating(name: str, *tensors: Tensor) -> None:
+    for x in tensors:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}: a Tensor is required, got {type(x).__name__}")
+        if x.dtype in (_C.float16, _C.bfloat16):
+            raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {x.dtype}")
+        if not x.is_floating_point():
+            raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {x.dtype}")
+    if len({x.dtype for x in tensors}) > 1:
+        raise RuntimeError(
+            f"{name}: Expected all tensors to have the same dtype, got {[str(x.dtype) for x in tensors]}"
+        )
+
+
+def check_matrix(name: str, x: Tensor, letter: str = "A") -> None:
+    check_floating(name, x)
+    if x.dim() < 2:
+        raise RuntimeError(
+            f"{name}: The input tensor {letter} must have at least 2 dimensions, got {x.dim()}"
+        )
+
+
+def check_square(name: str, x: Tensor, letter: str = "A") -> None:
+    check_matrix(name, x, letter)
+    if x.size(-1) != x.size(-2):
+        raise RuntimeError(
+            f"{name}: {letter} must be batches of square matrices, but they are {x.size(-2)} by {x.size(-1)} "
+            "matrices"
+        )
+
+
+def array(x: Tensor) -> Any:
+    """The values, in NumPy."""
+    return x.detach().numpy()
+
+
+def tensor(a: Any, like: Tensor) -> Tensor:
+    """Fresh contiguous memory with the array's values, of `like`'s dtype."""
+    import numpy as np
+
+    return _C.from_numpy(np.array(a, order="C")).to(like.dtype)
+
+
+def failing(name: str, x: Any, what: Any) -> LinAlgError:
+    """The error for the first matrix of a stack for which `what` says something."""
+    n = x.shape[-1]
+    for i, a in enumerate(x.reshape(-1, n, n)):
+        text = what(a)
+        if text:
+            where = f"(Batch element {i}): " if x.ndim > 2 else ""
+            return LinAlgError(f"{name}: {where}{text}")
+    return LinAlgError(f"{name}: no result was found")
+
+
+def batched(name: str, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Both with their common batch dims in front of the last two."""
+    batch = _batch_shape(name, a, b)
+    return a.expand(*batch, *a.shape[-2:]), b.expand(*batch, *b.shape[-2:])
+
+
+def _batch_shape(name: str, a: Tensor, b: Tensor) -> tuple[int, ...]:
+    from pynn.functional import broadcast_shapes
+
+    try:
+        return tuple(broadcast_shapes(a.shape[:-2], b.shape[:-2]))
+    except RuntimeError as error:
+        raise RuntimeError(f"{name}: batch dimensions do not broadcast: {error}") from None
+
+
+def with_out(function: Any) -> Any:
+    """Adds out=: a tensor, or one per result."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        if out is None:
+            return result
+        if isinstance(result, tuple):
+            if len(out) != len(result):
+                raise TypeError(f"{function.__name__}: out must hold {len(result)} tensors, got {len(out)}")
+            for to, value in zip(out, result, strict=True):
+                _C.add(value, 0, out=to)
+            return type(result)(*out)
+        return _C.add(result, 0, out=out)
+
+    return wrapper

@@ -1,0 +1,335 @@
+"""Inverses, determinants and linear systems."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pynn import _C
+from pynn._C import Tensor
+from pynn._linalg.common import (
+    LinAlgError,
+    array,
+    batched,
+    check_floating,
+    check_matrix,
+    check_square,
+    failing,
+    result_type,
+    tensor,
+    with_out,
+)
+from pynn._linalg.factor import _lu_numpy, _order, _permuted, _unit_lower
+from pynn._linalg.triangular import solve_triangular
+from pynn.autograd.function import Function
+
+InvEx = result_type("linalg_inv_ex", "inverse info")
+SolveEx = result_type("linalg_solve_ex", "result info")
+Slogdet = result_type("linalg_slogdet", "sign logabsdet")
+Lstsq = result_type("linalg_lstsq", "solution residuals rank singular_values")
+
+
+def _singular(name: str, values: Any, what: str) -> LinAlgError:
+    def text(a: Any) -> str:
+        at = int(_lu_numpy(a, True)[2])
+        return (
+            f"The diagonal element {at} is zero, {what} could not be completed because the input matrix is singular."
+            if at
+            else ""
+        )
+
+    error = failing(name, values, text)
+    if "no result" in str(error):
+        error = LinAlgError(f"{name}: {what} could not be completed because the input matrix is singular.")
+    return error
+
+
+# -- Inverse --------------------------------------------------------------------------------------------------------
+
+
+class _Inverse(Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, values: Any) -> Tensor:
+        y = tensor(values, a)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        (y,) = ctx.saved_tensors
+        return -(y.mT @ g @ y.mT), None
+
+
+@with_out
+def inv(A: Tensor) -> Tensor:
+    """The inverses of square matrices. Same as torch.linalg.inv.
+
+    Raises:
+        LinAlgError: a matrix is singular.
+    """
+    import numpy as np
+
+    check_square("linalg.inv", A)
+    values = array(A)
+    try:
+        return _Inverse.apply(A, np.linalg.inv(values))
+    except np.linalg.LinAlgError:
+        raise _singular("linalg.inv", values, "the inversion") from None
+
+
+def _info(values: Any) -> Any:
+    return _lu_numpy(values, True)[2]
+
+
+@with_out
+def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
+    """inv without an error: info holds 0, or where U's first zero stands; such an inverse is not meaningful."""
+    import numpy as np
+
+    check_square("linalg.inv", A)
+    values = array(A)
+    info = _info(values)
+    if check_errors and info.any():
+        raise _singular("linalg.inv_ex", values, "the inversion")
+    safe = np.where(info[..., None, None] != 0, np.eye(values.shape[-1], dtype=values.dtype), values)
+    found = np.where(info[..., None, None] != 0, values, np.linalg.inv(safe))
+    return InvEx(_Inverse.apply(A, found), _C.from_numpy(np.asarray(info)))
+
+
+# -- Determinants ---------------------------------------------------------------------------------------------------
+
+
+def _cofactors(a: Tensor) -> Tensor:
+    """The derivative of det, also of singular matrices."""
+    import numpy as np
+
+    u, s, vh = np.linalg.svd(array(a))
+    n = s.shape[-1]
+    others = np.ones_like(s)
+    for i in range(n):
+        others[..., i] = np.prod(np.delete(s, i, -1), -1)
+    signs = np.linalg.det(u) * np.linalg.det(vh)
+    return tensor(signs[..., None, None] * (u * others[..., None, :]) @ vh, a)
+
+
+class _Det(Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor) -> Tensor:
+        import numpy as np
+
+        y = tensor(np.linalg.det(array(a)), a)
+        ctx.save_for_backward(a, y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        a, y = ctx.saved_tensors
+        g = g[..., None, None]
+        try:
+            return g * y[..., None, None] * inv(a).mT
+        except LinAlgError:
+            return g * _cofactors(a)
+
+
+@with_out
+def det(A: Tensor) -> Tensor:
+    """The determinants of square matrices. Same as torch.linalg.det."""
+    check_square("linalg.det", A)
+    return _Det.apply(A)
+
+
+class _Slogdet(Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor) -> Any:
+        import numpy as np
+
+        sign, logabs = np.linalg.slogdet(array(a))
+        sign, logabs = tensor(sign, a), tensor(logabs, a)
+        ctx.save_for_backward(a)
+        return sign, logabs
+
+    @staticmethod
+    def backward(ctx: Any, _: Any, g: Tensor) -> Any:  # the sign is constant
+        (a,) = ctx.saved_tensors
+        return g[..., None, None] * inv(a).mT
+
+
+@with_out
+def slogdet(A: Tensor) -> Any:
+    """The signs and the logarithms of the absolute values of determinants. Same as torch.linalg.slogdet."""
+    check_square("linalg.slogdet", A)
+    return Slogdet(*_Slogdet.apply(A))
+
+
+def logdet(input: Tensor) -> Tensor:
+    """The logarithm of the determinant; NaN where that is negative. Same as torch.logdet."""
+    check_square("logdet", input)
+    sign, logabs = slogdet(input)
+    return _C.where(sign == -1, float("nan"), logabs)
+
+
+# -- Systems --------------------------------------------------------------------------------------------------------
+
+
+class _Solve(Function):
+    """a^-1 b, both with all batch dims."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, values: Any) -> Tensor:
+        x = tensor(values, b)
+        ctx.save_for_backward(a, x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        a, x = ctx.saved_tensors
+        gb = solve(a.mT, g)
+        return (-gb @ x.mT if ctx.needs_input_grad[0] else None), gb, None
+
+
+@with_out
+def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
+    """X with A X = B, or (left=False) X A = B. Same as torch.linalg.solve.
+
+    Args:
+        B: matrices, or vectors where it has A's shape without the last dim.
+
+    Raises:
+        LinAlgError: a matrix is singular.
+    """
+    import numpy as np
+
+    a, b, vector = _system("linalg.solve", A, B, left)
+    values = array(a)
+    try:
+        x = _Solve.apply(a, b, np.linalg.solve(values, array(b)))
+    except np.linalg.LinAlgError:
+        raise _singular("torch.linalg.solve", values, "the solution") from None
+    return _solution(x, vector, left)
+
+
+def _system(name: str, A: Tensor, B: Tensor, left: bool) -> Any:
+    check_floating(name, A, B)
+    check_square(name, A)
+    vector = B.dim() == 1 or (A.dim() - 1 == B.dim() and B.shape == A.shape[:-1])
+    if vector and not left:
+        raise RuntimeError(
+            f"{name}: Vector broadcasting of the left hand side is not supported for left=False. In this case {name} is "
+            "equivalent to B / A.squeeze(-1)"
+        )
+    b = B.unsqueeze(-1) if vector else B
+    if b.dim() < 2 or b.size(-2 if left else -1) != A.size(-1):
+        raise RuntimeError(
+            f"{name}: Incompatible shapes of A and B for the equation {'AX = B' if left else 'XA = B'} "
+            f"({tuple(A.shape)} and {tuple(B.shape)})"
+        )
+    a, b = batched(name, *((A, b) if left else (A.mT, b.mT)))
+    return a, b, vector
+
+
+def _solution(x: Tensor, vector: bool, left: bool) -> Tensor:
+    return x.squeeze(-1) if vector else x if left else x.mT
+
+
+@with_out
+def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Any:
+    """solve without an error: info holds 0, or where U's first zero stands; such a solution is not meaningful."""
+    import numpy as np
+
+    a, b, vector = _system("linalg.solve_ex", A, B, left)
+    values = array(a)
+    info = np.asarray(_info(values))
+    if check_errors and info.any():
+        raise _singular("torch.linalg.solve_ex", values, "the solution")
+    safe = np.where(info[..., None, None] != 0, np.eye(values.shape[-1], dtype=values.dtype), values)
+    x = _Solve.apply(a, b, np.linalg.solve(safe, array(b)))
+    own = _info(array(A)) if A.shape != a.shape else info
+    return SolveEx(_solution(x, vector, left), _C.from_numpy(np.asarray(own)))
+
+
+@with_out
+def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False) -> Tensor:
+    """The solution of A X = B (A^T X = B if adjoint; X A = B if not left) from A's lu_factor. Same as torch.linalg.lu_solve."""
+    check_floating("linalg.lu_solve", LU, B)
+    check_square("linalg.lu_solve", LU, "LU")
+    check_matrix("linalg.lu_solve", B, "B")
+    if pivots.dtype != _C.int32:
+        raise RuntimeError(
+            f"linalg.lu_solve: pivots should be a Tensor of scalar type torch.int32, got {pivots.dtype}"
+        )
+    if LU.size(-1) != B.size(-2 if left else -1):
+        raise RuntimeError(
+            f"linalg.lu_solve: Incompatible shapes of A and B for the equation {'AX = B' if left else 'XA = B'} "
+            f"({tuple(LU.shape)} and {tuple(B.shape)})"
+        )
+    if not left:
+        return lu_solve(LU, pivots, B.mT, adjoint=not adjoint).mT
+    lu, b = batched("linalg.lu_solve", LU, B)
+    order = _order(pivots, LU.size(-1)).expand(*b.shape[:-1])
+    lower, upper = _unit_lower(lu), lu.triu()
+    if not adjoint:
+        y = solve_triangular(lower, _permuted(b, order), upper=False, unitriangular=True)
+        return solve_triangular(upper, y, upper=True)
+    y = solve_triangular(upper.mT, b, upper=False)
+    y = solve_triangular(lower.mT, y, upper=True, unitriangular=True)
+    return _permuted(y, order.argsort(-1))
+
+
+@with_out
+def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
+    """A^-1 B from A's Cholesky factor. Same as torch.cholesky_solve."""
+    check_floating("cholesky_solve", B, L)
+    check_matrix("cholesky_solve", B, "B")
+    check_square("cholesky_solve", L)
+    lower = L.mT if upper else L
+    return solve_triangular(lower.mT, solve_triangular(lower, B, upper=False), upper=True)
+
+
+@with_out
+def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
+    """A^-1 from A's Cholesky factor. Same as torch.cholesky_inverse."""
+    check_square("cholesky_inverse", L)
+    return cholesky_solve(_C.eye(L.size(-1), dtype=L.dtype).expand(L.shape), L, upper)
+
+
+def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
+    """The X of least norm that minimises the norm of A X - B. Same as torch.linalg.lstsq.
+
+    Returns:
+        solution, residuals (squares, where A is tall and of full rank; not for "gelsy", the default driver), rank (but for driver "gels") and
+        singular_values (drivers "gelsd" and "gelss").
+    """
+    import numpy as np
+
+    from pynn._linalg.spectral import pinv
+
+    check_floating("torch.linalg.lstsq", A, B)
+    check_matrix("torch.linalg.lstsq", A, "input")
+    if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
+        raise RuntimeError(
+            "torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), got "
+            + str(driver)
+        )
+    vector = B.dim() == 1 or (A.dim() - 1 == B.dim() and B.shape == A.shape[:-1])
+    b = B.unsqueeze(-1) if vector else B
+    m, n = A.shape[-2:]
+    if b.dim() < 2 or b.size(-2) != m:
+        raise RuntimeError(
+            "torch.linalg.lstsq: input.size(-2) should match other.size(-2), got "
+            f"{tuple(A.shape)} and {tuple(B.shape)}"
+        )
+    a, b = batched("torch.linalg.lstsq", A, b)
+    driver = driver or "gelsy"
+    relative = rcond if rcond is not None else float(np.finfo(array(A).dtype).eps) * max(m, n)
+    values = np.linalg.svd(array(a), compute_uv=False)
+    largest = values[..., :1] if values.shape[-1] else np.zeros((*values.shape[:-1], 1))
+    rank = (values > relative * largest).sum(-1)
+    x = pinv(a, rtol=0.0 if driver == "gels" else relative) @ b
+    residuals = A.new_empty(0)
+    if m > n and driver != "gelsy" and (rank == n).all():
+        residuals = ((a @ x - b) ** 2).sum(-2)
+    return Lstsq(
+        x.squeeze(-1) if vector else x,
+        residuals,
+        _C.empty(0, dtype=_C.int64) if driver == "gels" else _C.from_numpy(np.asarray(rank, np.int64)),
+        tensor(values, A) if driver in ("gelsd", "gelss") else A.new_empty(0),
+    )

@@ -1,0 +1,299 @@
+"""Eigenvalues and singular values, and what is made of them: pinv, matrix_rank, cond."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pynn import _C
+from pynn._C import Tensor
+from pynn._linalg.common import array, check_matrix, check_square, result_type, tensor, with_out
+from pynn.autograd.function import Function
+
+Eigh = result_type("linalg_eigh", "eigenvalues eigenvectors")
+Eig = result_type("linalg_eig", "eigenvalues eigenvectors")
+SVD = result_type("linalg_svd", "U S Vh")
+
+
+def _gaps(v: Tensor) -> Tensor:
+    """v_j - v_i, infinite on the diagonal."""
+    d = v.unsqueeze(-2) - v.unsqueeze(-1)
+    return d + _C.diag_embed(_C.full(v.shape, float("inf"), dtype=v.dtype))
+
+
+# -- Symmetric ------------------------------------------------------------------------------------------------------
+
+
+class _Eigh(Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, lower: bool) -> Any:
+        import numpy as np
+
+        values, vectors = (tensor(x, a) for x in np.linalg.eigh(array(a), "L" if lower else "U"))
+        ctx.save_for_backward(values, vectors)
+        ctx.set_materialize_grads(False)
+        return values, vectors
+
+    @staticmethod
+    def backward(ctx: Any, gl: Tensor | None, gv: Tensor | None) -> Any:
+        # Equal eigenvalues only matter to the vectors.
+        values, v = ctx.saved_tensors
+        inner = _C.zeros_like(v)
+        if gl is not None:
+            inner = inner + _C.diag_embed(gl)
+        if gv is not None:
+            inner = inner + (v.mT @ gv) / _gaps(values)
+        return v @ inner @ v.mT, None
+
+
+def _triangle(name: str, UPLO: str) -> bool:
+    if not isinstance(UPLO, str) or UPLO.upper() not in ("L", "U"):
+        raise RuntimeError(f"{name}: Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
+    return UPLO.upper() == "L"
+
+
+@with_out
+def eigh(A: Tensor, UPLO: str = "L") -> Any:
+    """Eigenvalues, ascending, and orthonormal eigenvectors of symmetric matrices, whose lower triangle is read. Same as torch.linalg.eigh."""
+    check_square("linalg.eigh", A)
+    return Eigh(*_Eigh.apply(A, _triangle("linalg.eigh", UPLO)))
+
+
+@with_out
+def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
+    """Eigenvalues of symmetric matrices. Same as torch.linalg.eigvalsh."""
+    check_square("linalg.eigvalsh", A)
+    return _Eigh.apply(A, _triangle("linalg.eigvalsh", UPLO))[0]
+
+
+# -- General --------------------------------------------------------------------------------------------------------
+
+
+class _Eig(Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor) -> Any:
+        import numpy as np
+
+        found = np.linalg.eig(array(a))
+        if found[0].imag.any():
+            raise NotImplementedError(
+                "linalg.eig: eigenvalues are complex, and complex tensors are not supported yet (linalg.eigh takes "
+                "symmetric matrices, whose eigenvalues are real)"
+            )
+        values, vectors = (tensor(x.real, a) for x in found)
+        ctx.save_for_backward(values, vectors)
+        return values, vectors
+
+    @staticmethod
+    def backward(ctx: Any, gl: Tensor, gv: Tensor) -> Any:
+        # V^-T ((V^T gV - V^T V diag(V^T gV)) / gaps + diag(gL)) V^T: vectors have length 1.
+        from pynn._linalg.solve import solve
+
+        values, v = ctx.saved_tensors
+        m = v.mT @ gv
+        m = m - (v.mT @ v) * m.diagonal(0, -2, -1).unsqueeze(-2)
+        return solve(v.mT, (m / _gaps(values) + _C.diag_embed(gl)) @ v.mT)
+
+
+@with_out
+def eig(A: Tensor) -> Any:
+    """Eigenvalues and eigenvectors of square matrices, where they are real; the results are real tensors.
+
+    torch.linalg.eig gives complex ones always.
+
+    Raises:
+        NotImplementedError: an eigenvalue is complex.
+    """
+    check_square("linalg.eig", A)
+    return Eig(*_Eig.apply(A))
+
+
+@with_out
+def eigvals(A: Tensor) -> Tensor:
+    """Eigenvalues of square matrices, where they are real. See eig."""
+    check_square("linalg.eigvals", A)
+    return _Eig.apply(A)[0]
+
+
+# -- Singular values ------------------------------------------------------------------------------------------------
+
+
+class _SVD(Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor) -> Any:
+        import numpy as np
+
+        u, s, vh = (tensor(x, a) for x in np.linalg.svd(array(a), full_matrices=False))
+        ctx.save_for_backward(u, s, vh)
+        ctx.set_materialize_grads(False)
+        return u, s, vh
+
+    @staticmethod
+    def backward(ctx: Any, gu: Tensor | None, gs: Tensor | None, gvh: Tensor | None) -> Any:
+        u, s, vh = ctx.saved_tensors
+        if gu is None and gvh is None:  # no need to tell equal values apart
+            return None if gs is None else u * gs.unsqueeze(-2) @ vh
+        gu = _C.zeros_like(u) if gu is None else gu
+        gs = _C.zeros_like(s) if gs is None else gs
+        gv, v = _C.zeros_like(vh.mT) if gvh is None else gvh.mT, vh.mT
+        row, column = s.unsqueeze(-2), s.unsqueeze(-1)
+        gaps = (row - column) * (row + column)
+        gaps = gaps + _C.diag_embed(_C.full(s.shape, float("inf"), dtype=s.dtype))
+
+        def skew(x: Tensor) -> Tensor:
+            return (x - x.mT) / gaps
+
+        inner = skew(u.mT @ gu) * row + column * skew(v.mT @ gv) + _C.diag_embed(gs)
+        out = u @ inner @ vh
+        m, n, k = u.size(-2), v.size(-2), s.size(-1)
+        if m > k:
+            out = out + ((gu - u @ (u.mT @ gu)) / row) @ vh
+        if n > k:
+            out = out + u @ ((gv - v @ (v.mT @ gv)) / row).mT
+        return out
+
+
+@with_out
+def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any:
+    """A = U diag(S) Vh, S descending. Same as torch.linalg.svd.
+
+    With full_matrices, U and Vh are square; their further columns and rows carry no gradient.
+    """
+    import numpy as np
+
+    check_matrix("linalg.svd", A)
+    _check_driver("linalg.svd", driver)
+    m, n = A.shape[-2:]
+    if not full_matrices or m == n:
+        return SVD(*_SVD.apply(A))
+    u, s, vh = (tensor(x, A) for x in np.linalg.svd(array(A)))
+    if A.requires_grad and _C.is_grad_enabled():
+        k = min(m, n)
+        # Thin factors with their graph; what completes the bases is orthogonal to them whatever their signs.
+        thin_u, s, thin_vh = _SVD.apply(A)
+        u = _C.cat([thin_u, u[..., k:]], -1) if m > k else thin_u
+        vh = _C.cat([thin_vh, vh[..., k:, :]], -2) if n > k else thin_vh
+    return SVD(u, s, vh)
+
+
+def _check_driver(name: str, driver: str | None) -> None:
+    if driver is not None:
+        raise RuntimeError(
+            f"{name}: keyword argument `driver=` is only supported on CUDA inputs, got {driver!r}"
+        )
+
+
+@with_out
+def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
+    """Singular values, descending. Same as torch.linalg.svdvals."""
+    import numpy as np
+
+    check_matrix("linalg.svdvals", A)
+    _check_driver("linalg.svdvals", driver)
+    if A.requires_grad and _C.is_grad_enabled():
+        return _SVD.apply(A)[1]
+    return tensor(np.linalg.svd(array(A), compute_uv=False), A)
+
+
+# -- Rank and pseudo-inverse ----------------------------------------------------------------------------------------
+
+
+def _tolerance(name: str, A: Tensor, largest: Tensor, atol: Any, rtol: Any) -> Tensor:
+    """What counts as zero: the larger of atol and rtol times the largest value."""
+    if rtol is None:
+        positive = atol is not None and bool((_C.as_tensor(atol) > 0).all())
+        rtol = 0.0 if positive else _eps(A) * max(A.shape[-2:])
+    atol = 0.0 if atol is None else atol
+    absolute, relative = (
+        t.to(A.dtype) if isinstance(t, Tensor) else _C.full((), float(t), dtype=A.dtype) for t in (atol, rtol)
+    )
+    return _C.maximum(absolute, relative * largest)
+
+
+def _eps(A: Tensor) -> float:
+    return 2.0**-23 if A.dtype == _C.float32 else 2.0**-52
+
+
+def _magnitudes(A: Tensor, hermitian: bool) -> Tensor:
+    with_sign = eigvalsh(A.detach()) if hermitian else None
+    return svdvals(A.detach()) if with_sign is None else with_sign.abs()
+
+
+@with_out
+def matrix_rank(
+    A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
+) -> Tensor:
+    """How many singular values are not negligible. Same as torch.linalg.matrix_rank."""
+    check_matrix("linalg.matrix_rank", A, "input")
+    if tol is not None:
+        atol, rtol = tol, 0.0
+    if A.numel() == 0:
+        return _C.zeros(A.shape[:-2], dtype=_C.int64)
+    s = _magnitudes(A, hermitian)
+    return (s > _tolerance("linalg.matrix_rank", A, s.amax(-1), atol, rtol).unsqueeze(-1)).sum(-1)
+
+
+class _Pinv(Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, values: Tensor) -> Tensor:
+        p = values.clone()
+        ctx.save_for_backward(a, p)
+        return p
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        # Of constant rank: dP = -P dA P + P P^T dA^T (I - A P) + (I - P A) dA^T P^T P.
+        a, p = ctx.saved_tensors
+        gt, pt = g.mT, p.mT
+        left = gt @ p @ pt
+        right = pt @ p @ gt
+        return -(pt @ g @ pt) + left - a @ (p @ left) + right - (right @ p) @ a, None
+
+
+@with_out
+def pinv(
+    A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
+) -> Tensor:
+    """The Moore-Penrose inverses. Same as torch.linalg.pinv."""
+    import numpy as np
+
+    check_matrix("linalg.pinv", A, "input")
+    if rcond is not None:
+        rtol = rcond
+    if A.numel() == 0:
+        return A.mT.clone()
+    if hermitian:
+        check_square("linalg.pinv", A)
+        values, vectors = np.linalg.eigh(array(A))
+        u, s, vh = vectors, values, np.swapaxes(vectors, -1, -2)
+    else:
+        u, s, vh = np.linalg.svd(array(A), full_matrices=False)
+    singular = tensor(s, A)
+    limit = _tolerance("linalg.pinv", A, singular.abs().amax(-1), atol, rtol).unsqueeze(-1)
+    inverse = array(_C.where(singular.abs() > limit, 1 / _C.where(singular == 0, 1.0, singular), 0.0))
+    values = np.swapaxes(vh, -1, -2) @ (inverse[..., None] * np.swapaxes(u, -1, -2))
+    return _Pinv.apply(A, tensor(values, A))
+
+
+@with_out
+def cond(A: Tensor, p: Any = None) -> Tensor:
+    """Condition numbers with respect to a matrix norm, by default the 2-norm. Same as torch.linalg.cond."""
+    from pynn._linalg.norms import matrix_norm
+    from pynn._linalg.solve import LinAlgError, inv_ex
+
+    check_matrix("linalg.cond", A)
+    if A.numel() == 0 and A.size(-1) == A.size(-2):
+        return _C.zeros(A.shape[:-2], dtype=A.dtype)
+    if p is None or p in (2, -2):
+        s = svdvals(A)
+        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    check_square("linalg.cond", A)
+    if p == "nuc":
+        try:
+            from pynn._linalg.solve import inv
+
+            return matrix_norm(A, p) * matrix_norm(inv(A), p)
+        except LinAlgError:
+            return _C.full(A.shape[:-2], float("inf"), dtype=A.dtype)
+    inverse, info = inv_ex(A)
+    found = matrix_norm(A, p) * matrix_norm(inverse, p)
+    return _C.where(info != 0, float("inf"), found) if info.any() else found

@@ -1,0 +1,340 @@
+"""More Tensor methods and properties that need no C++, set on Tensor by the loop at the end, and functions with them."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from pynn import _C, _numeric
+from pynn._C import Tensor
+
+__all__ = [
+    "empty_permuted",
+    "fill_",
+    "get_device",
+    "imag",
+    "is_conj",
+    "is_distributed",
+    "is_neg",
+    "is_same_size",
+    "range",
+    "zero_",
+]
+
+
+def _H(self: Tensor) -> Tensor:
+    if self.dim() not in (0, 2):
+        hint = " For batches of matrices, consider using tensor.mH" if self.dim() > 2 else ""
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {self.dim()}-D tensor.{hint}"
+        )
+    return self.transpose(0, 1) if self.dim() else self
+
+
+def _mH(self: Tensor) -> Tensor:
+    if self.dim() == 1:
+        raise RuntimeError("tensor.mH is only supported on matrices or batches of matrices. Got 1-D tensor.")
+    return self.transpose(-2, -1) if self.dim() else self
+
+
+# -- Python functions of elements -----------------------------------------------------------------------------------
+
+
+def _replace(self: Tensor, name: str, values: list[Any]) -> Tensor:
+    if self.requires_grad:
+        raise RuntimeError(
+            f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead."
+        )
+    if not self.is_floating_point() and self.dtype is not _C.bool:
+        values = [int(v) for v in values]
+    return self.copy_(_C.tensor(values, dtype=self.dtype).reshape(self.shape))
+
+
+def apply_(self: Tensor, callable: Any) -> Tensor:
+    """Replaces each element by callable(element); slow. Same as torch.Tensor.apply_."""
+    return _replace(self, "apply_", [callable(v) for v in self.detach().flatten().tolist()])
+
+
+def map_(self: Tensor, tensor: Tensor, callable: Any) -> Tensor:
+    """Replaces each element by callable(element, tensor's element). Same as torch.Tensor.map_."""
+    return map_all(self, "map_", (tensor,), callable)
+
+
+def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Any) -> Tensor:
+    """Replaces each element by callable(element, x's, y's). Same as torch.Tensor.map2_."""
+    return map_all(self, "map2_", (x, y), callable)
+
+
+def map_all(self: Tensor, name: str, others: tuple[Tensor, ...], callable: Any) -> Tensor:
+    for t in others:
+        if t.dtype is not self.dtype:
+            raise TypeError(f"{name}: tensors of one dtype are required, got {self.dtype} and {t.dtype}")
+    columns = [t.detach().expand(self.shape).flatten().tolist() for t in (self, *others)]
+    return _replace(self, name, [callable(*row) for row in zip(*columns, strict=True)])
+
+
+# -- Memory and layout ----------------------------------------------------------------------------------------------
+
+
+def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Writes one value to the main diagonal; with wrap it starts again below a square. Same as torch.Tensor.fill_diagonal_."""
+    if self.dim() < 2:
+        raise RuntimeError(f"fill_diagonal_: dimensions must larger than 1, got {self.dim()}")
+    if self.dim() > 2 and len(set(self.shape)) > 1:
+        raise RuntimeError(
+            f"fill_diagonal_: all dimensions of input must be of equal length, got {tuple(self.shape)}"
+        )
+    step = sum(self.stride())
+    count = min(self.shape)
+    offset = self.storage_offset()
+    parts = [(count, offset)]
+    if wrap and self.dim() == 2:
+        rows, columns = self.shape
+        start = columns + 1
+        while columns and start < rows:
+            parts.append((min(columns, rows - start), offset + start * self.stride(0)))
+            start += columns + 1
+    for n, at in parts:
+        self.as_strided((n,), (step,), at).fill_(fill_value)
+    return self
+
+
+def is_set_to(self: Tensor, tensor: Tensor) -> bool:
+    """Whether both are the same view of the same memory. Same as torch.Tensor.is_set_to."""
+    return (
+        _C._storage(self)[0] == _C._storage(tensor)[0]
+        and self.storage_offset() == tensor.storage_offset()
+        and self.shape == tensor.shape
+        and self.stride() == tensor.stride()
+    )
+
+
+def new_empty_strided(
+    self: Tensor,
+    size: Any,
+    stride: Any,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+    pin_memory: bool = False,
+) -> Tensor:
+    """empty_strided of this tensor's dtype and device by default. Same as torch.Tensor.new_empty_strided."""
+    out = _C.empty_strided(size, stride, dtype=dtype or self.dtype, device=device or self.device)
+    return out.requires_grad_() if requires_grad else out
+
+
+def dim_order(self: Tensor, *, ambiguity_check: Any = False) -> tuple[int, ...]:
+    """The dims from the outermost in memory to the innermost. Same as torch.Tensor.dim_order."""
+    return tuple(sorted(builtin_range(self.dim()), key=lambda d: -self.stride(d)))
+
+
+def empty_permuted(size: Any, physical_layout: Any, **options: Any) -> Tensor:
+    """Memory that is dense in the given order of dims, not cleared. Same as torch.empty_permuted."""
+    order = list(physical_layout)
+    if sorted(order) != list(builtin_range(len(size))):
+        raise RuntimeError(
+            f"empty_permuted: each dim must appear once in physical_layout, got {tuple(order)} for {tuple(size)}"
+        )
+    inverse = sorted(builtin_range(len(order)), key=order.__getitem__)
+    requires_grad = options.pop("requires_grad", False)
+    out = _C.empty([size[d] for d in order], **options).permute(inverse).detach()
+    return out.requires_grad_() if requires_grad else out
+
+
+def const_data_ptr(self: Tensor) -> int:
+    """The address of the first element."""
+    return self.data_ptr()
+
+
+class TypedStorage:
+    """A tensor's block of memory as elements of its dtype. Same as torch.TypedStorage, to look at."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._untyped = tensor.untyped_storage()
+        self.dtype = tensor.dtype
+        count = self._untyped.nbytes() // tensor.element_size()
+        self._all = tensor.detach().as_strided((count,), (1,), 0)
+
+    def data_ptr(self) -> int:
+        """The address of the first byte."""
+        return self._untyped.data_ptr()
+
+    def size(self) -> int:
+        """The number of elements."""
+        return self._all.numel()
+
+    __len__ = size
+
+    def nbytes(self) -> int:
+        """The number of bytes."""
+        return self._untyped.nbytes()
+
+    def element_size(self) -> int:
+        """The bytes of one element."""
+        return self._all.element_size()
+
+    def untyped(self) -> Any:
+        """The block without a dtype."""
+        return self._untyped
+
+    def tolist(self) -> list[Any]:
+        """All elements."""
+        return self._all.tolist()
+
+    def __getitem__(self, index: Any) -> Any:
+        found = self._all[index]
+        return found.item() if found.dim() == 0 else found.tolist()
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._all[index] = value
+
+    def __iter__(self) -> Any:
+        return iter(self.tolist())
+
+    @property
+    def device(self) -> Any:
+        return self._all.device
+
+    @property
+    def is_cuda(self) -> bool:
+        return self._all.is_cuda
+
+    def __repr__(self) -> str:
+        values = "".join(f" {v}\n" for v in self.tolist())
+        return f"{values}[torch.storage.TypedStorage(dtype={self.dtype}, device={self.device}) of size {len(self)}]"
+
+
+def storage(self: Tensor) -> TypedStorage:
+    """The block of memory that this tensor and its views lie in, as elements. Same as torch.Tensor.storage."""
+    return TypedStorage(self)
+
+
+# -- What complex, quantised and other tensors are asked ------------------------------------------------------------
+
+
+def imag(input: Tensor) -> Tensor:
+    """Raises RuntimeError: real tensors have no imaginary part."""
+    raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+
+
+def is_conj(input: Tensor) -> bool:
+    """False: there are no lazily conjugated tensors."""
+    return False
+
+
+def is_neg(input: Tensor) -> bool:
+    """False: there are no lazily negated tensors."""
+    return False
+
+
+def is_distributed(input: Tensor) -> bool:
+    """False."""
+    return False
+
+
+# -- Functions ------------------------------------------------------------------------------------------------------
+
+
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Whether both have the same shape."""
+    return input.shape == other.shape
+
+
+def get_device(input: Tensor) -> int:
+    """The number of the GPU that holds the tensor, -1 on the CPU. Same as torch.get_device."""
+    return input.get_device()
+
+
+def zero_(input: Tensor) -> Tensor:
+    """Zeros in place. Same as torch.zero_."""
+    return input.zero_()
+
+
+def fill_(input: Tensor, value: Any) -> Tensor:
+    """One value in place. Same as torch.fill_."""
+    return input.fill_(value)
+
+
+builtin_range = range
+
+
+def range(
+    start: float = 0,
+    end: float | None = None,
+    step: float = 1,
+    *,
+    out: Tensor | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Numbers from start to end, end included; arange is what programs want. Same as torch.range."""
+    if end is None:
+        start, end = 0, start
+    warnings.warn(
+        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with "
+        "Python's range builtin. Instead, use torch.arange, which produces values in [start, end).",
+        UserWarning,
+        stacklevel=2,
+    )
+    if step == 0:
+        raise RuntimeError("range: step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError(
+            f"range: upper bound and lower bound inconsistent with step sign, got {start}, {end} and {step}"
+        )
+    count = int((end - start) / step) + 1
+    found = (_C.arange(count, dtype=_C.float64) * step + start).to(dtype or _C.get_default_dtype())
+    if out is not None:
+        return _C.add(found, 0, out=out)
+    return found.requires_grad_() if requires_grad else found
+
+
+def _from_linalg(name: str) -> Any:
+    """A method that loads linear algebra when first called."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        from pynn._linalg import aliases
+
+        return getattr(aliases, name)(self, *args, **kwargs)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"See pynn.{name}."
+    return method
+
+
+def _is(name: str) -> Any:
+    return property(lambda self: False, doc=f"False: there are no {name} tensors.")
+
+
+_METHODS: dict[str, Any] = {
+    "H": property(_H, doc="The transpose of a matrix."),
+    "apply_": apply_,
+    "const_data_ptr": const_data_ptr,
+    "dim_order": dim_order,
+    "fill_diagonal_": fill_diagonal_,
+    "histogram": _numeric.histogram,
+    "imag": property(imag),
+    "is_conj": is_conj,
+    "is_distributed": is_distributed,
+    "is_neg": is_neg,
+    "is_set_to": is_set_to,
+    "mH": property(_mH, doc="The last two dims swapped."),
+    "map2_": map2_,
+    "map_": map_,
+    "name": property(lambda self: None, doc="None: tensors have no names."),
+    "new_empty_strided": new_empty_strided,
+    "storage": storage,
+}
+for _name in "ipu maia mkldnn mtia sparse_csr vulkan xla xpu".split():
+    _METHODS[f"is_{_name}"] = _is(_name)
+for _name in (
+    "cholesky cholesky_inverse cholesky_solve det geqrf inverse logdet lu lu_solve matrix_exp matrix_power orgqr ormqr "
+    "pinverse qr slogdet svd triangular_solve"
+).split():
+    _METHODS[_name] = _from_linalg(_name)
+for _name, _function in _METHODS.items():
+    if not hasattr(Tensor, _name) or _name in ("H", "mH"):
+        setattr(Tensor, _name, _function)

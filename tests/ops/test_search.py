@@ -1,0 +1,79 @@
+"""searchsorted, bucketize, isin, bincount, histc, histogram."""
+
+import numpy as np
+import pytest
+from helpers import ALL_DTYPES, arr, ints, raises, tensor, to_numpy
+
+import pynn
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_searchsorted(side):
+    row, values = np.sort(ints(9)), ints(4, 5)
+    for dtype in ALL_DTYPES[:-1]:
+        if dtype == pynn.uint8:
+            continue
+        found = pynn.searchsorted(tensor(row, dtype), tensor(values, dtype), side=side)
+        np.testing.assert_array_equal(to_numpy(found), np.searchsorted(row, values, side))
+    rows, values = np.sort(arr(3, 8)), arr(3, 100)
+    found = to_numpy(pynn.searchsorted(tensor(rows), tensor(values), side=side))
+    for i in range(3):
+        np.testing.assert_array_equal(found[i], np.searchsorted(rows[i], values[i], side))
+    right = side == "right"
+    np.testing.assert_array_equal(
+        to_numpy(pynn.bucketize(tensor(values), tensor(rows[0]), right=right)),
+        np.searchsorted(rows[0], values, side),
+    )
+    assert pynn.bucketize(1.0, pynn.tensor([0.0, 1.0, 2.0]), right=right).item() == 1 + right
+    assert pynn.searchsorted(tensor(rows), tensor(values), out_int32=True).dtype == pynn.int32
+
+
+def test_sorter():
+    x = arr(20)
+    found = pynn.searchsorted(tensor(x), pynn.tensor([0.5]).double(), sorter=tensor(np.argsort(x)))
+    assert found.item() == np.searchsorted(np.sort(x), 0.5)
+    with raises(IndexError, "searchsorted", "out of range"):
+        pynn.searchsorted(pynn.zeros(2), pynn.zeros(1), sorter=pynn.tensor([0, 7]))
+
+
+def test_isin():
+    x, s = ints(6, 7), ints(4)
+    np.testing.assert_array_equal(to_numpy(pynn.isin(tensor(x), tensor(s))), np.isin(x, s))
+    np.testing.assert_array_equal(
+        to_numpy(pynn.isin(tensor(x), tensor(s), invert=True)), np.isin(x, s, invert=True)
+    )
+    nan = pynn.tensor([float("nan"), 1.0])
+    assert pynn.isin(nan, nan).tolist() == [False, True]
+    assert not pynn.isin(nan, pynn.tensor([])).any()
+
+
+def test_bincount():
+    x, w = ints(50, low=0, high=9), arr(50)
+    np.testing.assert_array_equal(
+        to_numpy(pynn.bincount(tensor(x), minlength=12)), np.bincount(x, minlength=12)
+    )
+    np.testing.assert_allclose(to_numpy(pynn.bincount(tensor(x), tensor(w))), np.bincount(x, w))
+    with raises(RuntimeError, "bincount", "non-negative"):
+        pynn.bincount(pynn.tensor([-1]))
+
+
+def test_histograms():
+    x = arr(1000)
+    for dtype in (pynn.float64, pynn.float32, pynn.float16):
+        t = tensor(x, dtype)
+        values = to_numpy(t)
+        np.testing.assert_array_equal(to_numpy(t.histc(7, -1, 1)), np.histogram(values, 7, (-1, 1))[0])
+    t = tensor(x)
+    edges = np.array([-1.5, 0.0, 0.25, 1.0])
+    for density in (False, True):
+        for bins in (9, edges):
+            ours = t.histogram(tensor(bins) if bins is edges else bins, density=density)
+            theirs = np.histogram(x, bins, density=density)
+            np.testing.assert_allclose(to_numpy(ours.hist), theirs[0])
+            np.testing.assert_allclose(to_numpy(ours.bin_edges), theirs[1])
+    points, w = arr(200, 3), arr(200, low=0)
+    ours, ours_edges = pynn.histogramdd(tensor(points), [2, 3, 4], weight=tensor(w))
+    theirs, theirs_edges = np.histogramdd(points, (2, 3, 4), weights=w)
+    np.testing.assert_allclose(to_numpy(ours), theirs)
+    for a, b in zip(ours_edges, theirs_edges, strict=True):
+        np.testing.assert_allclose(to_numpy(a), b)

@@ -1,0 +1,285 @@
+"""Special functions of one and two operands. Derivatives are checked by finite differences, so each checks the next."""
+
+import math
+
+import numpy as np
+import pytest
+from helpers import FLOATS, arr, arrs, check_op, raises, tensor, to_numpy
+
+import pynn
+
+WIDE = (pynn.float64, pynn.float32)
+POSITIVE = arr(4, 5, low=0.3, high=6.0)
+
+
+def each(f):
+    return np.vectorize(f, otypes=[float])
+
+
+def integral(f, low, high, n=20001):
+    """By Simpson's rule."""
+    t = np.linspace(low, high, n)
+    w = np.ones(n)
+    w[1:-1:2], w[2:-1:2] = 4, 2
+    return (f(t) * w).sum() * (high - low) / (n - 1) / 3
+
+
+def bessel_i(v):
+    return each(lambda x: integral(lambda t: np.exp(x * np.cos(t)) * np.cos(v * t), 0, math.pi) / math.pi)
+
+
+def bessel_k(v):
+    return each(lambda x: integral(lambda t: np.exp(-x * np.cosh(t)) * np.cosh(v * t), 0, 9))
+
+
+def bessel_j(v):
+    return each(lambda x: integral(lambda t: np.cos(v * t - x * np.sin(t)), 0, math.pi) / math.pi)
+
+
+def ndtr(x):
+    return 0.5 * each(math.erfc)(-x / math.sqrt(2))
+
+
+UNARY = {
+    "lgamma": (each(math.lgamma), POSITIVE),
+    "erfcx": (lambda x: np.exp(x**2) * each(math.erfc)(x), arr(12)),
+    "entr": (lambda x: -x * np.log(x), POSITIVE),
+    "ndtr": (ndtr, arr(12)),
+    "log_ndtr": (lambda x: np.log(ndtr(x)), arr(12)),
+    "sinc": (np.sinc, np.concatenate([arr(12), [0.0, 1e-3]])),
+    "i0": (bessel_i(0), arr(12)),
+    "i1": (bessel_i(1), arr(12)),
+    "i0e": (lambda x: bessel_i(0)(x) * np.exp(-np.abs(x)), arr(12)),
+    "i1e": (lambda x: bessel_i(1)(x) * np.exp(-np.abs(x)), arr(12)),
+    "logit": (lambda x: np.log(x / (1 - x)), arr(12, low=0.05, high=0.95)),
+    "expit": (lambda x: 1 / (1 + np.exp(-x)), arr(12)),
+}
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_unary(name):
+    ref, x = UNARY[name]
+    check_op(getattr(pynn.special, name if name != "lgamma" else "gammaln"), ref, [(x,)], tol=20, grad_tol=20)
+
+
+def test_inverses():
+    check_op(
+        lambda x: pynn.erfinv(pynn.erf(x)), lambda x: x, [(arr(3, 4),)], dtypes=WIDE, tol=100, gradgrad=False
+    )
+    p = np.array([1e-300, 1e-20, 0.01, 0.3, 0.5, 0.77, 1 - 1e-12])
+    np.testing.assert_allclose(ndtr(to_numpy(pynn.special.ndtri(tensor(p)))), p, rtol=1e-11)
+    check_op(
+        pynn.special.ndtri,
+        lambda p: p * 0 + to_numpy(pynn.special.ndtri(tensor(p))),
+        [(p[2:6],)],
+        dtypes=WIDE,
+    )
+    assert pynn.erfinv(pynn.tensor([1.0, -1.0])).tolist() == [math.inf, -math.inf]
+    assert pynn.erfinv(pynn.tensor([1.5])).isnan().all()
+
+
+@pytest.mark.parametrize("n", range(4))
+def test_polygamma(n):
+    def ref(x):
+        k = np.arange(200000)[:, None]
+        if n == 0:
+            return -0.5772156649015329 + (1 / (k + 1) - 1 / (k + x)).sum(0) + (x - 1) / 200000.5
+        tail = (200000 + x - 0.5) ** -n / n
+        return (-1) ** (n + 1) * math.factorial(n) * (((k + x) ** -(n + 1.0)).sum(0) + tail)
+
+    x = arr(6, low=0.4, high=5.0)
+    check_op(lambda x: pynn.polygamma(n, x), ref, [(x,)], dtypes=WIDE, layouts=False, tol=1e4, grad_tol=1)
+    # The reflection formulas.
+    if n == 0:
+        y = tensor(np.array([-0.3, -2.6]))
+        np.testing.assert_allclose(
+            to_numpy(pynn.digamma(1 - y) - pynn.digamma(y)), np.pi / np.tan(np.pi * to_numpy(y)), rtol=1e-12
+        )
+    with raises(RuntimeError, "polygamma", "negative"):
+        pynn.polygamma(-1, tensor(x))
+
+
+def test_mvlgamma():
+    def ref(x, p):
+        return p * (p - 1) / 4 * math.log(math.pi) + sum(each(math.lgamma)(x - i / 2) for i in range(p))
+
+    check_op(
+        pynn.mvlgamma, ref, [(arr(5, low=2, high=5), 3), (arr(2, 2, low=2, high=5), 1)], tol=10, grad_tol=10
+    )
+
+
+@pytest.mark.parametrize(
+    "name, ref, x",
+    [
+        ("bessel_j0", bessel_j(0), np.linspace(-15, 15, 31)),
+        ("bessel_j1", bessel_j(1), np.linspace(-15, 15, 31)),
+        ("modified_bessel_i0", bessel_i(0), np.linspace(-8, 8, 31)),
+        ("modified_bessel_i1", bessel_i(1), np.linspace(-8, 8, 31)),
+        ("modified_bessel_k0", bessel_k(0), np.array([0.01, 0.5, 0.99, 1.0, 1.01, 3, 20, 100])),
+        ("modified_bessel_k1", bessel_k(1), np.array([0.01, 0.5, 0.99, 1.0, 1.01, 3, 20, 100])),
+        ("spherical_bessel_j0", lambda x: np.sinc(x / np.pi), np.linspace(-4, 4, 31)),
+    ],
+)
+def test_bessel(name, ref, x):
+    op = getattr(pynn.special, name)
+    check_op(op, ref, [(x,)], dtypes=WIDE, grad=False, tol=1000)
+    with raises(NotImplementedError, name, "derivative"):
+        op(tensor(x, requires_grad=True)).sum().backward()
+
+
+def test_large_arguments():
+    x = np.array([50.0, 200.0, 690.0])
+    for name, sign in (("i0e", 1), ("scaled_modified_bessel_k0", -1)):
+        # The first terms of the asymptotic series.
+        series = 1 + sign / (8 * x) + 9 / (128 * x**2) + sign * 225 / (3072 * x**3)
+        scale = np.sqrt(2 * np.pi * x) if sign > 0 else np.sqrt(2 * x / np.pi)
+        np.testing.assert_allclose(
+            to_numpy(getattr(pynn.special, name)(tensor(x))) * scale, series, rtol=1e-7
+        )
+
+
+def test_airy():
+    x = np.linspace(-14, 5, 77)
+    # Ai'' = x Ai, by differences; Ai(0) and a value of the tables.
+    h = 1e-3
+    y = [to_numpy(pynn.special.airy_ai(tensor(x + d))) for d in (-h, 0, h)]
+    np.testing.assert_allclose((y[0] - 2 * y[1] + y[2]) / h**2, x * y[1], atol=2e-4)
+    assert pynn.special.airy_ai(pynn.tensor(0.0).double()).item() == pytest.approx(
+        0.355028053887817, rel=1e-14
+    )
+    assert pynn.special.airy_ai(pynn.tensor(-2.5).double()).item() == pytest.approx(
+        -0.11232506769296, rel=1e-12
+    )
+
+
+BINARY = {
+    "hypot": (np.hypot, arrs((3, 4), (4,))),
+    "logaddexp": (np.logaddexp, arrs((3, 4), (4,))),
+    "logaddexp2": (np.logaddexp2, arrs((3, 4), (4,))),
+    "fmax": (np.fmax, arrs((3, 4), (3, 4))),
+    "fmin": (np.fmin, arrs((3, 4), (3, 4))),
+    "xlogy": (lambda a, b: a * np.log(b), (arr(3, 4), arr(4, low=0.2))),
+    "xlog1py": (lambda a, b: a * np.log1p(b), (arr(3, 4), arr(4, low=0.2))),
+    "copysign": (np.copysign, arrs((3, 4), (4,))),
+    "ldexp": (lambda a, b: a * 2**b, arrs((3, 4), (4,))),
+}
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_binary(name):
+    ref, operands = BINARY[name]
+    op = getattr(pynn, name, None) or getattr(pynn.special, name)
+    check_op(op, ref, [operands], tol=4, grad_tol=4)
+
+
+def test_edges_of_binary():
+    nan, inf = math.nan, math.inf
+    t = pynn.tensor
+    assert pynn.xlogy(t([0.0, 0.0, 0.0]), t([0.0, -1.0, inf])).tolist() == [0, 0, 0]
+    assert pynn.xlogy(t(0.0), t(nan)).isnan()
+    assert pynn.fmax(t([nan, 1.0]), t([2.0, nan])).tolist() == [2, 1]
+    assert pynn.logaddexp(t([-inf, inf, 1000.0]), t([-inf, inf, 1000.0])).tolist() == pytest.approx(
+        [-inf, inf, 1000 + math.log(2)]
+    )
+    assert pynn.signbit(t([0.0, -0.0, -nan, 1.0, -inf])).tolist()[:2] == [False, True]
+    assert pynn.copysign(t([0.0, 1.0]), -0.0).signbit().all()
+    assert pynn.heaviside(t([-1.0, 0.0, 2.0]), t(0.5)).tolist() == [0, 0.5, 1]
+    assert pynn.nextafter(t([1.0]), t([2.0])).item() == 1 + 2**-23
+    assert pynn.gcd(t([12, -8, 0]), t([18, 12, 5])).tolist() == [6, 4, 5]
+    assert pynn.lcm(t([4, 0]), t([6, 5])).tolist() == [12, 0]
+
+
+def test_frexp():
+    x = np.array([0.0, 1.0, -3.7, 1e300, 5e-310])
+    for dtype in FLOATS:
+        t = tensor(x[:3], dtype)
+        m, e = pynn.frexp(t)
+        assert m.dtype == dtype and e.dtype == pynn.int32
+        assert pynn.equal(pynn.ldexp(m, e), t)
+    for found, expected in zip(pynn.frexp(tensor(x)), np.frexp(x), strict=True):
+        np.testing.assert_array_equal(to_numpy(found), expected)
+
+
+@pytest.mark.parametrize("a", [0.2, 1.0, 3.5, 40.0, 700.0])
+def test_incomplete_gamma(a):
+    x = a * np.array([0.3, 0.9, 1.0, 1.1, 1.7])
+
+    def ref(x):
+        # t = u^k removes the singularity at 0.
+        k = max(1, math.ceil(1 / a))
+
+        def density(u):
+            t = u**k
+            with np.errstate(divide="ignore"):
+                return np.exp((a - 1) * np.log(t) - t - math.lgamma(a)) * k * u ** (k - 1)
+
+        return each(lambda b: integral(density, 1e-12, b ** (1 / k), 200001))(x)
+
+    lower, upper = (
+        pynn.igamma(pynn.tensor(a).double(), tensor(x)),
+        pynn.igammac(pynn.tensor(a).double(), tensor(x)),
+    )
+    np.testing.assert_allclose(to_numpy(lower + upper), 1, rtol=1e-13)
+    np.testing.assert_allclose(to_numpy(lower), ref(x), rtol=1e-6, atol=1e-12)
+    leaf = tensor(x, requires_grad=True)
+    pynn.igamma(pynn.tensor(a).double(), leaf).sum().backward()
+    h = 1e-5 * a
+    slope = [to_numpy(pynn.igamma(pynn.tensor(a).double(), tensor(x + d))) for d in (-h, h)]
+    np.testing.assert_allclose(to_numpy(leaf.grad), (slope[1] - slope[0]) / (2 * h), rtol=1e-5, atol=1e-8)
+
+
+def test_zeta():
+    assert pynn.special.zeta(pynn.tensor(2.0).double(), 1.0).item() == pytest.approx(
+        math.pi**2 / 6, rel=1e-14
+    )
+    assert pynn.special.zeta(4, pynn.tensor(1.0).double()).item() == pytest.approx(math.pi**4 / 90, rel=1e-14)
+    check_op(
+        lambda q: pynn.special.zeta(2.5, q),
+        lambda q: ((np.arange(100000)[:, None] + q) ** -2.5).sum(0) + (100000 + q - 0.5) ** -1.5 / 1.5,
+        [(arr(5, low=0.5, high=3),)],
+        dtypes=WIDE,
+        layouts=False,
+        tol=10,
+    )
+
+
+@pytest.mark.parametrize(
+    "name, ref",
+    [
+        ("chebyshev_polynomial_t", lambda x, n: np.cos(n * np.arccos(x))),
+        ("chebyshev_polynomial_u", lambda x, n: np.sin((n + 1) * np.arccos(x)) / np.sin(np.arccos(x))),
+        ("chebyshev_polynomial_v", lambda x, n: np.cos((n + 0.5) * np.arccos(x)) / np.cos(np.arccos(x) / 2)),
+        ("chebyshev_polynomial_w", lambda x, n: np.sin((n + 0.5) * np.arccos(x)) / np.sin(np.arccos(x) / 2)),
+        ("shifted_chebyshev_polynomial_t", lambda x, n: np.cos(n * np.arccos(2 * x - 1))),
+        ("hermite_polynomial_h", lambda x, n: np.polynomial.hermite.hermval(x, [0] * n + [1])),
+        ("hermite_polynomial_he", lambda x, n: np.polynomial.hermite_e.hermeval(x, [0] * n + [1])),
+        ("laguerre_polynomial_l", lambda x, n: np.polynomial.laguerre.lagval(x, [0] * n + [1])),
+        ("legendre_polynomial_p", lambda x, n: np.polynomial.legendre.legval(x, [0] * n + [1])),
+    ],
+)
+def test_polynomials(name, ref):
+    x = arr(9, low=0.05, high=0.95)
+    op = getattr(pynn.special, name)
+    for n in (0, 1, 2, 5, 12):
+        np.testing.assert_allclose(to_numpy(op(tensor(x), n)), ref(x, n), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(
+            op(0.3, pynn.tensor([n]).double()).item(), ref(0.3, n), rtol=1e-9, atol=1e-9
+        )
+    assert op(tensor(x), -1).eq(0).all() and op(tensor(x), 1e9).isnan().all()
+
+
+def test_number_first():
+    x = pynn.tensor([3, 5, 6])
+    assert pynn.bitwise_and(6, x).tolist() == [2, 4, 6] and pynn.bitwise_left_shift(1, x).tolist() == [
+        8,
+        32,
+        64,
+    ]
+    assert pynn.remainder(7, x).tolist() == [1, 2, 1]
+    assert pynn.float_power(x, 2).dtype == pynn.float64 and pynn.float_power(2, x).tolist() == [8, 32, 64]
+
+
+def test_var_of_a_dim_by_position():
+    """An int names a dim where a bool would be `unbiased`."""
+    x = pynn.ones(4, 5)
+    assert x.var(1).shape == (4,) and pynn.std(x, 0).shape == (5,) and x.var(False).shape == ()

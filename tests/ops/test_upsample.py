@@ -1,0 +1,222 @@
+"""interpolate and grid_sample, against matrices and points computed in NumPy."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from helpers import arr, arrs, check_op, raises, same_bits, tensor, to_numpy
+
+import pynn
+
+F = pynn.nn.functional
+
+
+def cubic(x, a):
+    x = abs(x)
+    if x <= 1:
+        return (a + 2) * x**3 - (a + 3) * x**2 + 1
+    return a * (x**3 - 5 * x**2 + 8 * x - 4) if x < 2 else 0.0
+
+
+def matrix(n, size, mode, align=False, antialias=False, scale=None):
+    """The linear map of one dim, [size, n]."""
+    m = np.zeros((size, n))
+    step = (n - 1) / max(size - 1, 1) if align else (1 / scale if scale else n / size)
+    for o in range(size):
+        if antialias:
+            half = 2 if mode == "cubic" else 1
+            wide = max(step, 1.0)
+            for i in range(n):
+                x = (i + 0.5 - step * (o + 0.5)) / wide
+                if abs(x) < half:
+                    m[o, i] = cubic(x, -0.5) if mode == "cubic" else 1 - abs(x)
+            m[o] /= m[o].sum()
+            continue
+        if mode in ("nearest", "nearest-exact"):
+            m[o, min(int((o + (0.5 if mode == "nearest-exact" else 0)) * step), n - 1)] = 1
+            continue
+        at = step * o if align else step * (o + 0.5) - 0.5
+        if mode == "linear":
+            at = min(max(at, 0), n - 1)
+            i = int(at)
+            m[o, i] += 1 - (at - i)
+            m[o, min(i + 1, n - 1)] += at - i
+            continue
+        i = math.floor(at)
+        for k in range(-1, 3):
+            m[o, min(max(i + k, 0), n - 1)] += cubic(at - i - k, -0.75)
+    return m
+
+
+def resize(x, size, mode, **options):
+    axis = {"bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}.get(mode, mode)
+    for d, s in enumerate(size):
+        x = np.moveaxis(np.moveaxis(x, d + 2, -1) @ matrix(x.shape[d + 2], s, axis, **options).T, -1, d + 2)
+    return x
+
+
+CASES = [
+    ("nearest", (2, 2, 5), (3,), {}),
+    ("nearest-exact", (1, 2, 4, 5), (6, 3), {}),
+    ("linear", (2, 2, 5), (8,), {}),
+    ("linear", (2, 2, 5), (3,), {"align_corners": True}),
+    ("bilinear", (1, 2, 4, 5), (7, 3), {}),
+    ("bilinear", (1, 2, 4, 5), (7, 3), {"align_corners": True}),
+    ("bilinear", (1, 2, 7, 5), (3, 8), {"antialias": True}),
+    ("bicubic", (1, 2, 4, 5), (7, 3), {}),
+    ("bicubic", (1, 2, 7, 5), (3, 8), {"antialias": True}),
+    ("trilinear", (1, 1, 3, 4, 2), (5, 3, 4), {}),
+    ("nearest", (1, 2, 2, 3, 2), (4, 2, 3), {}),
+]
+
+
+@pytest.mark.parametrize("mode,shape,size,options", CASES)
+def test_interpolate(mode, shape, size, options):
+    names = {"align_corners": "align", "antialias": "antialias"}
+    check_op(
+        lambda x: F.interpolate(x, size, mode=mode, **options),
+        lambda x: resize(x, size, mode, **{names[k]: v for k, v in options.items()}),
+        [arr(*shape)],
+        tol=2,
+        grad_tol=2,
+    )
+
+
+def test_scales():
+    x = arr(1, 2, 5)
+    y = F.interpolate(tensor(x), scale_factor=1.5, mode="linear")
+    np.testing.assert_allclose(to_numpy(y), resize(x, (7,), "linear", scale=1.5))
+    y = F.interpolate(tensor(x), scale_factor=1.5, mode="linear", recompute_scale_factor=True)
+    np.testing.assert_allclose(to_numpy(y), resize(x, (7,), "linear"))
+    same = tensor(x)
+    assert F.interpolate(same, 5).data_ptr() != same.data_ptr()
+
+
+def test_area_is_adaptive_pooling():
+    x = tensor(arr(2, 3, 7, 5))
+    assert same_bits(F.interpolate(x, (3, 4), mode="area"), F.adaptive_avg_pool2d(x, (3, 4)))
+
+
+def test_bytes():
+    x = pynn.tensor([[[[0, 255], [255, 0]]]], dtype=pynn.uint8)
+    assert F.interpolate(x, (1, 1), mode="bilinear").tolist() == [[[[128]]]]
+    assert F.interpolate(x, 4).dtype == pynn.uint8
+    assert F.interpolate(x, 4, mode="bicubic").max().item() == 255  # overshoot is cut
+
+
+def test_threads(threads):
+    found = []
+    for n in (1, 3):
+        threads(n)
+        x = tensor(arr(2, 16, 50, 51), pynn.float32, True)
+        y = F.interpolate(x, (71, 33), mode="bilinear")
+        found.append([y, *pynn.autograd.grad(y.square().sum(), x)])
+    assert all(same_bits(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_errors():
+    x = pynn.ones(2, 3, 4, 5)
+    for options, kind, words in (
+        ({}, ValueError, "either size or scale_factor"),
+        ({"size": 3, "scale_factor": 2}, ValueError, "only one of"),
+        ({"size": (3, 4, 5)}, ValueError, "same number of spatial"),
+        ({"size": 3, "mode": "cubic"}, NotImplementedError, "cubic"),
+        ({"size": 3, "mode": "linear"}, NotImplementedError, "3D input, got 4D"),
+        ({"size": 3, "align_corners": True}, ValueError, "align_corners"),
+        ({"size": 3, "antialias": True}, ValueError, "antialias"),
+        ({"size": 0}, RuntimeError, "greater than 0"),
+        ({"size": (3, 4.0)}, TypeError, "4.0"),
+    ):
+        with raises(kind, "interpolate", words):
+            F.interpolate(x, **options)
+    with raises(NotImplementedError, "interpolate", "int64"):
+        F.interpolate(x.long(), 3)
+
+
+# -- grid_sample ----------------------------------------------------------------------------------------------------
+
+
+def sample(x, grid, padding="zeros", align=True):
+    """Bilinear, one point after the other."""
+    n, c, *sizes = x.shape
+    dims = len(sizes)
+    y = np.zeros((n, c, *grid.shape[1:-1]))
+    for at in itertools.product(*[range(s) for s in (n, *grid.shape[1:-1])]):
+        point = []
+        for d, size in enumerate(sizes):
+            g = grid[at][dims - 1 - d]
+            p = (g + 1) / 2 * (size - 1) if align else ((g + 1) * size - 1) / 2
+            if padding == "reflection":
+                low, high = (0, size - 1) if align else (-0.5, size - 0.5)
+                while not low <= p <= high:
+                    p = 2 * low - p if p < low else 2 * high - p
+            if padding != "zeros":
+                p = min(max(p, 0), size - 1)
+            point.append(p)
+        low = [math.floor(p) for p in point]
+        for bits in itertools.product((0, 1), repeat=dims):
+            where = [q + b for q, b in zip(low, bits, strict=True)]
+            if all(0 <= w < s for w, s in zip(where, sizes, strict=True)):
+                weight = math.prod(
+                    (p - q) if b else 1 - (p - q) for p, q, b in zip(point, low, bits, strict=True)
+                )
+                y[(at[0], slice(None), *at[1:])] += weight * x[(at[0], slice(None), *where)]
+    return y
+
+
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("align", [True, False])
+def test_grid_sample(padding, align):
+    cases = [arrs((2, 2, 3, 4), (2, 2, 3, 2), low=-1.7, high=1.7)]
+    cases.append(arrs((1, 2, 2, 3, 2), (1, 2, 1, 2, 3), low=-1.7, high=1.7, seed=4))
+    check_op(
+        lambda x, g: F.grid_sample(x, g, padding_mode=padding, align_corners=align),
+        lambda x, g: sample(x, g, padding, align),
+        cases,
+        dtypes=(pynn.float64, pynn.float32),
+        tol=8,
+        grad_tol=8,
+        layouts=False,
+    )
+
+
+def test_grid_sample_modes():
+    x = tensor(arr(1, 2, 4, 5))
+    theta = pynn.tensor([[[1.0, 0, 0], [0, 1, 0]]], dtype=pynn.float64)
+    for align in (True, False):
+        identity = F.affine_grid(theta, (1, 2, 4, 5), align)
+        for mode in ("bilinear", "nearest", "bicubic"):
+            y = F.grid_sample(x, identity, mode, "border", align)
+            np.testing.assert_allclose(to_numpy(y), to_numpy(x), atol=1e-12)
+    grid = tensor(arr(1, 3, 2, 2, low=-0.9, high=0.9), requires_grad=True)
+    x.requires_grad_()
+    call = lambda x, g: F.grid_sample(x, g, "bicubic", align_corners=False)
+    assert pynn.autograd.gradcheck(call, (x, grid)) and pynn.autograd.gradgradcheck(call, (x, grid))
+    far = pynn.tensor([[[[float("nan"), 0.0], [float("inf"), 0.0], [1e30, 0.0]]]], dtype=pynn.float64)
+    assert np.isfinite(to_numpy(F.grid_sample(x, far, padding_mode="border", align_corners=False))).all()
+
+
+def test_affine_grid():
+    theta = arr(2, 2, 3)
+    grid = to_numpy(F.affine_grid(tensor(theta), (2, 1, 3, 4), align_corners=False))
+    for i, j in itertools.product(range(3), range(4)):
+        point = np.array([(2 * j + 1) / 4 - 1, (2 * i + 1) / 3 - 1, 1])
+        np.testing.assert_allclose(grid[:, i, j], theta @ point, atol=1e-12)
+    assert pynn.autograd.gradcheck(
+        lambda t: F.affine_grid(t, (2, 1, 3, 4), True), (tensor(theta, requires_grad=True),)
+    )
+
+
+def test_grid_errors():
+    x, grid = pynn.ones(2, 3, 4, 5), pynn.ones(2, 6, 7, 2)
+    for call, kind, words in (
+        (lambda: F.grid_sample(x, grid, "cubic", align_corners=True), ValueError, "cubic"),
+        (lambda: F.grid_sample(x, grid, padding_mode="wrap", align_corners=True), ValueError, "wrap"),
+        (lambda: F.grid_sample(x, grid[:1], align_corners=True), RuntimeError, "batch size"),
+        (lambda: F.grid_sample(x, grid[..., :1], align_corners=True), RuntimeError, "spatial dim"),
+        (lambda: F.grid_sample(x, grid.double(), align_corners=True), RuntimeError, "same dtype"),
+        (lambda: F.affine_grid(pynn.ones(2, 3, 3), (2, 1, 3, 4), True), ValueError, "2D affine"),
+    ):
+        with raises(kind, words):
+            call()
