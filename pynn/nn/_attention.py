@@ -161,7 +161,7 @@ def multi_head_attention_forward(
             key.shape[:2] == value.shape[:2],
             f"key's sequence and batch dims {key.shape[:2]} do not match value's {value.shape[:2]}",
         )
-        weights = {"q": q_proj_weight, "k": k_proj_weight, "v": v_proj_weight}
+        weights: dict[str, Any] = {"q": q_proj_weight, "k": k_proj_weight, "v": v_proj_weight}
         for name, w in weights.items():
             _require(w is not None, f"use_separate_proj_weight is True but {name}_proj_weight is None")
         biases = (None, None, None) if in_proj_bias is None else in_proj_bias.chunk(3)
@@ -170,7 +170,7 @@ def multi_head_attention_forward(
     else:
         _require(key.shape == value.shape, f"key shape {key.shape} does not match value shape {value.shape}")
         _require(in_proj_weight is not None, "use_separate_proj_weight is False but in_proj_weight is None")
-        q, k, v = _project(query, key, value, in_proj_weight, in_proj_bias)
+        q, k, v = _project(query, key, value, in_proj_weight, in_proj_bias)  # type: ignore[arg-type]
 
     if mask is not None:
         if mask.dim() == 2:

@@ -91,8 +91,8 @@ class Adafactor(Optimizer):
 
 
 def _step(p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+    assert p.grad is not None
     grad = -p.grad if group["maximize"] else p.grad
-    assert grad is not None
     if not state:
         state["step"] = _new_step()
         if grad.dim() > 1:

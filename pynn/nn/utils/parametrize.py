@@ -90,7 +90,7 @@ class ParametrizationList(ModuleList):
             )
         self.is_tensor = isinstance(value, Tensor)
         self.ntensors = 1 if self.is_tensor else len(value)
-        if self.is_tensor:
+        if isinstance(value, Tensor):
             if original.dtype != value.dtype:
                 raise ValueError(
                     "When `right_inverse` outputs one tensor, it may not change the dtype.\n"
@@ -181,7 +181,7 @@ def _inject_class(module: Module) -> None:
         made = memo.get(id(self))
         if made is not None:
             return made
-        made = type(self).__new__(type(self))
+        made = object.__new__(type(self))
         memo[id(self)] = made
         Module.__setstate__(made, copy.deepcopy(Module.__getstate__(self), memo))
         _own_class(made)
