@@ -77,7 +77,11 @@ _LAZY_NAMES = {
         ],
         "settings",
     ),
-    **dict.fromkeys(["cosine_similarity", "pairwise_distance", "prelu"], "nn.functional"),
+    **dict.fromkeys(
+        "bilinear celu celu_ cosine_similarity hardshrink pairwise_distance prelu relu_ rrelu rrelu_ selu selu_ "
+        "threshold threshold_".split(),
+        "nn.functional",
+    ),
     "compile": "compiler",
     "save": "serialization",
     "load": "serialization",

@@ -17,6 +17,7 @@ struct OptimTensor {
   DType dtype;  // of all five
   bool fresh;   // SGD: state0 holds nothing yet
   double step;  // the number of this step, from 1 (not SGD)
+  double a, b;  // coefficients of this tensor: see kernels/optim_variants.h
 };
 struct SgdArgs {
   double lr, momentum, dampening, weight_decay;

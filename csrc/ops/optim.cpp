@@ -1,68 +1,8 @@
 // optim.cpp -- one call that steps all parameters of a group; formulas in kernels/optim.h.
-#include "kernels/optim.h"
-
-#include "autograd/record.h"
-#include "core/shape.h"
-#include "ops/assign.h"
-#include "ops/creation.h"
-#include "ops/op.h"
+#include "ops/optim_steps.h"
 
 namespace pynn::ops {
 namespace {
-
-void check_lists(const char* op, size_t n, std::initializer_list<size_t> sizes) {
-  for (size_t s : sizes)
-    PYNN_CHECK_KIND(Value, s == n, op, ": every list must hold one item per parameter, got ", s, " for ", n);
-}
-
-// The kernels take dense memory of one layout. A parameter that is not contiguous is stepped on a contiguous copy.
-class Steps {
- public:
-  Steps(const char* op, size_t n) : op_(op) { items_.reserve(n); }
-  OptimTensor& add(const Tensor& param, const Tensor& grad) {
-    PYNN_CHECK(same(param.sizes(), grad.sizes()) && param.dtype() == grad.dtype(), op_,
-               ": a gradient must match its parameter, got ", dims_str(grad.sizes()), " ", dtype_name(grad.dtype()),
-               " for ", dims_str(param.sizes()), " ", dtype_name(param.dtype()));
-    PYNN_CHECK(is_floating(param.dtype()), op_, ": parameters must be of a floating point type, got ",
-               dtype_name(param.dtype()));
-    OptimTensor t{};
-    t.param = writable(param);
-    t.grad = readable(grad);
-    t.n = param.numel();
-    t.dtype = param.dtype();
-    autograd::bump_version(param);
-    items_.push_back(t);
-    return items_.back();
-  }
-  // A state tensor of the parameter's shape and type.
-  void* state(const Tensor& s, const Tensor& param) {
-    PYNN_CHECK(same(s.sizes(), param.sizes()) && s.dtype() == param.dtype(), op_,
-               ": state must match its parameter, got ", dims_str(s.sizes()), " ", dtype_name(s.dtype()), " for ",
-               dims_str(param.sizes()), " ", dtype_name(param.dtype()));
-    autograd::bump_version(s);
-    return writable(s);
-  }
-  const std::vector<OptimTensor>& items() const { return items_; }
-  void finish() {
-    for (const auto& [to, from] : copies_) copy_data(to, from);
-  }
-
- private:
-  void* writable(const Tensor& t) {
-    if (t.is_contiguous()) return t.data();
-    copies_.push_back({t, clone_contiguous(t)});
-    return copies_.back().second.data();
-  }
-  const void* readable(const Tensor& t) {
-    if (t.is_contiguous()) return t.data();
-    kept_.push_back(clone_contiguous(t));
-    return kept_.back().data();
-  }
-  const char* op_;
-  std::vector<OptimTensor> items_;
-  std::vector<std::pair<Tensor, Tensor>> copies_;
-  std::vector<Tensor> kept_;
-};
 
 void sgd_step(TensorSpan params, TensorSpan grads, TensorSpan bufs, Dims has_buf, double lr, double momentum,
               double dampening, double weight_decay, bool nesterov, bool maximize) {
@@ -80,16 +20,6 @@ void sgd_step(TensorSpan params, TensorSpan grads, TensorSpan bufs, Dims has_buf
   kernels::sgd_step(params[0].device(), steps.items().data(), static_cast<int64_t>(params.size()),
                     SgdArgs{lr, momentum, dampening, weight_decay, nesterov, maximize});
   steps.finish();
-}
-
-// The count of steps is a 0-d tensor per parameter, as in PyTorch's state dicts.
-double count_step(const char* op, const Tensor& step) {
-  PYNN_CHECK(step.numel() == 1 && (step.dtype() == DType::Float32 || step.dtype() == DType::Float64), op,
-             ": 'step' must be a float tensor of one element, got ", dims_str(step.sizes()), " ",
-             dtype_name(step.dtype()));
-  autograd::bump_version(step);
-  if (step.dtype() == DType::Float64) return ++*step.data_as<double>();
-  return ++*step.data_as<float>();
 }
 
 void adam_step(TensorSpan params, TensorSpan grads, TensorSpan means, TensorSpan squares, TensorSpan maxima,

@@ -11,7 +11,7 @@
 
 namespace pynn::python {
 
-constexpr int kMaxParams = 12, kMaxInts = 5;  // lists of ints among them
+constexpr int kMaxParams = 13, kMaxInts = 5;  // lists of ints among them
 
 struct ParamSpec {
   std::string name;

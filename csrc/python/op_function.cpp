@@ -155,16 +155,17 @@ PyObject* op_doc(PyObject* self, void*) {
   return PyUnicode_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
 }
 PyObject* op_module(PyObject*, void*) { return PyUnicode_FromString("pynn"); }
-PyObject* op_reduce(PyObject* self, PyObject*) {  // pickles by its place in the package
+PyObject* op_reduce(PyObject* self, PyObject*) {  // pickles by its place in the package; copies are itself
   auto* f = reinterpret_cast<OpFunction*>(self);
-  const bool method = f->form != Form::Function;
-  Object owner(method ? Py_NewRef(reinterpret_cast<PyObject*>(TensorType)) : PyImport_ImportModule("pynn._C"));
+  const std::string_view full = f->overloads[0]->def->name();
+  const size_t dot = full.rfind('.');
+  if (f->form == Form::Function || dot != full.npos) {
+    const std::string space(full.substr(0, dot == full.npos ? 0 : dot + 1));
+    return PyUnicode_FromString(("_C." + space + f->name).c_str());  // a name in pynn
+  }
   Object builtins(PyImport_ImportModule("builtins"));
   Object getattr(builtins ? PyObject_GetAttrString(builtins.get(), "getattr") : nullptr);
-  if (!owner || !getattr) return nullptr;
-  if (!method && f->overloads[0]->def->name().starts_with("_nn."))
-    owner = Object(PyObject_GetAttrString(owner.get(), "_nn"));
-  return owner ? Py_BuildValue("(O(Os))", getattr.get(), owner.get(), f->name.c_str()) : nullptr;
+  return getattr ? Py_BuildValue("(O(Os))", getattr.get(), TensorType, f->name.c_str()) : nullptr;
 }
 
 PyMethodDef op_methods[] = {{"__reduce__", op_reduce, METH_NOARGS, nullptr}, {}};

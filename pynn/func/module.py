@@ -32,47 +32,11 @@ def functional_call(
         RuntimeError: with strict, a name that the module does not have, or a missing one.
         ValueError: a name comes twice.
     """
-    values: dict[str, Tensor] = {}
-    given = parameter_and_buffer_dicts
-    for part in [given] if isinstance(given, dict) else given:
-        for name in part:
-            if name in values:
-                raise ValueError(f"functional_call: {name} appears in multiple dictionaries")
-        values.update(part)
-    places = {}  # name -> (mapping, key)
-    for prefix, owner in module.named_modules(remove_duplicate=False):
-        for members in (owner._parameters, owner._buffers):
-            for key in members:
-                places[f"{prefix}.{key}" if prefix else key] = (members, key)
-    unknown = [name for name in values if name not in places]
-    missing = [name for name in places if name not in values]
-    if strict and (unknown or missing):
-        raise RuntimeError(
-            f"functional_call: Unexpected key(s): {unknown}, missing key(s): {missing} of {type(module).__name__}"
-        )
-    values = {name: value for name, value in values.items() if name in places}
-    if tie_weights:
-        by_tensor: dict[int, list[str]] = {}
-        for name, (members, key) in places.items():
-            if members[key] is not None:
-                by_tensor.setdefault(id(members[key]), []).append(name)
-        for names in by_tensor.values():
-            replaced = {id(values[name]): values[name] for name in names if name in values}
-            if len(replaced) > 1:
-                raise ValueError(f"functional_call: {names} are tied in the module, got different values")
-            for value in replaced.values():
-                values.update({name: value for name in names if name not in values})
-    before = {name: places[name][0][places[name][1]] for name in values}
-    arguments = () if args is None else args if isinstance(args, tuple) else (args,)
-    try:
-        for name, value in values.items():
-            members, key = places[name]
-            members[key] = value
-        return module(*arguments, **(kwargs or {}))
-    finally:
-        for name, value in before.items():
-            members, key = places[name]
-            members[key] = value
+    from pynn.nn.utils.stateless import functional_call
+
+    return functional_call(
+        module, parameter_and_buffer_dicts, args, kwargs, tie_weights=tie_weights, strict=strict
+    )
 
 
 def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -9,10 +9,20 @@ from __future__ import annotations
 import pynn
 from pynn import _C, Tensor
 
+from ._activations import (
+    gumbel_softmax,
+    hardshrink,
+    rrelu,
+    rrelu_,
+    softshrink,
+)
+from ._attention import multi_head_attention_forward
+from ._distance import cosine_similarity, pairwise_distance
 from ._dropout import (
     alpha_dropout,
     feature_alpha_dropout,
 )
+from ._embedding_bag import embedding_bag
 from ._fold import (
     fold,
     unfold,
@@ -40,6 +50,20 @@ from ._norms import (
     rms_norm,
 )
 from ._pad import pad
+from ._pair_losses import (
+    cosine_embedding_loss,
+    ctc_loss,
+    gaussian_nll_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    poisson_nll_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
 from ._pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -102,6 +126,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "celu_",
     "channel_shuffle",
     "conv1d",
     "conv2d",
@@ -109,8 +134,10 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",
@@ -118,19 +145,25 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "fold",
     "fractional_max_pool2d",
     "fractional_max_pool2d_with_indices",
     "fractional_max_pool3d",
     "fractional_max_pool3d_with_indices",
+    "gaussian_nll_loss",
     "gelu",
     "glu",
     "grid_sample",
     "group_norm",
+    "gumbel_softmax",
+    "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hardtanh_",
+    "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
     "interpolate",
@@ -146,6 +179,7 @@ __all__ = [
     "lp_pool1d",
     "lp_pool2d",
     "lp_pool3d",
+    "margin_ranking_loss",
     "max_pool1d",
     "max_pool1d_with_indices",
     "max_pool2d",
@@ -157,30 +191,45 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "native_channel_shuffle",
     "nll_loss",
     "normalize",
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "poisson_nll_loss",
     "prelu",
     "relu",
     "relu6",
     "relu_",
     "rms_norm",
+    "rrelu",
+    "rrelu_",
+    "scaled_dot_product_attention",
     "selu",
+    "selu_",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
     "softmin",
     "softplus",
+    "softshrink",
     "softsign",
     "tanh",
     "tanhshrink",
     "threshold",
+    "threshold_",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unfold",
     "upsample",
     "upsample_bilinear",
@@ -204,7 +253,9 @@ native_channel_shuffle = pynn.native_channel_shuffle
 gelu = _nn.gelu
 softplus = _nn.softplus
 layer_norm = _nn.layer_norm
+pdist = pynn.pdist
 relu_ = _nn.relu_
+scaled_dot_product_attention = _nn.scaled_dot_product_attention
 elu_ = _nn.elu_
 leaky_relu_ = _nn.leaky_relu_
 sigmoid = pynn.sigmoid
@@ -298,6 +349,26 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return _nn.relu(input) + alpha * (input.clamp(max=0) / alpha).expm1()
 
 
+def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
+    """Threshold in place."""
+    return input.masked_fill_(input <= threshold, value)
+
+
+def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """Hardtanh in place."""
+    return hardtanh(input, min_val, max_val, True)
+
+
+def selu_(input: Tensor) -> Tensor:
+    """Selu in place."""
+    return selu(input, True)
+
+
+def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """Celu in place."""
+    return celu(input, alpha, True)
+
+
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """Return x where x > 0, weight * x elsewhere; one weight for all channels (dim 1) or one for each."""
     if weight.numel() != 1:
@@ -308,6 +379,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
                 f"got shape {tuple(weight.shape)}"
             )
         weight = weight.view(-1, *[1] * (input.dim() - 2))
+    else:
+        weight = weight.reshape([1] * input.dim())
     return pynn.where(input > 0, input, weight * input)
 
 
@@ -491,18 +564,3 @@ def normalize(
     """Return x / max(norm of order p along `dim`, eps)."""
     norm = input.norm(p, dim, keepdim=True).clamp(min=eps)
     return input / norm if out is None else pynn.div(input, norm, out=out)
-
-
-def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """Return the dot product of x1 / max(|x1|, eps) and x2 / max(|x2|, eps) along `dim`."""
-    x1, x2 = pynn.broadcast_tensors(x1, x2)
-    n1 = x1.norm(2, dim, keepdim=True).clamp(min=eps)
-    n2 = x2.norm(2, dim, keepdim=True).clamp(min=eps)
-    return ((x1 / n1) * (x2 / n2)).sum(dim)
-
-
-def pairwise_distance(
-    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
-) -> Tensor:
-    """Return the norm of order p of x1 - x2 + eps along the last dim."""
-    return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Buffer", "Parameter"]
+__all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
 
 
 class _ParameterMeta(type(Tensor)):  # type: ignore[misc]
@@ -93,3 +93,86 @@ class Buffer(Tensor, metaclass=_BufferMeta):
         marked.persistent = persistent
         marked._is_buffer = True
         return marked
+
+
+class _Uninitialized:
+    """What a parameter or buffer is before its shape is known."""
+
+    _becomes: type = Tensor
+
+    def materialize(self: Any, shape: Any, device: Any = None, dtype: Any = None) -> None:
+        """Become a tensor of this shape, uninitialised; device and dtype are the old ones by default."""
+        old = self.data
+        self.data = pynn.empty(shape, device=device or old.device, dtype=dtype or old.dtype)
+        self.__class__ = self._becomes
+
+    @property
+    def shape(self) -> Any:
+        raise RuntimeError(
+            "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in "
+            "`load_state_dict` when trying to load an uninitialized parameter into an initialized one. Call `forward` "
+            "to initialize the parameters before accessing their attributes."
+        )
+
+    def share_memory_(self) -> None:
+        raise RuntimeError(
+            "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize the parameters "
+            "before calling `module.share_memory()`."
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __deepcopy__(self: Any, memo: dict[int, Any]) -> Any:
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(self.requires_grad, self.data.device, self.data.dtype)
+        return memo[id(self)]
+
+    def __reduce_ex__(self: Any, protocol: Any) -> tuple[Any, ...]:
+        return type(self), (self.requires_grad, None, self.data.dtype)
+
+
+def _refuse(operator: str) -> Any:
+    def refuse(self: Any, *args: Any) -> Any:
+        raise ValueError(
+            f"Attempted to use an uninitialized parameter in {operator}. This error happens when you are using a "
+            "`LazyModule` or explicitly manipulating `torch.nn.parameter.UninitializedParameter` objects. When using "
+            "LazyModules Call `forward` with a dummy batch to initialize the parameters before calling torch functions"
+        )
+
+    return refuse
+
+
+for _name in ("add", "sub", "mul", "truediv", "matmul", "pow"):
+    for _prefix in ("", "r", "i"):
+        setattr(_Uninitialized, f"__{_prefix}{_name}__", _refuse(f"__{_prefix}{_name}__"))
+for _name in ("__getitem__", "__setitem__", "__neg__"):
+    setattr(_Uninitialized, _name, _refuse(_name))
+
+
+class UninitializedParameter(_Uninitialized, Parameter):
+    """A parameter whose shape the first forward decides. Same as torch.nn.parameter.UninitializedParameter."""
+
+    _becomes = Parameter
+
+    def __new__(
+        cls, requires_grad: bool = True, device: Any = None, dtype: Any = None
+    ) -> UninitializedParameter:
+        return _C._make_subclass(cls, pynn.empty(0, device=device, dtype=dtype), requires_grad)
+
+
+class UninitializedBuffer(_Uninitialized, Tensor):
+    """A buffer whose shape the first forward decides. Same as torch.nn.parameter.UninitializedBuffer."""
+
+    def __new__(
+        cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+    ) -> UninitializedBuffer:
+        made = _C._make_subclass(cls, pynn.empty(0, device=device, dtype=dtype), requires_grad)
+        made.persistent = persistent
+        made._is_buffer = True
+        return made
+
+
+def is_lazy(param: Any) -> bool:
+    """Return whether a parameter or buffer has no shape yet."""
+    return isinstance(param, _Uninitialized)

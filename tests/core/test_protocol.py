@@ -173,3 +173,10 @@ def test_set_options_do_not_leak():
         pynn.set_num_threads(0)
     with raises(RuntimeError, "set_num_threads"):
         pynn.set_num_threads(-3)
+
+
+def test_functions_are_copied_and_pickled_as_themselves():
+    """A module may hold one as its activation, and modules are copied."""
+    functional = pynn.nn.functional
+    for f in (functional.gelu, functional.elu_, pynn.tanh, pynn.Tensor.tanh, pynn.Tensor.tanh_):
+        assert copy.deepcopy(f) is f and pickle.loads(pickle.dumps(f)) is f

@@ -1,23 +1,30 @@
 """The modules of pynn.nn: each file lists its own in __all__."""
 
 from .activation import *
+from .adaptive import *
+from .attention import *
 from .batchnorm import *
 from .channelshuffle import *
 from .container import *
 from .conv import *
+from .distance import *
 from .dropout import *
 from .flatten import *
 from .fold import *
 from .instancenorm import *
+from .lazy import *
 from .linear import *
 from .loss import *
 from .module import *
 from .normalization import *
 from .padding import *
+from .pair_loss import *
 from .parameter_container import *
 from .pixelshuffle import *
 from .pooling import *
+from .rnn import *
 from .sparse import *
+from .transformer import *
 from .upsampling import *
 
 TYPE_CHECKING = False

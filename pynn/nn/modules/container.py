@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["ModuleDict", "ModuleList", "Sequential"]
+__all__ = [
+    "ModuleDict",
+    "ModuleList",
+    "Sequential",
+]
 
 
 class _Numbered(Module):

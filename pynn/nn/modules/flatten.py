@@ -10,7 +10,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Flatten", "Unflatten"]
+__all__ = [
+    "Flatten",
+    "Unflatten",
+]
 
 
 class Flatten(Module):

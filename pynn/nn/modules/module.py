@@ -28,7 +28,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Module", "_IncompatibleKeys"]
+__all__ = [
+    "Module",
+    "_IncompatibleKeys",
+]
 
 _FIELDS = frozenset(("_parameters", "_buffers", "_modules"))
 _set = object.__setattr__

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["ParameterDict", "ParameterList"]
+__all__ = [
+    "ParameterDict",
+    "ParameterList",
+]
 
 
 def _as_parameter(value: Any) -> Any:
