@@ -150,3 +150,21 @@ def test_a_network_learns():
         opt.step()
     assert loss.item() < 0.1
     assert (net.eval()(x).argmax(1) == y).double().mean().item() > 0.9
+
+
+def test_shapes_without_data():
+    """On the meta device, forward and backward."""
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2, device="meta"),
+        nn.BatchNorm2d(8, device="meta"),
+        nn.GroupNorm(2, 8, device="meta"),
+        nn.MaxPool2d(2),
+        nn.Upsample(scale_factor=2, mode="bilinear"),
+        nn.ConvTranspose2d(8, 4, 2, 2, device="meta"),
+        nn.AdaptiveAvgPool2d(3),
+    )
+    x = pynn.empty(2, 3, 17, 19, device="meta", requires_grad=True)
+    y = net(x)
+    assert y.shape == (2, 4, 3, 3) and y.device.type == "meta"
+    y.sum().backward()
+    assert x.grad.shape == x.shape and all(p.grad.shape == p.shape for p in net.parameters())
