@@ -100,7 +100,7 @@ def multi_head_attention_forward(
     value: Tensor,
     embed_dim_to_check: int,
     num_heads: int,
-    in_proj_weight: Tensor | None,
+    in_proj_weight: Any,
     in_proj_bias: Tensor | None,
     bias_k: Tensor | None,
     bias_v: Tensor | None,
@@ -161,7 +161,7 @@ def multi_head_attention_forward(
             key.shape[:2] == value.shape[:2],
             f"key's sequence and batch dims {key.shape[:2]} do not match value's {value.shape[:2]}",
         )
-        weights = {"q": q_proj_weight, "k": k_proj_weight, "v": v_proj_weight}
+        weights: dict[str, Any] = {"q": q_proj_weight, "k": k_proj_weight, "v": v_proj_weight}
         for name, w in weights.items():
             _require(w is not None, f"use_separate_proj_weight is True but {name}_proj_weight is None")
         biases = (None, None, None) if in_proj_bias is None else in_proj_bias.chunk(3)

@@ -88,15 +88,16 @@ class ParametrizationList(ModuleList):
                 "'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). "
                 f"Got {type(value).__name__}"
             )
-        self.is_tensor = isinstance(value, Tensor)
-        self.ntensors = 1 if self.is_tensor else len(value)
-        if self.is_tensor:
-            if original.dtype != value.dtype:
+        single = value if isinstance(value, Tensor) else None
+        self.is_tensor = single is not None
+        self.ntensors = 1 if single is not None else len(value)
+        if single is not None:
+            if original.dtype != single.dtype:
                 raise ValueError(
                     "When `right_inverse` outputs one tensor, it may not change the dtype.\n"
-                    f"original.dtype: {original.dtype}\nright_inverse(original).dtype: {value.dtype}"
+                    f"original.dtype: {original.dtype}\nright_inverse(original).dtype: {single.dtype}"
                 )
-            _set_data(original, value)
+            _set_data(original, single)
             _register(self, "original", original)
         else:
             for i, part in enumerate(value):
@@ -181,7 +182,7 @@ def _inject_class(module: Module) -> None:
         made = memo.get(id(self))
         if made is not None:
             return made
-        made = type(self).__new__(type(self))
+        made = object.__new__(type(self))
         memo[id(self)] = made
         Module.__setstate__(made, copy.deepcopy(Module.__getstate__(self), memo))
         _own_class(made)

@@ -50,13 +50,13 @@ def _replaced(
             if keys
         )
         raise RuntimeError(f"Error(s) in loading state_dict for {type(module).__name__}:{text}")
-    places = []
+    places: list[Any] = []
     for name, tensor in values.items():
         if not isinstance(tensor, Tensor):
             raise TypeError(f"{tensor} is not an instance of torch.Tensor")
-        owner, _, last = name.rpartition(".")
+        path, _, last = name.rpartition(".")
         try:
-            places.append((module.get_submodule(owner), last, tensor))
+            places.append((module.get_submodule(path), last, tensor))
         except AttributeError:
             raise AttributeError(f"{type(module).__name__} has no attribute `{name}`") from None
     kept: list[Any] = []
