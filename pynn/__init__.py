@@ -8,7 +8,7 @@ from __future__ import annotations
 
 # From a source checkout the extension lies in the installed package: look there too.
 import sys as _sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 _beside = [
     name for name in __import__("os").listdir(__path__[0]) if name.startswith("_C.") and name != "_C.pyi"
@@ -97,11 +97,11 @@ _LAZY_NAMES = {
 }
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     if name in _LAZY_NAMES:
         import importlib
 
-        value: object = getattr(importlib.import_module(f"pynn.{_LAZY_NAMES[name]}"), name)
+        value: Any = getattr(importlib.import_module(f"pynn.{_LAZY_NAMES[name]}"), name)
     else:
         from pynn._lazy import submodule
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -140,6 +141,27 @@ def empty_permuted(size: Any, physical_layout: Any, **options: Any) -> Tensor:
     requires_grad = options.pop("requires_grad", False)
     out = _C.empty([size[d] for d in order], **options).permute(inverse).detach()
     return out.requires_grad_() if requires_grad else out
+
+
+def resize(self: Tensor, *sizes: Any) -> Tensor:
+    """The same elements with other sizes; view and resize_ are what programs want. Same as torch.Tensor.resize."""
+    warnings.warn("non-inplace resize is deprecated", UserWarning, stacklevel=2)
+    wanted = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
+    if math.prod(wanted) != self.numel():
+        raise RuntimeError(
+            f"resize: requested resize to {tuple(wanted)}, which has another number of elements than {tuple(self.shape)}"
+        )
+    return self.contiguous().view(*wanted)
+
+
+def resize_as(self: Tensor, tensor: Tensor) -> Tensor:
+    """resize to the size of another tensor. Same as torch.Tensor.resize_as."""
+    return resize(self, *tensor.shape)
+
+
+def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: Any = None) -> Tensor:
+    """Itself, or cast: all tensors are dense."""
+    return self if dtype is None else self.to(dtype)
 
 
 def const_data_ptr(self: Tensor) -> int:
@@ -313,6 +335,7 @@ _METHODS: dict[str, Any] = {
     "H": property(_H, doc="The transpose of a matrix."),
     "apply_": apply_,
     "const_data_ptr": const_data_ptr,
+    "dense_dim": Tensor.dim,
     "dim_order": dim_order,
     "fill_diagonal_": fill_diagonal_,
     "histogram": _numeric.histogram,
@@ -325,6 +348,10 @@ _METHODS: dict[str, Any] = {
     "map2_": map2_,
     "map_": map_,
     "name": property(lambda self: None, doc="None: tensors have no names."),
+    "resize": resize,
+    "resize_as": resize_as,
+    "sparse_dim": lambda self: 0,
+    "to_dense": to_dense,
     "new_empty_strided": new_empty_strided,
     "storage": storage,
 }

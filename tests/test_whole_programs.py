@@ -227,3 +227,39 @@ def test_settings():
     with pytest.raises(RuntimeError, match="none is available"):
         pynn.accelerator.synchronize()
     assert pynn.types.Number is not None
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "nn.parallel.data_parallel.DataParallel",
+        "nn.parallel.distributed.DistributedDataParallel",
+        "nn.utils.stateless.functional_call",
+        "optim.adamw.AdamW",
+        "overrides.has_torch_function",
+        "storage.UntypedStorage",
+        "utils.data._utils.collate.default_collate",
+        "utils.data.distributed.DistributedSampler",
+        "utils.dlpack.to_dlpack",
+        "utils.model_zoo.load_url",
+        "cuda.amp.GradScaler",
+        "autograd.profiler.record_function",
+    ],
+)
+def test_places_that_programs_import_from(place):
+    import importlib
+
+    module, name = place.rsplit(".", 1)
+    assert callable(getattr(importlib.import_module(f"pynn.{module}"), name))
+
+
+def test_dlpack_and_the_name_of_a_function_stay():
+    import pynn.nn.parallel.data_parallel
+
+    assert callable(pynn.nn.parallel.data_parallel)
+    x = pynn.arange(3)
+    assert pynn.utils.dlpack.from_dlpack(pynn.utils.dlpack.to_dlpack(x)).data_ptr() == x.data_ptr()
+    assert not pynn.overrides.has_torch_function((x,)) and pynn.overrides.is_tensor_like(x)
+    with pytest.raises(TypeError, match="__torch_function__"):
+        pynn.overrides.handle_torch_function(len, (x,))
+    assert type(x.untyped_storage()) is pynn.UntypedStorage

@@ -262,7 +262,8 @@ void Central::fail_for(size_t bytes) const {
 
 // Memory from the system, if need be after giving back what is cached.
 void* Central::reserve(size_t capacity, size_t asked) {
-  const auto fits = [&] { return !limit_ || static_cast<int64_t>(capacity) <= limit_ - reserved_; };
+  // Idle small blocks do not count: they never go back, and would forbid everything else after a program had many.
+  const auto fits = [&] { return !limit_ || static_cast<int64_t>(capacity) <= limit_ - allocated_ - cached_; };
   if (!fits()) release(evict(0));
   void* block = fits() ? system_allocate(capacity) : nullptr;
   if (!block && cached_) {
@@ -435,7 +436,7 @@ void Central::set_limit(int64_t bytes) {
   PYNN_CHECK_KIND(Value, bytes >= 0, "set_memory_limit: bytes must be at least 0 (0: no limit), got ", bytes);
   std::lock_guard lock(mutex);
   limit_ = bytes;
-  if (limit_ && reserved_ > limit_) release(evict(0));
+  if (limit_ && allocated_ + cached_ > limit_) release(evict(0));
 }
 
 }  // namespace

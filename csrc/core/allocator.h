@@ -22,6 +22,6 @@ struct MemoryStats {
 MemoryStats memory_stats();
 void reset_peak_memory_stats();
 void empty_cache();
-void set_memory_limit(int64_t bytes);  // of `reserved`; 0: none
+void set_memory_limit(int64_t bytes);  // of what is in use and cached; 0: none
 
 }  // namespace pynn

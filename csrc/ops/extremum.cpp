@@ -124,6 +124,6 @@ PYNN_OP(argmax, "argmax(Tensor input, int? dim=None, bool keepdim=False) -> Tens
 PYNN_OP(argmin, "argmin(Tensor input, int? dim=None, bool keepdim=False) -> Tensor",
         "Where the smallest element is. Same as torch.argmin.", kOut);
 PYNN_OP(aminmax, "aminmax(Tensor input, *, int? dim=None, bool keepdim=False) -> (Tensor min, Tensor max)",
-        "Both extrema. Same as torch.aminmax.");
+        "Both extrema. Same as torch.aminmax.", kOut);
 
 }  // namespace pynn::ops

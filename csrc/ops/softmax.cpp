@@ -70,9 +70,9 @@ Tensor log_softmax(const Tensor& x, int64_t dim, std::optional<DType> dtype) {
 }
 
 PYNN_OP(softmax, "softmax(Tensor input, int dim, dtype? dtype=None) -> Tensor",
-        R"(exp(x) / sum(exp(x)) along `dim`, without overflow. Same as torch.softmax.)");
+        R"(exp(x) / sum(exp(x)) along `dim`, without overflow. Same as torch.softmax.)", kOut);
 PYNN_OP(log_softmax, "log_softmax(Tensor input, int dim, dtype? dtype=None) -> Tensor",
-        R"(The logarithm of softmax, exact where softmax would round to 0. Same as torch.log_softmax.)");
+        R"(The logarithm of softmax, exact where softmax would round to 0. Same as torch.log_softmax.)", kOut);
 PYNN_OP(softmax, "_nn.softmax(Tensor input, int dim, dtype? dtype=None) -> Tensor", "softmax.");
 PYNN_OP(log_softmax, "_nn.log_softmax(Tensor input, int dim, dtype? dtype=None) -> Tensor", "log_softmax.");
 

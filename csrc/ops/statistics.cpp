@@ -263,6 +263,6 @@ PYNN_OP(all_dims, "all(Tensor input, int[]? dim, bool keepdim=False) -> Tensor",
 PYNN_OP(count_nonzero, "count_nonzero(Tensor input, int[]? dim=None) -> Tensor",
         "How many are nonzero. Same as torch.count_nonzero.");
 PYNN_OP(nansum, "nansum(Tensor input, int[]? dim=None, bool keepdim=False, *, dtype? dtype=None) -> Tensor",
-        "The sum, NaN as 0. Same as torch.nansum.");
+        "The sum, NaN as 0. Same as torch.nansum.", kOut);
 
 }  // namespace pynn::ops

@@ -291,6 +291,7 @@ def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     return cholesky_solve(_C.eye(L.size(-1), dtype=L.dtype).expand(L.shape), L, upper)
 
 
+@with_out
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """The X of least norm that minimises the norm of A X - B. Same as torch.linalg.lstsq.
 

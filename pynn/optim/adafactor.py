@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pynn
 from pynn import Tensor
-from pynn.type_info import finfo
 
 from .optimizer import Optimizer, ParamsT, _new_step, _steps_to_tensors
 
@@ -92,10 +91,8 @@ class Adafactor(Optimizer):
 
 
 def _step(p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-    grad = p.grad
-    assert grad is not None
-    if group["maximize"]:
-        grad = -grad
+    assert p.grad is not None
+    grad = -p.grad if group["maximize"] else p.grad
     if not state:
         state["step"] = _new_step()
         if grad.dim() > 1:
@@ -105,7 +102,7 @@ def _step(p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
             state["variance"] = pynn.zeros_like(grad)
     eps1, eps2 = group["eps"]
     if eps1 is None:
-        eps1 = finfo(p.dtype).eps
+        eps1 = pynn.finfo(p.dtype).eps
     state["step"] += 1
     t, lr = state["step"].item(), float(group["lr"])
     moved = t ** group["beta2_decay"]

@@ -97,6 +97,12 @@ CASES = [
         lambda t, x: (x.is_sparse, x.is_quantized, x.is_mkldnn, x.is_xla, x.is_cuda, x.is_meta, x.is_leaf),
         M,
     ),
+    (
+        "resize",
+        lambda t, x: (x.resize(5, 4), x.T.resize(2, 10), x.resize_as(x.T), x.to_dense(), x.dense_dim()),
+        M,
+    ),
+    ("resize", lambda t, x: x.resize(3, 3), M),
     ("zero_", lambda t, x: (t.fill_(x.detach(), 2.0).clone(), t.zero_(x.detach())), M),
     ("range", lambda t: (t.range(1, 3), t.range(0, 1, 0.25, dtype=t.float64), t.range(3, 1, -0.5))),
     ("range", lambda t: t.range(1, 3, -1)),

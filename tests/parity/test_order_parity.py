@@ -246,6 +246,18 @@ CASES = [
 ]
 
 
+def test_out():
+    def call(t, x):
+        out = [t.empty(0, dtype=x.dtype) for _ in range(5)]
+        t.nansum(x, 1, out=out[0])
+        t.softmax(x, 1, out=out[1])
+        t.log_softmax(x, 1, out=out[2])
+        t.aminmax(x, dim=1, out=(out[3], out[4]))
+        return out
+
+    both(call, M, grad=False)
+
+
 @table(CASES)
 def test_same(case):
     name, call, *arguments = case

@@ -125,6 +125,9 @@ class LazyLinear(LazyModuleMixin, Linear):
 class _LazyConv(LazyModuleMixin):
     """A convolution whose in_channels are those of its first input."""
 
+    weight: Any
+    bias: Any
+
     def _start(self, out_channels: int, bias: bool, device: Any, dtype: Any) -> None:
         self.out_channels = out_channels
         self.weight = UninitializedParameter(device=device, dtype=dtype)
@@ -200,6 +203,12 @@ class _LazyConvTransposeNd(_LazyConv):
 
 class _LazyNorm(LazyModuleMixin):
     """A normalisation whose num_features are the channels of its first input."""
+
+    weight: Any
+    bias: Any
+    running_mean: Any
+    running_var: Any
+    num_batches_tracked: Any
 
     def __init__(
         self,

@@ -88,16 +88,15 @@ class ParametrizationList(ModuleList):
                 "'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). "
                 f"Got {type(value).__name__}"
             )
-        single = value if isinstance(value, Tensor) else None
-        self.is_tensor = single is not None
-        self.ntensors = 1 if single is not None else len(value)
-        if single is not None:
-            if original.dtype != single.dtype:
+        self.is_tensor = isinstance(value, Tensor)
+        self.ntensors = 1 if self.is_tensor else len(value)
+        if isinstance(value, Tensor):
+            if original.dtype != value.dtype:
                 raise ValueError(
                     "When `right_inverse` outputs one tensor, it may not change the dtype.\n"
-                    f"original.dtype: {original.dtype}\nright_inverse(original).dtype: {single.dtype}"
+                    f"original.dtype: {original.dtype}\nright_inverse(original).dtype: {value.dtype}"
                 )
-            _set_data(original, single)
+            _set_data(original, value)
             _register(self, "original", original)
         else:
             for i, part in enumerate(value):

@@ -1,0 +1,1 @@
+"""Where torch.utils.data keeps what programs import from it nonetheless."""
