@@ -150,7 +150,7 @@ for _name in ("__getitem__", "__setitem__", "__neg__"):
     setattr(_Uninitialized, _name, _refuse(_name))
 
 
-class UninitializedParameter(_Uninitialized, Parameter):
+class UninitializedParameter(_Uninitialized, Parameter):  # type: ignore[misc]
     """A parameter whose shape the first forward decides. Same as torch.nn.parameter.UninitializedParameter."""
 
     _becomes = Parameter
@@ -161,7 +161,7 @@ class UninitializedParameter(_Uninitialized, Parameter):
         return _C._make_subclass(cls, pynn.empty(0, device=device, dtype=dtype), requires_grad)
 
 
-class UninitializedBuffer(_Uninitialized, Tensor):
+class UninitializedBuffer(_Uninitialized, Tensor):  # type: ignore[misc]
     """A buffer whose shape the first forward decides. Same as torch.nn.parameter.UninitializedBuffer."""
 
     def __new__(

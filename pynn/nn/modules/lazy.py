@@ -255,73 +255,73 @@ class _LazyNorm(LazyModuleMixin):
             self.reset_parameters()
 
 
-class LazyConv1d(_LazyConvNd, Conv1d):
+class LazyConv1d(_LazyConvNd, Conv1d):  # type: ignore[misc]
     """A Conv1d whose in_channels is that of its first input. Same as torch.nn.LazyConv1d."""
 
     cls_to_become = Conv1d
 
 
-class LazyConv2d(_LazyConvNd, Conv2d):
+class LazyConv2d(_LazyConvNd, Conv2d):  # type: ignore[misc]
     """A Conv2d whose in_channels is that of its first input. Same as torch.nn.LazyConv2d."""
 
     cls_to_become = Conv2d
 
 
-class LazyConv3d(_LazyConvNd, Conv3d):
+class LazyConv3d(_LazyConvNd, Conv3d):  # type: ignore[misc]
     """A Conv3d whose in_channels is that of its first input. Same as torch.nn.LazyConv3d."""
 
     cls_to_become = Conv3d
 
 
-class LazyConvTranspose1d(_LazyConvTransposeNd, ConvTranspose1d):
+class LazyConvTranspose1d(_LazyConvTransposeNd, ConvTranspose1d):  # type: ignore[misc]
     """A ConvTranspose1d whose in_channels is that of its first input. Same as torch.nn.LazyConvTranspose1d."""
 
     cls_to_become = ConvTranspose1d
 
 
-class LazyConvTranspose2d(_LazyConvTransposeNd, ConvTranspose2d):
+class LazyConvTranspose2d(_LazyConvTransposeNd, ConvTranspose2d):  # type: ignore[misc]
     """A ConvTranspose2d whose in_channels is that of its first input. Same as torch.nn.LazyConvTranspose2d."""
 
     cls_to_become = ConvTranspose2d
 
 
-class LazyConvTranspose3d(_LazyConvTransposeNd, ConvTranspose3d):
+class LazyConvTranspose3d(_LazyConvTransposeNd, ConvTranspose3d):  # type: ignore[misc]
     """A ConvTranspose3d whose in_channels is that of its first input. Same as torch.nn.LazyConvTranspose3d."""
 
     cls_to_become = ConvTranspose3d
 
 
-class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
+class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):  # type: ignore[misc]
     """A BatchNorm1d whose num_features is that of its first input. Same as torch.nn.LazyBatchNorm1d."""
 
     cls_to_become = BatchNorm1d
 
 
-class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
+class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):  # type: ignore[misc]
     """A BatchNorm2d whose num_features is that of its first input. Same as torch.nn.LazyBatchNorm2d."""
 
     cls_to_become = BatchNorm2d
 
 
-class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
+class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):  # type: ignore[misc]
     """A BatchNorm3d whose num_features is that of its first input. Same as torch.nn.LazyBatchNorm3d."""
 
     cls_to_become = BatchNorm3d
 
 
-class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
+class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):  # type: ignore[misc]
     """An InstanceNorm1d whose num_features is that of its first input. Same as torch.nn.LazyInstanceNorm1d."""
 
     cls_to_become = InstanceNorm1d
 
 
-class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
+class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):  # type: ignore[misc]
     """An InstanceNorm2d whose num_features is that of its first input. Same as torch.nn.LazyInstanceNorm2d."""
 
     cls_to_become = InstanceNorm2d
 
 
-class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
+class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):  # type: ignore[misc]
     """An InstanceNorm3d whose num_features is that of its first input. Same as torch.nn.LazyInstanceNorm3d."""
 
     cls_to_become = InstanceNorm3d

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pynn
 from pynn import Tensor
+from pynn._linalg.aliases import geqrf
+from pynn.type_info import finfo
 
 from .. import functional as F
 from ..modules.module import Module
@@ -128,12 +130,12 @@ def spectral_norm(
 def _is_orthogonal(q: Tensor) -> bool:
     n, k = q.shape[-2:]
     eye = pynn.eye(k, dtype=q.dtype, device=q.device)
-    return pynn.allclose(q.mT @ q, eye, atol=10 * n * pynn.finfo(q.dtype).eps)
+    return pynn.allclose(q.mT @ q, eye, atol=10 * n * finfo(q.dtype).eps)
 
 
 def _orthogonalized(a: Tensor) -> Tensor:
     """The Q of a = Q R with a positive diagonal in R."""
-    reflections, tau = pynn.geqrf(a)
+    reflections, tau = geqrf(a)
     q = pynn.linalg.householder_product(reflections, tau)
     return q * reflections.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
 
@@ -191,7 +193,7 @@ class _Orthogonal(Module):
                         "It is not possible to assign to the matrix exponential or the Cayley parametrizations when "
                         "use_trivialization=False."
                     )
-                vectors, tau = pynn.geqrf(q)
+                vectors, tau = geqrf(q)
                 diagonal = vectors.diagonal(dim1=-2, dim2=-1)
                 diagonal.copy_(diagonal.sign() * pynn.where(tau == 0.0, -1.0, 1.0))
                 return vectors.mT if wide else vectors

@@ -50,7 +50,7 @@ def _replaced(
             if keys
         )
         raise RuntimeError(f"Error(s) in loading state_dict for {type(module).__name__}:{text}")
-    places = []
+    places: list[Any] = []
     for name, tensor in values.items():
         if not isinstance(tensor, Tensor):
             raise TypeError(f"{tensor} is not an instance of torch.Tensor")
