@@ -56,6 +56,8 @@ Tensor index_put_(const Tensor& self, TensorSpan indices, const Tensor& value, b
   PYNN_CHECK(self.dtype() == value.dtype(),
              "index_put_: Index put requires the source and destination dtypes match, got ", dtype_name(self.dtype()),
              " for the destination and ", dtype_name(value.dtype()), " for the source.");
+  PYNN_CHECK(self.device().is_meta() || !value.device().is_meta(), "index_put_: a value for a tensor on ",
+             self.device().str(), " is required, got a meta tensor");
   if (!needs_graph(self) && !needs_graph(value)) {
     if (const Tensor joined = joined_dims(self, indices); joined.defined()) {
       const Tensor flat[] = {reshape(indices[0], DimVector{-1})};

@@ -122,6 +122,8 @@ IndexPlan plan_index(const char* op, const Tensor& x, TensorSpan indices, bool w
   DimVector common;
   for (int64_t d = 0; d < given; ++d) {
     if (!indices[d].defined()) continue;
+    PYNN_CHECK(x.device().is_meta() || !indices[d].device().is_meta(), op,
+               ": indices with values are required, got a meta tensor for a tensor on ", x.device().str());
     first = std::min(first, d);
     last = d;
     try {

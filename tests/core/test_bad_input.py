@@ -52,6 +52,11 @@ CALLS = {
     "sum dim": lambda: pynn.ones(2).sum(HUGE),
     "gather": lambda: pynn.ones(4).gather(0, pynn.tensor([HUGE])),
     "index": lambda: pynn.ones(4)[pynn.tensor([HUGE, -HUGE])],
+    "meta index": lambda: pynn.ones(3)[pynn.zeros(2, dtype=pynn.int64, device="meta")],
+    "meta index, assigned to": lambda: pynn.ones(3).__setitem__(
+        pynn.zeros(2, dtype=pynn.int64, device="meta"), 1.0
+    ),
+    "meta value": lambda: pynn.ones(3).__setitem__(pynn.tensor([0, 1]), pynn.ones(2, device="meta")),
     "index put": lambda: pynn.ones(4).index_put_((pynn.tensor([99]),), pynn.tensor(1.0)),
     "index_add": lambda: pynn.ones(4).index_add_(0, pynn.tensor([-1]), pynn.ones(1)),
     "embedding": lambda: pynn.nn.functional.embedding(pynn.tensor([HUGE]), pynn.ones(3, 3)),
