@@ -17,16 +17,30 @@ Tensor triangle(const char* op, int64_t rows, int64_t columns, int64_t offset, b
   PYNN_CHECK(rows >= 0 && columns >= 0, op, ": row and col must be non-negative, got ", rows, " and ", columns);
   const DType type = dtype.value_or(DType::Int64);
   PYNN_CHECK(type == DType::Int64 || type == DType::Int32, op, ": not implemented for '", dtype_name(type), "'");
-  const auto first = [&](int64_t r) { return lower ? 0 : std::clamp<int64_t>(r + offset, 0, columns); };
-  const auto end = [&](int64_t r) { return lower ? std::clamp<int64_t>(r + offset + 1, 0, columns) : columns; };
-  int64_t count = 0;
-  for (int64_t r = 0; r < rows; ++r) count += end(r) - first(r);
+  // Rows [begin, end) have elements, all of a row from `full` on (lower) or before it (upper). Wide: any int64 may
+  // come.
+  using Wide = __int128;
+  const auto bounded = [](Wide x, int64_t low, int64_t high) {
+    return static_cast<int64_t>(std::clamp<Wide>(x, low, high));
+  };
+  const Wide n = columns, shift = offset;
+  const int64_t begin = lower && columns ? bounded(-shift, 0, rows) : 0;
+  const int64_t end = columns == 0 ? 0 : lower ? rows : bounded(n - shift, 0, rows);
+  const int64_t full = lower ? bounded(n - shift - 1, begin, end) : bounded(-shift, begin, end);
+  const Wide from = lower ? begin : full, to = lower ? full : end;           // rows that are cut
+  const Wide cut = (to - from) * (from + to - 1) / 2 + (to - from) * shift;  // the sum of r + offset over them
+  const Wide whole = lower ? end - full : full - begin;
+  const Wide total = whole * n + (lower ? cut + (to - from) : (to - from) * n - cut);
+  const int64_t count = bounded(total, 0, INT64_MAX);
   if (device && device->is_meta()) return empty(DimVector{2, count}, type, *device);
   Tensor y = empty(DimVector{2, count}, DType::Int64);
   int64_t* row = y.data_as<int64_t>();
   int64_t* column = row + count;
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = first(r); c < end(r); ++c) *row++ = r, *column++ = c;
+  for (int64_t r = begin; r < end; ++r) {
+    const int64_t c0 = lower ? 0 : bounded(r + shift, 0, columns),
+                  c1 = lower ? bounded(r + shift + 1, 0, columns) : columns;
+    for (int64_t c = c0; c < c1; ++c) *row++ = r, *column++ = c;
+  }
   return to_dtype(y, type);
 }
 Tensor tril_indices(int64_t rows, int64_t columns, int64_t offset, std::optional<DType> dtype,

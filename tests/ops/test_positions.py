@@ -56,3 +56,14 @@ def test_flips():
     check_op(pynn.flipud, np.flipud, [(arr(3),), (arr(2, 3, 2),)], ints="same")
     with raises(RuntimeError, "fliplr"):
         pynn.fliplr(pynn.zeros(3))
+
+
+def test_triangles_of_huge_matrices():
+    """What has few elements is quick, whatever the sizes; what has too many is refused."""
+    huge = 2**62
+    assert pynn.tril_indices(2**63 - 1, 0).shape == (2, 0)
+    assert pynn.triu_indices(huge, 3, -5).tolist() == pynn.triu_indices(9, 3, -5).tolist()
+    assert pynn.tril_indices(3, huge, 1).tolist() == pynn.tril_indices(3, 9, 1).tolist()
+    assert pynn.triu_indices(5, 5, 2**63 - 1).shape == (2, 0)
+    with pytest.raises(RuntimeError):
+        pynn.tril_indices(huge, huge)
