@@ -61,11 +61,11 @@ Tensor diagonal_scatter(const Tensor& x, const Tensor& source, int64_t offset, i
 // The layout refers to x's own storage; the copy has the same strides.
 Tensor as_strided_scatter(const Tensor& x, const Tensor& source, Dims sizes, Dims strides,
                           std::optional<int64_t> offset) {
+  Tensor y = clone_contiguous(x);
+  const Tensor part = as_strided(y, sizes, strides, offset.value_or(x.offset()));  // checks sizes and strides
   PYNN_CHECK(!overlaps_itself(sizes, strides),
              "as_strided_scatter: unsupported operation: more than one element of the written-to tensor refers to a "
              "single memory location.");
-  Tensor y = clone_contiguous(x);
-  const Tensor part = as_strided(y, sizes, strides, offset.value_or(x.offset()));
   check_source("as_strided_scatter", part, source);
   copy_(part, source);
   return y;
@@ -84,7 +84,7 @@ Tensor unfold(const Tensor& x, int64_t dim, int64_t size, int64_t step) {
   strides.push_back(x.dim() ? x.stride(dim) : 1);
   if (x.dim()) {
     sizes[dim] = (n - size) / step + 1;
-    strides[dim] *= step;
+    if (int64_t wide; !__builtin_mul_overflow(strides[dim], step, &wide)) strides[dim] = wide;  // else one window
   }
   return as_strided(x, sizes, strides);
 }
