@@ -19,6 +19,9 @@ uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
 
 namespace emulator {
+
+KernelState kernel_state;
+
 namespace {
 
 constexpr unsigned kMaxThreads = 1024, kWarpSize = 32, kMaxShared = 227 * 1024;
@@ -89,6 +92,8 @@ class Fibers {
     }
   }
   void go(Fiber* from, Fiber* to) {
+    kernel_state.stack = reinterpret_cast<uintptr_t>(to->stack);
+    kernel_state.stack_size = to->stack ? kStack : 0;
 #ifdef __x86_64__
     if (!to->started && to != &main) {
       to->started = true;
@@ -137,7 +142,7 @@ struct Exchange {  // what a lane waits with
 };
 
 struct Block {
-  const std::function<void()>* body;
+  const Body* body;
   unsigned threads, alive, at_barrier, current;
   int votes[3], result[3];  // by Vote
   std::exception_ptr error;
@@ -294,13 +299,19 @@ void run_block() {
 
 bool in_kernel = false;
 
-void run_grid(dim3 grid, dim3 size, size_t shared, const std::function<void()>& body) {
+void run_grid(dim3 grid, dim3 size, size_t shared, const Body& body) {
   MemoryAccess access(current_device());
   PYNN_CHECK(!in_kernel, "cuda emulator: a kernel launches a kernel");
   struct Running {
     Running() { in_kernel = true; }
     ~Running() { in_kernel = false; }
   } running;
+  shadow_activate(current_device());
+  kernel_state.parameters = reinterpret_cast<uintptr_t>(body.parameters());
+  kernel_state.parameters_size = body.size();
+  kernel_state.shared = reinterpret_cast<uintptr_t>(dynamic_shared);
+  kernel_state.shared_size = shared;
+  kernel_state.shared_capacity = sizeof dynamic_shared;
   gridDim = grid;
   blockDim = size;
   block.body = &body;
@@ -316,7 +327,7 @@ void run_grid(dim3 grid, dim3 size, size_t shared, const std::function<void()>& 
 
 }  // namespace
 
-void run(dim3 grid, dim3 size, size_t shared, std::function<void()> body) {
+void run(dim3 grid, dim3 size, size_t shared, Body body) {
   PYNN_CHECK(grid.x && grid.y && grid.z && size.x && size.y && size.z && grid.x <= 0x7fffffffu && grid.y <= 65535 &&
                  grid.z <= 65535 && size.z <= 64 && uint64_t(size.x) * size.y * size.z <= kMaxThreads,
              "launch: invalid configuration argument: grid ", grid.x, ",", grid.y, ",", grid.z, ", block ", size.x, ",",
@@ -328,6 +339,13 @@ void run(dim3 grid, dim3 size, size_t shared, std::function<void()> body) {
 void* dynamic_shared_memory() { return dynamic_shared; }
 int lane() { return static_cast<int>(block.current % kWarpSize); }
 void trap(const char* what) { pynn::fail(pynn::ErrorKind::Runtime, "cuda emulator: ", what, where()); }
+
+void abandon(const std::string& why) {
+  block.error =
+      std::make_exception_ptr(pynn::Error(pynn::ErrorKind::Runtime, pynn::concat("cuda emulator: ", why, where())));
+  fibers().go(block.fiber[block.current], &fibers().main);
+  std::abort();  // nobody comes back
+}
 
 int block_barrier(int predicate, Vote vote) {
   block.votes[0] += predicate != 0;

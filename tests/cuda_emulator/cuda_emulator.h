@@ -5,15 +5,36 @@
 // that some thread never reaches, a shuffle whose lanes never come. See docs/notes/cuda.md.
 #pragma once
 #include <cstring>
-#include <functional>
+#include <memory>
 #include <type_traits>
 
 #include "cuda_runtime_api.h"
 
 namespace emulator {
 
+// What each thread of a launch does, with the kernel's parameters.
+class Body {
+ public:
+  template <class F>
+  explicit Body(F f) : size_(sizeof(F)), object_(new F(f), [](void* p) { delete static_cast<F*>(p); }) {
+    call_ = [](void* p) { (*static_cast<F*>(p))(); };
+  }
+  void operator()() const { call_(object_.get()); }
+  const void* parameters() const { return object_.get(); }
+  size_t size() const { return size_; }
+
+ private:
+  size_t size_;
+  std::shared_ptr<void> object_;
+  void (*call_)(void*);
+};
+
 // Throws pynn::Error for a launch that no device would take, for a deadlock, and whatever `body` throws.
-void run(dim3 grid, dim3 block, size_t shared, std::function<void()> body);
+void run(dim3 grid, dim3 block, size_t shared, Body body);
+template <class F>
+void run(dim3 grid, dim3 block, size_t shared, F body) {
+  run(grid, block, shared, Body(body));
+}
 void* dynamic_shared_memory();
 
 // ---- for cuda_runtime.h: all are called by the thread that runs ----

@@ -39,8 +39,7 @@ namespace emulator {
 namespace {
 
 using Byte = unsigned char;
-constexpr int kMaxDevices = 8;
-constexpr size_t kAlign = 512, kSpacing = size_t(1) << 38;
+constexpr size_t kSpacing = size_t(1) << 38;
 // Far from where mmap puts things, so that nothing else gets there while the memory is away.
 Byte* const kVisible = reinterpret_cast<Byte*>(uintptr_t(0x100000000000));
 Byte* const kAway = reinterpret_cast<Byte*>(uintptr_t(0x180000000000));
@@ -109,6 +108,7 @@ void map_memory(int device) {
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
   PYNN_CHECK(p == away(device), "cuda emulator: cannot map the devices' memory");
   m.mapped = true;
+  shadow_device(device, base(device), mapped_size());
   static bool installed = false;
   if (!installed) {
     struct sigaction action = {};
@@ -160,6 +160,11 @@ bool kind_fits(const void* p, cudaMemcpyKind kind, bool target) {
 }  // namespace
 
 int current_device() { return device_at_hand; }
+bool is_pinned(const void* p, size_t n) {
+  auto* byte = static_cast<Byte*>(const_cast<void*>(p));
+  auto it = pinned().upper_bound(byte);
+  return it != pinned().begin() && byte + n <= std::prev(it)->first + std::prev(it)->second;
+}
 
 MemoryAccess::MemoryAccess(int device) : device_(device) {
   mutex.lock();
@@ -319,13 +324,14 @@ cudaError_t cudaMalloc(void** p, size_t n) {
   const size_t size = (n + kAlign - 1) / kAlign * kAlign;
   Byte* at = base(d);  // the first gap that is large enough
   for (auto& [start, length] : m.live) {
-    if (at + size <= start) break;
-    at = start + (length + kAlign - 1) / kAlign * kAlign;
+    if (at + size + kAlign <= start) break;
+    at = start + (length + kAlign - 1) / kAlign * kAlign + kAlign;  // a gap, so that running over is noticed
   }
   if (size > memory_size() || at + size > base(d) + memory_size()) return fault(cudaErrorMemoryAllocation);
   MemoryAccess access(d);
   std::memset(at, 0xFF, size);  // NaN for who reads before writing
   m.live[at] = n;
+  shadow_block(d, at, n, true);
   m.used += size;
   *p = at;
   return cudaSuccess;
@@ -338,6 +344,7 @@ cudaError_t cudaFree(void* p) {
   if (d < 0 || !memories[d].live.count(static_cast<Byte*>(p)))
     return fault(cudaErrorInvalidValue, "cudaFree of what cudaMalloc did not return");
   const size_t size = (memories[d].live[static_cast<Byte*>(p)] + kAlign - 1) / kAlign * kAlign;
+  shadow_block(d, p, memories[d].live[static_cast<Byte*>(p)], false);
   memories[d].live.erase(static_cast<Byte*>(p));
   memories[d].used -= size;
   MemoryAccess access(d);
@@ -389,11 +396,8 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* a, const void* p) {
   *a = {cudaMemoryTypeUnregistered, -1, nullptr, const_cast<void*>(p)};
   if (const int d = device_of(p); d >= 0) {
     *a = {cudaMemoryTypeDevice, d, const_cast<void*>(p), nullptr};
-  } else {
-    auto* byte = static_cast<Byte*>(const_cast<void*>(p));
-    auto it = pinned().upper_bound(byte);
-    if (it != pinned().begin() && byte < std::prev(it)->first + std::prev(it)->second)
-      *a = {cudaMemoryTypeHost, 0, byte, byte};
+  } else if (is_pinned(p, 1)) {
+    *a = {cudaMemoryTypeHost, 0, const_cast<void*>(p), const_cast<void*>(p)};
   }
   return cudaSuccess;
 }
