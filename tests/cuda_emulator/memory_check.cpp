@@ -113,3 +113,5 @@ PYNN_CHECKED(16)
 extern "C" void __asan_loadN_noabort(uintptr_t a, size_t n) { emulator::look(a, n, "reads"); }
 extern "C" void __asan_storeN_noabort(uintptr_t a, size_t n) { emulator::look(a, n, "writes"); }
 extern "C" void __asan_handle_no_return() {}
+extern "C" void __asan_before_dynamic_init(const char*) {}
+extern "C" void __asan_after_dynamic_init() {}
