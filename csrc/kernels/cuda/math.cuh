@@ -49,6 +49,21 @@ PYNN_MATH(nextafter)
 __device__ inline float fma(float a, float b, float c) { return ::fmaf(a, b, c); }
 __device__ inline double fma(double a, double b, double c) { return ::fma(a, b, c); }
 
+__device__ inline void sincospi(float x, float& sine, float& cosine) {
+#ifdef PYNN_CUDA_EMULATED
+  sine = ::sinf(3.14159265358979323846f * x), cosine = ::cosf(3.14159265358979323846f * x);
+#else
+  ::sincospif(x, &sine, &cosine);
+#endif
+}
+__device__ inline void sincospi(double x, double& sine, double& cosine) {
+#ifdef PYNN_CUDA_EMULATED
+  sine = ::sin(3.14159265358979323846 * x), cosine = ::cos(3.14159265358979323846 * x);
+#else
+  ::sincospi(x, &sine, &cosine);
+#endif
+}
+
 // Integers wrap around.
 template <class C>
 __device__ inline C add(C a, C b) {
