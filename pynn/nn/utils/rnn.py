@@ -72,12 +72,15 @@ class PackedSequence(PackedSequence_):
         return type(self)(data, self.batch_sizes, *moved)
 
     def pin_memory(self) -> PackedSequence:
-        """Return the sequences themselves: there is no device to pin memory for."""
-        return self
+        """Return the sequences in page-locked memory."""
+        indices = [
+            None if t is None else t.pin_memory() for t in (self.sorted_indices, self.unsorted_indices)
+        ]
+        return type(self)(self.data.pin_memory(), self.batch_sizes, *indices)
 
     def is_pinned(self) -> bool:
         """Return whether the data lies in pinned memory."""
-        return False
+        return bool(self.data.is_pinned())
 
     def cuda(self, *args: Any, **kwargs: Any) -> PackedSequence:
         """Return the sequences on a GPU."""
