@@ -58,10 +58,6 @@ __global__ void __launch_bounds__(kMostHolders)
     // Scores are kept as E where they are dear, else formed again: half types take half the registers.
     constexpr bool again = Score::kCheap && !std::is_same_v<T, E>;
     E scores[again ? 1 : H][P];
-    const auto value = [&](int j, int e) {
-      if constexpr (again) return of(static_cast<E>(load(raw[j].v[e])), (j * group + lane) * P + e);
-      return scores[again ? 0 : j][e];
-    };
     E top = -E(INFINITY);
 #pragma unroll
     for (int j = 0; j < H; ++j) {
@@ -69,10 +65,17 @@ __global__ void __launch_bounds__(kMostHolders)
       if (c >= columns) continue;
 #pragma unroll
       for (int e = 0; e < P; ++e) {
-        if constexpr (!again) scores[j][e] = of(static_cast<E>(load(raw[j].v[e])), c + e);
-        top = Larger{}(top, value(j, e));
+        const E v = of(static_cast<E>(load(raw[j].v[e])), c + e);
+        if constexpr (!again) scores[j][e] = v;
+        top = Larger{}(top, v);
       }
     }
+    const auto value = [&](int j, int e) {
+      if constexpr (again)
+        return of(static_cast<E>(load(raw[j].v[e])), (j * group + lane) * P + e);
+      else
+        return scores[j][e];
+    };
     top = merge_group(MaxOf<E>{}, top, group);
     const bool nothing = Score::kZerosWhereNothing && top == -E(INFINITY);
     const E to = nothing ? E(0) : top;
