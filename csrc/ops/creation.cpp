@@ -8,6 +8,7 @@
 #include "core/shape.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/device.h"
 #include "ops/element.h"
 
 namespace pynn::ops {
@@ -35,10 +36,10 @@ Tensor zeros(Dims sizes, DType dtype, Device device) {
 
 Tensor ones(Dims sizes, DType dtype, Device device) { return full(sizes, Scalar(1), dtype, device); }
 
-Tensor arange(int64_t n) {
+Tensor arange(int64_t n, Device device) {
   Tensor x = empty(DimVector{n}, DType::Int64);
   for (int64_t i = 0; i < n; ++i) x.data_as<int64_t>()[i] = i;
-  return x;
+  return to_device(x, device);
 }
 
 Tensor clone_contiguous(const Tensor& x) {

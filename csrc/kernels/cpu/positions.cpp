@@ -1,5 +1,6 @@
 // positions.cpp -- index tensors to positions in memory, and flat positions to coordinates.
 #include "core/parallel.h"
+#include "kernels/cpu/first_bad.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/indexing.h"
 
@@ -21,8 +22,8 @@ void offsets(const Walk& w, int64_t* to) {
 
 int64_t index_positions(const PositionsArgs& a) {
   for (int k = 0; k < a.nindex; ++k)
-    for (int64_t i = 0; i < a.n; ++i)
-      if (a.index[k][i] < (a.wrap ? -a.sizes[k] : 0) || a.index[k][i] >= a.sizes[k]) return k * a.n + i;
+    if (const int64_t bad = first_bad(a.index[k], a.n, a.wrap ? -a.sizes[k] : 0, a.sizes[k]); bad >= 0)
+      return k * a.n + bad;
   if (a.before.count == 0 || a.after.count == 0) return -1;
   const Scratch<int64_t> before(a.before.count), after(a.after.count);
   offsets(a.before, before.get());
