@@ -1,16 +1,14 @@
-// device.h -- values from one device to another, for ops that have to look at them or bring their own.
+// device.h -- tensors from one device to another.
 #pragma once
 #include "core/tensor.h"
 
 namespace pynn::ops {
 
-// x there, contiguous; x itself if it is there already. Values only. To the CPU it waits for the device.
-Tensor to_device(const Tensor& x, Device device);
-inline Tensor to_host(const Tensor& x) { return to_device(x, Device{}); }
-// The first element of x, which is of type T. Waits for the device.
-template <class T>
-T first_element(const Tensor& x) {
-  return *to_host(x).data_as<T>();
-}
+// x itself if it is there. Keeps dtype, sizes and, if x is dense, strides. `asynchronous`: a copy from pinned memory,
+// or to it, need not be done on return. Differentiable.
+Tensor to_device(const Tensor& x, Device device, bool asynchronous = false);
+
+// x in host memory, without a graph: for what only the CPU can do.
+Tensor on_host(const Tensor& x);
 
 }  // namespace pynn::ops

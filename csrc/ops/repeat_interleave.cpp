@@ -4,7 +4,7 @@
 #include "ops/binary.h"
 #include "ops/concat.h"
 #include "ops/creation.h"
-#include "ops/device.h"
+#include "ops/element.h"
 #include "ops/indexing.h"
 #include "ops/reduce.h"
 #include "ops/scan.h"

@@ -133,7 +133,7 @@ Tensor range_of(const Tensor& x) {
   const int64_t mask = dims_mask("range", x, {});
   run_reduce(Reduce::Min, x, mask, alias(ends, {}, {}, 0));
   run_reduce(Reduce::Max, x, mask, alias(ends, {}, {}, 1));
-  return to_host(ends);
+  return on_host(ends);
 }
 
 Tensor bincount(const Tensor& x, const Tensor& weights, int64_t least) {

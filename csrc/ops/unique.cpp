@@ -71,7 +71,7 @@ Tensor row_order(const Tensor& given) {
   if (m == 1) return std::get<1>(first_k("unique", reshape(given, DimVector{n}), 0, n, false));
   Tensor order = arange(n);
   if (n < 2 || m == 0) return to_device(order, given.device());
-  const Tensor x = to_host(given);
+  const Tensor x = on_host(given);
   int64_t* p = order.data_as<int64_t>();
   const auto [values, places] = first_k("unique", contiguous(transpose(x, 0, 1)), 1, n, false);
   const Tensor steps = ne(narrow(values, 1, 1, n - 1), narrow(values, 1, 0, n - 1));
