@@ -59,7 +59,7 @@ def _separable(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """rows @ x @ columns^T, computed in floating point and rounded back for integers."""
     dtype = x.dtype
     y = x if dtype in (pynn.float32, pynn.float64) else x.to(pynn.float32)
-    y = rows.to(y.dtype) @ y @ columns.to(y.dtype).t()
+    y = rows.to(y.device, y.dtype) @ y @ columns.to(y.device, y.dtype).t()
     if dtype.is_floating_point:
         return y.to(dtype)
     info = iinfo(dtype)
