@@ -8,7 +8,6 @@
 #include "core/shape.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
-#include "ops/device.h"
 #include "ops/element.h"
 
 namespace pynn::ops {
@@ -36,10 +35,10 @@ Tensor zeros(Dims sizes, DType dtype, Device device) {
 
 Tensor ones(Dims sizes, DType dtype, Device device) { return full(sizes, Scalar(1), dtype, device); }
 
-Tensor arange(int64_t n, Device device) {
+Tensor arange(int64_t n) {
   Tensor x = empty(DimVector{n}, DType::Int64);
   for (int64_t i = 0; i < n; ++i) x.data_as<int64_t>()[i] = i;
-  return to_device(x, device);
+  return x;
 }
 
 Tensor clone_contiguous(const Tensor& x) {

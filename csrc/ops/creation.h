@@ -7,7 +7,7 @@ namespace pynn::ops {
 Tensor full(Dims sizes, Scalar value, DType dtype, Device device = {});
 Tensor zeros(Dims sizes, DType dtype, Device device = {});
 Tensor ones(Dims sizes, DType dtype, Device device = {});
-Tensor arange(int64_t n, Device device = {});  // 0 .. n-1, int64
+Tensor arange(int64_t n);                  // 0 .. n-1, int64
 Tensor clone_contiguous(const Tensor& x);  // recorded; always a copy
 Tensor contiguous(const Tensor& x);        // recorded; x itself if it is
 Tensor contiguous(const Tensor& x, MemoryFormat format);

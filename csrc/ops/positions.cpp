@@ -4,7 +4,6 @@
 #include "ops/binary.h"
 #include "ops/concat.h"
 #include "ops/creation.h"
-#include "ops/device.h"
 #include "ops/indexing.h"
 #include "ops/scan.h"
 #include "ops/view.h"
@@ -42,7 +41,7 @@ Tensor triangle(const char* op, int64_t rows, int64_t columns, int64_t offset, b
                   c1 = lower ? bounded(r + shift + 1, 0, columns) : columns;
     for (int64_t c = c0; c < c1; ++c) *row++ = r, *column++ = c;
   }
-  return to_device(to_dtype(y, type), device.value_or(Device{}));
+  return to_dtype(y, type);
 }
 Tensor tril_indices(int64_t rows, int64_t columns, int64_t offset, std::optional<DType> dtype,
                     std::optional<Device> device) {
