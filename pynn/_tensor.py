@@ -161,9 +161,9 @@ def numpy(self: Tensor, *, force: bool = False) -> Any:
         raise RuntimeError(
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )
-    if self.is_meta:
+    if self.device.type != "cpu":
         raise TypeError(
-            "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
+            f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
             "memory first."
         )
     if self.dtype is not _C.bfloat16:
@@ -263,6 +263,7 @@ def __reduce_ex__(self: Tensor, protocol: Any) -> tuple[Any, ...]:
         tuple(self.shape),
         self.requires_grad,
         dict(self.__dict__),
+        str(self.device),
     )
 
 
@@ -273,8 +274,9 @@ def _rebuild(
     shape: tuple[int, ...],
     requires_grad: bool,
     attributes: dict[str, Any],
+    device: str = "cpu",
 ) -> Tensor:
-    return _restored(kind, _C._from_bytes(values, dtype, shape), requires_grad, attributes)
+    return _restored(kind, _C._from_bytes(values, dtype, shape).to(device), requires_grad, attributes)
 
 
 def _restored(kind: type, data: Tensor, requires_grad: bool, attributes: dict[str, Any]) -> Tensor:
