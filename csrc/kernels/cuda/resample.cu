@@ -1,6 +1,8 @@
 // resample.cu -- a sparse linear map along one dim: a thread per output, one sum in order.
 //
-// The map (starts, first taps, weights) travels in the kernel's arguments while it is small, as that of most pools is.
+// The map (starts, first taps, weights) travels in the kernel's arguments while it is small, as that of most pools is, and
+// in arguments of some launches more where it is not: a graph that is captured then holds it, which it would not do of
+// memory that is copied.
 #include "kernels/resample.h"
 
 #include <cstring>
@@ -21,6 +23,13 @@ struct Map {
   const unsigned char* global;  // or nullptr
   int64_t out, taps;
 };
+
+struct Piece {
+  alignas(16) unsigned char bytes[kInline];
+};
+__global__ void put_piece(unsigned char* to, const __grid_constant__ Piece piece, int n) {
+  for (int i = static_cast<int>(threadIdx.x); i < n; i += kBlock) to[i] = piece.bytes[i];
+}
 
 template <class T>
 __global__ void map_rows(const T* x, T* y, int64_t outer, int64_t in, int64_t inner,
@@ -64,8 +73,13 @@ void resample_as(const ResampleArgs& a) {
   std::optional<Scratch> scratch;
   if (!large.empty()) {
     scratch.emplace(bytes);
-    upload(scratch->as<void>(), large.data(), bytes);
     map.global = scratch->as<unsigned char>();
+    for (size_t at = 0; at < bytes; at += kInline) {
+      Piece piece;
+      const size_t n = std::min(kInline, bytes - at);
+      std::memcpy(piece.bytes, large.data() + at, n);
+      launch(put_piece, 1, kBlock, scratch->as<unsigned char>() + at, piece, static_cast<int>(n));
+    }
   }
   launch(map_rows<T>, grid_for(a.outer * a.out * a.inner), kBlock, static_cast<const T*>(a.x), static_cast<T*>(a.y),
          a.outer, a.in, a.inner, map);
