@@ -18,11 +18,15 @@ class Accelerator {
   // On the current stream of the device. Never nullptr: throws Error(Memory).
   virtual void* allocate(size_t bytes, int index) = 0;
   virtual void deallocate(void* block, int index) noexcept = 0;
-  // In the order of the current stream of the device at hand. A host end is usable again on return (`to` is filled)
-  // unless `asynchronous` and the host memory is pinned.
+  // In the order of the current stream of the device at hand. On return `to` is filled if it is host memory, and `from`
+  // may change if it is; but not so if `asynchronous` and the host memory is pinned.
   virtual void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes,
                     bool asynchronous) = 0;
   virtual void fill_zero(void* to, int index, size_t bytes) = 0;
+  // Host memory that devices copy from and to at full speed, and asynchronously.
+  virtual void* allocate_pinned(size_t bytes) = 0;
+  virtual void deallocate_pinned(void* block) noexcept = 0;
+  virtual bool is_pinned(const void* data) = 0;
 
  protected:
   ~Accelerator() = default;

@@ -153,6 +153,6 @@ PYBIND11_MODULE(_C, m) {
   init_observe(m.ptr());
   pynn::python::init_settings(m);
 #ifdef PYNN_HAVE_CUDA
-  init_cuda_library(m.ptr());
+  init_cuda(m.ptr());
 #endif
 }

@@ -5,6 +5,7 @@
 #include "core/thread_state.h"
 #include "ops/assign.h"
 #include "ops/creation.h"
+#include "ops/device.h"
 #include "python/arguments.h"
 #include "python/buffer.h"
 #include "python/convert.h"
@@ -138,8 +139,7 @@ class Nested {
 };
 
 Tensor moved(Tensor t, std::optional<Device> device) {
-  if (!device || device->is_cpu()) return t;
-  return empty(t.sizes(), t.dtype(), *device);  // meta; refused by empty() where there is no such device
+  return device ? ops::to_device(t, *device) : t;
 }
 
 // The arguments of tensor() and as_tensor().
