@@ -90,8 +90,8 @@ void set(lt::Status (*setter)(lt::Desc, int, const void*, size_t), lt::Desc d, i
 }
 
 int type_of(DType t) {
-  return t == DType::Float64   ? lt::kReal64F
-         : t == DType::Float16 ? lt::kReal16F
+  return t == DType::Float64    ? lt::kReal64F
+         : t == DType::Float16  ? lt::kReal16F
          : t == DType::BFloat16 ? lt::kReal16BF
                                 : lt::kReal32F;
 }

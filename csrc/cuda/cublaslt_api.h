@@ -12,14 +12,20 @@ using Handle = void*;
 using Desc = void*;  // of a product, a layout or a preference
 using Status = int;  // 0: success
 
-enum : int { kReal32F = 0, kReal64F = 1, kReal16F = 2, kReal16BF = 14 };             // cudaDataType
-enum : int { kCompute32F = 68, kCompute64F = 70, kCompute32FastTf32 = 77 };          // cublasComputeType_t
-enum : int32_t { kOpN = 0, kOpT = 1 };                                               // cublasOperation_t
-enum : uint32_t { kEpilogueNone = 1, kEpilogueRelu = 2, kEpilogueBias = 4 };         // Relu | Bias: both
-enum : int { kTransA = 3, kTransB = 4, kEpilogue = 7, kBiasPointer = 8 };            // of a product
-enum : int { kBatchCount = 5, kBatchStride = 6 };                                    // of a layout
-enum : int { kMaxWorkspace = 1, kReductionMask = 3, kMinAlignA = 5, kMinAlignB = 6,  // of a preference
-             kMinAlignC = 7, kMinAlignD = 8 };
+enum : int { kReal32F = 0, kReal64F = 1, kReal16F = 2, kReal16BF = 14 };      // cudaDataType
+enum : int { kCompute32F = 68, kCompute64F = 70, kCompute32FastTf32 = 77 };   // cublasComputeType_t
+enum : int32_t { kOpN = 0, kOpT = 1 };                                        // cublasOperation_t
+enum : uint32_t { kEpilogueNone = 1, kEpilogueRelu = 2, kEpilogueBias = 4 };  // Relu | Bias: both
+enum : int { kTransA = 3, kTransB = 4, kEpilogue = 7, kBiasPointer = 8 };     // of a product
+enum : int { kBatchCount = 5, kBatchStride = 6 };                             // of a layout
+enum : int {
+  kMaxWorkspace = 1,
+  kReductionMask = 3,
+  kMinAlignA = 5,
+  kMinAlignB = 6,  // of a preference
+  kMinAlignC = 7,
+  kMinAlignD = 8
+};
 enum : uint32_t { kReduceInPlace = 1, kReduceComputeType = 2, kReduceAny = 7 };
 
 struct Algo {
@@ -45,7 +51,8 @@ struct Api {
   Status (*preference_create)(Desc*);
   Status (*preference_destroy)(Desc);
   Status (*preference_set)(Desc, int attribute, const void* value, size_t bytes);
-  Status (*heuristic)(Handle, Desc, Desc a, Desc b, Desc c, Desc d, Desc preference, int wanted, Heuristic*, int* found);
+  Status (*heuristic)(Handle, Desc, Desc a, Desc b, Desc c, Desc d, Desc preference, int wanted, Heuristic*,
+                      int* found);
   Status (*matmul)(Handle, Desc, const void* alpha, const void* a, Desc, const void* b, Desc, const void* beta,
                    const void* c, Desc, void* d, Desc, const Algo*, void* workspace, size_t bytes, cudaStream_t);
 };

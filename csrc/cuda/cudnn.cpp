@@ -93,8 +93,8 @@ struct Plan {
 };
 
 int type_of(DType t) {
-  return t == DType::Float64   ? dnn::kDouble
-         : t == DType::Float16 ? dnn::kHalf
+  return t == DType::Float64    ? dnn::kDouble
+         : t == DType::Float16  ? dnn::kHalf
          : t == DType::BFloat16 ? dnn::kBFloat16
                                 : dnn::kFloat;
 }
@@ -144,9 +144,9 @@ void describe(Plan& plan, const ConvArgs& a) {
             "a descriptor");
   check_dnn(api.conv_set_groups(plan.conv, static_cast<int>(a.groups)), "a descriptor");
   const bool half = a.dtype == DType::Float16 || a.dtype == DType::BFloat16;
-  check_dnn(api.conv_set_math(plan.conv, half                                                      ? dnn::kTensorMath
+  check_dnn(api.conv_set_math(plan.conv, half                                                     ? dnn::kTensorMath
                                          : a.dtype == DType::Float32 && !library_flags.cudnn_tf32 ? dnn::kFmaMath
-                                                                                                   : dnn::kDefaultMath),
+                                                                                                  : dnn::kDefaultMath),
             "a descriptor");
 }
 
@@ -161,18 +161,16 @@ void choose(Plan& plan, Direction direction, const ConvArgs& a, dnn::Handle hand
     status = direction == Direction::Forward
                  ? api.time_forward(handle, plan.x, a.x, plan.w, a.w, plan.conv, plan.y, a.y, dnn::kMaxAlgos, &found,
                                     perf, w, kMeasuredWorkspace)
-             : direction == Direction::Input
-                 ? api.time_input(handle, plan.w, a.w, plan.y, a.y, plan.conv, plan.x, a.x, dnn::kMaxAlgos, &found,
-                                  perf, w, kMeasuredWorkspace)
-                 : api.time_weight(handle, plan.x, a.x, plan.y, a.y, plan.conv, plan.w, a.w, dnn::kMaxAlgos, &found,
-                                   perf, w, kMeasuredWorkspace);
+             : direction == Direction::Input ? api.time_input(handle, plan.w, a.w, plan.y, a.y, plan.conv, plan.x, a.x,
+                                                              dnn::kMaxAlgos, &found, perf, w, kMeasuredWorkspace)
+                                             : api.time_weight(handle, plan.x, a.x, plan.y, a.y, plan.conv, plan.w, a.w,
+                                                               dnn::kMaxAlgos, &found, perf, w, kMeasuredWorkspace);
   } else {
-    status = direction == Direction::Forward ? api.choose_forward(handle, plan.x, plan.w, plan.conv, plan.y,
-                                                                  dnn::kMaxAlgos, &found, perf)
-             : direction == Direction::Input ? api.choose_input(handle, plan.w, plan.y, plan.conv, plan.x,
-                                                                dnn::kMaxAlgos, &found, perf)
-                                             : api.choose_weight(handle, plan.x, plan.y, plan.conv, plan.w,
-                                                                 dnn::kMaxAlgos, &found, perf);
+    status = direction == Direction::Forward
+                 ? api.choose_forward(handle, plan.x, plan.w, plan.conv, plan.y, dnn::kMaxAlgos, &found, perf)
+             : direction == Direction::Input
+                 ? api.choose_input(handle, plan.w, plan.y, plan.conv, plan.x, dnn::kMaxAlgos, &found, perf)
+                 : api.choose_weight(handle, plan.x, plan.y, plan.conv, plan.w, dnn::kMaxAlgos, &found, perf);
   }
   if (status != 0) return;
   for (int i = 0; i < found && !plan.usable; ++i) {
@@ -194,7 +192,12 @@ bool cudnn_convolution(Direction direction, const ConvArgs& a) {
   static auto& plans = *new std::unordered_map<Key, std::unique_ptr<Plan>, KeyHash>;
   const dnn::Api& api = cudnn().api;
   const int device = accelerator->current_device();
-  const Key key{a.batch, a.groups, a.ci, a.co, a.g, device,
+  const Key key{a.batch,
+                a.groups,
+                a.ci,
+                a.co,
+                a.g,
+                device,
                 static_cast<int64_t>(a.dtype) | int64_t{static_cast<uint8_t>(direction)} << 8 |
                     int64_t{library_flags.cudnn_tf32} << 16 | int64_t{library_flags.benchmark} << 17 |
                     int64_t{library_flags.deterministic} << 18};
@@ -215,15 +218,15 @@ bool cudnn_convolution(Direction direction, const ConvArgs& a) {
   const float one = 1, zero = 0;
   const double one64 = 1, zero64 = 0;
   const bool wide = a.dtype == DType::Float64;
-  const void *alpha = wide ? static_cast<const void*>(&one64) : &one, *beta = wide ? static_cast<const void*>(&zero64) : &zero;
+  const void *alpha = wide ? static_cast<const void*>(&one64) : &one,
+             *beta = wide ? static_cast<const void*>(&zero64) : &zero;
   void* const w = workspace.as<void>();
   const Plan& p = *plan;
-  check_dnn(direction == Direction::Forward ? api.run_forward(handle, alpha, p.x, a.x, p.w, a.w, p.conv, p.algo, w,
-                                                              p.workspace, beta, p.y, a.y)
-            : direction == Direction::Input ? api.run_input(handle, alpha, p.w, a.w, p.y, a.y, p.conv, p.algo, w,
-                                                            p.workspace, beta, p.x, a.x)
-                                            : api.run_weight(handle, alpha, p.x, a.x, p.y, a.y, p.conv, p.algo, w,
-                                                             p.workspace, beta, p.w, a.w),
+  check_dnn(direction == Direction::Forward
+                ? api.run_forward(handle, alpha, p.x, a.x, p.w, a.w, p.conv, p.algo, w, p.workspace, beta, p.y, a.y)
+            : direction == Direction::Input
+                ? api.run_input(handle, alpha, p.w, a.w, p.y, a.y, p.conv, p.algo, w, p.workspace, beta, p.x, a.x)
+                : api.run_weight(handle, alpha, p.x, a.x, p.y, a.y, p.conv, p.algo, w, p.workspace, beta, p.w, a.w),
             "a convolution");
   return true;
 }

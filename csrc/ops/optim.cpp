@@ -34,7 +34,8 @@ void adam_step(TensorSpan params, TensorSpan grads, TensorSpan means, TensorSpan
     if (amsgrad) t.state2 = steps.state(maxima[i], params[i]);
     t.step = count_step("adam_step", counts[i]);
   }
-  steps.run(kernels::adam_step, AdamArgs{lr, beta1, beta2, eps, weight_decay, amsgrad, (mode & 2) != 0, (mode & 4) != 0});
+  steps.run(kernels::adam_step,
+            AdamArgs{lr, beta1, beta2, eps, weight_decay, amsgrad, (mode & 2) != 0, (mode & 4) != 0});
 }
 
 void rmsprop_step(TensorSpan params, TensorSpan grads, TensorSpan squares, TensorSpan bufs, TensorSpan means,

@@ -1,5 +1,5 @@
-// bind_cuda_library.cpp -- the part of pynn._C._cuda for pynn.backends: switches of cuBLASLt and cuDNN, and what is known
-// of the two libraries.
+// bind_cuda_library.cpp -- the part of pynn._C._cuda for pynn.backends: switches of cuBLASLt and cuDNN, and what is
+// known of the two libraries.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
