@@ -32,7 +32,16 @@ void adam_step(TensorSpan params, TensorSpan grads, TensorSpan means, TensorSpan
     t.state0 = steps.state(means[i], params[i]);
     t.state1 = steps.state(squares[i], params[i]);
     if (amsgrad) t.state2 = steps.state(maxima[i], params[i]);
-    t.step = count_step("adam_step", counts[i]);
+    if (counts[i].device().is_cuda()) {
+      PYNN_CHECK(counts[i].numel() == 1 && counts[i].dtype() == DType::Float32 &&
+                     counts[i].device() == params[i].device(),
+                 "adam_step: 'step' on a device must be a float32 tensor of one element beside its parameter, got ",
+                 dims_str(counts[i].sizes()), " ", dtype_name(counts[i].dtype()), " on ", counts[i].device().str());
+      autograd::bump_version(counts[i]);
+      t.step_on_device = counts[i].data_as<float>();
+    } else {
+      t.step = count_step("adam_step", counts[i]);
+    }
   }
   steps.run(kernels::adam_step,
             AdamArgs{lr, beta1, beta2, eps, weight_decay, amsgrad, (mode & 2) != 0, (mode & 4) != 0});

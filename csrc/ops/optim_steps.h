@@ -1,6 +1,7 @@
 // optim_steps.h -- what the fused optimiser steps share: gathering the memory of parameters, gradients and states.
 #pragma once
 #include "autograd/record.h"
+#include "core/accelerator.h"
 #include "core/shape.h"
 #include "kernels/optim.h"
 #include "ops/assign.h"
@@ -51,6 +52,10 @@ class Steps {
   void run(const Kernel& kernel, const Args& args) {
     for (size_t begin = 0, end = 0; begin < items_.size(); begin = end) {
       while (end < items_.size() && devices_[end] == devices_[begin]) ++end;
+      if (devices_[begin].is_cuda() && items_[begin].step > 0)
+        PYNN_CHECK(!accelerator->is_capturing(), op_,
+                   ": a step that is captured into a graph must be counted on the device (capturable=True of Adam and "
+                   "AdamW)");
       kernel(devices_[begin], items_.data() + begin, static_cast<int64_t>(end - begin), args);
     }
     for (const auto& [to, from] : copies_) copy_data(to, from);
@@ -79,7 +84,8 @@ inline double count_step(const char* op, const Tensor& step) {
   PYNN_CHECK(step.numel() == 1 && (step.dtype() == DType::Float32 || step.dtype() == DType::Float64), op,
              ": 'step' must be a float tensor of one element, got ", dims_str(step.sizes()), " ",
              dtype_name(step.dtype()));
-  PYNN_CHECK(step.device().is_cpu(), op, ": 'step' must be on the CPU, got ", step.device().str());
+  PYNN_CHECK(step.device().is_cpu(), op, ": 'step' must be on the CPU, got ", step.device().str(),
+             " (only Adam and AdamW count on a device)");
   autograd::bump_version(step);
   if (step.dtype() == DType::Float64) return ++*step.data_as<double>();
   return ++*step.data_as<float>();

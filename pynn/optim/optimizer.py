@@ -306,7 +306,7 @@ def _check_modes(
             f"{name}: differentiable must be False, got True (the step runs in place, outside autograd)"
         )
     if capturable:
-        raise RuntimeError(f"{name}: capturable must be False, got True (there is no graph capture here)")
+        raise RuntimeError(f"{name}: capturable must be False, got True (Adam and AdamW can be captured)")
 
 
 def _missing(p: Tensor, state: dict[str, Any], kind: str, keys: Iterable[str | None]) -> KeyError:

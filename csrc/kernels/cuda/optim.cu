@@ -3,6 +3,7 @@
 #include "kernels/optim.h"
 
 #include <cmath>
+#include <optional>
 
 #include "kernels/cuda/optim.cuh"
 
@@ -55,6 +56,19 @@ struct Adam {  // a: -lr / (1 - beta1^t); b: sqrt(1 - beta2^t)
     p += t.a * m / (sqrt(amsgrad ? largest : v) / t.b + eps);
   }
 };
+
+// Counts up the steps that the device counts, and computes Adam's coefficients of each tensor from them.
+constexpr int kCounters = 256;
+struct Counters {
+  float* step[kCounters];
+};
+__global__ void count_up(const __grid_constant__ Counters counters, int count, double* out, AdamArgs args) {
+  const int i = static_cast<int>(threadIdx.x);
+  if (i >= count || !counters.step[i]) return;
+  const double t = *counters.step[i] += 1;
+  out[2 * i] = -(args.lr / (1 - pow(args.beta1, t)));
+  out[2 * i + 1] = sqrt(1 - pow(args.beta2, t));
+}
 
 template <class C>
 struct Rmsprop {
@@ -115,11 +129,24 @@ void sgd_step(const OptimTensor* tensors, int64_t count, const SgdArgs& args) {
 PYNN_CUDA_KERNEL(sgd_step);
 
 void adam_step(const OptimTensor* tensors, int64_t count, const AdamArgs& args) {
+  std::optional<Scratch> computed;
+  for (int64_t i = 0; i < count && !computed; ++i)
+    if (tensors[i].step_on_device) computed.emplace(static_cast<size_t>(count) * 2 * sizeof(double));
+  for (int64_t i = 0; computed && i < count; i += kCounters) {
+    Counters counters;
+    const int n = static_cast<int>(std::min<int64_t>(kCounters, count - i));
+    for (int k = 0; k < n; ++k) counters.step[k] = tensors[i + k].step_on_device;
+    launch(count_up, 1, kCounters, counters, n, computed->as<double>() + 2 * i, args);
+  }
   optim_step<true>(
       "adam_step", tensors, count, [&](auto c) { return Adam<decltype(c)>(args); },
       [&](const OptimTensor& t, OptimEntry& e) {
-        e.a = -(args.lr / (1 - std::pow(args.beta1, t.step)));
-        e.b = std::sqrt(1 - std::pow(args.beta2, t.step));
+        if (t.step_on_device) {
+          e.computed = computed->as<double>() + 2 * (&t - tensors);
+        } else {
+          e.a = -(args.lr / (1 - std::pow(args.beta1, t.step)));
+          e.b = std::sqrt(1 - std::pow(args.beta2, t.step));
+        }
         if (!args.amsgrad) e.state[2] = nullptr;
       });
 }

@@ -21,6 +21,7 @@ struct OptimEntry {
   void* state[3];  // nullptr: the step does without
   int64_t n;
   double a, b, c;
+  const double* computed;  // a and b where the device computed them, or nullptr
 };
 constexpr int kStretch = 4096;  // elements of a block
 
@@ -32,7 +33,7 @@ struct OptimTable {
   int count;
 };
 // 3.6 KB of arguments, and 16 KB for models of many tensors: the larger a table, the longer its launch.
-constexpr int kFewTensors = 42, kManyTensors = 192;
+constexpr int kFewTensors = 40, kManyTensors = 192;
 
 template <class Step, class T, int N>
 __global__ void optim_kernel(const __grid_constant__ OptimTable<N> table, const Step step) {
@@ -46,7 +47,9 @@ __global__ void optim_kernel(const __grid_constant__ OptimTable<N> table, const 
   const OptimEntry& e = table.entry[low];
   const int64_t begin = static_cast<int64_t>(blockIdx.x - table.first_block[low]) * kStretch;
   const int n = static_cast<int>(e.n - begin < kStretch ? e.n - begin : kStretch);
-  const Coefficients<C> own{static_cast<C>(e.a), static_cast<C>(e.b), static_cast<C>(e.c), table.fresh[low] != 0};
+  const Coefficients<C> own{static_cast<C>(e.computed ? e.computed[0] : e.a),
+                            static_cast<C>(e.computed ? e.computed[1] : e.b), static_cast<C>(e.c),
+                            table.fresh[low] != 0};
   T* p = static_cast<T*>(e.param) + begin;
   const T* g = static_cast<const T*>(e.grad) + begin;
   T* s[3];
@@ -107,7 +110,7 @@ void optim_launches(const OptimTensor* tensors, int64_t count, DType dtype, cons
     const OptimTensor& t = tensors[i];
     if (t.dtype != dtype || t.n == 0) continue;
     OptimEntry& e = table.entry[table.count];
-    e = {t.param, t.grad, {t.state0, t.state1, t.state2}, t.n, t.a, t.b, 0};
+    e = {t.param, t.grad, {t.state0, t.state1, t.state2}, t.n, t.a, t.b, 0, nullptr};
     coefficients(t, e);
     table.first_block[table.count] = blocks;
     table.fresh[table.count] = t.fresh;
