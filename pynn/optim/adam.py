@@ -200,7 +200,7 @@ def _start_amsgrad(p: Tensor, state: dict[str, Any]) -> dict[str, Any]:
 def _counted_on_device(start: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     def start_there(p: Tensor, state: dict[str, Any]) -> dict[str, Any]:
         if not p.is_cuda:
-            raise RuntimeError(f"Adam: capturable is for parameters on CUDA, got one on {p.device}")
+            raise AssertionError(f"Adam: capturable=True is for parameters on CUDA, got one on {p.device}")
         return start(p, state) | {"step": pynn.zeros((), dtype=pynn.float32, device=p.device)}
 
     return start_there
