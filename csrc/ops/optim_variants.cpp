@@ -13,6 +13,7 @@ namespace {
 double number(const char* op, const Tensor& t) {
   PYNN_CHECK(t.numel() == 1 && (t.dtype() == DType::Float32 || t.dtype() == DType::Float64), op,
              ": a state must be a float tensor of one element, got ", dims_str(t.sizes()), " ", dtype_name(t.dtype()));
+  PYNN_CHECK(t.device().is_cpu(), op, ": a state of one element must be on the CPU, got ", t.device().str());
   return t.dtype() == DType::Float64 ? *t.data_as<double>() : static_cast<double>(*t.data_as<float>());
 }
 void set_number(const Tensor& t, double x) {
@@ -38,9 +39,7 @@ void run(const char* op, const Kernel& kernel, TensorSpan params, TensorSpan gra
     t.step = count_step(op, counts[i]);
     each(t, i);
   }
-  if (params.empty()) return;
-  kernel(params[0].device(), steps.items().data(), static_cast<int64_t>(params.size()), args);
-  steps.finish();
+  steps.run(kernel, args);
 }
 
 void adadelta_step(TensorSpan params, TensorSpan grads, TensorSpan squares, TensorSpan deltas, TensorSpan counts,

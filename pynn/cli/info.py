@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
 def _build() -> list[tuple[str, str]]:
     import pynn
     from pynn import _C
+    from pynn.backends import _switch
 
     info: dict[str, Any] = _C._build_info()
     supported = set(info["isas_supported"])
@@ -42,6 +43,7 @@ def _build() -> list[tuple[str, str]]:
         ("instruction set", f"{info['isa']} in use; built: {isas}"),
         ("threads", f"{info['threads']}, {info['parallel_backend']} backend"),
         ("CUDA", _cuda()),
+        *_switch.libraries().items(),
     ]
 
 
