@@ -20,9 +20,9 @@ DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_filled(dtype):
     for n in (0, 1, 17, 4099):
-        check(lambda device: torch.zeros(n, dtype=dtype, device=device))
-        check(lambda device: torch.ones(n, dtype=dtype, device=device))
-        check(lambda device: torch.full((n,), 7, dtype=dtype, device=device))
+        check(lambda device, n=n: torch.zeros(n, dtype=dtype, device=device))
+        check(lambda device, n=n: torch.ones(n, dtype=dtype, device=device))
+        check(lambda device, n=n: torch.full((n,), 7, dtype=dtype, device=device))
     check(lambda device: torch.zeros(5, 7, dtype=dtype, device=device).t().fill_(3))
     check(lambda device: torch.zeros(5, 7, dtype=dtype, device=device)[:, 2:4].fill_(3))
     check(lambda device: torch.eye(5, 7, dtype=dtype, device=device))
