@@ -358,7 +358,9 @@ def is_same_size(self: Tensor, other: Tensor) -> bool:
 
 def is_pinned(self: Tensor, device: Any = None) -> bool:
     """Whether the memory is page-locked for a GPU: never, without one."""
-    return False
+    from pynn import cuda
+
+    return cuda.is_available() and cuda.backend.is_pinned(self)
 
 
 def _is_view(self: Tensor) -> bool:
@@ -376,8 +378,18 @@ def share_memory_(self: Tensor) -> Tensor:
 
 
 def pin_memory(self: Tensor, device: Any = None) -> Tensor:
-    """A copy in page-locked memory. Raises RuntimeError: that needs a GPU."""
-    raise RuntimeError("pin_memory: an accelerator is required, got a build without one")
+    """A copy in page-locked memory, which a GPU copies from asynchronously; the tensor itself if it is there already.
+
+    Raises:
+        RuntimeError: there is no GPU, or the tensor is not in host memory.
+    """
+    from pynn import cuda
+
+    if not cuda.is_available():
+        raise RuntimeError(f"pin_memory: an accelerator is required ({cuda.why_unavailable()})")
+    if self.device.type != "cpu":
+        raise RuntimeError(f"pin_memory: only dense CPU tensors can be pinned, got one on {self.device}")
+    return cuda.backend.pin_memory(self)
 
 
 _nonzero = _C.nonzero  # the method of this name is replaced below

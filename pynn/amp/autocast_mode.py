@@ -1,4 +1,4 @@
-"""autocast: matrix products in bfloat16, losses in float32, without a change to the model."""
+"""autocast: matrix products in a half type, losses in float32, without a change to the model."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import pynn
 from pynn import _C
 
 _HALF = (pynn.bfloat16, pynn.float16)
+_DEVICES = ("cpu", "cuda")
 
 
 class autocast:
     """Within a with block, or a decorated function, ops choose their dtype. Same as torch.autocast.
 
     linear, matmul, convolution and their kin convert float32 tensors to `dtype`; losses, prod and their kin convert half
-    types to float32; all else computes in the dtype of its arguments. float64 is left alone.
+    types to float32; all else computes in the dtype of its arguments. float64 is left alone. On CUDA, as in PyTorch, sums,
+    softmax, norms, powers and logarithms belong to the second kind.
 
     Args:
-        device_type: "cpu"; with "cuda" nothing is cast, and a warning says so, as there is no such device.
-        dtype: bfloat16 (the default) or float16.
+        device_type: "cpu" or "cuda"; where there is no such device, nothing is cast, and a warning says so.
+        dtype: bfloat16 (the CPU's default) or float16 (CUDA's).
         enabled: False turns it off within a block where it is on.
         cache_enabled: accepted without effect: weights are converted at each use.
 
@@ -42,9 +44,8 @@ class autocast:
         if device_type not in ("cpu", "cuda", "mps", "xpu"):
             raise RuntimeError(f"User specified an unsupported autocast device_type '{device_type}'")
         self.device = device_type
-        default = pynn.bfloat16 if device_type == "cpu" else pynn.float16
-        self.fast_dtype = dtype if dtype is not None else default
-        if device_type != "cpu" and enabled:
+        self.fast_dtype = dtype if dtype is not None else get_autocast_dtype(device_type)
+        if enabled and not is_autocast_available(device_type):
             warnings.warn(
                 f"User provided device_type of '{device_type}', but {device_type.upper()} is not available. Disabling",
                 stacklevel=_stacklevel,
@@ -52,22 +53,23 @@ class autocast:
             enabled = False
         if enabled and self.fast_dtype not in _HALF:
             warnings.warn(
-                "In CPU autocast, but the target dtype is not supported. Disabling autocast.\n"
-                f"CPU Autocast only supports dtype of {', '.join(map(str, _HALF))} currently.",
+                f"In {device_type.upper()} autocast, but the target dtype is not supported. Disabling autocast.\n"
+                f"{device_type.upper()} Autocast only supports dtype of {', '.join(map(str, _HALF))} currently.",
                 stacklevel=_stacklevel,
             )
             enabled = False
         self._enabled = enabled
-        self._before: list[tuple[bool, Any]] = []
+        self._before: list[tuple[bool, Any, bool]] = []
 
     def __enter__(self) -> autocast:
-        if self.device == "cpu":
-            dtype = self.fast_dtype if self.fast_dtype in _HALF else _C._autocast_dtype()
-            self._before.append(_C._set_autocast(self._enabled, dtype))
+        if self.device in _DEVICES:
+            cuda = self.device == "cuda"
+            dtype = self.fast_dtype if self.fast_dtype in _HALF else _C._autocast_dtype(cuda)
+            self._before.append(_C._set_autocast(self._enabled, dtype, cuda))
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self.device == "cpu":
+        if self.device in _DEVICES:
             _C._set_autocast(*self._before.pop())
 
     def __call__(self, function: Any) -> Any:
@@ -80,13 +82,13 @@ class autocast:
 
 
 def is_autocast_available(device_type: str) -> bool:
-    """Whether ops on this kind of device can be autocast: those on the CPU."""
-    return device_type == "cpu"
+    """Whether ops on this kind of device can be autocast."""
+    return device_type == "cpu" or (device_type == "cuda" and pynn.cuda.is_available())
 
 
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
     """Whether autocast is on in this thread."""
-    return device_type == "cpu" and _C._autocast_on()
+    return device_type in _DEVICES and _C._autocast_on(device_type == "cuda")
 
 
 def is_autocast_cpu_enabled() -> bool:
@@ -96,7 +98,7 @@ def is_autocast_cpu_enabled() -> bool:
 
 def get_autocast_dtype(device_type: str) -> Any:
     """What autocast casts to."""
-    return _C._autocast_dtype() if device_type == "cpu" else pynn.float16
+    return _C._autocast_dtype(device_type == "cuda") if device_type in _DEVICES else pynn.float16
 
 
 def get_autocast_cpu_dtype() -> Any:
@@ -106,14 +108,16 @@ def get_autocast_cpu_dtype() -> Any:
 
 def set_autocast_enabled(device_type: str, enabled: bool) -> None:
     """Turn autocast on or off in this thread."""
-    if device_type == "cpu":
-        _C._set_autocast(enabled, _C._autocast_dtype())
+    if device_type in _DEVICES:
+        cuda = device_type == "cuda"
+        _C._set_autocast(enabled, _C._autocast_dtype(cuda), cuda)
 
 
 def set_autocast_dtype(device_type: str, dtype: Any) -> None:
     """What autocast casts to from now on, in this thread."""
-    if device_type == "cpu":
-        _C._set_autocast(_C._autocast_on(), dtype)
+    if device_type in _DEVICES:
+        cuda = device_type == "cuda"
+        _C._set_autocast(_C._autocast_on(cuda), dtype, cuda)
 
 
 def is_autocast_cache_enabled() -> bool:
@@ -150,7 +154,7 @@ def custom_bwd(bwd: Any = None, *, device_type: str = "cuda") -> Any:
 
     @functools.wraps(bwd)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if device_type != "cpu":
+        if device_type not in _DEVICES:
             return bwd(*args, **kwargs)
         with autocast(device_type, dtype=args[0]._dtype, enabled=args[0]._fwd_used_autocast):
             return bwd(*args, **kwargs)

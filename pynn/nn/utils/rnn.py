@@ -72,12 +72,16 @@ class PackedSequence(PackedSequence_):
         return type(self)(data, self.batch_sizes, *moved)
 
     def pin_memory(self) -> PackedSequence:
-        """Return the sequences themselves: there is no device to pin memory for."""
-        return self
+        """Return the sequences in page-locked memory; themselves where there is no GPU."""
+        if not pynn.cuda.is_available():
+            return self
+        data, sizes, *orders = self
+        orders = [None if order is None else order.pin_memory() for order in orders]
+        return type(self)(data.pin_memory(), sizes, *orders)
 
     def is_pinned(self) -> bool:
         """Return whether the data lies in pinned memory."""
-        return False
+        return self.data.is_pinned()
 
     def cuda(self, *args: Any, **kwargs: Any) -> PackedSequence:
         """Return the sequences on a GPU."""

@@ -34,7 +34,8 @@ class DataLoader(Generic[T_co]):
         num_workers: how many processes load; 0 loads in the calling one.
         collate_fn: makes a batch of a list of samples; by default `default_collate`, and without batches
             `default_convert`.
-        pin_memory, pin_memory_device: accepted; there is no pinned memory on a CPU.
+        pin_memory: where there is a GPU, give tensors in page-locked memory: `.to("cuda", non_blocking=True)` need not wait.
+        pin_memory_device: accepted.
         drop_last: leave out the last batch if it is short.
         timeout: seconds to wait for a batch of a worker; 0 is for ever.
         worker_init_fn: called in each worker with its number, after random numbers were seeded.
@@ -212,6 +213,7 @@ class _Iterator:
         self._indices = iter(self._index_sampler)
         self._dataset = loader.dataset
         self._known_length = loader._known_length
+        self._pin = loader.pin_memory and pynn.cuda.is_available()
         self._yielded = 0
         self._begin(loader, first)
 
@@ -228,6 +230,10 @@ class _Iterator:
 
     def __next__(self) -> Any:
         batch = self._next()
+        if self._pin:
+            from pynn.utils.data.pin_memory import pin_memory
+
+            batch = pin_memory(batch)
         if self._known_length is not None:
             self._check_length()
         return batch
