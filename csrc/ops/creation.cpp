@@ -10,6 +10,7 @@
 #include "kernels/sequence.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/device.h"
 #include "ops/element.h"
 
 namespace pynn::ops {
@@ -40,15 +41,6 @@ Tensor zeros(Dims sizes, DType dtype, Device device) {
 }
 
 Tensor ones(Dims sizes, DType dtype, Device device) { return full(sizes, Scalar(1), dtype, device); }
-
-Tensor on_device(const Tensor& x, Device device) {
-  if (device.is_cpu()) return x;
-  Tensor y = empty(x.sizes(), x.dtype(), device);
-  if (device.is_cuda() && x.numel())
-    accelerator->copy(y.data(), y.device(), x.data(), x.device(), static_cast<size_t>(x.numel()) * item_size(x.dtype()),
-                      false);
-  return y;
-}
 
 Tensor arange(int64_t n, Device device) {
   Tensor x = empty(DimVector{n}, DType::Int64, device);
@@ -185,7 +177,7 @@ Tensor ramp(int64_t n, Scalar start, Scalar step, DType t, Device d) {
   if (x.dtype() == t && d.is_cpu()) return x;
   Tensor y = empty(DimVector{n}, t);
   copy_data(y, x);
-  return on_device(y, d);
+  return to_device(y, d);
 }
 
 Tensor op_arange(Scalar start, Scalar end, Scalar step, OptType t, OptDevice d, bool grad) {
@@ -265,7 +257,7 @@ Tensor spaced(const char* op, double start, double end, int64_t steps, std::opti
   }
   Tensor y = empty(DimVector{steps}, type);
   copy_data(y, x);
-  return with_grad(on_device(y, device), grad);
+  return with_grad(to_device(y, device), grad);
 }
 Tensor op_linspace(Scalar start, Scalar end, int64_t steps, OptType t, OptDevice d, bool grad) {
   return spaced("linspace", start.to_double(), end.to_double(), steps, {}, t, d, grad);

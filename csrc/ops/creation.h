@@ -17,7 +17,5 @@ Tensor to_dtype(const Tensor& x, DType t);  // recorded; x itself if it is of th
 // Not cleared; x's type, device and order unless given.
 Tensor empty_as(const Tensor& x, std::optional<DType> t, std::optional<Device> d, std::optional<MemoryFormat> f);
 void fill(const Tensor& x, Scalar value);  // values only
-// A copy of a contiguous CPU tensor there; x itself if that is the CPU. Not recorded.
-Tensor on_device(const Tensor& x, Device device);
 
 }  // namespace pynn::ops

@@ -1,4 +1,4 @@
-// observe.cpp -- the profiler's events, and autocast: some ops take their float tensors in a half type, some in float32.
+// observe.cpp -- the profiler's events, and autocast: some ops take their float tensors in bfloat16, some in float32.
 #include "python/observe.h"
 
 #include <pybind11/pybind11.h>
@@ -37,12 +37,13 @@ Recording& recording = *new Recording;  // never destroyed: threads may outlive 
 
 size_t this_thread() { return std::hash<std::thread::id>{}(std::this_thread::get_id()); }
 
-// What autocast does in this thread with ops on the CPU, and on CUDA.
+// What autocast does in this thread, for tensors on the CPU and on CUDA devices.
 struct Autocast {
   bool on = false;
   DType dtype = DType::BFloat16;
 };
-thread_local constinit Autocast autocasts[2] = {{}, {false, DType::Float16}};
+thread_local constinit Autocast autocast_cpu{}, autocast_cuda{false, DType::Float16};
+Autocast& autocast(bool cuda) { return cuda ? autocast_cuda : autocast_cpu; }
 
 // The last part of an op's name, without the underscore of private ones.
 std::string_view short_name(const OpDef& def) {
@@ -82,13 +83,12 @@ constexpr std::string_view kFloat32[] = {"binary_cross_entropy",
                                          "soft_margin_loss",
                                          "trace"};
 
-// PyTorch's longer lists for CUDA: what is there besides.
-constexpr std::string_view kLowerCuda[] = {"addmv", "addr", "mv", "prelu"};
+// More of them on CUDA.
 constexpr std::string_view kFloat32Cuda[] = {"acos",
                                              "asin",
+                                             "batch_norm",
                                              "cosh",
                                              "cosine_embedding_loss",
-                                             "cosine_similarity",
                                              "cumprod",
                                              "cumsum",
                                              "dist",
@@ -111,34 +111,33 @@ constexpr std::string_view kFloat32Cuda[] = {"acos",
                                              "pow",
                                              "reciprocal",
                                              "renorm",
+                                             "rms_norm",
                                              "rsqrt",
                                              "sinh",
                                              "softmax",
+                                             "softmin",
                                              "softplus",
                                              "sum",
                                              "tan",
                                              "triplet_margin_loss"};
 
-// Whether the op runs there: a tensor of the CPU among others on CUDA is a number.
 bool on_cuda(const OpDef& def, const Value* values) {
   for (size_t i = 0; i < def.nkinds; ++i) {
-    if (values[i].given == Kind::Tensor && values[i].tensor->defined() && values[i].tensor->device().is_cuda())
+    if (values[i].given == Kind::Tensor && values[i].tensor->device().is_cuda()) return true;
+    if (values[i].given == Kind::Tensors && !values[i].tensors.empty() && values[i].tensors[0].device().is_cuda())
       return true;
-    if (values[i].given == Kind::Tensors)
-      for (const Tensor& t : values[i].tensors)
-        if (t.defined() && t.device().is_cuda()) return true;
   }
   return false;
 }
 
 std::optional<DType> autocast_to(const OpDef& def, const Value* values) {
-  if (!autocasts[0].on && !autocasts[1].on) return {};
+  if (!autocast_cpu.on && !autocast_cuda.on) return {};
   const bool cuda = on_cuda(def, values);
-  if (!autocasts[cuda].on) return {};
+  if (!autocast(cuda).on) return {};
   const std::string_view name = short_name(def);
-  const auto among = [&](const auto& names) { return std::ranges::binary_search(names, name); };
-  if (among(kLower) || (cuda && among(kLowerCuda))) return autocasts[cuda].dtype;
-  if (among(kFloat32) || (cuda && among(kFloat32Cuda))) return DType::Float32;
+  if (std::ranges::binary_search(kLower, name)) return autocast(cuda).dtype;
+  if (std::ranges::binary_search(kFloat32, name)) return DType::Float32;
+  if (cuda && std::ranges::binary_search(kFloat32Cuda, name)) return DType::Float32;
   return {};
 }
 
@@ -248,20 +247,19 @@ void init_observe(PyObject* module) {
   m.def(
       "_set_autocast",
       [](bool on, py::object dtype, bool cuda) {
-        Autocast& a = autocasts[cuda];
-        const auto before = py::make_tuple(a.on, py::reinterpret_steal<py::object>(wrap(a.dtype)), cuda);
-        observers += static_cast<int>(on) - static_cast<int>(a.on);
-        a = {on, dtype_of(dtype.ptr())};
+        Autocast& state = autocast(cuda);
+        const auto before = py::make_tuple(state.on, py::reinterpret_steal<py::object>(wrap(state.dtype)));
+        observers += static_cast<int>(on) - static_cast<int>(state.on);
+        state = {on, dtype_of(dtype.ptr())};
         return before;
       },
       py::arg("on"), py::arg("dtype"), py::arg("cuda") = false,
       "Turns autocast on or off in this thread, and gives what was set before.");
   m.def(
-      "_autocast_on", [](bool cuda) { return autocasts[cuda].on; }, py::arg("cuda") = false,
+      "_autocast_on", [](bool cuda) { return autocast(cuda).on; }, py::arg("cuda") = false,
       "Whether autocast is on in this thread.");
   m.def(
-      "_autocast_dtype",
-      [](bool cuda) { return py::reinterpret_steal<py::object>(wrap(autocasts[cuda].dtype)); },
+      "_autocast_dtype", [](bool cuda) { return py::reinterpret_steal<py::object>(wrap(autocast(cuda).dtype)); },
       py::arg("cuda") = false, "What autocast casts to.");
 }
 

@@ -1,4 +1,4 @@
-"""Mixed precision: autocast, and GradScaler, which scales on CUDA. Names as in torch.amp."""
+"""Mixed precision: autocast, and GradScaler, which scales nothing on a CPU. Names as in torch.amp."""
 
 from pynn.amp.autocast_mode import autocast as autocast
 from pynn.amp.autocast_mode import custom_bwd as custom_bwd

@@ -1,4 +1,4 @@
-"""autocast: matrix products in a half type, losses in float32, without a change to the model."""
+"""autocast: matrix products in bfloat16, losses in float32, without a change to the model."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ import pynn
 from pynn import _C
 
 _HALF = (pynn.bfloat16, pynn.float16)
-_DEVICES = ("cpu", "cuda")
+_KINDS = ("cpu", "cuda")  # of devices, each with a state of its own
 
 
 class autocast:
     """Within a with block, or a decorated function, ops choose their dtype. Same as torch.autocast.
 
     linear, matmul, convolution and their kin convert float32 tensors to `dtype`; losses, prod and their kin convert half
-    types to float32; all else computes in the dtype of its arguments. float64 is left alone. On CUDA, as in PyTorch, sums,
-    softmax, norms, powers and logarithms belong to the second kind.
+    types to float32; all else computes in the dtype of its arguments. float64 is left alone.
 
     Args:
-        device_type: "cpu" or "cuda"; where there is no such device, nothing is cast, and a warning says so.
-        dtype: bfloat16 (the CPU's default) or float16 (CUDA's).
+        device_type: "cpu" or "cuda": the tensors that it is about. Without such a device it warns and does nothing.
+        dtype: bfloat16 or float16. Default: bfloat16 on the CPU, float16 on CUDA.
         enabled: False turns it off within a block where it is on.
         cache_enabled: accepted without effect: weights are converted at each use.
 
@@ -44,7 +43,8 @@ class autocast:
         if device_type not in ("cpu", "cuda", "mps", "xpu"):
             raise RuntimeError(f"User specified an unsupported autocast device_type '{device_type}'")
         self.device = device_type
-        self.fast_dtype = dtype if dtype is not None else get_autocast_dtype(device_type)
+        self._cuda = device_type == "cuda"
+        self.fast_dtype = get_autocast_dtype(device_type) if dtype is None else dtype
         if enabled and not is_autocast_available(device_type):
             warnings.warn(
                 f"User provided device_type of '{device_type}', but {device_type.upper()} is not available. Disabling",
@@ -59,18 +59,17 @@ class autocast:
             )
             enabled = False
         self._enabled = enabled
-        self._before: list[tuple[bool, Any, bool]] = []
+        self._before: list[tuple[bool, Any]] = []
 
     def __enter__(self) -> autocast:
-        if self.device in _DEVICES:
-            cuda = self.device == "cuda"
-            dtype = self.fast_dtype if self.fast_dtype in _HALF else _C._autocast_dtype(cuda)
-            self._before.append(_C._set_autocast(self._enabled, dtype, cuda))
+        if self.device in _KINDS:
+            dtype = self.fast_dtype if self.fast_dtype in _HALF else _C._autocast_dtype(self._cuda)
+            self._before.append(_C._set_autocast(self._enabled, dtype, self._cuda))
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self.device in _DEVICES:
-            _C._set_autocast(*self._before.pop())
+        if self.device in _KINDS:
+            _C._set_autocast(*self._before.pop(), self._cuda)
 
     def __call__(self, function: Any) -> Any:
         @functools.wraps(function)
@@ -88,7 +87,7 @@ def is_autocast_available(device_type: str) -> bool:
 
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
     """Whether autocast is on in this thread."""
-    return device_type in _DEVICES and _C._autocast_on(device_type == "cuda")
+    return device_type in _KINDS and _C._autocast_on(device_type == "cuda")
 
 
 def is_autocast_cpu_enabled() -> bool:
@@ -98,7 +97,7 @@ def is_autocast_cpu_enabled() -> bool:
 
 def get_autocast_dtype(device_type: str) -> Any:
     """What autocast casts to."""
-    return _C._autocast_dtype(device_type == "cuda") if device_type in _DEVICES else pynn.float16
+    return _C._autocast_dtype(device_type == "cuda") if device_type in _KINDS else pynn.float16
 
 
 def get_autocast_cpu_dtype() -> Any:
@@ -108,14 +107,14 @@ def get_autocast_cpu_dtype() -> Any:
 
 def set_autocast_enabled(device_type: str, enabled: bool) -> None:
     """Turn autocast on or off in this thread."""
-    if device_type in _DEVICES:
+    if device_type in _KINDS:
         cuda = device_type == "cuda"
         _C._set_autocast(enabled, _C._autocast_dtype(cuda), cuda)
 
 
 def set_autocast_dtype(device_type: str, dtype: Any) -> None:
     """What autocast casts to from now on, in this thread."""
-    if device_type in _DEVICES:
+    if device_type in _KINDS:
         cuda = device_type == "cuda"
         _C._set_autocast(_C._autocast_on(cuda), dtype, cuda)
 
@@ -154,7 +153,7 @@ def custom_bwd(bwd: Any = None, *, device_type: str = "cuda") -> Any:
 
     @functools.wraps(bwd)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if device_type not in _DEVICES:
+        if device_type not in _KINDS:
             return bwd(*args, **kwargs)
         with autocast(device_type, dtype=args[0]._dtype, enabled=args[0]._fwd_used_autocast):
             return bwd(*args, **kwargs)

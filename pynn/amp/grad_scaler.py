@@ -1,23 +1,28 @@
-"""GradScaler: losses scaled up, so that float16 gradients do not vanish, and gradients scaled back."""
+"""GradScaler: losses are scaled up, so that small gradients do not vanish in float16, and the gradients down again."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
 from typing import Any
 
 import pynn
-from pynn import Tensor
+
+_SCALED, _UNSCALED, _STEPPED = range(3)
 
 
 class GradScaler:
-    """Scales losses before backward and gradients back before a step. Same as torch.amp.GradScaler.
+    """Same as torch.amp.GradScaler: scale(loss).backward(), step(optimizer), update().
 
-    A step whose gradients hold infinities or NaN is left out, and the scale shrinks; after growth_interval good steps it
-    grows. On "cpu", where bfloat16 needs no scaling, and where there is no CUDA device it does nothing but what the
-    program would do without, and the scale is 1.
+    A step is left out when a gradient is infinite or NaN; the scale then shrinks by `backoff_factor`. After
+    `growth_interval` steps without that it grows by `growth_factor`.
 
-    The scale is a number of the host: step() waits for the device anyway, to learn whether to step.
+    Args:
+        device: "cuda" or "cpu". Without a CUDA device it warns, and does nothing but what the program would without.
+        init_scale, growth_factor, backoff_factor, growth_interval: as above.
+        enabled: False makes every method do what the program would do without.
+
+    Raises:
+        RuntimeError: methods called twice or in the wrong order.
     """
 
     def __init__(
@@ -31,154 +36,145 @@ class GradScaler:
         *,
         _stacklevel: int = 2,
     ) -> None:
-        self._device = device
         if enabled and device == "cuda" and not pynn.cuda.is_available():
             warnings.warn(
                 "torch.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling.",
                 stacklevel=_stacklevel,
             )
             enabled = False
-        self._enabled = enabled and device == "cuda"
-        if growth_factor <= 1.0:
-            raise AssertionError("The growth factor must be > 1.0.")
-        if backoff_factor >= 1.0:
-            raise AssertionError("The backoff factor must be < 1.0.")
-        self._scale = self._init_scale = init_scale
+        if enabled and not (growth_factor > 1.0 and backoff_factor < 1.0):
+            raise AssertionError("The growth factor must be > 1.0 and the backoff factor < 1.0.")
+        self._device = device
+        self._enabled = enabled
+        self._init_scale = init_scale
         self._growth_factor, self._backoff_factor = growth_factor, backoff_factor
         self._growth_interval = growth_interval
-        self._good_steps = 0
-        # Of each optimizer since the last update: whether it has stepped, and where gradients were not finite.
-        self._stepped: set[int] = set()
-        self._found: dict[int, Tensor] = {}
+        self._growth_tracker = 0
+        self._scale_value = init_scale
+        self._states: dict[int, int] = {}  # of optimisers, by id, since the last update
+        self._found_inf: dict[int, bool] = {}
 
     def scale(self, outputs: Any) -> Any:
-        """The outputs times the scale; lists and tuples of tensors too."""
+        """A tensor, or tensors in lists and tuples, times the scale."""
         if not self._enabled:
             return outputs
-        if isinstance(outputs, Tensor):
-            return outputs * self._scale
-        if not isinstance(outputs, Iterable):
-            raise ValueError("outputs must be a Tensor or an iterable of Tensors")
-        scaled = map(self.scale, outputs)
-        return type(outputs)(scaled) if isinstance(outputs, (list, tuple)) else scaled  # type: ignore[call-arg]
+        if isinstance(outputs, pynn.Tensor):
+            return outputs * self._scale_value
+        if isinstance(outputs, (list, tuple)):
+            return type(outputs)(self.scale(v) for v in outputs)
+        raise ValueError("outputs must be a Tensor or an iterable of Tensors")
 
     def unscale_(self, optimizer: Any) -> None:
-        """Scales the gradients of the optimizer's parameters back, to clip them before step(), which does it else.
-
-        Raises:
-            RuntimeError: it was called already, or after step().
-            ValueError: a gradient is float16.
-        """
+        """Divide the gradients of an optimiser by the scale, for example to clip them before step()."""
         if not self._enabled:
             return
-        if id(optimizer) in self._stepped:
+        state = self._states.get(id(optimizer), _SCALED)
+        if state == _UNSCALED:
+            raise RuntimeError(
+                "unscale_() has already been called on this optimizer since the last update()."
+            )
+        if state == _STEPPED:
             raise RuntimeError("unscale_() is being called after step().")
-        if id(optimizer) in self._found:
-            raise RuntimeError("unscale_() has already been called on this optimizer since the last update().")
         grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         if any(g.dtype is pynn.float16 for g in grads):
             raise ValueError("Attempting to unscale FP16 gradients.")
-        if not grads:
-            return
+        found = None
         with pynn.no_grad():
             for g in grads:
-                g.mul_(1.0 / self._scale)
-            # The largest magnitude shows infinities and NaN.
-            home = grads[0].device
-            largest = pynn.stack([g.norm(float("inf")).to(home, pynn.float32) for g in grads])
-            self._found[id(optimizer)] = ~largest.isfinite().all()
+                g.mul_(1.0 / self._scale_value)
+                # A sum is finite just when every term is, but for overflow, which counts as well.
+                bad = g.abs().sum()
+                found = bad if found is None else found + bad.to(found.device)
+            # One read of the device for all of them.
+            self._found_inf[id(optimizer)] = found is not None and not pynn.isfinite(found).item()
+        self._states[id(optimizer)] = _UNSCALED
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-        """optimizer.step(), unless a gradient is infinite or NaN."""
+        """optimizer.step(), unless a gradient is infinite or NaN; unscales first if that was not done."""
         if not self._enabled:
             return optimizer.step(*args, **kwargs)
         if "closure" in kwargs:
             raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
-        if id(optimizer) in self._stepped:
+        if self._states.get(id(optimizer)) == _STEPPED:
             raise RuntimeError("step() has already been called since the last update().")
-        if id(optimizer) not in self._found:
+        if self._states.get(id(optimizer), _SCALED) == _SCALED:
             self.unscale_(optimizer)
-        found = self._found.get(id(optimizer))
-        if found is None:
-            raise AssertionError("No inf checks were recorded for this optimizer.")
-        self._stepped.add(id(optimizer))
-        return None if bool(found) else optimizer.step(*args, **kwargs)
+        self._states[id(optimizer)] = _STEPPED
+        return None if self._found_inf[id(optimizer)] else optimizer.step(*args, **kwargs)
 
     def update(self, new_scale: Any = None) -> None:
-        """Shrinks or grows the scale, once per iteration; or sets it."""
+        """Adjust the scale after the steps of one iteration, or set it."""
         if not self._enabled:
             return
         if new_scale is not None:
-            self._scale = float(new_scale)
+            self._scale_value = float(new_scale)
+        elif not self._found_inf:
+            raise AssertionError("No inf checks were recorded prior to update.")
+        elif any(self._found_inf.values()):
+            self._scale_value *= self._backoff_factor
+            self._growth_tracker = 0
         else:
-            if not self._found:
-                raise AssertionError("No inf checks were recorded prior to update.")
-            if any(bool(found) for found in self._found.values()):
-                self._scale *= self._backoff_factor
-                self._good_steps = 0
-            else:
-                self._good_steps += 1
-                if self._good_steps == self._growth_interval:
-                    grown = self._scale * self._growth_factor
-                    self._scale = grown if grown <= pynn.finfo(pynn.float32).max else self._scale
-                    self._good_steps = 0
-        self._stepped.clear()
-        self._found.clear()
+            self._growth_tracker += 1
+            if self._growth_tracker == self._growth_interval:
+                self._scale_value *= self._growth_factor
+                self._growth_tracker = 0
+        self._states.clear()
+        self._found_inf.clear()
 
     def is_enabled(self) -> bool:
         """Whether it scales."""
         return self._enabled
 
     def get_scale(self) -> float:
-        """The scale; 1 where it does not scale."""
-        return self._scale if self._enabled else 1.0
+        """The scale, 1 if disabled."""
+        return self._scale_value if self._enabled else 1.0
 
     def get_growth_factor(self) -> float:
-        """What the scale is multiplied by to grow."""
+        """As set."""
         return self._growth_factor
 
     def set_growth_factor(self, new_factor: float) -> None:
-        """Sets it."""
+        """Set it."""
         self._growth_factor = new_factor
 
     def get_backoff_factor(self) -> float:
-        """What the scale is multiplied by to shrink."""
+        """As set."""
         return self._backoff_factor
 
     def set_backoff_factor(self, new_factor: float) -> None:
-        """Sets it."""
+        """Set it."""
         self._backoff_factor = new_factor
 
     def get_growth_interval(self) -> int:
-        """How many good steps it takes to grow."""
+        """As set."""
         return self._growth_interval
 
     def set_growth_interval(self, new_interval: int) -> None:
-        """Sets it."""
+        """Set it."""
         self._growth_interval = new_interval
 
     def state_dict(self) -> dict[str, Any]:
-        """The scale and how it changes; empty where it does not scale."""
+        """The scale and how it changes; empty if disabled."""
         if not self._enabled:
             return {}
         return {
-            "scale": self._scale,
+            "scale": self._scale_value,
             "growth_factor": self._growth_factor,
             "backoff_factor": self._backoff_factor,
             "growth_interval": self._growth_interval,
-            "_growth_tracker": self._good_steps,
+            "_growth_tracker": self._growth_tracker,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on from a state_dict()."""
+        """Take over what state_dict() gave."""
         if not self._enabled:
             return
         if not state_dict:
             raise RuntimeError(
                 "The source state dict is empty, possibly because it was saved from a disabled instance of GradScaler."
             )
-        self._scale = self._init_scale = state_dict["scale"]
+        self._scale_value = self._init_scale = state_dict["scale"]
         self._growth_factor = state_dict["growth_factor"]
         self._backoff_factor = state_dict["backoff_factor"]
         self._growth_interval = state_dict["growth_interval"]
-        self._good_steps = state_dict["_growth_tracker"]
+        self._growth_tracker = state_dict["_growth_tracker"]

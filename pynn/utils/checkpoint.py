@@ -42,19 +42,18 @@ class _State:
 
     def __init__(self, random_numbers: bool) -> None:
         self._rng = pynn.get_rng_state() if random_numbers else None
-        self._autocast = [(_C._autocast_on(cuda), _C._autocast_dtype(cuda), cuda) for cuda in (False, True)]
+        self._autocast = _C._autocast_on(), _C._autocast_dtype()
 
     @contextlib.contextmanager
     def again(self) -> Iterator[None]:
         rng = pynn.get_rng_state() if self._rng is not None else None
-        autocast = [_C._set_autocast(*state) for state in self._autocast]
+        autocast = _C._set_autocast(*self._autocast)
         if self._rng is not None:
             pynn.set_rng_state(self._rng)
         try:
             yield
         finally:
-            for state in autocast:
-                _C._set_autocast(*state)
+            _C._set_autocast(*autocast)
             if rng is not None:
                 pynn.set_rng_state(rng)
 

@@ -72,16 +72,15 @@ class PackedSequence(PackedSequence_):
         return type(self)(data, self.batch_sizes, *moved)
 
     def pin_memory(self) -> PackedSequence:
-        """Return the sequences in page-locked memory; themselves where there is no GPU."""
-        if not pynn.cuda.is_available():
-            return self
-        data, sizes, *orders = self
-        orders = [None if order is None else order.pin_memory() for order in orders]
-        return type(self)(data.pin_memory(), sizes, *orders)
+        """Return the sequences in page-locked memory."""
+        indices = [
+            None if t is None else t.pin_memory() for t in (self.sorted_indices, self.unsorted_indices)
+        ]
+        return type(self)(self.data.pin_memory(), self.batch_sizes, *indices)
 
     def is_pinned(self) -> bool:
         """Return whether the data lies in pinned memory."""
-        return self.data.is_pinned()
+        return bool(self.data.is_pinned())
 
     def cuda(self, *args: Any, **kwargs: Any) -> PackedSequence:
         """Return the sequences on a GPU."""
