@@ -47,8 +47,9 @@ bool is_capturing() {
 
 void Graph::begin(uint64_t pool, cudaStreamCaptureMode mode) {
   PYNN_CHECK(!executable_ && !capturing_, "CUDAGraph: it holds captured work already (call reset() first)");
-  PYNN_CHECK(current_stream(), "CUDAGraph: work is captured on a stream of its own, not on the default stream "
-                               "(use torch.cuda.graph, or torch.cuda.stream around capture_begin)");
+  PYNN_CHECK(current_stream(),
+             "CUDAGraph: work is captured on a stream of its own, not on the default stream "
+             "(use torch.cuda.graph, or torch.cuda.stream around capture_begin)");
   device_ = accelerator->current_device();
   stream_ = current_stream();
   pool_ = pool ? pool : new_graph_pool();

@@ -33,10 +33,10 @@ void adam_step(TensorSpan params, TensorSpan grads, TensorSpan means, TensorSpan
     t.state1 = steps.state(squares[i], params[i]);
     if (amsgrad) t.state2 = steps.state(maxima[i], params[i]);
     if (counts[i].device().is_cuda()) {
-      PYNN_CHECK(counts[i].numel() == 1 && counts[i].dtype() == DType::Float32 &&
-                     counts[i].device() == params[i].device(),
-                 "adam_step: 'step' on a device must be a float32 tensor of one element beside its parameter, got ",
-                 dims_str(counts[i].sizes()), " ", dtype_name(counts[i].dtype()), " on ", counts[i].device().str());
+      PYNN_CHECK(
+          counts[i].numel() == 1 && counts[i].dtype() == DType::Float32 && counts[i].device() == params[i].device(),
+          "adam_step: 'step' on a device must be a float32 tensor of one element beside its parameter, got ",
+          dims_str(counts[i].sizes()), " ", dtype_name(counts[i].dtype()), " on ", counts[i].device().str());
       autograd::bump_version(counts[i]);
       t.step_on_device = counts[i].data_as<float>();
     } else {
@@ -84,23 +84,24 @@ PYNN_OP(sgd_step,
         "_optim.sgd_step(Tensor[] params, Tensor[] grads, Tensor[] momentum_buffers, int[] has_buffer, float lr, float "
         "momentum, float "
         "dampening, float weight_decay, bool nesterov, bool maximize) -> None",
-        "One step of pynn.optim.SGD for all parameters, in place.", kFunctionOnly);
+        "One step of pynn.optim.SGD for all parameters, in place.", kFunctionOnly + kAnyDevice);
 PYNN_OP(adam_step,
         "_optim.adam_step(Tensor[] params, Tensor[] grads, Tensor[] exp_avgs, Tensor[] exp_avg_sqs, Tensor[] "
         "max_exp_avg_sqs, Tensor[] "
         "steps, float lr, float beta1, float beta2, float eps, float weight_decay, int mode) -> None",
         "One step of pynn.optim.Adam or AdamW for all parameters, in place. mode: 1 amsgrad, 2 decoupled weight decay, "
         "4 maximize.",
-        kFunctionOnly);
+        kFunctionOnly + kAnyDevice);
 PYNN_OP(
     rmsprop_step,
     "_optim.rmsprop_step(Tensor[] params, Tensor[] grads, Tensor[] square_avgs, Tensor[] momentum_buffers, "
     "Tensor[] grad_avgs, Tensor[] steps, float lr, float alpha, float eps, float weight_decay, float momentum, bool "
     "maximize) -> None",
-    "One step of pynn.optim.RMSprop for all parameters, in place; centered if there are grad_avgs.", kFunctionOnly);
+    "One step of pynn.optim.RMSprop for all parameters, in place; centered if there are grad_avgs.",
+    kFunctionOnly + kAnyDevice);
 PYNN_OP(adagrad_step,
         "_optim.adagrad_step(Tensor[] params, Tensor[] grads, Tensor[] sums, Tensor[] steps, float lr, float lr_decay, "
         "float eps, float weight_decay, bool maximize) -> None",
-        "One step of pynn.optim.Adagrad for all parameters, in place.", kFunctionOnly);
+        "One step of pynn.optim.Adagrad for all parameters, in place.", kFunctionOnly + kAnyDevice);
 
 }  // namespace pynn::ops
