@@ -23,6 +23,7 @@ class Accelerator {
   virtual void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes,
                     bool asynchronous) = 0;
   virtual void fill_zero(void* to, int index, size_t bytes) = 0;
+  virtual bool is_capturing() = 0;  // whether work of the current stream is recorded into a graph
   // Host memory that devices copy from and to at full speed, and asynchronously.
   virtual void* allocate_pinned(size_t bytes) = 0;
   virtual void deallocate_pinned(void* block) noexcept = 0;

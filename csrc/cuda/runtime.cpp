@@ -11,6 +11,7 @@
 #include "core/limits.h"
 #include "cuda/allocator.h"
 #include "cuda/pinned.h"
+#include "cuda/stream.h"
 
 namespace pynn::cuda {
 namespace {
@@ -87,6 +88,7 @@ class Cuda final : public Accelerator {
   void* allocate_pinned(size_t bytes) override { return cuda::allocate_pinned(bytes); }
   void deallocate_pinned(void* block) noexcept override { cuda::deallocate_pinned(block); }
   bool is_pinned(const void* data) override { return cuda::is_pinned(data); }
+  bool is_capturing() override { return cuda::is_capturing(); }
   void fill_zero(void* to, int index, size_t bytes) override {
     DeviceGuard guard(index);
     check(cudaMemsetAsync(to, 0, bytes, current_stream()), "fill_zero");

@@ -62,6 +62,15 @@ struct Stub<R(A...)> {
 
 #define PYNN_CPU_NAMESPACE pynn::cpu::PYNN_ISA
 
+// A kernel for what the CPU does another way; only called with CUDA devices.
+#define PYNN_CUDA_ONLY_KERNEL(R, name, params)     \
+  namespace cuda {                                 \
+  R name params;                                   \
+  }                                                \
+  namespace kernels {                              \
+  inline constinit Stub<R params> name{#name, {}}; \
+  }
+
 #ifdef PYNN_ISA  // a file of kernels/cpu sees only the declaration of its own build
 #define PYNN_KERNEL(R, name, params) \
   namespace cpu::PYNN_ISA {          \

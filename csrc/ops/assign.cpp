@@ -11,7 +11,9 @@
 namespace pynn::ops {
 
 void copy_data(const Tensor& to, const Tensor& from, bool asynchronous) {
-  if (to.device() == from.device() || to.device().is_meta()) return run_unary(Unary::Copy, to, from, to.dtype());
+  const bool number = from.device().is_cpu() && from.dim() == 0;  // which a kernel takes as an argument
+  if (to.device() == from.device() || to.device().is_meta() || number)
+    return run_unary(Unary::Copy, to, from, to.dtype());
   GradMode off(false);
   if (to.is_contiguous() && from.is_contiguous() && to.dtype() == from.dtype() && same(to.sizes(), from.sizes())) {
     if (to.numel())

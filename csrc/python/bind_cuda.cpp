@@ -188,9 +188,8 @@ void init_cuda(PyObject* module) {
       .def_property_readonly("device", &Event::device);
   py::class_<cuda::Graph>(m, "Graph")
       .def(py::init<>())
-      .def("begin", [](cuda::Graph& g, uint64_t pool, int mode) {
-        g.begin(pool, static_cast<cudaStreamCaptureMode>(mode));
-      })
+      .def("begin",
+           [](cuda::Graph& g, uint64_t pool, int mode) { g.begin(pool, static_cast<cudaStreamCaptureMode>(mode)); })
       .def("end", &cuda::Graph::end)
       .def("replay", &cuda::Graph::replay)
       .def("reset", &cuda::Graph::reset)

@@ -154,5 +154,6 @@ PYBIND11_MODULE(_C, m) {
   pynn::python::init_settings(m);
 #ifdef PYNN_HAVE_CUDA
   init_cuda(m.ptr());
+  init_cuda_library(m.ptr());
 #endif
 }

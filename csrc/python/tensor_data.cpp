@@ -138,9 +138,7 @@ class Nested {
   DType dtype_ = DType::Float32;
 };
 
-Tensor moved(Tensor t, std::optional<Device> device) {
-  return device ? ops::to_device(t, *device) : t;
-}
+Tensor moved(Tensor t, std::optional<Device> device) { return device ? ops::to_device(t, *device) : t; }
 
 // The arguments of tensor() and as_tensor().
 struct Options {

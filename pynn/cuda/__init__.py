@@ -52,6 +52,17 @@ from pynn.cuda.memory import (
     reset_peak_memory_stats,
     set_per_process_memory_fraction,
 )
+from pynn.cuda.random import (
+    get_rng_state,
+    get_rng_state_all,
+    initial_seed,
+    manual_seed,
+    manual_seed_all,
+    seed,
+    seed_all,
+    set_rng_state,
+    set_rng_state_all,
+)
 from pynn.cuda.streams import (
     Event,
     ExternalStream,
@@ -78,14 +89,6 @@ def init() -> None:
     require()
 
 
-def manual_seed(seed: int) -> None:
-    """Accepted without effect where there is no device, as in PyTorch."""
-
-
-def manual_seed_all(seed: int) -> None:
-    """Accepted without effect where there is no device, as in PyTorch."""
-
-
 def ipc_collect() -> None:
     """Nothing to collect: memory is not shared between processes."""
 
@@ -93,22 +96,6 @@ def ipc_collect() -> None:
 def get_arch_list() -> list[str]:
     """The devices' architectures that are in use here, as sm_90."""
     return sorted({f"sm_{p.major}{p.minor}" for p in map(get_device_properties, range(device_count()))})
-
-
-def get_rng_state_all() -> list[Any]:
-    """Empty: one state per device."""
-    return []
-
-
-def set_rng_state_all(new_states: Any) -> None:
-    """Sets one state per device: none."""
-
-
-def seed() -> None:
-    """Accepted without effect where there is no device."""
-
-
-seed_all = seed
 
 
 def __getattr__(name: str) -> Any:

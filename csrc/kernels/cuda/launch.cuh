@@ -25,7 +25,7 @@ constexpr int kWarp = 32;
 
 // `shared` bytes of dynamic shared memory.
 template <class... P, class... A>
-void launch_shared(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, A... arguments) {
+void launch_shared(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, const A&... arguments) {
 #ifdef PYNN_CUDA_EMULATED
   emulator::run(grid, block, shared, [=] { kernel(static_cast<P>(arguments)...); });
 #else
@@ -38,7 +38,7 @@ void launch_shared(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, A
 #endif
 }
 template <class... P, class... A>
-void launch(void (*kernel)(P...), dim3 grid, dim3 block, A... arguments) {
+void launch(void (*kernel)(P...), dim3 grid, dim3 block, const A&... arguments) {
   launch_shared(kernel, grid, block, 0, arguments...);
 }
 
