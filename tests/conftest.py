@@ -14,6 +14,7 @@ if not list((ROOT / "pynn").glob("_C*.so")) and not list((ROOT / "pynn").glob("_
     sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != ROOT]
 
 import helpers  # noqa: E402
+
 import pynn  # noqa: E402
 
 
@@ -46,7 +47,7 @@ def pytest_generate_tests(metafunc):
 
 def pytest_runtest_setup(item):
     if item.get_closest_marker("cuda") and not pynn.cuda.is_available():
-        pytest.skip("no CUDA device")
+        pytest.skip(f"CUDA: {pynn.cuda.why_unavailable()}")
 
 
 @pytest.fixture(autouse=True)
