@@ -20,6 +20,7 @@ import pynn  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "cuda: needs a build with CUDA and a GPU")
+    config.addinivalue_line("markers", "no_device: in tests/cuda, but runs anywhere")
     config.addinivalue_line("markers", "slow: takes more than a few seconds")
 
 
