@@ -66,7 +66,7 @@ Tensor binary_cross_entropy(const Tensor& x, const Tensor& y, const Tensor& weig
                   ") that is different to the input size (", dims_str(x.sizes()),
                   ") is deprecated. Please ensure they have the same size.");
   ops::check_floating("binary_cross_entropy", x);
-  {
+  if (x.device().is_cpu()) {  // elsewhere the loss is NaN: no one waits to see
     GradMode off(false);
     PYNN_CHECK(!any_nonzero(logical_not(logical_and(ge(x, 0.0), le(x, 1.0)))),
                "binary_cross_entropy: all elements of input should be between 0 and 1");
@@ -261,12 +261,12 @@ Tensor nll_loss(const Tensor& x, const Tensor& target, const Tensor& weight, int
   check_target("nll_loss", x, target, rows);
   const Tensor t = to_dtype(reshape(target, DimVector{-1}), DType::Int64);
   const Tensor kept = ne(t, Scalar(ignore));
-  {
+  if (x.device().is_cpu()) {  // elsewhere gather finds it
     GradMode off(false);
     PYNN_CHECK_KIND(Index, !any_nonzero(logical_and(kept, logical_or(lt(t, 0), ge(t, Scalar(rows.x.size(1)))))),
                     "nll_loss: Target is out of bounds for ", rows.x.size(1), " classes");
   }
-  const Tensor safe = where(kept, t, full({}, Scalar(0), DType::Int64));
+  const Tensor safe = where(kept, t, 0);
   Tensor w = weight.defined() ? index_select(weight, 0, safe) : ones(safe.sizes(), x.dtype(), x.device());
   w = where(kept, w, 0.0);
   const Tensor picked = reshape(gather(rows.x, 1, unsqueeze(safe, 1)), DimVector{-1});
