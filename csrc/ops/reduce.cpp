@@ -9,6 +9,7 @@
 #include "ops/assign.h"
 #include "ops/binary.h"
 #include "ops/creation.h"
+#include "ops/device.h"
 #include "ops/reduce_plan.h"
 #include "ops/view.h"
 
@@ -112,16 +113,16 @@ Tensor sum_to(const Tensor& x, Dims sizes) {
 
 bool any_nonzero(const Tensor& x) {
   if (x.numel() == 0) return false;
-  Tensor y = empty({}, DType::Bool);
+  Tensor y = empty({}, DType::Bool, x.device());
   run_reduce(Reduce::Any, x, dims_mask("any", x, {}), y);
-  return *y.data_as<bool>();
+  return *on_host(y).data_as<bool>();
 }
 
 bool any_zero(const Tensor& x) {
   if (x.numel() == 0) return false;
-  Tensor y = empty({}, DType::Bool);
+  Tensor y = empty({}, DType::Bool, x.device());
   run_reduce(Reduce::All, x, dims_mask("all", x, {}), y);
-  return !*y.data_as<bool>();
+  return !*on_host(y).data_as<bool>();
 }
 
 namespace {
