@@ -74,11 +74,6 @@ def test_numpy_wants_host_memory():
     assert x.numpy(force=True).tolist() == [1.0, 1.0]
     with raises((BufferError, TypeError, RuntimeError), "."):
         np.from_dlpack(x)
-    assert x.__dlpack_device__() == (2, 0)
-    if hasattr(pynn, "from_dlpack"):
-        y = pynn.from_dlpack(x)
-        y += 1
-        assert x.tolist() == [2.0, 2.0]
 
 
 def test_mixing_devices():
@@ -120,7 +115,6 @@ def test_save_and_load(where):
     assert found["x"].device.type == found["t"].device.type == expected
     assert found["cpu"].device.type == ("cuda" if where in ("cuda", "cuda:0") else "cpu")
     np.testing.assert_array_equal(to_numpy(found["t"].cpu()), to_numpy(x.cpu()).T)
-    assert found["t"].untyped_storage().data_ptr() == found["x"].untyped_storage().data_ptr()
 
 
 def test_module_to_cuda():
@@ -149,7 +143,6 @@ def test_pinned_memory():
     back = z.to("cpu", non_blocking=True)
     pynn.cuda.synchronize()
     assert back.tolist() == x.tolist()
-    assert pynn.empty(3, pin_memory=True).is_pinned()
 
 
 def test_data_loader_pins():
