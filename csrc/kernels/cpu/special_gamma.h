@@ -71,7 +71,7 @@ double zeta(double s, double q) {
   return sum;
 }
 
-double polygamma(int64_t n, double x) {
+inline double polygamma(int64_t n, double x) {
   if (n == 0) return digamma(x);
   if (n == 1 && x < 0.5) {
     const double s = __builtin_sin(kPi * x);
@@ -102,7 +102,7 @@ double gamma_density(double a, double x) {
 }
 
 // The regularised lower incomplete gamma function of x, or (upper) 1 - that.
-double igamma(double a, double x, bool upper) {
+inline double igamma(double a, double x, bool upper) {
   if (!(a >= 0) || !(x >= 0)) return kNaN;
   if (a == 0) return x > 0 ? (upper ? 0 : 1) : kNaN;
   if (x == 0) return upper ? 1 : 0;
