@@ -65,7 +65,7 @@ Tensor ungrouped(const Tensor& x, int64_t heads, int64_t rows) {
 
 Tensor additive(const Tensor& mask, DType dtype) {
   if (mask.dtype() != DType::Bool) return to_dtype(mask, dtype);
-  return where(mask, full({}, 0.0, dtype), Other(-INFINITY));
+  return where(mask, full({}, 0.0, dtype, mask.device()), Other(-INFINITY));
 }
 
 Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask,

@@ -5,7 +5,12 @@
 #include "kernels/random_gamma.h"
 
 #include "core/parallel.h"
-#include "kernels/cpu/special_gamma.h"
+
+#define PYNN_SPECIAL_NAMESPACE PYNN_CPU_NAMESPACE
+#define PYNN_FN inline
+#define PYNN_CONSTANT constexpr
+#define PYNN_MATH(name) __builtin_##name
+#include "kernels/special_gamma.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
