@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "core/error.h"
+#include "core/random.h"
 #include "cuda/allocator.h"
 #include "cuda/runtime.h"
 
@@ -45,6 +46,14 @@ bool is_capturing() {
   return status != cudaStreamCaptureStatusNone;
 }
 
+namespace {
+uint64_t end_draws(int device) {
+  CudaGenerator& generator = default_cuda_generator(device);
+  std::lock_guard lock(generator.mutex);
+  return generator.end_capture();
+}
+}  // namespace
+
 void Graph::begin(uint64_t pool, cudaStreamCaptureMode mode) {
   PYNN_CHECK(!executable_ && !capturing_, "CUDAGraph: it holds captured work already (call reset() first)");
   PYNN_CHECK(current_stream(),
@@ -53,17 +62,25 @@ void Graph::begin(uint64_t pool, cudaStreamCaptureMode mode) {
   device_ = accelerator->current_device();
   stream_ = current_stream();
   pool_ = pool ? pool : new_graph_pool();
+  if (!drawn_) drawn_ = static_cast<uint64_t*>(accelerator->allocate(sizeof *drawn_, device_));
   begin_pool(device_, pool_, stream_);
   holds_pool_ = true;
   const cudaError_t status = cudaStreamBeginCapture(stream_, mode);
   capturing_ = status == cudaSuccess;
-  if (!capturing_) reset();
+  if (capturing_) {
+    CudaGenerator& generator = default_cuda_generator(device_);
+    std::lock_guard lock(generator.mutex);
+    generator.begin_capture(drawn_);
+  } else {
+    reset();
+  }
   check(status, "CUDAGraph.capture_begin");
 }
 
 void Graph::end() {
   PYNN_CHECK(capturing_, "CUDAGraph: capture_end without capture_begin");
   capturing_ = false;
+  draws_ = end_draws(device_);
   end_pool(device_, pool_);
   cudaGraph_t graph = nullptr;
   cudaError_t status = cudaStreamEndCapture(stream_, &graph);
@@ -79,6 +96,13 @@ void Graph::end() {
 void Graph::replay() {
   PYNN_CHECK(executable_, "CUDAGraph: nothing was captured");
   DeviceGuard guard(device_);
+  if (draws_) {  // every replay has numbers of its own
+    CudaGenerator& generator = default_cuda_generator(device_);
+    std::lock_guard lock(generator.mutex);
+    const uint64_t offset = generator.next(draws_).offset;
+    check(cudaMemcpyAsync(drawn_, &offset, sizeof offset, cudaMemcpyHostToDevice, current_stream()),
+          "CUDAGraph.replay");
+  }
   check(cudaGraphLaunch(executable_, current_stream()), "CUDAGraph.replay");
 }
 
@@ -88,6 +112,7 @@ void Graph::reset() noexcept {
     (void)cudaStreamEndCapture(stream_, &graph);
     if (graph) (void)cudaGraphDestroy(graph);
     (void)cudaGetLastError();
+    (void)end_draws(device_);
     end_pool(device_, pool_);
     capturing_ = false;
   }
@@ -98,6 +123,9 @@ void Graph::reset() noexcept {
     release_pool(device_, pool_);
     holds_pool_ = false;
   }
+  if (drawn_) accelerator->deallocate(drawn_, device_);
+  drawn_ = nullptr;
+  draws_ = 0;
 }
 
 }  // namespace pynn::cuda

@@ -30,6 +30,8 @@ class Graph {
   cudaStream_t stream_ = nullptr;
   uint64_t pool_ = 0;
   bool capturing_ = false, holds_pool_ = false;
+  uint64_t* drawn_ = nullptr;  // device memory: where the default generator stands at a replay (core/random.h)
+  uint64_t draws_ = 0;         // counters that a replay takes from it
   cudaGraphExec_t executable_ = nullptr;
 };
 uint64_t new_graph_pool();

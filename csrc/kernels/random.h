@@ -27,14 +27,14 @@ enum class Distribution : uint8_t {
 // Bernoullis of any floating type, else both Float64.
 struct RandomArgs {
   Distribution kind;
-  DType dtype, p_dtype;
-  void* out;
-  int64_t n;
-  double a, b;
-  int64_t low;
-  uint64_t range;
-  const void *p, *q;
-  Philox philox;  // n counters
+  DType dtype{}, p_dtype{};
+  void* out = nullptr;
+  int64_t n = 0;
+  double a = 0, b = 0;
+  int64_t low = 0;
+  uint64_t range = 0;
+  const void *p = nullptr, *q = nullptr;
+  Philox philox{};  // n counters
 };
 PYNN_CUDA_ONLY_KERNEL(void, random_fill, (const RandomArgs& args));
 

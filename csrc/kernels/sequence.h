@@ -19,10 +19,10 @@ struct SequenceArgs {
   DType dtype;  // real
   void* out;    // contiguous
   int64_t n;
-  int64_t first, by;
-  double start, end, step;
-  bool power;  // base to the power of each
-  double base;
+  int64_t first = 0, by = 0;
+  double start = 0, end = 0, step = 0;
+  bool power = false;  // base to the power of each
+  double base = 0;
 };
 PYNN_CUDA_ONLY_KERNEL(void, sequence, (const SequenceArgs& args));
 

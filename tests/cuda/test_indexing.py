@@ -14,7 +14,10 @@ def same(result, expected, tol=0.0):
     assert result.device.type == "cuda"
     assert result.dtype == expected.dtype
     assert result.shape == expected.shape
-    torch.testing.assert_close(result.cpu(), expected, rtol=tol, atol=tol, equal_nan=True)
+    if expected.is_complex():
+        assert result.tolist() == expected.tolist()
+    else:
+        torch.testing.assert_close(result.cpu(), expected, rtol=tol, atol=tol, equal_nan=True)
 
 
 def moved(x):
@@ -53,23 +56,16 @@ INDICES = {
 @pytest.mark.parametrize("on_host", [False, True], ids=["cuda index", "cpu index"])
 @pytest.mark.parametrize("index", INDICES.values(), ids=INDICES)
 def test_getitem_and_setitem(index, on_host):
-    for x in (torch.arange(120.0).reshape(4, 5, 6), torch.arange(240.0).reshape(6, 5, 8).mT[::1, ::2].mT[:4, :, :]):
-        x = x if x.shape == (4, 5, 6) else torch.arange(120.0).reshape(6, 5, 4).permute(2, 1, 0)
+    for x in (torch.arange(120.0).reshape(4, 5, 6), torch.arange(120.0).reshape(6, 5, 4).permute(2, 1, 0)):
         d = x.cuda()
         at = index if on_host else moved(index)
         expected = x[index]
         same(d[at], expected)
-        for value in (3, 2.5, torch.tensor(7.0), torch.randn(expected.shape)):
+        for value in (3, torch.tensor(7.0), torch.randn(expected.shape[-1:]) if expected.dim() else 2.5):
             want, have = x.clone(), d.clone()
-            unique = index is not INDICES["integer"] and "I" not in str(index)
-            if isinstance(value, torch.Tensor) and value.dim() and not unique:
-                continue
             want[index] = value
             have[at] = moved(value) if isinstance(value, torch.Tensor) and value.dim() else value
-            if isinstance(value, torch.Tensor) and value.dim():  # where an index repeats, any of its values may stay
-                assert have[at].shape == want[index].shape
-            else:
-                same(have, want)
+            same(have, want)  # equal values go to each place, whatever index comes last
 
 
 @pytest.mark.parametrize("index", INDICES.values(), ids=INDICES)
@@ -120,7 +116,10 @@ def test_rows(dtype, n, rows, width):
     else:
         same(added, expected)
     once = torch.randperm(rows)[: min(n, rows)]
-    same(table.cuda().index_copy(0, once.cuda(), source[: len(once)].cuda()), table.index_copy(0, once, source[: len(once)]))
+    same(
+        table.cuda().index_copy(0, once.cuda(), source[: len(once)].cuda()),
+        table.index_copy(0, once, source[: len(once)]),
+    )
     same(table.cuda().index_fill(0, once[:2].cuda(), 1), table.index_fill(0, once[:2], 1))
 
 
@@ -155,7 +154,10 @@ def test_gather_and_scatter(dtype):
     for reduce in ("sum", "prod", "mean", "amax", "amin"):
         for include_self in (True, False):
             expected = x.scatter_reduce(0, at, source, reduce, include_self=include_self)
-            same(x.cuda().scatter_reduce(0, at.cuda(), source.cuda(), reduce, include_self=include_self), expected)
+            same(
+                x.cuda().scatter_reduce(0, at.cuda(), source.cuda(), reduce, include_self=include_self),
+                expected,
+            )
 
 
 def test_atomics_of_narrow_types_leave_neighbours_alone():
@@ -217,7 +219,12 @@ def test_masks():
 
 
 def test_unique():
-    for x in (torch.randint(0, 9, (5, 40)), torch.randint(0, 3, (30,)).float(), torch.zeros(0), torch.tensor([2])):
+    for x in (
+        torch.randint(0, 9, (5, 40)),
+        torch.randint(0, 3, (30,)).float(),
+        torch.zeros(0),
+        torch.tensor([2]),
+    ):
         for f in (torch.unique, torch.unique_consecutive):
             for have, want in zip(
                 f(x.cuda(), return_inverse=True, return_counts=True),
@@ -239,8 +246,14 @@ def test_searchsorted(dtype):
     row = numbers(3, 20).to(dtype).sort(-1)[0]
     values = numbers(3, 11).to(dtype)
     for right in (False, True):
-        same(torch.searchsorted(row.cuda(), values.cuda(), right=right), torch.searchsorted(row, values, right=right))
-        same(torch.bucketize(values.cuda(), row[0].cuda(), right=right), torch.bucketize(values, row[0], right=right))
+        same(
+            torch.searchsorted(row.cuda(), values.cuda(), right=right),
+            torch.searchsorted(row, values, right=right),
+        )
+        same(
+            torch.bucketize(values.cuda(), row[0].cuda(), right=right),
+            torch.bucketize(values, row[0], right=right),
+        )
     same(torch.searchsorted(row[0].cuda(), 2), torch.searchsorted(row[0], 2))
     order = row.flip(-1).argsort(-1)
     flipped = row.flip(-1)
@@ -281,7 +294,10 @@ def test_cat_and_stack(dtype):
         (torch.cat(moved(tuple(parts)), 1), torch.cat(parts, 1)),
         (torch.cat([p.cuda()[:, :, 1:3] for p in parts], 1), torch.cat([p[:, :, 1:3] for p in parts], 1)),
         (torch.stack([parts[0].cuda()] * 150, -1), torch.stack([parts[0]] * 150, -1)),
-        (torch.cat([parts[0].cuda(), parts[3].cuda().float()], 1), torch.cat([parts[0], parts[3].float()], 1)),
+        (
+            torch.cat([parts[0].cuda(), parts[3].cuda().float()], 1),
+            torch.cat([parts[0], parts[3].float()], 1),
+        ),
     ):
         same(have, want)
 

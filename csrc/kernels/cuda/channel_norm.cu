@@ -136,7 +136,7 @@ __device__ typename Moments<T>::State fold_piece(const Net<T>& p, int64_t s, int
 
 // A block for a statistic.
 template <class T, int P>
-__global__ void forward_whole(Net<T> p) {
+__global__ void __launch_bounds__(kMostThreads) forward_whole(Net<T> p) {
   using E = Element<T>;
   for (int64_t s = blockIdx.x; s < p.stats; s += gridDim.x) {
     const auto t = fold_piece<T, P>(p, s, 0, p.count());
@@ -147,7 +147,7 @@ __global__ void forward_whole(Net<T> p) {
 
 // partial [stats, pieces]
 template <class T, int P>
-__global__ void measure_pieces(Net<T> p, int64_t piece, int64_t pieces, typename Moments<T>::State* partial) {
+__global__ void __launch_bounds__(kMostThreads) measure_pieces(Net<T> p, int64_t piece, int64_t pieces, typename Moments<T>::State* partial) {
   for (int64_t task = blockIdx.x; task < p.stats * pieces; task += gridDim.x) {
     const int64_t s = task / pieces, begin = (task - s * pieces) * piece;
     const auto t = fold_piece<T, P>(p, s, begin, begin + piece < p.count() ? begin + piece : p.count());
@@ -155,7 +155,7 @@ __global__ void measure_pieces(Net<T> p, int64_t piece, int64_t pieces, typename
   }
 }
 template <class T, int P>
-__global__ void forward_pieces(Net<T> p, int64_t piece, int64_t pieces, const typename Moments<T>::State* partial) {
+__global__ void __launch_bounds__(kMostThreads) forward_pieces(Net<T> p, int64_t piece, int64_t pieces, const typename Moments<T>::State* partial) {
   using E = Element<T>;
   const Moments<T> f;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
@@ -180,7 +180,7 @@ __global__ void forward_pieces(Net<T> p, int64_t piece, int64_t pieces, const ty
 // `subs` pieces of each span of a statistic: of a run where its channels differ, else of the whole. `group` threads for
 // each; sums [stats, spans * subs].
 template <class T, int P>
-__global__ void gradient_pieces(Net<T> p, int64_t span, int64_t piece, int64_t subs, int group,
+__global__ void __launch_bounds__(kMostThreads) gradient_pieces(Net<T> p, int64_t span, int64_t piece, int64_t subs, int group,
                                 typename Gradient<Element<T>>::State* sums) {
   using E = Element<T>;
   const Gradient<E> f;
@@ -236,7 +236,7 @@ __device__ void write_channel(const Net<T>& p, int64_t c, const typename Gradien
 }
 
 template <class T, int P>
-__global__ void backward_pieces(Net<T> p, int64_t piece, int64_t pieces, int64_t sum_pieces, int64_t per_run,
+__global__ void __launch_bounds__(kMostThreads) backward_pieces(Net<T> p, int64_t piece, int64_t pieces, int64_t sum_pieces, int64_t per_run,
                                 const typename Gradient<Element<T>>::State* sums) {
   using E = Element<T>;
   for (int64_t task = blockIdx.x; task < p.stats * pieces; task += gridDim.x) {
@@ -268,7 +268,7 @@ __global__ void backward_pieces(Net<T> p, int64_t piece, int64_t pieces, int64_t
 
 // dweight and dbias of groups: a warp for a channel.
 template <class T>
-__global__ void channel_sums(Net<T> p, int64_t per_run, const typename Gradient<Element<T>>::State* sums) {
+__global__ void __launch_bounds__(kMostThreads) channel_sums(Net<T> p, int64_t per_run, const typename Gradient<Element<T>>::State* sums) {
   using E = Element<T>;
   const Gradient<E> f;
   const int64_t warps = static_cast<int64_t>(gridDim.x) * (blockDim.x / kWarp);
@@ -290,7 +290,7 @@ __global__ void channel_sums(Net<T> p, int64_t per_run, const typename Gradient<
 // ---- columns: x [chunks, stats] ----
 
 template <class T, int P>
-__global__ void forward_columns(Net<T> p) {
+__global__ void __launch_bounds__(kMostThreads) forward_columns(Net<T> p) {
   using E = Element<T>;
   const int64_t width = p.stats / P;
   PYNN_GRID_LOOP(q, p.chunks * width) {
@@ -305,7 +305,7 @@ __global__ void forward_columns(Net<T> p) {
 }
 // sums [stats, splits]: 32 columns by 8 rows of threads.
 template <class T>
-__global__ void gradient_columns(Net<T> p, int64_t piece, int64_t splits,
+__global__ void __launch_bounds__(kMostThreads) gradient_columns(Net<T> p, int64_t piece, int64_t splits,
                                  typename Gradient<Element<T>>::State* sums) {
   using E = Element<T>;
   using S = typename Gradient<E>::State;
@@ -337,7 +337,7 @@ __global__ void gradient_columns(Net<T> p, int64_t piece, int64_t splits,
 }
 // 32 columns by 8 rows of threads, `piece` rows.
 template <class T>
-__global__ void backward_columns(Net<T> p, int64_t piece, int64_t splits, int64_t sum_splits,
+__global__ void __launch_bounds__(kMostThreads) backward_columns(Net<T> p, int64_t piece, int64_t splits, int64_t sum_splits,
                                  const typename Gradient<Element<T>>::State* sums) {
   using E = Element<T>;
   const Gradient<E> f;

@@ -60,7 +60,7 @@ struct LongestRun {
 
 // A block for a row. Whoever holds the last of a run finds its first by bisection; NaN, which are last, are one run.
 template <class T>
-__global__ void modes(const T* sorted, const int64_t* index, T* mode, int64_t* position, int64_t rows, int64_t n) {
+__global__ void __launch_bounds__(kMostThreads) modes(const T* sorted, const int64_t* index, T* mode, int64_t* position, int64_t rows, int64_t n) {
   using E = Element<T>;
   const LongestRun f;
   for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {

@@ -218,11 +218,13 @@ bool by_library(const GemmArgs& g) {
     right(a, !a.columns_together);
     p.bias = g.bias;
     p.relu = g.epilogue == Epilogue::Relu;
-    return cublaslt_product(p);
+    if (cublaslt_product(p)) return true;
+    p.bias = nullptr, p.relu = false;  // there may be a way without the epilogue
+  } else {
+    p.m = g.m, p.n = g.n;
+    left(a, a.columns_together);
+    right(b, b.columns_together);
   }
-  p.m = g.m, p.n = g.n;
-  left(a, a.columns_together);
-  right(b, b.columns_together);
   if (!cublaslt_product(p)) return false;
   if (g.bias || g.epilogue == Epilogue::Relu)
     dispatch_floating("matmul", g.dtype, [&](auto t) {

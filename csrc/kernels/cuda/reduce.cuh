@@ -118,7 +118,7 @@ __device__ typename F::State fold_run(const F& f, const T* x, int64_t n, int64_t
 
 // x [rows, n] in `splits` pieces of each row, a group of threads for each.
 template <class T, class F>
-__global__ void reduce_rows(F f, const T* x, int64_t rows, int64_t n, int64_t piece, int64_t splits, int group,
+__global__ void __launch_bounds__(kMostThreads) reduce_rows(F f, const T* x, int64_t rows, int64_t n, int64_t piece, int64_t splits, int group,
                             typename F::State* partial) {
   const int per_block = static_cast<int>(blockDim.x) / group, lane = static_cast<int>(threadIdx.x) % group;
   const int64_t tasks = rows * splits;
@@ -139,7 +139,7 @@ __global__ void reduce_rows(F f, const T* x, int64_t rows, int64_t n, int64_t pi
 
 // x [outer, n, inner], inner > 1, in `splits` pieces of n. A block is `lanes` packs of P columns by rows.
 template <class T, int P, class F>
-__global__ void reduce_columns(F f, const T* x, int64_t outer, int64_t n, int64_t inner, int64_t piece, int64_t splits,
+__global__ void __launch_bounds__(kMostThreads) reduce_columns(F f, const T* x, int64_t outer, int64_t n, int64_t inner, int64_t piece, int64_t splits,
                                int lanes, typename F::State* partial) {
   using E = Element<T>;
   using S = typename F::State;
@@ -208,7 +208,7 @@ __global__ void reduce_columns(F f, const T* x, int64_t outer, int64_t n, int64_
 
 // partial [splits, outputs]
 template <class F>
-__global__ void reduce_finish(F f, const typename F::State* partial, int64_t outputs, int64_t splits, int group) {
+__global__ void __launch_bounds__(kMostThreads) reduce_finish(F f, const typename F::State* partial, int64_t outputs, int64_t splits, int group) {
   const int per_block = static_cast<int>(blockDim.x) / group, lane = static_cast<int>(threadIdx.x) % group;
   for (int64_t first = static_cast<int64_t>(blockIdx.x) * per_block; first < outputs;
        first += static_cast<int64_t>(gridDim.x) * per_block) {

@@ -51,7 +51,7 @@ __device__ S scan_block(const Op& op, S s, S& total) {
 
 // totals [rows, pieces]: written if only_totals, else the inclusive scan of those along a row.
 template <class Op>
-__global__ void scan_rows(Op op, int64_t rows, int64_t n, int64_t piece, int64_t pieces, typename Op::State* totals,
+__global__ void __launch_bounds__(kMostThreads) scan_rows(Op op, int64_t rows, int64_t n, int64_t piece, int64_t pieces, typename Op::State* totals,
                           bool only_totals) {
   using S = typename Op::State;
   S* tile = dynamic_shared<S>();
@@ -91,7 +91,7 @@ __global__ void scan_rows(Op op, int64_t rows, int64_t n, int64_t piece, int64_t
 
 // totals [pieces, lines]
 template <class Op>
-__global__ void scan_lines(Op op, int64_t outer, int64_t n, int64_t inner, int64_t piece, int64_t pieces,
+__global__ void __launch_bounds__(kMostThreads) scan_lines(Op op, int64_t outer, int64_t n, int64_t inner, int64_t piece, int64_t pieces,
                            typename Op::State* totals, bool only_totals) {
   const int64_t lines = outer * inner;
   PYNN_GRID_LOOP(task, lines * pieces) {
