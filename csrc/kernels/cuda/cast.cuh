@@ -33,12 +33,12 @@ __device__ inline To cast(From x) {
   }
 }
 
-#define PYNN_FOR_EACH_REAL(F)                                                                                    \
-  F(bool, Bool)                                                                                                  \
-  F(uint8_t, UInt8)                                                                                              \
-  F(int8_t, Int8)                                                                                                \
-  F(int16_t, Int16) F(int32_t, Int32) F(int64_t, Int64) F(Half, Float16) F(BFloat16, BFloat16) F(float, Float32) \
-      F(double, Float64)
+#define PYNN_FOR_EACH_REAL(F) \
+  F(bool, Bool)               \
+  F(uint8_t, UInt8)           \
+  F(int8_t, Int8)             \
+  F(int16_t, Int16)           \
+  F(int32_t, Int32) F(int64_t, Int64) F(Half, Float16) F(BFloat16, BFloat16) F(float, Float32) F(double, Float64)
 
 // Element i of an array of that dtype, which is real.
 template <class C>

@@ -38,7 +38,8 @@ struct SmoothFold {
 };
 
 template <class T, class F>
-__global__ void __launch_bounds__(kMostThreads) forward(CrossEntropyArgs a, F f, int group, Deferred* found, const char* op) {
+__global__ void __launch_bounds__(kMostThreads)
+    forward(CrossEntropyArgs a, F f, int group, Deferred* found, const char* op) {
   const T *x = static_cast<const T*>(a.x), *weight = static_cast<const T*>(a.weight);
   T *loss = static_cast<T*>(a.loss), *row_weight = static_cast<T*>(a.row_weight), *lse = static_cast<T*>(a.lse);
   const T eps = static_cast<T>(a.smoothing), spread = eps / static_cast<T>(a.classes);
@@ -79,7 +80,8 @@ __global__ void __launch_bounds__(kMostThreads) forward(CrossEntropyArgs a, F f,
 
 // y = sum(loss) / sum(row_weight), total = sum(row_weight); or the two sums of each block.
 template <class T>
-__global__ void __launch_bounds__(kMostThreads) sums(const T* loss, const T* row_weight, int64_t rows, T* y, T* total, double* partial) {
+__global__ void __launch_bounds__(kMostThreads)
+    sums(const T* loss, const T* row_weight, int64_t rows, T* y, T* total, double* partial) {
   double sum = 0, weights = 0;
   PYNN_GRID_LOOP(i, rows) {
     sum += static_cast<double>(loss[i]);

@@ -250,7 +250,8 @@ __global__ void __launch_bounds__(kMostThreads) weight_sums_long(Operands<T> a, 
 
 // dweight and dbias from part [count, 2, n]: 32 columns by rows of threads.
 template <class T>
-__global__ void __launch_bounds__(kMostThreads) add_parts(const Element<T>* part, int count, int64_t n, T* dweight, T* dbias) {
+__global__ void __launch_bounds__(kMostThreads)
+    add_parts(const Element<T>* part, int count, int64_t n, T* dweight, T* dbias) {
   using E = Element<T>;
   __shared__ E shared[kBlock];
   const int lane = static_cast<int>(threadIdx.x) % kWarp, y = static_cast<int>(threadIdx.x) / kWarp;
