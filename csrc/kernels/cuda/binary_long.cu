@@ -104,7 +104,7 @@ PYNN_BINARY_P1(EluBackward, kReal<C>, 1, alpha, return b > C(0) ? a : a * alpha 
 template <class C>
 struct BinaryFn<Binary::GeluBackward, C> : MapFunction<kReal<C>, 1, C> {
   bool coarse;
-  explicit BinaryFn(const MapArgs& args) : coarse(math::is_coarse(args)) {}
+  explicit BinaryFn(const MapArgs& args) : coarse(is_coarse(args)) {}
   __device__ C operator()(C g, C x) const {
     if constexpr (std::is_same_v<C, float>)
       if (coarse) return g * (math::normal_cdf_coarse(x) + x * 0.39894228040143267794f * __expf(-0.5f * x * x));

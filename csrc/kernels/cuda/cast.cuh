@@ -83,11 +83,14 @@ struct FastDivisor {
   }
 };
 
+// More dims, which hardly any tensor has when neighbours are joined, would make every launch's arguments longer.
+constexpr int kLayoutDims = 6;
+
 template <int N>
 struct Layout {
   int ndim;  // innermost dim first, at least one
-  FastDivisor sizes[kMaxDims];
-  int64_t strides[kMaxDims][N];
+  FastDivisor sizes[kLayoutDims];
+  int64_t strides[kLayoutDims][N];
 
   // at[k] += position of element `i` in operand k.
   __device__ void locate(uint32_t i, int64_t (&at)[N]) const {

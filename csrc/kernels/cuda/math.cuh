@@ -112,7 +112,5 @@ __device__ inline float normal_cdf_coarse(float x) {
   const float tail = 0.5f * t * __expf(p - z * z);
   return x < 0.0f ? tail : 1.0f - tail;
 }
-// Whether the result is of a half type.
-inline bool is_coarse(const MapArgs& args) { return item_size(args.operands[0].dtype) == 2; }
 
 }  // namespace pynn::cuda::math

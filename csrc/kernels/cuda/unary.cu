@@ -86,7 +86,7 @@ PYNN_UNARY(GeluTanh, kReal<C>, 1, const C u = C(0.79788456080286535588) * (x + C
 template <class C>
 struct UnaryFn<Unary::Gelu, C> : MapFunction<kReal<C>, 1, C> {
   bool coarse;
-  explicit UnaryFn(const MapArgs& args) : coarse(math::is_coarse(args)) {}
+  explicit UnaryFn(const MapArgs& args) : coarse(is_coarse(args)) {}
   __device__ C operator()(C x) const {
     if constexpr (std::is_same_v<C, float>)
       if (coarse) return x * math::normal_cdf_coarse(x);
