@@ -14,11 +14,13 @@ if not list((ROOT / "pynn").glob("_C*.so")) and not list((ROOT / "pynn").glob("_
     sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != ROOT]
 
 import helpers  # noqa: E402
+
 import pynn  # noqa: E402
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "cuda: needs a build with CUDA and a GPU")
+    config.addinivalue_line("markers", "no_device: in tests/cuda, but runs anywhere")
     config.addinivalue_line("markers", "slow: takes more than a few seconds")
 
 
@@ -46,7 +48,7 @@ def pytest_generate_tests(metafunc):
 
 def pytest_runtest_setup(item):
     if item.get_closest_marker("cuda") and not pynn.cuda.is_available():
-        pytest.skip("no CUDA device")
+        pytest.skip(f"CUDA: {pynn.cuda.why_unavailable()}")
 
 
 @pytest.fixture(autouse=True)

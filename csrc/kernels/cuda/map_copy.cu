@@ -322,6 +322,7 @@ void run_complex(const MapArgs& args) {
 
 void map_copy(const MapArgs& args) {
   if (args.numel == 0) return;
+  if (args.ndim > kLayoutDims) return each_part(args, map_copy);
   const Operand &out = args.operands[0], &in = args.operands[1];
   const bool contiguous = args.ndim == 0 || (args.ndim == 1 && out.strides[0] == 1);
   const size_t size = item_size(out.dtype);
