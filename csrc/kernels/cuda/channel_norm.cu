@@ -259,8 +259,8 @@ __global__ void backward_pieces(Net<T> p, int64_t piece, int64_t pieces, int64_t
       Pack<T, P> v = pack_at<T, P>(p.dy, at);
 #pragma unroll
       for (int k = 0; k < P; ++k)
-        v.v[k] =
-            store_as<T>(static_cast<E>(load(v.v[k])) * scale + (static_cast<E>(load(x.v[k])) - mean) * by_x + shift);
+        v.v[k] = store_as<T>(static_cast<E>(load(v.v[k])) * scale + (static_cast<E>(load(x.v[k])) - mean) * by_x +
+                             shift);
       *reinterpret_cast<Pack<T, P>*>(p.dx + at) = v;
     }
   }
@@ -305,7 +305,8 @@ __global__ void forward_columns(Net<T> p) {
 }
 // sums [stats, splits]: 32 columns by 8 rows of threads.
 template <class T>
-__global__ void gradient_columns(Net<T> p, int64_t piece, int64_t splits, typename Gradient<Element<T>>::State* sums) {
+__global__ void gradient_columns(Net<T> p, int64_t piece, int64_t splits,
+                                 typename Gradient<Element<T>>::State* sums) {
   using E = Element<T>;
   using S = typename Gradient<E>::State;
   const Gradient<E> f;
@@ -356,8 +357,8 @@ __global__ void backward_columns(Net<T> p, int64_t piece, int64_t splits, int64_
 #pragma unroll 4
     for (int64_t row = split * piece + y; row < end; row += height) {
       const int64_t at = row * p.chunk_step + s;
-      p.dx[at] =
-          store_as<T>(static_cast<E>(load(p.dy[at])) * scale + (static_cast<E>(load(p.x[at])) - mean) * by_x + shift);
+      p.dx[at] = store_as<T>(static_cast<E>(load(p.dy[at])) * scale + (static_cast<E>(load(p.x[at])) - mean) * by_x +
+                             shift);
     }
   }
 }
@@ -421,13 +422,12 @@ void backward(const Net<T>& p) {
   with_run_pack(p, [&](auto pack) {
     constexpr int P = decltype(pack)::value;
     const int64_t span = p.groups ? p.length : p.count(), spans = p.count() / span;
-    const int64_t part =
-        p.stats * spans >= 2 * sm && span <= 1 << 15 ? span : std::min(piece_of(span, p.stats * spans, 64), span);
+    const int64_t part = p.stats * spans >= 2 * sm && span <= 1 << 15 ? span : std::min(piece_of(span, p.stats * spans, 64), span);
     const int64_t subs = ceil_div(span, part), sum_pieces = spans * subs;
     const int group = power_of_two(ceil_div(part, P * 4), kBlock);
     const Scratch sums(static_cast<size_t>(p.stats * sum_pieces) * sizeof(S));
-    launch(gradient_pieces<T, P>, blocks_for(ceil_div(p.stats * sum_pieces * group, kBlock)), kBlock, p, span, part,
-           subs, group, sums.as<S>());
+    launch(gradient_pieces<T, P>, blocks_for(ceil_div(p.stats * sum_pieces * group, kBlock)), kBlock, p, span,
+           part, subs, group, sums.as<S>());
     const S* totals = sums.as<S>();
     const int64_t piece = piece_of(p.count(), p.stats, 64), pieces = ceil_div(p.count(), piece);
     if (p.dx || !p.groups)

@@ -19,8 +19,7 @@ bool sort(Key* keys, Key* other_keys, uint32_t* values, uint32_t* other_values, 
     const Key mask = bits < static_cast<int>(8 * sizeof(Key)) ? (Key(1) << bits) - 1 : ~Key(0);
     std::vector<int64_t> order(static_cast<size_t>(n));
     std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](int64_t a, int64_t b) { return (keys[a] & mask) < (keys[b] & mask); });
+    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return (keys[a] & mask) < (keys[b] & mask); });
     for (int64_t i = 0; i < n; ++i) {
       other_keys[i] = keys[order[i]];
       other_values[i] = values[order[i]];

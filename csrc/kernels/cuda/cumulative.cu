@@ -42,7 +42,9 @@ struct ExpSumScan : ExpSum<T> {
     this->merge(a, b);
     return a;
   }
-  __device__ void write(int64_t at, const State& s) const { y[at] = store_as<T>(isinf(s.m) ? s.m : s.m + log(s.s)); }
+  __device__ void write(int64_t at, const State& s) const {
+    y[at] = store_as<T>(isinf(s.m) ? s.m : s.m + log(s.s));
+  }
 };
 
 // Of the runs of equal elements in a sorted row the longest, of those the first.

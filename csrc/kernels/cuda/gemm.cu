@@ -17,8 +17,7 @@ namespace {
 
 constexpr int kTile = 64, kDepth = 16, kSide = 16, kEach = kTile / kSide;  // 16 x 16 threads, 4 x 4 results each
 
-// All integer types in one kernel, which asks for the type at each load: a tenth of the code, for products that are
-// rare.
+// All integer types in one kernel, which asks for the type at each load: a tenth of the code, for products that are rare.
 struct Integer {};
 
 template <class T>
@@ -226,8 +225,9 @@ bool by_library(const GemmArgs& g) {
   right(b, b.columns_together);
   if (!cublaslt_product(p)) return false;
   if (g.bias || g.epilogue == Epilogue::Relu)
-    dispatch_floating("matmul", g.dtype,
-                      [&](auto t) { launch(add_bias<decltype(t)>, grid_for(g.m * g.n * g.batch), kBlock, g); });
+    dispatch_floating("matmul", g.dtype, [&](auto t) {
+      launch(add_bias<decltype(t)>, grid_for(g.m * g.n * g.batch), kBlock, g);
+    });
   return true;
 }
 

@@ -34,7 +34,9 @@ struct Forward : ExpSum<T> {
     this->take(s, v, 0, 0);
   }
   __device__ void finish(const State& s, int64_t at) const { totals[at] = s; }
-  __device__ E result(const State& s, E x, E) const { return log_ ? x - s.m - log(s.s) : exp_for<T>(x - s.m) / s.s; }
+  __device__ E result(const State& s, E x, E) const {
+    return log_ ? x - s.m - log(s.s) : exp_for<T>(x - s.m) / s.s;
+  }
 };
 template <class T>
 struct Backward {
@@ -192,8 +194,8 @@ void run(F f, const SoftmaxArgs& s, const void* second) {
   with_pack<T>(s.n * s.inner, {out, a, b}, [&](auto pack) {
     constexpr int P = decltype(pack)::value;
     constexpr int64_t piece = int64_t{kBlock} * 8 * kPack<T>;
-    launch(map_kernel<T, P, F>, blocks_for(s.outer * ceil_div(s.n * s.inner, piece)), kBlock, f, a, b, out, s.outer,
-           s.n, s.inner, piece);
+    launch(map_kernel<T, P, F>, blocks_for(s.outer * ceil_div(s.n * s.inner, piece)), kBlock, f, a, b, out, s.outer, s.n,
+           s.inner, piece);
   });
 }
 
