@@ -25,7 +25,7 @@ from pynn.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_gr
 from pynn.functional import *
 
 if TYPE_CHECKING:
-    from pynn import cuda, linalg, nn, optim, random, special, utils, vision
+    from pynn import cuda, distributions, linalg, nn, optim, random, special, utils, vision
     from pynn.serialization import load, save
 
 __version__: str = _C._build_info()["version"]
@@ -35,6 +35,7 @@ e = 2.718281828459045
 inf = 1e999  # names such as float are dtypes here
 nan = inf - inf
 newaxis = None
+legacy_contiguous_format = _C.contiguous_format
 
 _LINALG_NAMES = (
     "chain_matmul cholesky cholesky_inverse cholesky_solve det frobenius_norm geqrf inverse logdet lu lu_solve "
@@ -83,6 +84,11 @@ _LAZY_NAMES = {
         "nn.functional",
     ),
     "compile": "compiler",
+    **dict.fromkeys("_dirichlet_grad _sample_dirichlet _standard_gamma _standard_gamma_grad".split(), "_C"),
+    **dict.fromkeys(
+        "_assert _check _check_index _check_is_size _check_not_implemented _check_type _check_value _check_with".split(),
+        "_checks",
+    ),
     "save": "serialization",
     "load": "serialization",
     "set_printoptions": "_tensor_str",
@@ -102,6 +108,14 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         value: Any = getattr(importlib.import_module(f"pynn.{_LAZY_NAMES[name]}"), name)
+    elif name.startswith("_foreach_"):
+        from pynn import _foreach
+
+        value = getattr(_foreach, name)
+    elif name in ("_dynamo", "_utils"):  # private, but known to programs
+        import importlib
+
+        value = importlib.import_module(f"pynn.{name}")
     else:
         from pynn._lazy import submodule
 

@@ -25,17 +25,34 @@ class _TensorType(type):
     """FloatTensor(2, 3) is not cleared, FloatTensor([1, 2]) has these values, isinstance asks the dtype."""
 
     dtype: Any
+    place: str
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Tensor:
-        return _C._legacy_new(cls.dtype, args, kwargs)
+        return _C._legacy_new(cls.dtype, args, kwargs).to(available(cls).place)
 
     def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, Tensor) and instance.dtype == cls.dtype and instance.device.type == "cpu"
+        return (
+            isinstance(instance, Tensor) and instance.dtype == cls.dtype and instance.device.type == cls.place
+        )
 
 
-def _make(name: str, dtype: Any) -> Any:
-    doc = f"A tensor of {dtype} from sizes or data. Same as torch.{name}."
-    return _TensorType(name, (), {"dtype": dtype, "__module__": "torch", "__doc__": doc})
+def _make(name: str, dtype: Any, module: str = "torch", place: str = "cpu") -> Any:
+    doc = f"A tensor of {dtype} from sizes or data. Same as {module}.{name}."
+    return _TensorType(name, (), {"dtype": dtype, "place": place, "__module__": module, "__doc__": doc})
+
+
+def available(kind: Any) -> Any:
+    """`kind` itself.
+
+    Raises:
+        TypeError: it is a type of CUDA's, which this machine has not.
+    """
+    if kind.place == "cuda":
+        from pynn import cuda
+
+        if not cuda.is_available():
+            raise TypeError(f"type {kind.__module__}.{kind.__name__} not available: there is no CUDA device")
+    return kind
 
 
 FloatTensor = _make("FloatTensor", _C.float32)
@@ -50,6 +67,7 @@ LongTensor = _make("LongTensor", _C.int64)
 BoolTensor = _make("BoolTensor", _C.bool)
 
 _TYPES = {name: globals()[name] for name in __all__}
+_CUDA_TYPES = {name: _make(name, kind.dtype, "torch.cuda", "cuda") for name, kind in _TYPES.items()}
 _NAMES = {kind.dtype: name for name, kind in _TYPES.items()}
 
 
@@ -59,11 +77,23 @@ def type_name(x: Tensor) -> str:
     return f"torch.{place}{_NAMES[x.dtype]}"
 
 
+def _type_named(kind: Any) -> Any:
+    if not isinstance(kind, str):
+        return kind
+    name = kind.removeprefix("torch.")
+    found = _CUDA_TYPES.get(name[5:]) if name.startswith("cuda.") else _TYPES.get(name)
+    if found is None:
+        raise ValueError(f"type: invalid type: {kind!r}")
+    return found
+
+
 def dtype_named(kind: Any) -> Any:
     """The dtype that x.type(kind) asks for: a dtype, FloatTensor or its name."""
-    if isinstance(kind, str):
-        found = _TYPES.get(kind.removeprefix("torch."))
-        if found is None:
-            raise ValueError(f"type: invalid type: {kind!r}")
-        return found.dtype
-    return kind.dtype if isinstance(kind, _TensorType) else kind
+    kind = _type_named(kind)
+    return available(kind).dtype if isinstance(kind, _TensorType) else kind
+
+
+def place_named(kind: Any, x: Tensor) -> Any:
+    """The device that x.type(kind) asks for: x's own, unless FloatTensor or its kin name another."""
+    kind = _type_named(kind)
+    return x.device if not isinstance(kind, _TensorType) or kind.place == x.device.type else kind.place

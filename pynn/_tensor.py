@@ -291,7 +291,9 @@ def _restored(kind: type, data: Tensor, requires_grad: bool, attributes: dict[st
 
 def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """The name of this tensor's type ("torch.FloatTensor"), or the values with another dtype."""
-    return _legacy.type_name(self) if dtype is None else self.to(_legacy.dtype_named(dtype))
+    if dtype is None:
+        return _legacy.type_name(self)
+    return self.to(_legacy.place_named(dtype, self), _legacy.dtype_named(dtype))
 
 
 def new_tensor(

@@ -8,9 +8,11 @@ from __future__ import annotations
 import functools
 import warnings
 from typing import Any
+from typing import Final as Final
 
 __all__ = [
     "Error",
+    "Final",
     "ScriptFunction",
     "ScriptModule",
     "annotate",
@@ -26,6 +28,7 @@ __all__ = [
     "save",
     "script",
     "script_if_tracing",
+    "script_method",
     "trace",
     "unused",
     "wait",
@@ -75,6 +78,15 @@ def trace_module(mod: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
 def script_if_tracing(fn: Any) -> Any:
     """`fn` itself."""
     return fn
+
+
+def script_method(fn: Any) -> Any:
+    """`fn` itself."""
+    return fn
+
+
+_script_if_tracing = script_if_tracing
+_overload = _overload_method = script_method
 
 
 def freeze(mod: Any, *args: Any, **kwargs: Any) -> Any:

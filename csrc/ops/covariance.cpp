@@ -2,8 +2,8 @@
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/binary.h"
+#include "ops/concat.h"
 #include "ops/creation.h"
-#include "ops/indexing.h"
 #include "ops/matmul.h"
 #include "ops/reduce.h"
 #include "ops/reduce_plan.h"
@@ -84,13 +84,11 @@ Tensor cross_along(const char* op, const Tensor& a, const Tensor& b, int64_t dim
   const DimVector sizes = broadcast_sizes(op, a.sizes(), b.sizes());
   const Tensor x = expand(a, sizes), y = expand(b, sizes);
   const DType t = result_type(a, b);
-  Tensor at[2] = {};
-  for (int k = 0; k < 2; ++k) {
-    at[k] = empty(DimVector{3}, DType::Int64);
-    for (int64_t i = 0; i < 3; ++i) at[k].data_as<int64_t>()[i] = (i + 1 + k) % 3;
-  }
-  const auto turned = [&](const Tensor& v, int k) { return to_dtype(index_select(v, dim, at[k]), t); };
-  return sub(mul(turned(x, 0), turned(y, 1)), mul(turned(x, 1), turned(y, 0)));
+  const auto turned = [&](const Tensor& v, int64_t k) {  // element (i + k) % 3 at i
+    const Tensor parts[] = {narrow(v, dim, k, 3 - k), narrow(v, dim, 0, k)};
+    return to_dtype(cat(parts, dim), t);
+  };
+  return sub(mul(turned(x, 1), turned(y, 2)), mul(turned(x, 2), turned(y, 1)));
 }
 Tensor cross(const Tensor& a, const Tensor& b, std::optional<int64_t> dim) {
   if (dim) return cross_along("cross", a, b, *dim);

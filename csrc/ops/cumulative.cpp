@@ -89,7 +89,7 @@ std::tuple<Tensor, Tensor> mode(const Tensor& x, int64_t dim, bool keepdim) {
     // One value per row, in the order of the rows: with dim last, then back.
     DimVector last(rows.sizes());
     if (x.dim()) last.back() = 1;
-    Tensor value = empty(last, x.dtype()), at = empty(last, DType::Int64);
+    Tensor value = empty(last, x.dtype(), x.device()), at = empty(last, DType::Int64, x.device());
     kernels::mode_rows(x.device(), {values.data(), order.data_as<int64_t>(), value.data(), at.data_as<int64_t>(),
                                     y.numel(), n, x.dtype()});
     y = x.dim() ? contiguous(transpose(value, dim, -1)) : value;

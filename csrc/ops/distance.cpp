@@ -6,6 +6,7 @@
 #include "kernels/distance.h"
 #include "ops/binary.h"
 #include "ops/creation.h"
+#include "ops/device.h"
 #include "ops/indexing.h"
 #include "ops/matmul.h"
 #include "ops/reduce.h"
@@ -101,7 +102,7 @@ Tensor pdist(const Tensor& x, double p) {
   int64_t* to = at.data_as<int64_t>();
   for (int64_t i = 0; i < n; ++i)
     for (int64_t j = i + 1; j < n; ++j) *to++ = i * n + j;
-  const Tensor where[] = {at};
+  const Tensor where[] = {to_device(at, x.device())};
   return index(reshape(all, DimVector{-1}), where);
 }
 

@@ -17,6 +17,9 @@
 #include "ops/view.h"
 
 namespace pynn::ops {
+
+Tensor softplus(const Tensor& x, double beta, double threshold);  // activation.cpp
+
 namespace {
 
 enum class Reduction { None, Mean, Sum };
@@ -66,7 +69,7 @@ Tensor binary_cross_entropy(const Tensor& x, const Tensor& y, const Tensor& weig
                   ") that is different to the input size (", dims_str(x.sizes()),
                   ") is deprecated. Please ensure they have the same size.");
   ops::check_floating("binary_cross_entropy", x);
-  {
+  if (x.device().is_cpu()) {  // elsewhere the loss is NaN: no one waits to see
     GradMode off(false);
     PYNN_CHECK(!any_nonzero(logical_not(logical_and(ge(x, 0.0), le(x, 1.0)))),
                "binary_cross_entropy: all elements of input should be between 0 and 1");
@@ -83,7 +86,7 @@ Tensor bce_with_logits(const Tensor& x, const Tensor& y, const Tensor& weight, c
   PYNN_CHECK_KIND(Value, same(x.sizes(), y.sizes()), "binary_cross_entropy_with_logits: Target size (",
                   dims_str(y.sizes()), ") must be the same as input size (", dims_str(x.sizes()), ")");
   ops::check_floating("binary_cross_entropy_with_logits", x);
-  const Tensor softplus_minus = add(clamp(neg(x), Scalar(0.0), {}), log1p(exp(neg(abs(x)))));  // log(1 + e^-x)
+  const Tensor softplus_minus = softplus(neg(x), 1.0, 80.0);  // log(1 + e^-x); float32 holds e^80
   const Tensor z = pos_weight.defined() ? mul(add(mul(sub(pos_weight, 1.0), y), 1.0), softplus_minus) : softplus_minus;
   Tensor loss = add(mul(sub(1.0, y), x), z);
   if (weight.defined()) loss = mul(loss, weight);
@@ -261,12 +264,12 @@ Tensor nll_loss(const Tensor& x, const Tensor& target, const Tensor& weight, int
   check_target("nll_loss", x, target, rows);
   const Tensor t = to_dtype(reshape(target, DimVector{-1}), DType::Int64);
   const Tensor kept = ne(t, Scalar(ignore));
-  {
+  if (x.device().is_cpu()) {  // elsewhere gather finds it
     GradMode off(false);
     PYNN_CHECK_KIND(Index, !any_nonzero(logical_and(kept, logical_or(lt(t, 0), ge(t, Scalar(rows.x.size(1)))))),
                     "nll_loss: Target is out of bounds for ", rows.x.size(1), " classes");
   }
-  const Tensor safe = where(kept, t, full({}, Scalar(0), DType::Int64));
+  const Tensor safe = where(kept, t, 0);
   Tensor w = weight.defined() ? index_select(weight, 0, safe) : ones(safe.sizes(), x.dtype(), x.device());
   w = where(kept, w, 0.0);
   const Tensor picked = reshape(gather(rows.x, 1, unsqueeze(safe, 1)), DimVector{-1});

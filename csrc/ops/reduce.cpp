@@ -9,6 +9,7 @@
 #include "ops/assign.h"
 #include "ops/binary.h"
 #include "ops/creation.h"
+#include "ops/element.h"
 #include "ops/reduce_plan.h"
 #include "ops/view.h"
 
@@ -110,18 +111,19 @@ Tensor sum_to(const Tensor& x, Dims sizes) {
   return dims.empty() ? x : reshape(sum(x, Dims(dims), true), sizes);
 }
 
+// Of a meta tensor nothing is known: false.
 bool any_nonzero(const Tensor& x) {
-  if (x.numel() == 0) return false;
-  Tensor y = empty({}, DType::Bool);
+  if (x.numel() == 0 || x.device().is_meta()) return false;
+  Tensor y = empty({}, DType::Bool, x.device());
   run_reduce(Reduce::Any, x, dims_mask("any", x, {}), y);
-  return *y.data_as<bool>();
+  return first_element<bool>(y);
 }
 
 bool any_zero(const Tensor& x) {
-  if (x.numel() == 0) return false;
-  Tensor y = empty({}, DType::Bool);
+  if (x.numel() == 0 || x.device().is_meta()) return false;
+  Tensor y = empty({}, DType::Bool, x.device());
   run_reduce(Reduce::All, x, dims_mask("all", x, {}), y);
-  return !*y.data_as<bool>();
+  return !first_element<bool>(y);
 }
 
 namespace {

@@ -310,10 +310,10 @@ std::string type_name(const Tensor& t) {
   }
 }
 
-// Without leading dims of size 1, which broadcasting would only put back.
-Tensor strip_ones(const Tensor& t) {
+// Without the leading dims of size 1 beyond `keep` dims, which broadcasting would only put back.
+Tensor strip_ones(const Tensor& t, int64_t keep = 0) {
   int64_t n = 0;
-  while (n < t.dim() && t.size(n) == 1) ++n;
+  while (n < t.dim() - keep && t.size(n) == 1) ++n;
   if (n == 0) return t;
   return ops::view(t, t.sizes().subspan(static_cast<size_t>(n)));
 }
@@ -351,15 +351,17 @@ void set_item(const Tensor& t, PyObject* index, PyObject* value) {
     autograd::bump_version(t);
     return;
   }
-  Tensor v = number ? ops::element_tensor("setitem", scalar_of(value), t.dtype()) : strip_ones(tensor_of(value));
+  Tensor v = number ? ops::element_tensor("setitem", scalar_of(value), t.dtype()) : tensor_of(value);
   if (reader.is_view()) {
     const Tensor to = reader.view();
+    v = strip_ones(v, to.dim());  // no further: x[i:j] += 1 ends by writing x[i:j] to itself
     PYNN_CHECK_KIND(Shape, v.dim() <= to.dim(), "setitem: value of shape ", dims_str(v.sizes()),
                     " cannot be broadcast to shape ", dims_str(to.sizes()));
     NoGil release(to.numel() >= kReleaseAt);
     ops::copy_(to, v);
     return;
   }
+  v = strip_ones(v);
   if (v.numel() == 1) v = ops::to_dtype(v, t.dtype());
   const Tensor to = reader.source();
   NoGil release(to.numel() >= kReleaseAt);

@@ -21,6 +21,7 @@ struct OpFunction {
   std::vector<const Schema*> overloads;
   Form form;
   bool takes_out;
+  PyObject* dict;  // attributes that programs set, as on functions written in Python; made when asked for
 };
 PyTypeObject* OpFunctionType;
 
@@ -141,6 +142,7 @@ PyObject* op_repr(PyObject* self) {
 }
 void op_dealloc(PyObject* self) {
   auto* f = reinterpret_cast<OpFunction*>(self);
+  Py_CLEAR(f->dict);
   f->name.~basic_string();
   f->overloads.~vector();
   PyObject_Free(self);
@@ -173,9 +175,12 @@ PyGetSetDef op_getset[] = {{"__name__", op_name, nullptr, nullptr, nullptr},
                            {"__qualname__", op_name, nullptr, nullptr, nullptr},
                            {"__doc__", op_doc, nullptr, nullptr, nullptr},
                            {"__module__", op_module, nullptr, nullptr, nullptr},
+                           {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
                            {}};
 PyMemberDef op_members[] = {
-    {const_cast<char*>("__vectorcalloffset__"), T_PYSSIZET, offsetof(OpFunction, vectorcall), READONLY, nullptr}, {}};
+    {const_cast<char*>("__vectorcalloffset__"), T_PYSSIZET, offsetof(OpFunction, vectorcall), READONLY, nullptr},
+    {const_cast<char*>("__dictoffset__"), T_PYSSIZET, offsetof(OpFunction, dict), READONLY, nullptr},
+    {}};
 PyType_Slot op_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(op_dealloc)},
                           {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
                           {Py_tp_descr_get, reinterpret_cast<void*>(op_get)},
@@ -205,6 +210,7 @@ PyObject* make_op_function(std::string name, std::vector<const Schema*> overload
   new (&f->overloads) std::vector<const Schema*>(std::move(overloads));
   f->form = form;
   f->takes_out = false;
+  f->dict = nullptr;
   for (const Schema* s : f->overloads) f->takes_out |= (s->def->flags & kOut) != 0;
   return reinterpret_cast<PyObject*>(f);
 }

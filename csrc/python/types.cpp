@@ -6,8 +6,22 @@
 namespace pynn::python {
 namespace {
 
+// A dtype of PyTorch that no tensor has here: programs name it in tables and tests.
+struct NameOnly {
+  const char* name;
+  size_t size;
+  bool floating, is_signed, complex = false;
+};
+constexpr NameOnly kNameOnly[] = {
+    {"uint16", 2, false, false},         {"uint32", 4, false, false},        {"uint64", 8, false, false},
+    {"float8_e4m3fn", 1, true, true},    {"float8_e5m2", 1, true, true},     {"float8_e4m3fnuz", 1, true, true},
+    {"float8_e5m2fnuz", 1, true, true},  {"float8_e8m0fnu", 1, true, false}, {"complex32", 4, false, true, true},
+    {"float4_e2m1fn_x2", 1, true, true}, {"qint8", 1, false, true},          {"quint8", 1, false, false},
+    {"qint32", 4, false, true},          {"quint4x2", 1, false, false}};
+
 struct PyDType {
   PyObject_HEAD DType type;
+  const NameOnly* only;  // null for the dtypes that tensors have
 };
 struct PyDevice {
   PyObject_HEAD Device device;
@@ -20,24 +34,33 @@ struct PyFormat {
 PyTypeObject *DTypeType, *DeviceType_, *SizeType, *FormatType;
 std::array<PyObject*, kDTypes> dtypes;
 
-PyObject* dtype_repr(PyObject* self) {
-  return PyUnicode_FromFormat("torch.%s", dtype_name(reinterpret_cast<PyDType*>(self)->type));
+const NameOnly* name_only(PyObject* self) { return reinterpret_cast<PyDType*>(self)->only; }
+DType type_of(PyObject* self) {
+  PYNN_CHECK_KIND(Type, !name_only(self), "dtype: tensors of ", name_only(self)->name, " are not supported");
+  return reinterpret_cast<PyDType*>(self)->type;
 }
+const char* name_of(PyObject* self) { return name_only(self) ? name_only(self)->name : dtype_name(type_of(self)); }
+PyObject* dtype_repr(PyObject* self) { return PyUnicode_FromFormat("torch.%s", name_of(self)); }
 PyObject* dtype_reduce(PyObject* self, PyObject*) {  // pickles as the name in the module
-  return PyUnicode_FromString(dtype_name(reinterpret_cast<PyDType*>(self)->type));
+  return PyUnicode_FromString(name_of(self));
 }
-DType type_of(PyObject* self) { return reinterpret_cast<PyDType*>(self)->type; }
 
 PyMethodDef dtype_methods[] = {{"__reduce__", dtype_reduce, METH_NOARGS, nullptr}, {}};
 PyGetSetDef dtype_getset[] = {
-    {"is_floating_point", [](PyObject* s, void*) { return PyBool_FromLong(is_floating(type_of(s))); }, nullptr,
-     "True for the float types.", nullptr},
-    {"is_complex", [](PyObject* s, void*) { return PyBool_FromLong(is_complex(type_of(s))); }, nullptr,
-     "True for the complex types.", nullptr},
-    {"is_signed", [](PyObject* s, void*) { return PyBool_FromLong(is_signed(type_of(s))); }, nullptr,
-     "True if negative values exist.", nullptr},
-    {"itemsize", [](PyObject* s, void*) { return PyLong_FromSize_t(item_size(type_of(s))); }, nullptr,
-     "Bytes of one element.", nullptr},
+    {"is_floating_point",
+     [](PyObject* s, void*) {
+       return PyBool_FromLong(name_only(s) ? name_only(s)->floating : is_floating(type_of(s)));
+     },
+     nullptr, "True for the float types.", nullptr},
+    {"is_complex",
+     [](PyObject* s, void*) { return PyBool_FromLong(name_only(s) ? name_only(s)->complex : is_complex(type_of(s))); },
+     nullptr, "True for the complex types.", nullptr},
+    {"is_signed",
+     [](PyObject* s, void*) { return PyBool_FromLong(name_only(s) ? name_only(s)->is_signed : is_signed(type_of(s))); },
+     nullptr, "True if negative values exist.", nullptr},
+    {"itemsize",
+     [](PyObject* s, void*) { return PyLong_FromSize_t(name_only(s) ? name_only(s)->size : item_size(type_of(s))); },
+     nullptr, "Bytes of one element.", nullptr},
     {}};
 PyType_Slot dtype_slots[] = {{Py_tp_repr, reinterpret_cast<void*>(dtype_repr)},
                              {Py_tp_methods, dtype_methods},
@@ -241,6 +264,7 @@ void init_types(PyObject* module) {
     PyDType* o = PyObject_New(PyDType, DTypeType);
     if (!o) throw PythonError();
     o->type = static_cast<DType>(i);
+    o->only = nullptr;
     dtypes[i] = reinterpret_cast<PyObject*>(o);
   }
   for (size_t i = 0; i < std::size(kFormats); ++i) {
@@ -261,6 +285,13 @@ void init_types(PyObject* module) {
   add_dtype(module, DType::Float64, "double");
   add_dtype(module, DType::Complex64, "cfloat");
   add_dtype(module, DType::Complex128, "cdouble");
+  for (const NameOnly& only : kNameOnly) {
+    PyDType* o = PyObject_New(PyDType, DTypeType);
+    if (!o) throw PythonError();
+    o->type = DType::Bool;
+    o->only = &only;
+    if (PyModule_AddObject(module, only.name, reinterpret_cast<PyObject*>(o)) < 0) throw PythonError();
+  }
 }
 
 }  // namespace pynn::python

@@ -368,7 +368,9 @@ def lu_unpack(
     p = lower = upper = none
     if unpack_pivots:
         order = _order(LU_pivots, m)
-        p = _C.zeros(*order.shape, m, dtype=LU_data.dtype, device=LU_data.device).scatter_(-2, order[..., None, :], 1.0)
+        p = _C.zeros(*order.shape, m, dtype=LU_data.dtype, device=LU_data.device).scatter_(
+            -2, order[..., None, :], 1.0
+        )
         p = p.mT.contiguous().mT
     if unpack_data:
         lower, upper = _unit_lower(LU_data), LU_data[..., : min(m, n), :].triu()

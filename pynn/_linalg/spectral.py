@@ -204,7 +204,8 @@ def _tolerance(name: str, A: Tensor, largest: Tensor, atol: Any, rtol: Any) -> T
         rtol = 0.0 if positive else _eps(A) * max(A.shape[-2:])
     atol = 0.0 if atol is None else atol
     absolute, relative = (
-        t.to(A.dtype) if isinstance(t, Tensor) else _C.full((), float(t), dtype=A.dtype, device=A.device) for t in (atol, rtol)
+        t.to(A.dtype) if isinstance(t, Tensor) else _C.full((), float(t), dtype=A.dtype, device=A.device)
+        for t in (atol, rtol)
     )
     return _C.maximum(absolute, relative * largest)
 

@@ -99,6 +99,10 @@ def get_arch_list() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
+    from pynn._legacy import _CUDA_TYPES
+
+    if name in _CUDA_TYPES:  # FloatTensor and its kin
+        return _CUDA_TYPES[name]
     from pynn._lazy import submodule
 
     return submodule(__name__, name)

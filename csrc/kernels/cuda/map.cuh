@@ -12,6 +12,9 @@
 
 namespace pynn::cuda {
 
+// Whether the result is of a half type, for which less exact functions do.
+inline bool is_coarse(const MapArgs& args) { return item_size(args.operands[0].dtype) == 2; }
+
 // The op's parameters in the loop's type.
 template <class C>
 C parameter(const MapArgs& args, int k) {

@@ -118,8 +118,8 @@ __device__ typename F::State fold_run(const F& f, const T* x, int64_t n, int64_t
 
 // x [rows, n] in `splits` pieces of each row, a group of threads for each.
 template <class T, class F>
-__global__ void reduce_rows(F f, const T* x, int64_t rows, int64_t n, int64_t piece, int64_t splits, int group,
-                            typename F::State* partial) {
+__global__ void __launch_bounds__(kMostThreads) reduce_rows(F f, const T* x, int64_t rows, int64_t n, int64_t piece,
+                                                            int64_t splits, int group, typename F::State* partial) {
   const int per_block = static_cast<int>(blockDim.x) / group, lane = static_cast<int>(threadIdx.x) % group;
   const int64_t tasks = rows * splits;
   for (int64_t first = static_cast<int64_t>(blockIdx.x) * per_block; first < tasks;
@@ -139,8 +139,9 @@ __global__ void reduce_rows(F f, const T* x, int64_t rows, int64_t n, int64_t pi
 
 // x [outer, n, inner], inner > 1, in `splits` pieces of n. A block is `lanes` packs of P columns by rows.
 template <class T, int P, class F>
-__global__ void reduce_columns(F f, const T* x, int64_t outer, int64_t n, int64_t inner, int64_t piece, int64_t splits,
-                               int lanes, typename F::State* partial) {
+__global__ void __launch_bounds__(kMostThreads)
+    reduce_columns(F f, const T* x, int64_t outer, int64_t n, int64_t inner, int64_t piece, int64_t splits, int lanes,
+                   typename F::State* partial) {
   using E = Element<T>;
   using S = typename F::State;
   S* shared = dynamic_shared<S>();
@@ -208,7 +209,8 @@ __global__ void reduce_columns(F f, const T* x, int64_t outer, int64_t n, int64_
 
 // partial [splits, outputs]
 template <class F>
-__global__ void reduce_finish(F f, const typename F::State* partial, int64_t outputs, int64_t splits, int group) {
+__global__ void __launch_bounds__(kMostThreads)
+    reduce_finish(F f, const typename F::State* partial, int64_t outputs, int64_t splits, int group) {
   const int per_block = static_cast<int>(blockDim.x) / group, lane = static_cast<int>(threadIdx.x) % group;
   for (int64_t first = static_cast<int64_t>(blockIdx.x) * per_block; first < outputs;
        first += static_cast<int64_t>(gridDim.x) * per_block) {
@@ -270,8 +272,8 @@ void launch_columns(const F& f, const T* x, int64_t outer, int64_t n, int64_t in
   const int64_t splits = piece ? std::max<int64_t>(ceil_div(n, piece), 1) : 1;
   const Scratch partial(splits > 1 ? static_cast<size_t>(outer * inner * splits) * sizeof(S) : 0);
   launch_shared(reduce_columns<T, P, F>, blocks_for(blocks * splits), lanes * height,
-                static_cast<size_t>(lanes * height / 2 + 1) * P * sizeof(S), f, x, outer, n, inner, piece, splits, lanes,
-                partial.as<S>());
+                static_cast<size_t>(lanes * height / 2 + 1) * P * sizeof(S), f, x, outer, n, inner, piece, splits,
+                lanes, partial.as<S>());
   if (splits > 1) launch_finish(f, partial.as<S>(), outer * inner, splits);
 }
 

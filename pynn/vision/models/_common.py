@@ -1,0 +1,34 @@
+"""What the models share: how weights begin, and the words that ask for trained ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pynn import nn
+
+
+def refuse_trained(name: str, weights: Any, kwargs: dict[str, Any]) -> None:
+    """Raises unless the model is asked for untrained: nothing is downloaded."""
+    if weights is not None or kwargs.pop("pretrained", False):
+        raise ValueError(
+            f"{name}: weights=None is required, got trained ones (make the model, then load_state_dict(torch.load(file)))"
+        )
+
+
+def init_weights(
+    model: nn.Module, mode: str = "fan_out", nonlinearity: str = "relu", linear_std: float | None = None
+) -> None:
+    """Convolutions normal by He et al., norms 1 and 0, linear layers normal with `linear_std` if that is given."""
+    for m in model.modules():
+        if isinstance(m, nn.Conv2d):
+            nn.init.kaiming_normal_(m.weight, mode=mode, nonlinearity=nonlinearity)
+            if m.bias is not None:
+                nn.init.zeros_(m.bias)
+        elif isinstance(m, nn.BatchNorm2d | nn.GroupNorm):
+            if m.weight is not None:
+                nn.init.ones_(m.weight)
+                nn.init.zeros_(m.bias)  # type: ignore[arg-type]
+        elif isinstance(m, nn.Linear) and linear_std is not None:
+            nn.init.normal_(m.weight, 0, linear_std)
+            if m.bias is not None:
+                nn.init.zeros_(m.bias)

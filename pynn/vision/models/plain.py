@@ -1,0 +1,239 @@
+"""Chains of convolutions: AlexNet, arXiv:1404.5997; VGG, arXiv:1409.1556; SqueezeNet, arXiv:1602.07360."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pynn
+from pynn import Tensor, nn
+
+from ._common import init_weights, refuse_trained
+
+__all__ = [
+    "VGG",
+    "AlexNet",
+    "SqueezeNet",
+    "alexnet",
+    "squeezenet1_0",
+    "squeezenet1_1",
+    "vgg11",
+    "vgg11_bn",
+    "vgg13",
+    "vgg13_bn",
+    "vgg16",
+    "vgg16_bn",
+    "vgg19",
+    "vgg19_bn",
+]
+
+
+class AlexNet(nn.Module):
+    """Images (N, 3, H, W), H and W at least 63, to scores (N, num_classes)."""
+
+    def __init__(self, num_classes: int = 1000, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 64, kernel_size=11, stride=4, padding=2),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+            nn.Conv2d(64, 192, kernel_size=5, padding=2),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+            nn.Conv2d(192, 384, kernel_size=3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(384, 256, kernel_size=3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(256, 256, kernel_size=3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
+        self.classifier = nn.Sequential(
+            nn.Dropout(p=dropout),
+            nn.Linear(256 * 6 * 6, 4096),
+            nn.ReLU(inplace=True),
+            nn.Dropout(p=dropout),
+            nn.Linear(4096, 4096),
+            nn.ReLU(inplace=True),
+            nn.Linear(4096, num_classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.avgpool(self.features(x)).flatten(1))  # type: ignore[no-any-return]
+
+
+class VGG(nn.Module):
+    """Images (N, 3, H, W), H and W at least 32, to scores (N, num_classes)."""
+
+    def __init__(
+        self, features: nn.Module, num_classes: int = 1000, init_weights: bool = True, dropout: float = 0.5
+    ) -> None:
+        super().__init__()
+        self.features = features
+        self.avgpool = nn.AdaptiveAvgPool2d((7, 7))
+        self.classifier = nn.Sequential(
+            nn.Linear(512 * 7 * 7, 4096),
+            nn.ReLU(True),
+            nn.Dropout(p=dropout),
+            nn.Linear(4096, 4096),
+            nn.ReLU(True),
+            nn.Dropout(p=dropout),
+            nn.Linear(4096, num_classes),
+        )
+        if init_weights:
+            _init_weights(self, linear_std=0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.avgpool(self.features(x)).flatten(1))  # type: ignore[no-any-return]
+
+
+_init_weights = init_weights  # also the name of an argument above
+
+# Channels of the 3x3 convolutions; 0 halves the image.
+_VGG = {
+    11: [64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0],
+    13: [64, 64, 0, 128, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0],
+    16: [64, 64, 0, 128, 128, 0, *[256] * 3, 0, *[512] * 3, 0, *[512] * 3, 0],
+    19: [64, 64, 0, 128, 128, 0, *[256] * 4, 0, *[512] * 4, 0, *[512] * 4, 0],
+}
+
+
+def _vgg_features(channels: list[int], batch_norm: bool) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    before = 3
+    for after in channels:
+        if after == 0:
+            layers.append(nn.MaxPool2d(kernel_size=2, stride=2))
+            continue
+        layers.append(nn.Conv2d(before, after, kernel_size=3, padding=1))
+        if batch_norm:
+            layers.append(nn.BatchNorm2d(after))
+        layers.append(nn.ReLU(inplace=True))
+        before = after
+    return nn.Sequential(*layers)
+
+
+def _vgg(depth: int, batch_norm: bool) -> Callable[..., VGG]:
+    name = f"vgg{depth}" + "_bn" * batch_norm
+
+    def build(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> VGG:
+        refuse_trained(name, weights, kwargs)
+        return VGG(_vgg_features(_VGG[depth], batch_norm), **kwargs)
+
+    build.__name__ = build.__qualname__ = name
+    build.__doc__ = (
+        f"VGG of {depth} layers{' with batch norm' * batch_norm}. Same as torchvision.models.{name}."
+    )
+    return build
+
+
+vgg11, vgg13, vgg16, vgg19 = (_vgg(depth, False) for depth in _VGG)
+vgg11_bn, vgg13_bn, vgg16_bn, vgg19_bn = (_vgg(depth, True) for depth in _VGG)
+
+
+def alexnet(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> AlexNet:
+    """AlexNet. Same as torchvision.models.alexnet."""
+    refuse_trained("alexnet", weights, kwargs)
+    return AlexNet(**kwargs)
+
+
+class Fire(nn.Module):
+    """A 1x1 convolution that narrows, then 1x1 and 3x3 ones side by side."""
+
+    def __init__(
+        self, inplanes: int, squeeze_planes: int, expand1x1_planes: int, expand3x3_planes: int
+    ) -> None:
+        super().__init__()
+        self.inplanes = inplanes
+        self.squeeze = nn.Conv2d(inplanes, squeeze_planes, kernel_size=1)
+        self.squeeze_activation = nn.ReLU(inplace=True)
+        self.expand1x1 = nn.Conv2d(squeeze_planes, expand1x1_planes, kernel_size=1)
+        self.expand1x1_activation = nn.ReLU(inplace=True)
+        self.expand3x3 = nn.Conv2d(squeeze_planes, expand3x3_planes, kernel_size=3, padding=1)
+        self.expand3x3_activation = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.squeeze_activation(self.squeeze(x))
+        narrow = self.expand1x1_activation(self.expand1x1(x))
+        return pynn.cat([narrow, self.expand3x3_activation(self.expand3x3(x))], 1)
+
+
+# First convolution as (channels, kernel); Fire modules as (in, squeeze, expand of each); None halves the image.
+_SQUEEZE: dict[str, tuple[tuple[int, int], list[tuple[int, int, int] | None]]] = {
+    "1_0": (
+        (96, 7),
+        [
+            (96, 16, 64),
+            (128, 16, 64),
+            (128, 32, 128),
+            None,
+            (256, 32, 128),
+            (256, 48, 192),
+            (384, 48, 192),
+            (384, 64, 256),
+            None,
+            (512, 64, 256),
+        ],
+    ),
+    "1_1": (
+        (64, 3),
+        [
+            (64, 16, 64),
+            (128, 16, 64),
+            None,
+            (128, 32, 128),
+            (256, 32, 128),
+            None,
+            (256, 48, 192),
+            (384, 48, 192),
+            (384, 64, 256),
+            (512, 64, 256),
+        ],
+    ),
+}
+
+
+class SqueezeNet(nn.Module):
+    """Images (N, 3, H, W) to scores (N, num_classes); version "1_0" or "1_1"."""
+
+    def __init__(self, version: str = "1_0", num_classes: int = 1000, dropout: float = 0.5) -> None:
+        super().__init__()
+        if version not in _SQUEEZE:
+            raise ValueError(f"SqueezeNet: version 1_0 or 1_1 is required, got {version}")
+        self.num_classes = num_classes
+        (width, kernel), fires = _SQUEEZE[version]
+        layers: list[nn.Module] = [nn.Conv2d(3, width, kernel, stride=2), nn.ReLU(inplace=True)]
+        for fire in [None, *fires]:
+            if fire is None:
+                layers.append(nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True))
+            else:
+                layers.append(Fire(*fire, fire[-1]))
+        self.features = nn.Sequential(*layers)
+        last = nn.Conv2d(512, num_classes, kernel_size=1)
+        self.classifier = nn.Sequential(
+            nn.Dropout(p=dropout), last, nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d((1, 1))
+        )
+        for m in self.modules():
+            if isinstance(m, nn.Conv2d):
+                if m is last:
+                    nn.init.normal_(m.weight, mean=0.0, std=0.01)
+                else:
+                    nn.init.kaiming_uniform_(m.weight)
+                if m.bias is not None:
+                    nn.init.zeros_(m.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.features(x)).flatten(1)  # type: ignore[no-any-return]
+
+
+def squeezenet1_0(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> SqueezeNet:
+    """SqueezeNet 1.0. Same as torchvision.models.squeezenet1_0."""
+    refuse_trained("squeezenet1_0", weights, kwargs)
+    return SqueezeNet("1_0", **kwargs)
+
+
+def squeezenet1_1(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> SqueezeNet:
+    """SqueezeNet 1.1. Same as torchvision.models.squeezenet1_1."""
+    refuse_trained("squeezenet1_1", weights, kwargs)
+    return SqueezeNet("1_1", **kwargs)
