@@ -129,7 +129,7 @@ __device__ inline void put(const SortArgs& a, int item, int64_t row, int64_t j, 
 }
 
 template <class Item>
-__global__ void sort_short(SortArgs a, int bytes, int size, int threads) {
+__global__ void __launch_bounds__(kMostThreads) sort_short(SortArgs a, int bytes, int size, int threads) {
   const int group = static_cast<int>(threadIdx.x) / threads, me = static_cast<int>(threadIdx.x) % threads;
   Item* p = dynamic_shared<Item>() + group * size;
   const int64_t row = static_cast<int64_t>(blockIdx.x) * (blockDim.x / threads) + group;
