@@ -308,7 +308,8 @@ def range(
             f"range: upper bound and lower bound inconsistent with step sign, got {start}, {end} and {step}"
         )
     count = int((end - start) / step) + 1
-    found = (_C.arange(count, dtype=_C.float64) * step + start).to(dtype or _C.get_default_dtype())
+    found = _C.arange(count, dtype=_C.float64) * step + start
+    found = found.to(device or "cpu", dtype or _C.get_default_dtype())
     if out is not None:
         return _C.add(found, 0, out=out)
     return found.requires_grad_() if requires_grad else found
