@@ -22,13 +22,13 @@ class Steps {
     PYNN_CHECK(same(param.sizes(), grad.sizes()) && param.dtype() == grad.dtype(), op_,
                ": a gradient must match its parameter, got ", dims_str(grad.sizes()), " ", dtype_name(grad.dtype()),
                " for ", dims_str(param.sizes()), " ", dtype_name(param.dtype()));
-    PYNN_CHECK(is_floating(param.dtype()), op_, ": parameters must be of a floating point type, got ",
+    PYNN_CHECK(!is_integral(param.dtype()), op_, ": parameters must be of a floating point type, got ",
                dtype_name(param.dtype()));
     OptimTensor t{};
     t.param = writable(param);
     t.grad = readable(grad);
-    t.n = param.numel();
-    t.dtype = param.dtype();
+    t.n = param.numel() * (is_complex(param.dtype()) ? 2 : 1);  // complex numbers are stepped as pairs
+    t.dtype = real_of(param.dtype());
     autograd::bump_version(param);
     items_.push_back(t);
     return items_.back();
