@@ -28,7 +28,7 @@ def check_floating(name: str, *tensors: Tensor) -> None:
             raise TypeError(f"{name}: a Tensor is required, got {type(x).__name__}")
         if x.dtype in (_C.float16, _C.bfloat16):
             raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {x.dtype}")
-        if not x.is_floating_point():
+        if not (x.is_floating_point() or x.is_complex()):
             raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {x.dtype}")
     if len({x.dtype for x in tensors}) > 1:
         raise RuntimeError(
@@ -59,10 +59,11 @@ def array(x: Tensor) -> Any:
 
 
 def tensor(a: Any, like: Tensor) -> Tensor:
-    """Fresh contiguous memory with the array's values, of `like`'s dtype."""
+    """Fresh contiguous memory with the array's values, real or complex, in the precision of `like`."""
     import numpy as np
 
-    return _C.from_numpy(np.array(a, order="C")).to(like.dtype)
+    dtype = like.dtype.to_complex() if np.iscomplexobj(a) else like.dtype.to_real()  # type: ignore[attr-defined]
+    return _C.from_numpy(np.array(a, order="C")).to(dtype)
 
 
 def failing(name: str, x: Any, what: Any) -> LinAlgError:
