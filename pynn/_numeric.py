@@ -127,7 +127,7 @@ def _edges(input: Tensor, bins: int, limits: Any) -> Tensor:
         raise RuntimeError(f"histogram: dimension 0's range [{low}, {high}] is not finite or not ascending")
     if low == high:
         low, high = low - 0.5, high + 0.5
-    return _C.linspace(low, high, bins + 1, dtype=input.dtype)
+    return _C.linspace(low, high, bins + 1, dtype=input.dtype, device=input.device)
 
 
 def histogramdd(
@@ -169,8 +169,8 @@ def histogramdd(
             "histogramdd: if weight tensor is provided it should have one element per point of input"
         )
     edges = []
-    place = _C.zeros(points.size(0), dtype=_C.int64)
-    inside = _C.ones(points.size(0), dtype=_C.bool)
+    place = _C.zeros(points.size(0), dtype=_C.int64, device=points.device)
+    inside = _C.ones(points.size(0), dtype=_C.bool, device=points.device)
     for i, b in enumerate(bins):
         x = points[:, i].contiguous()
         if isinstance(b, Tensor):

@@ -28,11 +28,11 @@ def _check(ok: bool, name: str, text: str) -> None:
         raise RuntimeError(f"{name}: {text}")
 
 
-def _window(name: str, window: Tensor | None, n_fft: int, length: int, dtype: Any) -> Tensor:
+def _window(name: str, window: Tensor | None, n_fft: int, length: int, dtype: Any, device: Any) -> Tensor:
     """Of n_fft elements: the given one in the middle of zeros."""
     _check(0 < length <= n_fft, name, f"expected 0 < win_length <= n_fft, but got win_length={length}")
     if window is None:
-        window = _C.ones(length, dtype=dtype)
+        window = _C.ones(length, dtype=dtype, device=device)
     _check(
         tuple(window.shape) == (length,),
         name,
@@ -42,9 +42,9 @@ def _window(name: str, window: Tensor | None, n_fft: int, length: int, dtype: An
     left = (n_fft - length) // 2
     return _C.cat(
         [
-            _C.zeros(left, dtype=window.dtype),
+            _C.zeros(left, dtype=window.dtype, device=window.device),
             window,
-            _C.zeros(n_fft - length - left, dtype=window.dtype),
+            _C.zeros(n_fft - length - left, dtype=window.dtype, device=window.device),
         ]
     )
 
@@ -122,9 +122,9 @@ def stft(
     _check(hop > 0, "stft", f"expected hop_length > 0, but got hop_length={hop}")
     frames = x.unfold(1, n_fft, hop)
     if window is not None or length < n_fft:
-        frames = frames * _window("stft", window, n_fft, length, x.dtype)
+        frames = frames * _window("stft", window, n_fft, length, x.dtype, x.device)
     else:
-        _window("stft", window, n_fft, length, x.dtype)
+        _window("stft", window, n_fft, length, x.dtype, x.device)
     norm = "ortho" if normalized else "backward"
     found = _r2c(frames, 2, norm) if onesided else _c2c(_complex(frames), (2,), True, norm)
     found = found.transpose(1, 2)
@@ -183,7 +183,7 @@ def istft(
         "istft",
         "complex windows are incompatible with return_complex=False",
     )
-    weights = _window("istft", window, n_fft, win_length, input.dtype.to_real())  # type: ignore[attr-defined]
+    weights = _window("istft", window, n_fft, win_length, input.dtype.to_real(), input.device)  # type: ignore[attr-defined]
     batched = input.dim() == 3
     spectra = (input if batched else input.unsqueeze(0)).transpose(1, 2)
     norm = "ortho" if normalized else "backward"
@@ -213,6 +213,6 @@ def istft(
 def _overlap_add(frames: Tensor, hop: int, total: int) -> Tensor:
     """[batch, frame, n] -> [batch, total], each frame `hop` behind the one before it."""
     batch, count, n = frames.shape
-    at = (_C.arange(count).unsqueeze(1) * hop + _C.arange(n)).reshape(-1)
-    zeros = _C.zeros(batch, total, dtype=frames.dtype)
+    at = (_C.arange(count).unsqueeze(1) * hop + _C.arange(n)).reshape(-1).to(frames.device)
+    zeros = _C.zeros(batch, total, dtype=frames.dtype, device=frames.device)
     return zeros.index_add(1, at, frames.reshape(batch, count * n))

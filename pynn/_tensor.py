@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pynn
 from pynn import _C, _legacy
 from pynn._C import Tensor
 from pynn._legacy import *  # noqa: F403
@@ -160,9 +161,9 @@ def numpy(self: Tensor, *, force: bool = False) -> Any:
         raise RuntimeError(
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )
-    if self.is_meta:
+    if self.device.type != "cpu":
         raise TypeError(
-            "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
+            f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
             "memory first."
         )
     if self.dtype is not _C.bfloat16:
@@ -262,6 +263,7 @@ def __reduce_ex__(self: Tensor, protocol: Any) -> tuple[Any, ...]:
         tuple(self.shape),
         self.requires_grad,
         dict(self.__dict__),
+        str(self.device),
     )
 
 
@@ -272,8 +274,9 @@ def _rebuild(
     shape: tuple[int, ...],
     requires_grad: bool,
     attributes: dict[str, Any],
+    device: str = "cpu",
 ) -> Tensor:
-    return _restored(kind, _C._from_bytes(values, dtype, shape), requires_grad, attributes)
+    return _restored(kind, _C._from_bytes(values, dtype, shape).to(device), requires_grad, attributes)
 
 
 def _restored(kind: type, data: Tensor, requires_grad: bool, attributes: dict[str, Any]) -> Tensor:
@@ -355,8 +358,8 @@ def is_same_size(self: Tensor, other: Tensor) -> bool:
 
 
 def is_pinned(self: Tensor, device: Any = None) -> bool:
-    """Whether the memory is page-locked for a GPU: never, without one."""
-    return False
+    """Whether the memory is page-locked, so that a GPU copies it at full speed."""
+    return pynn.cuda.is_available() and pynn.cuda.backend.is_pinned(self)
 
 
 def _is_view(self: Tensor) -> bool:
@@ -374,8 +377,17 @@ def share_memory_(self: Tensor) -> Tensor:
 
 
 def pin_memory(self: Tensor, device: Any = None) -> Tensor:
-    """A copy in page-locked memory. Raises RuntimeError: that needs a GPU."""
-    raise RuntimeError("pin_memory: an accelerator is required, got a build without one")
+    """A copy in page-locked memory, which a GPU reads faster, and without waiting: the tensor itself if it is there.
+
+    Raises:
+        RuntimeError: there is no GPU, or the tensor is not on the CPU.
+    """
+    return pynn.cuda.require().pin_memory(self)
+
+
+def record_stream(self: Tensor, stream: Any) -> None:
+    """Memory that is freed waits for the work of that stream before it is used again."""
+    pynn.cuda.require().record_stream(self, stream.cuda_stream)
 
 
 _nonzero = _C.nonzero  # the method of this name is replaced below
@@ -402,6 +414,7 @@ for _name, _function in {
     "nonzero": nonzero,
     "numpy": numpy,
     "pin_memory": pin_memory,
+    "record_stream": record_stream,
     "register_hook": register_hook,
     "register_post_accumulate_grad_hook": register_post_accumulate_grad_hook,
     "requires_grad_": requires_grad_,

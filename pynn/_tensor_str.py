@@ -165,6 +165,8 @@ def _contents(x: Tensor, indent: int) -> str:
     if x.numel() == 0:
         return "[]"
     summarize = x.numel() > _options["threshold"]
+    if not summarize:
+        x = x.cpu()  # once, not value by value
     values = _shown(x, summarize)
     if x.is_complex():
         number: Any = _ComplexFormat(values)

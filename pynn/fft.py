@@ -13,7 +13,7 @@ from typing import Any
 
 from pynn import _C
 from pynn._C import Tensor
-from pynn._linalg.common import array
+from pynn._linalg.common import array, beside
 from pynn.autograd.function import Function
 
 __all__ = [
@@ -45,10 +45,6 @@ __all__ = [
 _OTHER_WAY = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
 
 
-def _tensor(values: Any, dtype: Any) -> Tensor:
-    return _C.from_numpy(values).to(dtype)
-
-
 class FftC2C(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, dims: tuple[int, ...], forward: bool, norm: str) -> Tensor:
@@ -56,7 +52,7 @@ class FftC2C(Function):
 
         ctx.args = dims, not forward, _OTHER_WAY[norm]
         transform = np.fft.fftn if forward else np.fft.ifftn
-        return _tensor(transform(array(x), axes=dims, norm=norm), x.dtype)  # type: ignore[arg-type]
+        return beside(transform(array(x), axes=dims, norm=norm), x).to(x.dtype)  # type: ignore[arg-type]
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -71,7 +67,7 @@ class FftR2C(Function):
         import numpy as np
 
         ctx.args = dim, x.size(dim), norm
-        return _tensor(np.fft.rfft(array(x), axis=dim, norm=norm), x.dtype.to_complex())  # type: ignore[arg-type]
+        return beside(np.fft.rfft(array(x), axis=dim, norm=norm), x).to(x.dtype.to_complex())  # type: ignore[arg-type]
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -87,13 +83,13 @@ class FftC2R(Function):
         import numpy as np
 
         ctx.args = dim, n, norm
-        return _tensor(np.fft.irfft(array(x), n, axis=dim, norm=norm), x.dtype.to_real())  # type: ignore[arg-type]
+        return beside(np.fft.irfft(array(x), n, axis=dim, norm=norm), x).to(x.dtype.to_real())  # type: ignore[arg-type]
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         # Each number of the half but the first, and the middle one of an even n, stands for its conjugate too.
         dim, n, norm = ctx.args
-        weights = _C.full((n // 2 + 1,), 2.0, dtype=g.dtype)
+        weights = _C.full((n // 2 + 1,), 2.0, dtype=g.dtype, device=g.device)
         weights[0] = 1.0
         if n % 2 == 0:
             weights[-1] = 1.0
@@ -123,7 +119,7 @@ def _resized(x: Tensor, dim: int, n: int) -> Tensor:
         return x
     shape = list(x.shape)
     shape[dim] = n - have
-    return _C.cat([x, _C.zeros(shape, dtype=x.dtype)], dim)
+    return _C.cat([x, _C.zeros(shape, dtype=x.dtype, device=x.device)], dim)
 
 
 # -- Arguments ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""Linear algebra. Same as torch.linalg, of real tensors; values come from NumPy's LAPACK, imported when first used."""
+"""Linear algebra. Same as torch.linalg, of real tensors; values come from NumPy's LAPACK, imported when first used.
+
+Tensors on CUDA are copied to the host, and the results back: each such call waits for the device.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pynn
 from pynn._C import default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 
 __all__ = [
@@ -21,12 +22,21 @@ __all__ = [
 
 @contextlib.contextmanager
 def fork_rng(devices: Sequence[Any] | None = None, enabled: bool = True, **kwargs: Any) -> Iterator[None]:
-    """What is drawn in the with block does not move the default generator. Same as torch.random.fork_rng."""
+    """What is drawn in the with block does not move the default generators. Same as torch.random.fork_rng.
+
+    Args:
+        devices: the CUDA devices whose generators stay where they are, all by default.
+        enabled: without it, the block runs as if this were not there.
+    """
     if not enabled:
         yield
         return
-    state = get_rng_state()
+    cuda = pynn.cuda
+    forked = range(cuda.device_count()) if devices is None else devices
+    state, states = get_rng_state(), [(d, cuda.get_rng_state(d)) for d in forked]
     try:
         yield
     finally:
         set_rng_state(state)
+        for d, s in states:
+            cuda.set_rng_state(s, d)

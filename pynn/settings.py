@@ -34,8 +34,7 @@ _interop_threads: int | None = None
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Kept without effect: products of float32 are of full precision."""
-    global _precision
+    """Whether CUDA may round the factors of float32 products to TF32: not with "highest", the default."""
     if precision not in ("highest", "high", "medium"):
         import warnings
 
@@ -44,12 +43,20 @@ def set_float32_matmul_precision(precision: str) -> None:
             stacklevel=2,
         )
         return
+    from pynn.backends import _switch
+
+    global _precision
     _precision = precision
+    _switch.write("matmul_tf32", precision != "highest")
 
 
 def get_float32_matmul_precision() -> str:
-    """What was set."""
-    return _precision
+    """What was set, here or by backends.cuda.matmul.allow_tf32."""
+    from pynn.backends import _switch
+
+    if not _switch.read("matmul_tf32"):
+        return "highest"
+    return "high" if _precision == "highest" else _precision
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:

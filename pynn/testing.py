@@ -268,6 +268,8 @@ def make_tensor(
             out = pynn.randint(int(bottom), int(top), sizes).to(dtype)
         if exclude_zero:
             out[out == 0] = 1
+    if device is not None:
+        out = out.to(device)
     if noncontiguous and sizes:
         out = out[..., ::2]
     return out.requires_grad_(requires_grad)

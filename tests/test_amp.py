@@ -116,5 +116,25 @@ def test_grad_scaler_steps():
     nn.utils.clip_grad_norm_([weight], 10.0)
     scaler.step(optimizer)
     scaler.update()
-    assert weight.tolist() == [0.5, 0.5] and scaler.get_scale() == 1.0 and not scaler.is_enabled()
+    assert weight.tolist() == [0.5, 0.5] and scaler.get_scale() == 2.0**16 and scaler.is_enabled()
     scaler.load_state_dict(scaler.state_dict())
+
+
+def test_grad_scaler_leaves_out_steps_with_infinite_gradients():
+    weight = nn.Parameter(pynn.ones(2))
+    optimizer = pynn.optim.SGD([weight], lr=0.5)
+    scaler = GradScaler("cpu", init_scale=4.0, growth_interval=2)
+    for factor, scale in ((float("inf"), 2.0), (1.0, 2.0), (1.0, 4.0)):
+        optimizer.zero_grad()
+        scaler.scale((weight * factor).sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        assert scaler.get_scale() == scale
+    assert weight.tolist() == [0.0, 0.0]
+    with pytest.raises(AssertionError, match="No inf checks"):
+        scaler.update()
+    scaler.unscale_(optimizer)
+    with pytest.raises(RuntimeError, match="already been called"):
+        scaler.unscale_(optimizer)
+    off = GradScaler("cpu", enabled=False)
+    assert off.scale(weight) is weight and off.get_scale() == 1.0 and off.state_dict() == {}

@@ -1,5 +1,6 @@
 #include "core/device.h"
 
+#include "core/accelerator.h"
 #include "core/error.h"
 
 namespace pynn {
@@ -38,9 +39,23 @@ Device parse_device(std::string_view text) {
   return device;
 }
 
+Accelerator* accelerator = nullptr;
+
 void check_available(Device device) {
-  PYNN_CHECK(!device.is_cuda(), "device: this build of pynn has no CUDA, got '", device.str(),
+  if (!device.is_cuda()) return;
+  PYNN_CHECK(accelerator, "device: this build of pynn has no CUDA, got '", device.str(),
              "' (build it with PYNN_CUDA=ON)");
+  const int count = accelerator->device_count();
+  PYNN_CHECK(count > 0, "device: no CUDA device can be used, got '", device.str(), "' (",
+             accelerator->why_unavailable(), ")");
+  PYNN_CHECK(device.index < count, "device: an index below the number of CUDA devices is required, got '", device.str(),
+             "' of ", count);
+}
+
+Device resolve(Device device) {
+  check_available(device);
+  if (device.is_cuda() && device.index < 0) device.index = static_cast<int8_t>(accelerator->current_device());
+  return device;
 }
 
 }  // namespace pynn

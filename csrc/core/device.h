@@ -23,5 +23,7 @@ struct Device {
 Device parse_device(std::string_view text);
 // Throws if this build or machine has no such device.
 void check_available(Device device);
+// With the index filled in: "cuda" becomes the current one, cuda:N. Throws as check_available.
+Device resolve(Device device);
 
 }  // namespace pynn

@@ -12,7 +12,7 @@
 
 namespace pynn {
 
-void Generator::manual_seed(uint64_t seed) {
+void CpuGenerator::manual_seed(uint64_t seed) {
   seed_ = seed;
   state_[0] = static_cast<uint32_t>(seed);
   for (int i = 1; i < kWords; ++i) state_[i] = 1812433253u * (state_[i - 1] ^ (state_[i - 1] >> 30)) + i;
@@ -28,7 +28,7 @@ uint64_t Generator::seed() {
   return seed_;
 }
 
-void Generator::refill() {
+void CpuGenerator::refill() {
   constexpr int kShift = 397;
   const auto twist = [](uint32_t high, uint32_t low, uint32_t far) {
     const uint32_t y = (high & 0x80000000u) | (low & 0x7fffffffu);
@@ -42,7 +42,7 @@ void Generator::refill() {
   next_ = 0;
 }
 
-void Generator::temper() {
+void CpuGenerator::temper() {
   for (int i = 0; i < kWords; ++i) {
     uint32_t y = state_[i];
     y ^= y >> 11;
@@ -64,7 +64,7 @@ struct SavedState {
 constexpr char kMagic[8] = {'p', 'y', 'n', 'n', 'm', 't', '0', '1'};
 }  // namespace
 
-std::string Generator::get_state() const {
+std::string CpuGenerator::get_state() const {
   SavedState s{};
   std::memcpy(s.magic, kMagic, sizeof kMagic);
   s.seed = seed_;
@@ -75,7 +75,7 @@ std::string Generator::get_state() const {
   return std::string(reinterpret_cast<const char*>(&s), sizeof s);
 }
 
-void Generator::set_state(const std::string& bytes) {
+void CpuGenerator::set_state(const std::string& bytes) {
   SavedState s;
   PYNN_CHECK(bytes.size() == sizeof s, "set_state: a generator's state has ", sizeof s, " bytes, got ", bytes.size());
   std::memcpy(&s, bytes.data(), sizeof s);
@@ -95,20 +95,20 @@ static inline float scale_unit(uint32_t u, double width, double low) {
   return static_cast<float>(unit_float(u) * width + low);
 }
 
-void Generator::uniform(float* out, int64_t n, double from, double to) {
+void CpuGenerator::uniform(float* out, int64_t n, double from, double to) {
   const float low = static_cast<float>(from);
   const double width = static_cast<float>(to) - low;  // rounded to float, as PyTorch's
   for_each32(n, [=](int64_t i, uint32_t u) { out[i] = scale_unit(u, width, low); });
 }
 
-void Generator::uniform(double* out, int64_t n, double from, double to) {
+void CpuGenerator::uniform(double* out, int64_t n, double from, double to) {
   const double width = to - from;
   for_each64(n, [=](int64_t i, uint64_t u) { out[i] = unit_double(u) * width + from; });
 }
 
 // Float32 numbers, rounded; what rounds up to `to` becomes `from`, so that the interval stays half-open.
 template <class T>
-void Generator::uniform_half(T* out, int64_t n, double from, double to) {
+void CpuGenerator::uniform_half(T* out, int64_t n, double from, double to) {
   const float low = static_cast<float>(from);
   const double width = static_cast<float>(to) - low;
   const T first(low), end(static_cast<float>(to));
@@ -118,14 +118,14 @@ void Generator::uniform_half(T* out, int64_t n, double from, double to) {
   });
 }
 
-void Generator::uniform(Half* out, int64_t n, double from, double to) { uniform_half(out, n, from, to); }
-void Generator::uniform(BFloat16* out, int64_t n, double from, double to) { uniform_half(out, n, from, to); }
+void CpuGenerator::uniform(Half* out, int64_t n, double from, double to) { uniform_half(out, n, from, to); }
+void CpuGenerator::uniform(BFloat16* out, int64_t n, double from, double to) { uniform_half(out, n, from, to); }
 
-void Generator::exponential(double* out, int64_t n, double lambda) {
+void CpuGenerator::exponential(double* out, int64_t n, double lambda) {
   for_each64(n, [=](int64_t i, uint64_t u) { out[i] = -std::log1p(-unit_double(u)) / lambda; });
 }
 
-void Generator::random_range(int64_t* out, int64_t n, int64_t low, uint64_t range) {
+void CpuGenerator::random_range(int64_t* out, int64_t n, int64_t low, uint64_t range) {
   const uint64_t base = static_cast<uint64_t>(low);  // unsigned, so that sums wrap
   if (range == 0) {
     for_each64(n, [=](int64_t i, uint64_t u) { out[i] = static_cast<int64_t>(base + u); });
@@ -137,16 +137,20 @@ void Generator::random_range(int64_t* out, int64_t n, int64_t low, uint64_t rang
   }
 }
 
-void Generator::randint(int64_t* out, int64_t n, int64_t low, int64_t high) {
+void CpuGenerator::randint(int64_t* out, int64_t n, int64_t low, int64_t high) {
   PYNN_CHECK(low < high, "randint: low must be less than high, got low=", low, ", high=", high);
   random_range(out, n, low, static_cast<uint64_t>(high) - static_cast<uint64_t>(low));
 }
 
-void Generator::random(int64_t* out, int64_t n, DType type) {
+uint64_t Generator::last_random(DType type) {
   PYNN_CHECK_KIND(NotImplemented, !is_complex(type), "random_: a real dtype is required, got ", dtype_name(type));
   // Integers up to the largest value; floating types up to 2^(bits of mantissa), the end of the exact integers.
   constexpr int kBits[] = {1, 8, 7, 15, 31, 63, 11, 8, 24, 53};  // Bool ... Float64
-  const uint64_t last = (uint64_t{1} << kBits[static_cast<int>(type)]) - !is_floating(type);
+  return (uint64_t{1} << kBits[static_cast<int>(type)]) - !is_floating(type);
+}
+
+void CpuGenerator::random(int64_t* out, int64_t n, DType type) {
+  const uint64_t last = last_random(type);
   // By type, not by range: int32 takes 32-bit draws here and 64-bit ones in randint(0, 2**31).
   if (type == DType::Int64 || type == DType::Float64) {
     for_each64(n, [=](int64_t i, uint64_t u) { out[i] = static_cast<int64_t>(u % (last + 1)); });
@@ -156,7 +160,7 @@ void Generator::random(int64_t* out, int64_t n, DType type) {
   }
 }
 
-void Generator::randperm(int64_t* out, int64_t n) {
+void CpuGenerator::randperm(int64_t* out, int64_t n) {
   if (n < std::numeric_limits<uint32_t>::max() / 20) {
     for (int64_t i = 0; i < n; ++i) out[i] = i;
     for_each32(std::max<int64_t>(n - 1, 0),
@@ -171,21 +175,21 @@ void Generator::randperm(int64_t* out, int64_t n) {
   }
 }
 
-void Generator::bernoulli(bool* out, int64_t n, double p) {
+void CpuGenerator::bernoulli(bool* out, int64_t n, double p) {
   for_each64(n, [=](int64_t i, uint64_t u) { out[i] = unit_double(u) < p; });
 }
 
-void Generator::bernoulli(bool* out, int64_t n, const float* p) {
+void CpuGenerator::bernoulli(bool* out, int64_t n, const float* p) {
   for_each32(n, [=](int64_t i, uint32_t u) { out[i] = unit_float(u) < p[i]; });
 }
 
-void Generator::bernoulli(bool* out, int64_t n, const double* p) {
+void CpuGenerator::bernoulli(bool* out, int64_t n, const double* p) {
   for_each64(n, [=](int64_t i, uint64_t u) { out[i] = unit_double(u) < p[i]; });
 }
 
-Generator& default_generator() {
-  static Generator* generator = [] {  // never destroyed: threads may still draw at exit
-    auto* g = new Generator;
+CpuGenerator& default_generator() {
+  static CpuGenerator* generator = [] {  // never destroyed: threads may still draw at exit
+    auto* g = new CpuGenerator;
     g->seed();
     return g;
   }();

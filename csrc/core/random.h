@@ -1,22 +1,46 @@
-// random.h -- MT19937 with PyTorch's transforms: after the same seed, PyTorch's numbers (DESIGN section 9).
+// random.h -- streams of random numbers. CPU: MT19937 with PyTorch's transforms: after the same seed, PyTorch's numbers
+// (DESIGN section 9).
 #pragma once
 #include <cstdint>
 #include <mutex>
 #include <string>
 
+#include "core/device.h"
 #include "core/dtype.h"
 
 namespace pynn {
 
-// Not thread-safe by itself: hold `mutex` while drawing.
+// A stream of random numbers. Not thread-safe by itself: hold `mutex` while drawing.
 class Generator {
  public:
   static constexpr uint64_t kDefaultSeed = 67280421310721;
 
-  explicit Generator(uint64_t seed = kDefaultSeed) { manual_seed(seed); }
-  void manual_seed(uint64_t seed);
+  virtual ~Generator() = default;
+  Device device() const { return device_; }
   uint64_t initial_seed() const { return seed_; }
-  uint64_t seed();  // a fresh seed from the system, set and returned
+  uint64_t seed();                          // a fresh seed from the system, set and returned
+  static uint64_t last_random(DType type);  // of random_() without bounds: the type's last exact integer
+  virtual void manual_seed(uint64_t seed) = 0;
+  // The state as bytes, and back; throws Error(Runtime) unless the bytes came from get_state.
+  virtual std::string get_state() const = 0;
+  virtual void set_state(const std::string& bytes) = 0;
+
+  std::mutex mutex;
+
+ protected:
+  explicit Generator(Device device) : device_(device) {}
+  uint64_t seed_ = 0;
+
+ private:
+  Device device_;
+};
+
+class CpuGenerator final : public Generator {
+ public:
+  explicit CpuGenerator(uint64_t seed = kDefaultSeed) : Generator(Device{}) { CpuGenerator::manual_seed(seed); }
+  void manual_seed(uint64_t seed) override;
+  std::string get_state() const override;
+  void set_state(const std::string& bytes) override;
 
   uint32_t random32() {
     if (next_ == kWords) refill();
@@ -26,10 +50,6 @@ class Generator {
     const uint64_t high = random32();
     return high << 32 | random32();
   }
-
-  // The state as bytes, and back; throws Error(Runtime) unless the bytes came from get_state.
-  std::string get_state() const;
-  void set_state(const std::string& bytes);
 
   // Fillers of contiguous buffers, in PyTorch's order of draws.
 
@@ -59,8 +79,6 @@ class Generator {
   void bernoulli(bool* out, int64_t n, const float* p);  // a tensor of p: draws of its type (half types: as float32)
   void bernoulli(bool* out, int64_t n, const double* p);
 
-  std::mutex mutex;
-
  private:
   static constexpr int kWords = 624;
 
@@ -78,11 +96,44 @@ class Generator {
   uint32_t state_[kWords];
   uint32_t draws_[kWords];  // state_, tempered
   int next_;                // first unused draw; kWords: none left
-  uint64_t seed_;
-  bool has_spare_;  // second normal of the last pair of float64 uniforms
+  bool has_spare_;          // second normal of the last pair of float64 uniforms
   double spare_;
 };
 
-Generator& default_generator();  // seeded by the system until manual_seed, as in PyTorch
+CpuGenerator& default_generator();  // seeded by the system until manual_seed, as in PyTorch
+
+// ---- CUDA: Philox4x32-10, whose numbers are a function of a key (the seed) and a counter.
+
+// Where a kernel takes its numbers from: counters from `offset` on.
+struct Philox {
+  uint64_t seed, offset;
+  const uint64_t* replayed;  // device memory or null: added to `offset`; what a replayed graph has drawn already
+};
+
+class CudaGenerator final : public Generator {
+ public:
+  explicit CudaGenerator(int8_t index, uint64_t seed = kDefaultSeed);
+  void manual_seed(uint64_t seed) override;
+  std::string get_state() const override;  // seed and offset, as in PyTorch
+  void set_state(const std::string& bytes) override;
+
+  Philox next(uint64_t counters);  // that many, which nobody else gets
+  uint64_t offset() const { return offset_; }
+  void set_offset(uint64_t offset) { offset_ = offset; }
+
+  // While a graph is captured, counters start at *replayed, which every replay sets to the offset of then and the
+  // generator moves on by what end_capture returned.
+  void begin_capture(const uint64_t* replayed);
+  uint64_t end_capture();
+
+ private:
+  uint64_t offset_ = 0;
+  const uint64_t* replayed_ = nullptr;
+  uint64_t before_capture_ = 0;
+};
+
+CudaGenerator& default_cuda_generator(int index);
+// Of every device, also of those whose generator nobody has asked for yet.
+void manual_seed_cuda(uint64_t seed);
 
 }  // namespace pynn

@@ -13,7 +13,7 @@ inline double unit_double(uint64_t u) {
 }
 
 template <class F>
-void Generator::for_each32(int64_t n, F f) {
+void CpuGenerator::for_each32(int64_t n, F f) {
   for (int64_t i = 0; i < n;) {
     if (next_ == kWords) refill();
     const int64_t count = std::min<int64_t>(n - i, kWords - next_);
@@ -25,7 +25,7 @@ void Generator::for_each32(int64_t n, F f) {
 }
 
 template <class F>
-void Generator::for_each64(int64_t n, F f) {
+void CpuGenerator::for_each64(int64_t n, F f) {
   for (int64_t i = 0; i < n;) {
     if (kWords - next_ < 2) {  // a pair that straddles two blocks
       f(i++, random64());

@@ -60,7 +60,7 @@ void box_muller(double* x, double mean, double std) {
 }
 
 template <class T>
-void normal_runs(Generator& generator, T* out, int64_t n, double mean, double std) {
+void normal_runs(CpuGenerator& generator, T* out, int64_t n, double mean, double std) {
   const T m = static_cast<T>(mean), s = static_cast<T>(std);
   generator.uniform(out, n, 0, 1);
   for (int64_t i = 0; i + kRun <= n; i += kRun) box_muller(out + i, m, s);
@@ -72,7 +72,7 @@ void normal_runs(Generator& generator, T* out, int64_t n, double mean, double st
 
 }  // namespace
 
-void Generator::normal_serial(double* out, int64_t n, double mean, double std) {
+void CpuGenerator::normal_serial(double* out, int64_t n, double mean, double std) {
   for (int64_t i = 0; i < n; ++i) {
     double z = spare_;
     if (!has_spare_) {
@@ -87,21 +87,21 @@ void Generator::normal_serial(double* out, int64_t n, double mean, double std) {
   }
 }
 
-void Generator::normal(float* out, int64_t n, double mean, double std) {
+void CpuGenerator::normal(float* out, int64_t n, double mean, double std) {
   if (n >= kRun) return normal_runs(*this, out, n, mean, std);
   double z[kRun];
   normal_serial(z, n, mean, std);
   for (int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(z[i]);
 }
 
-void Generator::normal(double* out, int64_t n, double mean, double std) {
+void CpuGenerator::normal(double* out, int64_t n, double mean, double std) {
   if (n >= kRun) return normal_runs(*this, out, n, mean, std);
   normal_serial(out, n, mean, std);
 }
 
 // Float32 numbers rounded at the end. Unlike float32, only whole runs are drawn before the last 16.
 template <class T>
-void Generator::normal_half(T* out, int64_t n, double mean, double std) {
+void CpuGenerator::normal_half(T* out, int64_t n, double mean, double std) {
   float x[kRun];
   const auto round_to = [&](int64_t at, int64_t count) {
     for (int64_t i = 0; i < count; ++i) out[at + i] = T(x[i]);
@@ -120,7 +120,7 @@ void Generator::normal_half(T* out, int64_t n, double mean, double std) {
   }
 }
 
-void Generator::normal(Half* out, int64_t n, double mean, double std) { normal_half(out, n, mean, std); }
-void Generator::normal(BFloat16* out, int64_t n, double mean, double std) { normal_half(out, n, mean, std); }
+void CpuGenerator::normal(Half* out, int64_t n, double mean, double std) { normal_half(out, n, mean, std); }
+void CpuGenerator::normal(BFloat16* out, int64_t n, double mean, double std) { normal_half(out, n, mean, std); }
 
 }  // namespace pynn

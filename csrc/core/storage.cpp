@@ -3,6 +3,7 @@
 #include <cstring>
 #include <new>
 
+#include "core/accelerator.h"
 #include "core/allocator.h"
 #include "core/error.h"
 
@@ -17,7 +18,14 @@ static_assert(sizeof(Storage) <= kHeader);
 
 Ref<Storage> Storage::allocate(size_t nbytes, Device device) {
   if (device.is_meta()) return wrap(nullptr, nbytes, device, nullptr, nullptr);
-  check_available(device);
+  if (device.is_cuda()) {
+    device = resolve(device);
+    Storage* s = new (pynn::allocate(kHeader)) Storage(nullptr, nbytes, device);
+    Ref<Storage> keep(s);  // frees the header if there is no memory
+    s->data_ = accelerator->allocate(nbytes, device.index);
+    s->owned_ = true;
+    return keep;
+  }
   if (nbytes <= kInlineLimit) {
     char* block = static_cast<char*>(pynn::allocate(kHeader + nbytes));
     Storage* s = new (block) Storage(block + kHeader, nbytes, device);
@@ -52,17 +60,30 @@ void Storage::resize(size_t nbytes) {
     return;
   }
   PYNN_CHECK(!release_, "resize_: the memory belongs to another object and cannot grow (clone the tensor first)");
-  void* data = pynn::allocate(nbytes);
-  std::memcpy(data, data_, nbytes_);
-  if (owned_) pynn::deallocate(data_, nbytes_);
+  void* data = device_.is_cuda() ? accelerator->allocate(nbytes, device_.index) : pynn::allocate(nbytes);
+  if (device_.is_cuda()) {
+    accelerator->copy(data, device_, data_, device_, nbytes_, true);
+  } else {
+    std::memcpy(data, data_, nbytes_);
+  }
+  free_data();
   data_ = data;
   nbytes_ = nbytes;
   owned_ = true;
 }
 
+void Storage::free_data() noexcept {
+  if (!owned_) return;
+  if (device_.is_cuda()) {
+    accelerator->deallocate(data_, device_.index);
+  } else {
+    pynn::deallocate(data_, nbytes_);
+  }
+}
+
 void Storage::destroy(Storage* s) {
   if (s->release_) s->release_(s->context_);
-  if (s->owned_) pynn::deallocate(s->data_, s->nbytes_);
+  s->free_data();
   size_t inline_bytes = s->inline_bytes_;
   s->~Storage();
   pynn::deallocate(s, kHeader + inline_bytes);

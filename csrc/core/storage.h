@@ -29,6 +29,7 @@ class Storage final : public RefCounted {
   static void destroy(Storage* s);
 
  private:
+  void free_data() noexcept;
   Storage(void* data, size_t nbytes, Device device) : data_(data), nbytes_(nbytes), device_(device) {}
   void* data_;
   size_t nbytes_;

@@ -14,8 +14,9 @@ struct ThreadState {
   SavedHooks* saved_hooks = nullptr;  // innermost saved_tensors_hooks
 };
 
-// initial-exec: a plain offset from the thread register, where the default would be a call per access.
-#if defined(__x86_64__) && defined(__linux__)
+// initial-exec: a plain offset from the thread register, where the default would be a call per access. Not beside the
+// CUDA runtime: its thread locals, in the same library then, are too large for what the loader keeps for such access.
+#if defined(__x86_64__) && defined(__linux__) && !defined(PYNN_WITH_CUDA_RUNTIME)
 extern thread_local constinit ThreadState thread_state __attribute__((tls_model("initial-exec")));
 #else
 extern thread_local constinit ThreadState thread_state;

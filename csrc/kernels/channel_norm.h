@@ -17,13 +17,16 @@ struct ChannelNormArgs {
   void* y;
   const void *weight, *bias;  // per channel, or nullptr
   void *mean, *rstd;          // per statistic
-  void* var;                  // written by forward when `measure`: biased variance, or nullptr
-  DType dtype;                // of everything: Float32 or Float64
+  DType dtype;                // of all statistics and weights: Float32 or Float64
+  DType x_dtype;              // of x, y, dy, dx: the same; on CUDA a half type beside Float32 too
   int64_t stats, chunks, length, stat_step, chunk_step;
   int64_t groups;  // 0: one weight per statistic
   int64_t channels;
   double eps;
   bool measure;  // mean and rstd are computed from x (and depend on it in backward), not given
+  // Moved by `momentum` towards mean and the unbiased variance when `measure`; nullable.
+  void *running_mean, *running_var;
+  double momentum;
   // backward
   const void* dy;
   void *dx, *dweight, *dbias;  // nullable

@@ -22,7 +22,7 @@ struct ConvGeometry {
 struct ConvArgs {
   void *x, *w, *y;
   const void* bias;  // forward: [groups * co]; backward_input: [groups * ci]; or nullptr
-  DType dtype;       // Float32, Float64, Int64 (not backward_weight)
+  DType dtype;       // Float32, Float64, Int64 (not backward_weight); on CUDA half types too
   int64_t batch, groups, ci, co;
   ConvGeometry g;
 };

@@ -15,6 +15,7 @@ struct CtcArgs {
   const int64_t* targets;         // all, at the offsets below
   const int64_t* target_offsets;  // [batch]
   const int64_t *input_lengths, *target_lengths;
+  int64_t longest_target;
   void* loss;  // [batch]; infinite where the target does not fit
   // backward; loss is read
   const void* dloss;  // [batch]

@@ -16,6 +16,7 @@ namespace pynn {
 struct Operand {
   void* data;
   DType dtype;
+  bool host;  // CUDA only: one element in host memory, strides 0, of type `compute` (map_copy: the result's)
   int64_t strides[kMaxDims];  // in elements; 0 along broadcast dims
 };
 
@@ -157,7 +158,7 @@ PYNN_KERNEL(void, map_copy, (const MapArgs& args));
 // The usual case, without a plan: n contiguous elements, all operands of type `type` in {Float32, Float64, Int64,
 // Int32}, but bool results where yields_bool(op); a or b may be a single element (a_step/b_step 0). y may be a or b.
 // `params` as in MapArgs, null where the op has none or (Add, Sub) alpha is 1; values that a double cannot hold need
-// map_unary or map_binary.
+// map_unary or map_binary. On CUDA all memory is the device's.
 PYNN_KERNEL(void, unary_contiguous, (Unary op, DType type, void* y, const void* x, int64_t n, const double* params));
 PYNN_KERNEL(bool, binary_contiguous,
             (Binary op, DType type, void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n,

@@ -17,6 +17,8 @@ struct OptimTensor {
   DType dtype;  // of all five
   bool fresh;   // SGD: state0 holds nothing yet
   double step;  // the number of this step, from 1 (not SGD)
+  // Adam on CUDA: where the device counts its steps, so that a captured step goes on counting; `step` is 0 then.
+  float* step_on_device;
   double a, b;  // coefficients of this tensor: see kernels/optim_variants.h
 };
 struct SgdArgs {

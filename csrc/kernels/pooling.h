@@ -12,10 +12,12 @@ struct MaxPoolArgs {
   const void* x;
   void* y;
   int64_t* index;  // position in the plane, or nullptr
-  DType dtype;     // Float32, Float64, Int64
+  DType dtype;     // Float32, Float64, Int64; on CUDA half types too
   int64_t planes, in[3], out[3], step[3];
   const int64_t *start[3], *end[3];
-  const ConvGeometry* sliding;  // the same windows, when all have one size and lie at equal distances; else nullptr
+  // The same windows, when all have one size and lie at equal distances. Else nullptr, and they are the adaptive ones:
+  // o * in / out up to (o + 1) * in / out, rounded up.
+  const ConvGeometry* sliding;
 };
 PYNN_KERNEL(void, max_pool, (const MaxPoolArgs& args));
 

@@ -22,8 +22,8 @@ PYNN_KERNEL(void, softmax_backward, (const SoftmaxArgs& args));
 
 // Mean or sum or each of the weighted negative log likelihood straight from logits x [rows, classes]:
 //   loss_r = w[t_r] * (logsumexp(x_r) - x_r[t_r]), smoothed by eps as in PyTorch; ignored rows give 0.
-// One pass over memory; `lse` [rows], log(sum(exp(x_r - max x_r))) in x's dtype, is kept for the backward. (Without the
-// maximum, which the backward finds again: their sum would lose digits where logits are large.)
+// One pass over memory; `lse` [2, rows] is kept for the backward: log(sum(exp(x_r - max x_r))), and max x_r. (Their sum
+// would lose digits where logits are large.)
 struct CrossEntropyArgs {
   const void* x;
   DType dtype;  // Float32 or Float64 (half types come converted)
@@ -34,14 +34,18 @@ struct CrossEntropyArgs {
   void* row_weight;  // forward: w[t_r], 0 where ignored [rows]
   int64_t rows, classes, ignore_index;
   double smoothing;
-  // backward: dx = scale_r * (w-terms), scale_r = grad[r * grad_step] * grad_factor
+  void* y;      // mean: sum(loss) / sum(row_weight), one element
+  void* total;  // mean: sum(row_weight), one element
+  // backward: dx = scale_r * (w-terms), scale_r = grad[r * grad_step], divided by *total where there is
+  // one (0 where it is 0)
   void* dx;
   const void* grad;
   int64_t grad_step;
-  double grad_factor;
 };
-// Returns the first row whose target is out of range and not ignored, or -1.
+// Returns the first row whose target is out of range and not ignored, or -1 (which a device that runs behind always
+// does: it tells at the next synchronisation).
 PYNN_KERNEL(int64_t, cross_entropy_forward, (const CrossEntropyArgs& args));
+PYNN_KERNEL(void, cross_entropy_mean, (const CrossEntropyArgs& args));  // reads loss and row_weight
 PYNN_KERNEL(void, cross_entropy_backward, (const CrossEntropyArgs& args));
 
 }  // namespace pynn

@@ -2,13 +2,14 @@
 //
 // A header kernels/<family>.h declares    PYNN_KERNEL(void, softmax_forward, (const SoftmaxArgs& args));
 // kernels/cpu/<family>.cpp, compiled once per ISA, defines it inside  namespace PYNN_CPU_NAMESPACE { ... },
+// kernels/cuda/<family>.cu defines it inside  namespace pynn::cuda { ... }  and says PYNN_CUDA_KERNEL(softmax_forward);
 // and ops call                            kernels::softmax_forward(device, args).
 //
 // The table below is constant-initialised: nothing runs at load time, so no ISA's code runs before the CPU was asked.
 #pragma once
 #include <utility>
 
-#include "core/device.h"
+#include "core/accelerator.h"
 #include "core/dtype.h"
 #include "kernels/isa.h"
 
@@ -31,8 +32,9 @@ struct Stub<R(A...)> {
   R operator()(Device device, A... args) const {
     if (device.is_cpu()) [[likely]]
       return cpu[active_isa_index](static_cast<A&&>(args)...);
-    if (device.is_cuda() && cuda) return cuda(static_cast<A&&>(args)...);
-    no_kernel(name, device);
+    if (!device.is_cuda() || !cuda) no_kernel(name, device);
+    DeviceGuard guard(device.index);
+    return cuda(static_cast<A&&>(args)...);
   }
 };
 
@@ -54,7 +56,20 @@ struct Stub<R(A...)> {
 #define PYNN_IF_NEON(x)
 #endif
 
+// At namespace scope, in the .cu file that defines cuda::name.
+#define PYNN_CUDA_KERNEL(name) \
+  [[maybe_unused]] static const bool pynn_cuda_##name = (::pynn::kernels::name.cuda = &::pynn::cuda::name, true)
+
 #define PYNN_CPU_NAMESPACE pynn::cpu::PYNN_ISA
+
+// A kernel for what the CPU does another way; only called with CUDA devices.
+#define PYNN_CUDA_ONLY_KERNEL(R, name, params)     \
+  namespace cuda {                                 \
+  R name params;                                   \
+  }                                                \
+  namespace kernels {                              \
+  inline constinit Stub<R params> name{#name, {}}; \
+  }
 
 #ifdef PYNN_ISA  // a file of kernels/cpu sees only the declaration of its own build
 #define PYNN_KERNEL(R, name, params) \
@@ -71,6 +86,9 @@ struct Stub<R(A...)> {
   PYNN_IF_AVX2(namespace avx2 { R name params; })                                                               \
   PYNN_IF_AVX512(namespace avx512 { R name params; })                                                           \
   PYNN_IF_NEON(namespace neon { R name params; })                                                               \
+  }                                                                                                             \
+  namespace cuda {                                                                                              \
+  R name params;                                                                                                \
   }                                                                                                             \
   namespace kernels {                                                                                           \
   inline constinit Stub<R params> name{                                                                         \

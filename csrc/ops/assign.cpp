@@ -2,13 +2,29 @@
 #include "ops/assign.h"
 
 #include "autograd/record.h"
+#include "core/accelerator.h"
 #include "core/shape.h"
 #include "ops/binary.h"
+#include "ops/device.h"
 #include "ops/view.h"
 
 namespace pynn::ops {
 
-void copy_data(const Tensor& to, const Tensor& from) { run_unary(Unary::Copy, to, from, to.dtype()); }
+void copy_data(const Tensor& to, const Tensor& from, bool asynchronous) {
+  const bool number = from.device().is_cpu() && from.dim() == 0;  // which a kernel takes as an argument
+  if (to.device() == from.device() || to.device().is_meta() || number)
+    return run_unary(Unary::Copy, to, from, to.dtype());
+  GradMode off(false);
+  if (to.is_contiguous() && from.is_contiguous() && to.dtype() == from.dtype() && same(to.sizes(), from.sizes())) {
+    if (to.numel())
+      accelerator->copy(to.data(), to.device(), from.data(), from.device(),
+                        static_cast<size_t>(to.numel()) * item_size(to.dtype()), asynchronous);
+    return;
+  }
+  // The device casts and broadcasts; what goes to the host is cast before, so that the bytes arrive as they are needed.
+  if (to.device().is_cuda()) return copy_data(to, to_device(from, to.device(), asynchronous));
+  copy_data(to, to_device(from, to.device()));
+}
 
 void check_castable(const char* op, DType from, DType to) {
   const auto rank = [](DType t) { return t == DType::Bool ? 0 : is_integral(t) ? 1 : is_floating(t) ? 2 : 3; };
@@ -32,17 +48,18 @@ void check_no_overlap(const char* op, const Tensor& to, const Tensor& from) {
              "to a single memory location. Please clone() the tensor before performing the operation.");
 }
 
-Tensor copy_(const Tensor& self, const Tensor& source) {
+Tensor copy_(const Tensor& self, const Tensor& source, bool asynchronous) {
   autograd::check_inplace("copy_", self);
   if (self.same(source)) return self;
   PYNN_CHECK_KIND(NotImplemented, self.device().is_meta() || !source.device().is_meta(),
                   "copy_: Cannot copy out of meta tensor; no data!");
   check_no_overlap("copy_", self, source);
   broadcast_strides("copy_", source.sizes(), source.strides(), self.sizes());
-  copy_data(self, source);
+  copy_data(self, source, asynchronous);
+  const Device source_device = source.device();
   record_inplace(
-      "copy_.s", self, inputs(self, source), save(), [](const Tensor& g) { return mul(g, 0.0); },
-      [](const Tensor& g) { return g; });
+      "copy_.s", self, inputs(self, source), save(source_device), [](const Tensor& g, Device) { return mul(g, 0.0); },
+      [](const Tensor& g, Device home) { return to_device(g, home); });
   return self;
 }
 
@@ -84,7 +101,9 @@ Tensor clone_of(const Tensor& x, MemoryFormat format) {
 }
 
 namespace {
-Tensor op_copy_(const Tensor& self, const Tensor& source, bool) { return copy_(self, source); }
+Tensor op_copy_(const Tensor& self, const Tensor& source, bool non_blocking) {
+  return copy_(self, source, non_blocking);
+}
 Tensor op_clone(const Tensor& x, std::optional<MemoryFormat> f) {
   return clone_of(x, f.value_or(MemoryFormat::Preserve));
 }

@@ -5,7 +5,7 @@
 namespace pynn::ops {
 
 // self <- source (cast and broadcast), recorded.
-Tensor copy_(const Tensor& self, const Tensor& source);
+Tensor copy_(const Tensor& self, const Tensor& source, bool asynchronous = false);
 // Refuses what cannot be written to.
 void check_assign(const char* op, const Tensor& self);
 // name_(self, ...): the op's result replaces self's content and history.
@@ -21,7 +21,7 @@ void check_no_overlap(const char* op, const Tensor& to, const Tensor& from);
 void check_castable(const char* op, DType from, DType to);
 // RuntimeError unless `sizes` broadcasts to exactly self's shape.
 void check_fits(const char* op, const Tensor& self, Dims sizes);
-// Values only: casts, broadcasts nothing, records nothing.
-void copy_data(const Tensor& to, const Tensor& from);
+// Values only: casts, broadcasts, crosses devices, records nothing. `asynchronous` as in to_device.
+void copy_data(const Tensor& to, const Tensor& from, bool asynchronous = false);
 
 }  // namespace pynn::ops

@@ -32,12 +32,15 @@ struct Layout {
   int64_t channels() const { return groups * inner; }
 };
 
+DType computed_in(DType t) { return t == DType::Float64 ? t : DType::Float32; }
+
 ChannelNormArgs kernel_args(const Layout& l, const Tensor& x, const Tensor& w, const Tensor& mean, const Tensor& rstd) {
   ChannelNormArgs a{};
   a.x = x.data();
   a.weight = w.defined() ? w.data() : nullptr;
   a.mean = mean.data(), a.rstd = rstd.data();
-  a.dtype = x.dtype();
+  a.dtype = computed_in(x.dtype());
+  a.x_dtype = x.dtype();
   a.stats = l.stats();
   a.chunks = l.batch ? l.outer : l.inner;
   a.length = l.length;
@@ -50,7 +53,8 @@ ChannelNormArgs kernel_args(const Layout& l, const Tensor& x, const Tensor& w, c
   return a;
 }
 
-DType computed_in(DType t) { return t == DType::Float64 ? t : DType::Float32; }
+// What x is read as: half types are widened, where kernels do not do it on the way.
+DType read_as(const Tensor& x) { return x.device().is_cuda() ? x.dtype() : computed_in(x.dtype()); }
 Tensor operand(const Tensor& t, DType dtype) { return t.defined() ? contiguous(to_dtype(t, dtype)) : t; }
 
 // dx, dw, db in ops.
@@ -82,41 +86,69 @@ Gradients composite_backward(const Grads& grads, const Tensor& input, const Tens
 Gradients backward(const Grads& grads, const Tensor& input, const Tensor& weight, const Tensor& mean,
                    const Tensor& rstd, const Layout& l) {
   if (thread_state.grad_enabled) return composite_backward(grads, input, weight, mean, rstd, l);
-  const DType dtype = computed_in(input.dtype());
-  const Tensor x = operand(input, dtype), w = operand(weight, dtype), g = operand(grads[0], dtype);
+  const DType dtype = computed_in(input.dtype()), wide = read_as(input);
+  const Tensor x = operand(input, wide), w = operand(weight, dtype), g = operand(grads[0], wide);
   ChannelNormArgs a = kernel_args(l, x, w, mean, rstd);
   a.dy = g.data();
   Gradients out(3);
-  const auto make = [&](size_t i, Dims sizes) -> void* {
+  const auto make = [&](size_t i, Dims sizes, DType dtype) -> void* {
     if (!grads.needs(i)) return nullptr;
     out[i] = x.numel() ? empty(sizes, dtype, x.device()) : zeros(sizes, dtype, x.device());
     return out[i].data();
   };
-  a.dx = make(0, x.sizes());
-  a.dweight = make(1, DimVector{l.channels()});
-  a.dbias = make(2, DimVector{l.channels()});
+  a.dx = make(0, x.sizes(), wide);
+  a.dweight = make(1, DimVector{l.channels()}, dtype);
+  a.dbias = make(2, DimVector{l.channels()}, dtype);
   if (x.numel() && !x.device().is_meta()) kernels::channel_norm_backward(x.device(), a);
   return out;
 }
 
-// var, the biased variance, is written where it is defined; mean and rstd are made when measured.
+// What batches move: running statistics, nullptr or undefined where there are none.
+struct Running {
+  const Tensor *mean = nullptr, *var = nullptr;
+  double momentum = 0;
+};
+
+// A running statistic as the kernel can move it: itself, or a copy.
+Tensor movable(const Tensor* running, DType dtype) {
+  if (!running || !running->defined()) return Tensor();
+  return operand(*running, dtype);
+}
+void moved(const Tensor* running, const Tensor& by_kernel) {
+  if (!by_kernel.defined()) return;
+  if (by_kernel.data() == running->data())
+    autograd::bump_version(*running);
+  else
+    copy_(*running, by_kernel);
+}
+
+// mean and rstd are made when measured.
 Tensor normalize(const char* op, const Tensor& input, const Tensor& weight, const Tensor& bias, const Layout& l,
-                 Tensor& mean, Tensor& rstd, const Tensor& var) {
-  const DType dtype = computed_in(input.dtype());
+                 Tensor& mean, Tensor& rstd, const Running& running = {}) {
+  const DType dtype = computed_in(input.dtype()), wide = read_as(input);
   Tensor y;
   {
     GradMode off(false);
-    const Tensor x = operand(input, dtype), w = operand(weight, dtype), b = operand(bias, dtype);
-    y = empty(x.sizes(), dtype, x.device());
+    const Tensor x = operand(input, wide), w = operand(weight, dtype), b = operand(bias, dtype);
+    y = empty(x.sizes(), wide, x.device());
     if (l.measure) {
-      mean = zeros(DimVector{l.stats()}, dtype, x.device());
-      rstd = zeros(DimVector{l.stats()}, dtype, x.device());
+      Tensor (*const made)(Dims, DType, Device) =
+          x.numel() ? static_cast<Tensor (*)(Dims, DType, Device)>(empty) : zeros;
+      mean = made(DimVector{l.stats()}, dtype, x.device());
+      rstd = made(DimVector{l.stats()}, dtype, x.device());
     }
+    const Tensor running_mean = movable(running.mean, dtype), running_var = movable(running.var, dtype);
     ChannelNormArgs a = kernel_args(l, x, w, mean, rstd);
     a.y = y.data();
     a.bias = b.defined() ? b.data() : nullptr;
-    a.var = var.defined() ? var.data() : nullptr;
-    if (y.numel() && !y.device().is_meta()) kernels::channel_norm_forward(y.device(), a);
+    a.running_mean = running_mean.defined() ? running_mean.data() : nullptr;
+    a.running_var = running_var.defined() ? running_var.data() : nullptr;
+    a.momentum = running.momentum;
+    if (y.numel() && !y.device().is_meta()) {
+      kernels::channel_norm_forward(y.device(), a);
+      moved(running.mean, running_mean);
+      moved(running.var, running_var);
+    }
     y = to_dtype(y, input.dtype());
   }
   return record(op, std::move(y), inputs(input, weight, bias), save(input, weight, mean, rstd, l),
@@ -145,12 +177,6 @@ void check_count(const char* op, const char* name, const Tensor& t, int64_t n) {
              " elements, got shape ", dims_str(t.defined() ? t.sizes() : Dims()));
 }
 
-void update(const Tensor& running, const Tensor& now, double momentum) {
-  if (!running.defined()) return;
-  GradMode off(false);
-  copy_(running, add(mul(running, Scalar(1 - momentum)), mul(now, Scalar(momentum))));
-}
-
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
                   const Tensor& running_var, bool training, double momentum, double eps, bool) {
   const char* op = "batch_norm";
@@ -167,21 +193,15 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   for (int64_t s : x.sizes().subspan(2)) length *= s;
   const Layout l{x.size(0), channels, 1, length, true, eps, training};
   const DType dtype = computed_in(x.dtype());
-  Tensor mean, rstd, var;
-  if (training) {
-    var = zeros(DimVector{channels}, dtype, x.device());
-  } else {
+  Tensor mean, rstd;
+  if (training)
+    return normalize("native_batch_norm", x, weight, bias, l, mean, rstd, {&running_mean, &running_var, momentum});
+  {
     GradMode off(false);
     mean = operand(running_mean, dtype);
     rstd = rsqrt(add(operand(running_var, dtype), Scalar(eps)));
   }
-  const Tensor y = normalize("native_batch_norm", x, weight, bias, l, mean, rstd, var);
-  if (training && x.numel()) {
-    const double n = static_cast<double>(x.size(0) * length);
-    update(running_mean, mean, momentum);
-    if (running_var.defined()) update(running_var, mul(var, Scalar(n / (n - 1))), momentum);
-  }
-  return y;
+  return normalize("native_batch_norm", x, weight, bias, l, mean, rstd);
 }
 
 Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps, bool) {
@@ -201,7 +221,7 @@ Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const T
   for (int64_t s : x.sizes().subspan(2)) length *= s;
   const Layout l{x.size(0), groups, channels / groups, length, false, eps, true};
   Tensor mean, rstd;
-  return normalize("native_group_norm", x, weight, bias, l, mean, rstd, {});
+  return normalize("native_group_norm", x, weight, bias, l, mean, rstd);
 }
 
 // Each image is a batch of its own: batch_norm of [1, N * C, ...].

@@ -6,6 +6,7 @@
 #include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
+#include "kernels/concat.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
 #include "ops/view.h"
@@ -28,6 +29,29 @@ void copy_part(const Tensor& y, int64_t dim, int64_t at, int64_t length, const T
   DimVector part(y.sizes());
   part[dim] = length;
   copy_data(alias(y, part, y.strides(), at * y.stride(dim)), t);
+}
+
+// All parts in one launch, where they lie as they are needed.
+bool copy_parts_cuda(const Tensor& y, int64_t dim, TensorSpan tensors, const std::vector<int64_t>& lengths) {
+  if (!y.device().is_cuda() || y.numel() == 0) return false;
+  for (size_t i = 0; i < tensors.size(); ++i)
+    if (lengths[i] && (!tensors[i].is_contiguous() || tensors[i].dtype() != y.dtype())) return false;
+  ConcatArgs a{};
+  a.y = y.data();
+  a.outer = 1;
+  for (int64_t d = 0; d < dim; ++d) a.outer *= y.size(d);
+  const int64_t bytes = y.stride(dim) * static_cast<int64_t>(item_size(y.dtype()));
+  a.y_row = y.size(dim) * bytes;
+  int64_t at = 0;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (lengths[i]) a.parts[a.n++] = {tensors[i].data(), lengths[i] * bytes, at * bytes};
+    at += lengths[i];
+    if (a.n == kConcatParts || (i + 1 == tensors.size() && a.n)) {
+      kernels::concat_parts(y.device(), a);
+      a.n = 0;
+    }
+  }
+  return true;
 }
 
 }  // namespace
@@ -67,7 +91,8 @@ Tensor cat(TensorSpan tensors, int64_t dim) {
   }
   Tensor y = empty(sizes, type, first->device());
   int64_t at = 0;
-  for (size_t i = 0; i < tensors.size(); ++i) {
+  const bool done = copy_parts_cuda(y, dim, tensors, lengths);
+  for (size_t i = 0; i < tensors.size() && !done; ++i) {
     if (lengths[i] == 0) continue;
     copy_part(y, dim, at, lengths[i], tensors[i]);
     at += lengths[i];

@@ -5,10 +5,13 @@
 #include <cstring>
 
 #include "autograd/record.h"
+#include "core/accelerator.h"
 #include "core/shape.h"
+#include "kernels/sequence.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
 #include "ops/complex.h"
+#include "ops/device.h"
 #include "ops/element.h"
 
 namespace pynn::ops {
@@ -30,14 +33,22 @@ Tensor full(Dims sizes, Scalar value, DType dtype, Device device) {
 
 Tensor zeros(Dims sizes, DType dtype, Device device) {
   Tensor x = empty(sizes, dtype, device);
-  if (device.is_cpu()) std::memset(x.data(), 0, static_cast<size_t>(x.numel()) * item_size(dtype));
+  const size_t bytes = static_cast<size_t>(x.numel()) * item_size(dtype);
+  if (device.is_cpu())
+    std::memset(x.data(), 0, bytes);
+  else if (device.is_cuda() && bytes)
+    accelerator->fill_zero(x.data(), x.device().index, bytes);
   return x;
 }
 
 Tensor ones(Dims sizes, DType dtype, Device device) { return full(sizes, Scalar(1), dtype, device); }
 
-Tensor arange(int64_t n) {
-  Tensor x = empty(DimVector{n}, DType::Int64);
+Tensor arange(int64_t n, Device device) {
+  Tensor x = empty(DimVector{n}, DType::Int64, device);
+  if (device.is_cuda())
+    kernels::sequence(x.device(),
+                      {.spacing = Spacing::Integers, .dtype = DType::Int64, .out = x.data(), .n = n, .by = 1});
+  if (!device.is_cpu()) return x;
   for (int64_t i = 0; i < n; ++i) x.data_as<int64_t>()[i] = i;
   return x;
 }
@@ -143,6 +154,19 @@ Tensor op_new_full(const Tensor& x, Dims sizes, Scalar v, OptType t, OptDevice d
 
 // start + step * i, computed in float64 or int64 and cast, so that no error adds up.
 Tensor ramp(int64_t n, Scalar start, Scalar step, DType t, Device d) {
+  if (d.is_cuda() && !is_complex(t)) {
+    Tensor x = empty(DimVector{n}, t, d);
+    const bool reals = step.is_float() || start.is_float();
+    kernels::sequence(x.device(), {.spacing = reals ? Spacing::Reals : Spacing::Integers,
+                                   .dtype = t,
+                                   .out = x.data(),
+                                   .n = n,
+                                   .first = start.to_int(),
+                                   .by = step.to_int(),
+                                   .start = start.to_double(),
+                                   .step = step.to_double()});
+    return x;
+  }
   Tensor x = empty(DimVector{n}, step.is_float() || start.is_float() ? DType::Float64 : DType::Int64);
   if (x.dtype() == DType::Float64) {
     for (int64_t i = 0; i < n; ++i)
@@ -151,9 +175,9 @@ Tensor ramp(int64_t n, Scalar start, Scalar step, DType t, Device d) {
     for (int64_t i = 0; i < n; ++i) x.data_as<int64_t>()[i] = start.to_int() + step.to_int() * i;
   }
   if (x.dtype() == t && d.is_cpu()) return x;
-  Tensor y = empty(DimVector{n}, t, d);
+  Tensor y = empty(DimVector{n}, t);
   copy_data(y, x);
-  return y;
+  return to_device(y, d);
 }
 
 Tensor op_arange(Scalar start, Scalar end, Scalar step, OptType t, OptDevice d, bool grad) {
@@ -189,35 +213,52 @@ Tensor op_arange_start(Scalar start, Scalar end, OptType t, OptDevice d, bool gr
   return op_arange(start, end, Scalar(1), t, d, grad);
 }
 
-// From both ends towards the middle, as in PyTorch, so that the last value is exact.
-template <class F>
-Tensor spaced(const char* op, double start, double end, int64_t steps, OptType t, OptDevice d, bool grad, F&& f) {
+// From both ends towards the middle, as in PyTorch, so that the last value is exact; `base` to these powers, if given.
+Tensor spaced(const char* op, double start, double end, int64_t steps, std::optional<double> base, OptType t,
+              OptDevice d, bool grad) {
   PYNN_CHECK(steps >= 0, op, ": number of steps must be non-negative, got ", steps);
   const DType type = t.value_or(default_dtype());
+  const Device device = d.value_or(Device{});
   if (is_integral(type)) start = std::trunc(start), end = std::trunc(end);
-  Tensor x = empty(DimVector{steps}, DType::Float64);
   const bool single = type == DType::Float32 || type == DType::Float16 || type == DType::BFloat16;
-  const auto rounded = [&](float v) -> float {  // PyTorch's step is of the result's type
-    if (type == DType::Float16) return static_cast<float>(Half(v));
-    if (type == DType::BFloat16) return static_cast<float>(BFloat16(v));
-    return v;
-  };
-  const double step = steps > 1 ? (end - start) / static_cast<double>(steps - 1) : 0;
-  for (int64_t i = 0; i < steps; ++i) {
-    double v;
-    if (single) {  // PyTorch computes float32 and shorter types in float32
-      const float s = rounded(static_cast<float>(start)), e = rounded(static_cast<float>(end));
-      const float by = steps > 1 ? rounded((e - s) / static_cast<float>(steps - 1)) : 0;
-      v = i < steps / 2 || steps == 1 ? s + by * static_cast<float>(i) : e - by * static_cast<float>(steps - 1 - i);
-    } else {
-      v = i < steps / 2 || steps == 1 ? start + step * static_cast<double>(i)
-                                      : end - step * static_cast<double>(steps - 1 - i);
-    }
-    x.data_as<double>()[i] = f(v);
+  double step = steps > 1 ? (end - start) / static_cast<double>(steps - 1) : 0;
+  if (single) {  // PyTorch computes float32 and shorter types in float32, with a step of the result's type
+    const auto rounded = [&](double v) -> float {
+      if (type == DType::Float16) return static_cast<float>(Half(static_cast<float>(v)));
+      if (type == DType::BFloat16) return static_cast<float>(BFloat16(static_cast<float>(v)));
+      return static_cast<float>(v);
+    };
+    const float s = rounded(start), e = rounded(end);
+    start = s, end = e;
+    step = steps > 1 ? rounded((e - s) / static_cast<float>(steps - 1)) : 0;
   }
-  Tensor y = empty(DimVector{steps}, type, d.value_or(Device{}));
+  if (device.is_cuda() && !is_complex(type)) {
+    Tensor x = empty(DimVector{steps}, type, device);
+    kernels::sequence(x.device(), {.spacing = single ? Spacing::Single : Spacing::Double,
+                                   .dtype = type,
+                                   .out = x.data(),
+                                   .n = steps,
+                                   .start = start,
+                                   .end = end,
+                                   .step = step,
+                                   .power = base.has_value(),
+                                   .base = base.value_or(0)});
+    return with_grad(std::move(x), grad);
+  }
+  const auto value = [&](int64_t i, auto zero) {
+    using T = decltype(zero);
+    const T by = static_cast<T>(step);
+    if (i < steps / 2 || steps == 1) return static_cast<double>(static_cast<T>(start) + by * static_cast<T>(i));
+    return static_cast<double>(static_cast<T>(end) - by * static_cast<T>(steps - 1 - i));
+  };
+  Tensor x = empty(DimVector{steps}, DType::Float64);
+  for (int64_t i = 0; i < steps; ++i) {
+    const double v = single ? value(i, 0.0f) : value(i, 0.0);
+    x.data_as<double>()[i] = base ? std::pow(*base, v) : v;
+  }
+  Tensor y = empty(DimVector{steps}, type);
   copy_data(y, x);
-  return with_grad(std::move(y), grad);
+  return with_grad(to_device(y, device), grad);
 }
 Tensor op_linspace(Scalar start, Scalar end, int64_t steps, OptType t, OptDevice d, bool grad) {
   if (start.is_complex() || end.is_complex()) {  // each part is a linspace of its own
@@ -230,11 +271,10 @@ Tensor op_linspace(Scalar start, Scalar end, int64_t steps, OptType t, OptDevice
     copy_data(imag(y), op_linspace(a.im, b.im, steps, real_of(type), d, false));
     return with_grad(std::move(y), grad);
   }
-  return spaced("linspace", start.to_double(), end.to_double(), steps, t, d, grad, [](double v) { return v; });
+  return spaced("linspace", start.to_double(), end.to_double(), steps, {}, t, d, grad);
 }
 Tensor op_logspace(Scalar start, Scalar end, int64_t steps, double base, OptType t, OptDevice d, bool grad) {
-  return spaced("logspace", start.to_double(), end.to_double(), steps, t, d, grad,
-                [&](double v) { return std::pow(base, v); });
+  return spaced("logspace", start.to_double(), end.to_double(), steps, base, t, d, grad);
 }
 
 Tensor op_eye2(int64_t n, int64_t m, OptType t, OptDevice d, bool grad) {

@@ -1,7 +1,8 @@
-// element.h -- one number into the memory of one element.
+// element.h -- one number into the memory of one element, and out of it.
 #pragma once
 #include "core/scalar.h"
 #include "core/tensor.h"
+#include "ops/device.h"
 
 namespace pynn::ops {
 
@@ -12,5 +13,10 @@ void store_element(const char* op, void* to, DType type, Scalar value);
 Scalar as_element(const char* op, Scalar value, DType type);
 // A 0-d tensor that holds the number.
 Tensor element_tensor(const char* op, Scalar value, DType type);
+// The first element of x, which is of type T. Waits for the device that x is on.
+template <class T>
+T first_element(const Tensor& x) {
+  return *on_host(x).data_as<T>();
+}
 
 }  // namespace pynn::ops

@@ -24,7 +24,8 @@ Tensor embedding_backward(const Tensor& g_in, const Tensor& index, int64_t rows,
   Tensor dw = zeros(DimVector{rows, width}, g.dtype(), g.device());
   Tensor source = g;
   if (by_frequency) {
-    Tensor count = index_add(zeros(DimVector{rows}, g.dtype()), 0, index, ones(DimVector{index.numel()}, g.dtype()));
+    const Tensor each = ones(DimVector{index.numel()}, g.dtype(), g.device());
+    Tensor count = index_add(zeros(DimVector{rows}, g.dtype(), g.device()), 0, index, each);
     count = reshape(index_select(count, 0, index), DimVector{index.numel(), 1});  // of constants: not recorded
     source = contiguous(div(g, count));
   }
@@ -34,6 +35,7 @@ Tensor embedding_backward(const Tensor& g_in, const Tensor& index, int64_t rows,
   a.dtype = g.dtype();
   a.wrap = false;
   a.skip = padding_idx;
+  a.op = "embedding_backward";
   if (g.numel()) kernels::rows_add(g.device(), a);
   return record("embedding_backward", std::move(dw), inputs(source),
                 save(index, padding_idx, DimVector(source.sizes())),
@@ -59,6 +61,7 @@ Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding_id
   a.nindex = index.numel(), a.nrows = w.size(0), a.row = w.size(1);
   a.dtype = w.dtype();
   a.skip = -1;
+  a.op = "embedding";
   if (index.numel()) {
     const int64_t bad = kernels::rows_gather(w.device(), a);
     PYNN_CHECK_KIND(Index, bad < 0, "embedding: index out of range in self, got ",

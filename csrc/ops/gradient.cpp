@@ -6,6 +6,7 @@
 #include "ops/binary.h"
 #include "ops/complex.h"
 #include "ops/creation.h"
+#include "ops/device.h"
 #include "ops/reduce.h"
 #include "ops/unary.h"
 #include "ops/view.h"
@@ -32,6 +33,8 @@ Tensor fit_gradient(const Tensor& g, const OutputMeta& meta, const Node* from, s
     out = ops::sum_to(out, want);
   }
   if (out.dtype() != meta.dtype) out = ops::to_dtype(out, meta.dtype);
+  // That of a number on the CPU, which went along with tensors on a device.
+  if (out.device() != meta.device && out.dim() == 0) out = ops::to_device(out, meta.device);
   return out;
 }
 

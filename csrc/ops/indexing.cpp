@@ -58,6 +58,9 @@ Tensor index_put_(const Tensor& self, TensorSpan indices, const Tensor& value, b
              " for the destination and ", dtype_name(value.dtype()), " for the source.");
   PYNN_CHECK(self.device().is_meta() || !value.device().is_meta(), "index_put_: a value for a tensor on ",
              self.device().str(), " is required, got a meta tensor");
+  PYNN_CHECK(self.device() == value.device() || self.device().is_meta() || value.dim() == 0,
+             "index_put_: expected all tensors to be on the same device, got ", self.device().str(), " and ",
+             value.device().str());
   if (!needs_graph(self) && !needs_graph(value)) {
     if (const Tensor joined = joined_dims(self, indices); joined.defined()) {
       const Tensor flat[] = {reshape(indices[0], DimVector{-1})};
@@ -94,8 +97,9 @@ Tensor op_index_put(const Tensor& x, TensorSpan indices, const Tensor& values, b
 
 PYNN_OP(
     index_put_, "index_put_(Tensor input, Tensor[] indices, Tensor values, bool accumulate=False) -> Tensor",
-    "Writes values to the positions that the index tensors name, or adds them there. Same as torch.Tensor.index_put_.");
+    "Writes values to the positions that the index tensors name, or adds them there. Same as torch.Tensor.index_put_.",
+    kAnyDevice);
 PYNN_OP(op_index_put, "index_put(Tensor input, Tensor[] indices, Tensor values, bool accumulate=False) -> Tensor",
-        "index_put_ on a copy. Same as torch.Tensor.index_put.");
+        "index_put_ on a copy. Same as torch.Tensor.index_put.", kAnyDevice);
 
 }  // namespace pynn::ops

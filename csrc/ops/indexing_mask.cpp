@@ -57,30 +57,17 @@ Tensor nonzero_flat(const Tensor& x) {
   GradMode off(false);
   const Tensor dense = contiguous(x);
   const int64_t count = kernels::nonzero(x.device(), dense.data(), x.dtype(), x.numel(), nullptr);
-  Tensor at = empty(DimVector{count}, DType::Int64);
+  Tensor at = empty(DimVector{count}, DType::Int64, x.device());
   if (count) kernels::nonzero(x.device(), dense.data(), x.dtype(), x.numel(), at.data_as<int64_t>());
   return at;
 }
 
-// Ascending flat positions to coordinates, that of dim d of position i in to[i * step + d * jump].
-void coordinates(const Tensor& flat, Dims sizes, int64_t* to, int64_t step, int64_t jump) {
-  const int64_t* from = flat.data_as<int64_t>();
-  const int64_t n = flat.numel(), last = static_cast<int64_t>(sizes.size()) - 1;
-  DimVector outer(sizes.size(), 0);  // of the current run along the last dim
-  int64_t begin = 0, end = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    if (from[i] >= end) {
-      int64_t rest = from[i] / sizes[last];
-      begin = rest * sizes[last];
-      end = begin + sizes[last];
-      for (int64_t d = last - 1; d >= 0; --d) {
-        outer[d] = rest % sizes[d];
-        rest /= sizes[d];
-      }
-    }
-    for (int64_t d = 0; d < last; ++d) to[i * step + d * jump] = outer[d];
-    to[i * step + last * jump] = from[i] - begin;
-  }
+// Flat positions to coordinates, that of dim d of position i in to[i * step + d * jump].
+void run_coordinates(const Tensor& flat, Dims sizes, const Tensor& to, int64_t step, int64_t jump) {
+  CoordinatesArgs a{
+      flat.data_as<int64_t>(), to.data_as<int64_t>(), flat.numel(), step, jump, static_cast<int>(sizes.size()), {}};
+  std::copy(sizes.begin(), sizes.end(), a.sizes);
+  kernels::coordinates(flat.device(), a);
 }
 
 }  // namespace
@@ -99,8 +86,8 @@ Tensor masked_select(const Tensor& x, const Tensor& mask) {
 
 Tensor nonzero(const Tensor& x) {
   const Tensor flat = nonzero_flat(x);
-  Tensor out = empty(DimVector{flat.numel(), x.dim()}, DType::Int64);
-  if (x.dim()) coordinates(flat, x.sizes(), out.data_as<int64_t>(), x.dim(), 1);
+  Tensor out = empty(DimVector{flat.numel(), x.dim()}, DType::Int64, x.device());
+  if (x.dim()) run_coordinates(flat, x.sizes(), out, x.dim(), 1);
   return out;
 }
 
@@ -108,8 +95,8 @@ std::vector<Tensor> nonzero_tuple(const Tensor& x) {
   const Tensor flat = nonzero_flat(x);
   if (x.dim() <= 1) return {flat};
   const int64_t n = flat.numel();
-  Tensor all = empty(DimVector{x.dim(), n}, DType::Int64);
-  coordinates(flat, x.sizes(), all.data_as<int64_t>(), 1, n);
+  Tensor all = empty(DimVector{x.dim(), n}, DType::Int64, x.device());
+  run_coordinates(flat, x.sizes(), all, 1, n);
   std::vector<Tensor> out;
   for (int64_t d = 0; d < x.dim(); ++d) out.push_back(alias(all, DimVector{n}, DimVector{1}, d * n));
   return out;

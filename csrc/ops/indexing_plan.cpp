@@ -7,6 +7,7 @@
 #include "core/thread_state.h"
 #include "kernels/indexing.h"
 #include "ops/creation.h"
+#include "ops/device.h"
 #include "ops/indexing.h"
 #include "ops/view.h"
 
@@ -15,73 +16,44 @@ namespace {
 
 bool is_mask(const Tensor& t) { return t.dtype() == DType::Bool || t.dtype() == DType::UInt8; }
 
-// Dims that are walked through side by side.
-struct Walk {
-  DimVector sizes, strides;
-  void add(int64_t size, int64_t stride) {
-    sizes.push_back(size);
-    strides.push_back(stride);
-  }
-  int64_t count() const {
-    int64_t n = 1;
-    for (int64_t s : sizes) n *= s;
-    return n;
-  }
-  // Where each step stands, in units.
-  std::vector<int64_t> offsets(int64_t unit) const {
-    std::vector<int64_t> out{0};
-    for (size_t d = 0; d < sizes.size(); ++d) {
-      std::vector<int64_t> next;
-      next.reserve(out.size() * static_cast<size_t>(sizes[d]));
-      for (int64_t at : out)
-        for (int64_t i = 0; i < sizes[d]; ++i) next.push_back(at + i * (strides[d] / unit));
-      out = std::move(next);
-    }
-    return out;
-  }
-};
-
-// The indices of the planned dims, all of one shape and contiguous.
-struct Indexed {
-  Tensor index;
-  int64_t dim, size, stride;
-};
+void add(Walk& w, int64_t size, int64_t stride) {
+  w.sizes[w.ndim] = size;
+  w.strides[w.ndim++] = stride;
+  w.count *= size;
+}
+void drop_last(Walk& w) {
+  --w.ndim;
+  w.count = 1;
+  for (int d = 0; d < w.ndim; ++d) w.count *= w.sizes[d];
+}
+void scale(Walk& w, int64_t unit) {
+  for (int d = 0; d < w.ndim; ++d) w.strides[d] /= unit;
+}
 
 [[noreturn]] void out_of_bounds(const char* op, int64_t index, int64_t dim, int64_t size) {
   fail(ErrorKind::Index, op, ": index ", index, " is out of bounds for dimension ", dim, " with size ", size);
 }
 
-void add_positions(const char* op, const Indexed& in, int64_t unit, bool wrap, int64_t* out, int64_t n) {
-  const int64_t* index = in.index.data_as<int64_t>();
-  const int64_t step = in.stride / unit;
-  parallel_for(0, n, grain_for(1), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      int64_t at = index[i];
-      if (at < 0 && wrap) at += in.size;
-      if (static_cast<uint64_t>(at) >= static_cast<uint64_t>(in.size)) out_of_bounds(op, index[i], in.dim, in.size);
-      out[i] += at * step;
-    }
-  });
-}
-
-std::vector<int64_t> to_vector(const Tensor& t) { return {t.data_as<int64_t>(), t.data_as<int64_t>() + t.numel()}; }
-Tensor of(const std::vector<int64_t>& values) {
-  Tensor t = empty(DimVector{static_cast<int64_t>(values.size())}, DType::Int64);
-  std::copy(values.begin(), values.end(), t.data_as<int64_t>());
-  return t;
-}
-
-// a[i] + b[j] for all pairs.
-Tensor outer_sum(const Tensor& a, const std::vector<int64_t>& b) {
-  const auto n = static_cast<int64_t>(b.size());
-  Tensor out = empty(DimVector{a.numel() * n}, DType::Int64);
-  const int64_t* from = a.data_as<int64_t>();
-  int64_t* to = out.data_as<int64_t>();
-  parallel_for(0, a.numel(), grain_for(static_cast<double>(n)), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      for (int64_t j = 0; j < n; ++j) to[i * n + j] = from[i] + b[j];
-  });
+// Where each step of a walk stands.
+std::vector<int64_t> offsets(const Walk& w) {
+  std::vector<int64_t> out{0};
+  for (int d = 0; d < w.ndim; ++d) {
+    std::vector<int64_t> next;
+    next.reserve(out.size() * static_cast<size_t>(w.sizes[d]));
+    for (int64_t at : out)
+      for (int64_t i = 0; i < w.sizes[d]; ++i) next.push_back(at + i * w.strides[d]);
+    out = std::move(next);
+  }
   return out;
+}
+
+// Index tensors may be on the CPU, whatever is indexed.
+Tensor brought(const char* op, const Tensor& index, const Tensor& x) {
+  if (x.device().is_meta() || index.device().is_meta() || index.device() == x.device()) return index;
+  PYNN_CHECK(index.device().is_cpu(), op,
+             ": indices should be either on cpu or on the same device as the indexed tensor (", x.device().str(),
+             "), got ", index.device().str());
+  return to_device(index, x.device());
 }
 
 }  // namespace
@@ -96,7 +68,7 @@ std::vector<Tensor> expand_indices(const char* op, const Tensor& x, TensorSpan i
     } else if (!is_mask(t)) {
       PYNN_CHECK_KIND(Index, t.dtype() == DType::Int64 || t.dtype() == DType::Int32, op,
                       ": tensors used as indices must be long, int, byte or bool tensors, got ", dtype_name(t.dtype()));
-      out.push_back(to_dtype(t, DType::Int64));
+      out.push_back(brought(op, to_dtype(t, DType::Int64), x));
     } else {
       const int64_t at = static_cast<int64_t>(out.size());
       PYNN_CHECK_KIND(Index, t.dim() > 0, op, ": a mask must have at least one dim, got a 0-d one");
@@ -104,7 +76,7 @@ std::vector<Tensor> expand_indices(const char* op, const Tensor& x, TensorSpan i
         PYNN_CHECK_KIND(Index, at + d < x.dim() && t.size(d) == x.size(at + d), op, ": The shape of the mask ",
                         dims_str(t.sizes()), " at index ", d, " does not match the shape of the indexed tensor ",
                         dims_str(x.sizes()), " at index ", at + d);
-      for (Tensor& p : nonzero_tuple(t)) out.push_back(std::move(p));
+      for (const Tensor& p : nonzero_tuple(t)) out.push_back(brought(op, p, x));
     }
     PYNN_CHECK_KIND(Index, static_cast<int64_t>(out.size()) <= x.dim(), op,
                     ": too many indices for tensor of dimension ", x.dim());
@@ -139,58 +111,65 @@ IndexPlan plan_index(const char* op, const Tensor& x, TensorSpan indices, bool w
   // The result: dims before the indices, the indices' common shape, dims after.
   Walk before, after;
   for (int64_t d = 0; d < ndim; ++d)
-    if (!indexed(d)) (adjacent && d < first ? before : after).add(x.size(d), x.stride(d));
-  plan.sizes = before.sizes;
+    if (!indexed(d)) add(adjacent && d < first ? before : after, x.size(d), x.stride(d));
+  plan.sizes.assign(Dims(before.sizes, static_cast<size_t>(before.ndim)));
   for (int64_t s : common) plan.sizes.push_back(s);
-  for (int64_t s : after.sizes) plan.sizes.push_back(s);
+  for (int d = 0; d < after.ndim; ++d) plan.sizes.push_back(after.sizes[d]);
   const bool nothing = checked_numel(plan.sizes) == 0;
   if (x.device().is_meta()) return plan;
 
   // The last dims that lie densely in memory are one run.
-  while (!after.sizes.empty() && (after.strides.back() == plan.row || after.sizes.back() == 1)) {
-    plan.row *= after.sizes.back();
-    after.sizes.resize(after.sizes.size() - 1);
-    after.strides.resize(after.strides.size() - 1);
+  while (after.ndim && (after.strides[after.ndim - 1] == plan.row || after.sizes[after.ndim - 1] == 1)) {
+    plan.row *= after.sizes[after.ndim - 1];
+    drop_last(after);
   }
-  if (first == last && first == 0 && x.is_contiguous() && after.sizes.empty() && indices[0].is_contiguous()) {
+  if (first == last && first == 0 && x.is_contiguous() && after.ndim == 0 && indices[0].is_contiguous()) {
     plan.rows = indices[0];
     plan.nrows = x.size(0);
     plan.as_given = true;
     return plan;
   }
 
-  std::vector<Indexed> in;
+  PositionsArgs a{};
+  a.n = checked_numel(common);
+  a.wrap = wrap;
+  a.op = op;
+  std::vector<Tensor> ready;  // the indices, all of one shape and contiguous
+  DimVector dims;
   int64_t unit = std::max<int64_t>(plan.row, 1);  // divides every step
   for (int64_t d = first; d <= last; ++d) {
     if (!indexed(d)) continue;
     const Tensor& t = indices[d];
-    const bool ready = t.is_contiguous() && same(t.sizes(), common);
-    in.push_back({ready ? t : contiguous(expand(t, common)), d, x.size(d), x.stride(d)});
+    ready.push_back(t.is_contiguous() && same(t.sizes(), common) ? t : contiguous(expand(t, common)));
+    a.index[a.nindex] = ready.back().data_as<int64_t>();
+    a.sizes[a.nindex] = x.size(d);
+    a.strides[a.nindex++] = x.stride(d);
+    dims.push_back(d);
     if (x.size(d) > 1) unit = std::gcd(unit, x.stride(d));
   }
   for (const Walk* w : {&before, &after})
-    for (size_t d = 0; d < w->sizes.size(); ++d)
+    for (int d = 0; d < w->ndim; ++d)
       if (w->sizes[d] > 1) unit = std::gcd(unit, w->strides[d]);
   if (unit < plan.row) {
-    after.add(plan.row / unit, unit);
+    add(after, plan.row / unit, unit);
     plan.row = unit;
   }
-
-  const int64_t n = std::accumulate(common.begin(), common.end(), int64_t{1}, std::multiplies<>());
-  Tensor here = zeros(DimVector{n}, DType::Int64);
-  for (const Indexed& i : in) add_positions(op, i, unit, wrap, here.data_as<int64_t>(), n);
-  plan.nrows = (span_elements(x.sizes(), x.strides()) + unit - 1) / unit;
-  plan.rows = nothing ? empty(DimVector{0}, DType::Int64) : here;
-  if (nothing) return plan;
-  if (after.count() > 1) plan.rows = outer_sum(here, after.offsets(unit));
-  if (before.count() > 1) {
-    plan.blocks = before.offsets(unit);
-    // Short blocks are spelled out: one call of the kernel instead of many.
-    if (plan.rows.numel() < 64) {
-      plan.rows = outer_sum(of(plan.blocks), to_vector(plan.rows));
-      plan.blocks = {0};
-    }
+  for (int k = 0; k < a.nindex; ++k) a.strides[k] /= unit;
+  scale(before, unit);
+  scale(after, unit);
+  a.after = after;
+  if (nothing) a.after.count = 0;  // the indices are checked all the same
+  // Many long blocks are not spelled out on the CPU, where a call of the kernel for each costs less than positions.
+  if (!x.device().is_cpu() || a.n * a.after.count < 64) {
+    a.before = before;
+  } else if (before.count > 1) {
+    plan.blocks = offsets(before);
   }
+  plan.nrows = (span_elements(x.sizes(), x.strides()) + unit - 1) / unit;
+  plan.rows = empty(DimVector{a.before.count * a.n * a.after.count}, DType::Int64, x.device());
+  a.out = plan.rows.data_as<int64_t>();
+  if (const int64_t bad = kernels::index_positions(x.device(), a); bad >= 0)
+    out_of_bounds(op, a.index[bad / a.n][bad % a.n], dims[bad / a.n], a.sizes[bad / a.n]);
   return plan;
 }
 
@@ -208,7 +187,9 @@ void for_blocks(const char* op, const IndexPlan& p, char* memory, DType dtype, F
   args.dtype = dtype;
   args.wrap = p.as_given && p.wrap;
   args.skip = -1;
+  args.op = op;
   const auto nblocks = static_cast<int64_t>(p.blocks.size());
+  if (nblocks == 0 || args.nindex == 0) return;
   const double cost = 2.0 * static_cast<double>(args.nindex) * static_cast<double>(p.row);
   parallel_for(0, nblocks, grain_for(cost), [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) {
@@ -236,8 +217,10 @@ void write_rows(const char* op, const IndexPlan& plan, const Tensor& x, const Te
   if (x.device().is_meta()) return;
   GradMode off(false);
   const bool one = value.numel() == 1 && how == Write::Assign;  // then one run serves all
-  Tensor from = one ? contiguous(expand(reshape(value, DimVector{1}), DimVector{plan.row}))
-                    : contiguous(expand(value, plan.sizes));
+  // A number may come from the CPU.
+  const Tensor here = value.dim() == 0 ? to_device(value, x.device()) : value;
+  Tensor from =
+      one ? contiguous(expand(reshape(here, DimVector{1}), DimVector{plan.row})) : contiguous(expand(here, plan.sizes));
   if (from.storage().get() == x.storage().get()) from = clone_contiguous(from);
   const char* source = static_cast<const char*>(from.data());
   for_blocks(op, plan, static_cast<char*>(x.data()), x.dtype(), [&](RowsArgs& a, char* to, int64_t at) {

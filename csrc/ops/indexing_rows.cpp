@@ -6,6 +6,7 @@
 #include "ops/assign.h"
 #include "ops/binary.h"
 #include "ops/creation.h"
+#include "ops/device.h"
 #include "ops/element.h"
 #include "ops/indexing.h"
 #include "ops/indexing_plan.h"
@@ -26,7 +27,7 @@ struct Slices {
     PYNN_CHECK_KIND(Index, input.dim() > 0 || index.numel() == 1, op, ": Dimension specified as ", d,
                     " but tensor has no dimensions");
     std::vector<Tensor> where(dim + 1);
-    where[dim] = reshape(to_dtype(index, DType::Int64), DimVector{-1});
+    where[dim] = to_device(reshape(to_dtype(index, DType::Int64), DimVector{-1}), x.device());
     plan = plan_index(op, x, where, wrap);
   }
   // `source` has x's sizes with the index's length along dim.

@@ -8,6 +8,7 @@
 #include "ops/assign.h"
 #include "ops/binary.h"
 #include "ops/creation.h"
+#include "ops/device.h"
 #include "ops/element.h"
 #include "ops/indexing.h"
 #include "ops/ternary.h"
@@ -57,7 +58,7 @@ void check_source(const char* op, const Tensor& x, const Tensor& index, const Te
 
 namespace {
 
-GatherArgs along(const Tensor& x, int64_t dim, const Tensor& index) {
+GatherArgs along(const char* op, const Tensor& x, int64_t dim, const Tensor& index) {
   GatherArgs a{};
   a.index = index.data_as<int64_t>();
   a.outer = a.inner = 1;
@@ -66,6 +67,7 @@ GatherArgs along(const Tensor& x, int64_t dim, const Tensor& index) {
   a.nx = size_at(x, dim);
   a.nindex = size_at(index, dim);
   a.dtype = x.dtype();
+  a.op = op;
   return a;
 }
 
@@ -75,7 +77,9 @@ void check_positions(const char* op, const Tensor& x, int64_t dim, const Tensor&
          " with size ", size_at(x, dim));
 }
 
-Tensor dense_index(const Tensor& index) { return contiguous(to_dtype(index, DType::Int64)); }
+Tensor dense_index(const Tensor& index, const Tensor& x) {
+  return to_device(contiguous(to_dtype(index, DType::Int64)), x.device());
+}
 
 }  // namespace
 
@@ -84,10 +88,10 @@ void run_scatter(const char* op, const Tensor& self, int64_t dim, const Tensor& 
   if (index.numel() == 0 || self.device().is_meta()) return;
   GradMode off(false);
   const Tensor part = self.dim() ? crop(self, index.sizes(), dim) : self;
-  const Tensor to = contiguous(part), where = dense_index(index);
-  Tensor from = contiguous(source);
+  const Tensor to = contiguous(part), where = dense_index(index, self);
+  Tensor from = contiguous(to_device(source, self.device()));  // a single value comes from the CPU
   if (from.storage().get() == self.storage().get()) from = clone_contiguous(from);
-  GatherArgs a = along(to, dim, where);
+  GatherArgs a = along(op, to, dim, where);
   a.y = to.data();
   a.x = from.data();
   a.mode = mode;
@@ -160,8 +164,8 @@ Tensor gather(const Tensor& x, int64_t dim, const Tensor& index) {
   Tensor y = empty(index.sizes(), x.dtype(), x.device());
   if (y.numel() && !y.device().is_meta()) {
     GradMode off(false);
-    const Tensor dense = contiguous(from), where = dense_index(index);
-    GatherArgs a = along(dense, dim, where);
+    const Tensor dense = contiguous(from), where = dense_index(index, x);
+    GatherArgs a = along("gather", dense, dim, where);
     a.y = y.data();
     a.x = dense.data();
     check_positions("gather", dense, dim, where, kernels::gather(x.device(), a));

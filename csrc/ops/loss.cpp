@@ -143,25 +143,28 @@ void check_weight(const char* op, const Tensor& weight, int64_t classes) {
 // dL/dx = (softmax(x) * sum(terms) - terms) * g, terms the weight of each class in the row's loss. The kernel does it
 // in one pass; when the gradient itself is to be differentiated it is built from ops.
 Tensor cross_entropy_backward(const Tensor& g, const Tensor& x, const Tensor& target, const Tensor& weight,
-                              const Tensor& lse, double factor, int64_t ignore, double smoothing) {
+                              const Tensor& lse, const Tensor& total, int64_t ignore, double smoothing) {
   if (thread_state.grad_enabled && (g.requires_grad() || x.requires_grad())) {
     const Tensor p = softmax(x, 1);
     const Tensor kept = ne(target, Scalar(ignore));
-    const Tensor safe = where(kept, target, full({}, Scalar(0), DType::Int64));
+    const Tensor safe = where(kept, target, 0);
     const int64_t classes = x.size(1);
+    const auto all_ones = [&](Dims sizes) { return ones(sizes, x.dtype(), x.device()); };
     GradMode constants(false);
-    Tensor w_row = weight.defined() ? index_select(weight, 0, safe) : ones(target.sizes(), x.dtype());
+    Tensor w_row = weight.defined() ? index_select(weight, 0, safe) : all_ones(target.sizes());
     w_row = where(kept, w_row, 0.0);
-    const Tensor hot = scatter_add(zeros(x.sizes(), x.dtype()), 1, unsqueeze(safe, 1), unsqueeze(w_row, 1));
+    const Tensor hot = scatter_add(zeros(x.sizes(), x.dtype(), x.device()), 1, unsqueeze(safe, 1), unsqueeze(w_row, 1));
     Tensor terms = mul(hot, 1 - smoothing);
     if (smoothing > 0) {
-      const Tensor each = weight.defined() ? expand(weight, x.sizes()) : ones(x.sizes(), x.dtype());
+      const Tensor each = weight.defined() ? expand(weight, x.sizes()) : all_ones(x.sizes());
       terms = add(terms, where(unsqueeze(kept, 1), mul(each, smoothing / static_cast<double>(classes)), 0.0));
     }
     const int64_t last[] = {1};
-    const Tensor total = sum(terms, Dims(last), true);
+    const Tensor of_p = sum(terms, Dims(last), true);
+    const Tensor factor = total.defined() ? where(eq(total, 0.0), 0.0, reciprocal(total)) : total;
     GradMode on(true);
-    return mul(sub(mul(p, total), terms), mul(g.dim() ? unsqueeze(g, 1) : g, factor));
+    const Tensor gw = g.dim() ? unsqueeze(g, 1) : g;
+    return mul(sub(mul(p, of_p), terms), factor.defined() ? mul(gw, factor) : gw);
   }
   Tensor dx = empty(x.sizes(), x.dtype(), x.device());
   const Tensor gc = contiguous(g);
@@ -176,8 +179,8 @@ Tensor cross_entropy_backward(const Tensor& g, const Tensor& x, const Tensor& ta
   args.dx = dx.data();
   args.grad = gc.data();
   args.grad_step = g.dim() ? 1 : 0;
-  args.grad_factor = factor;
-  if (dx.numel()) kernels::cross_entropy_backward(x.device(), args);
+  args.total = total.defined() ? total.data() : nullptr;
+  if (dx.numel() && !dx.device().is_meta()) kernels::cross_entropy_backward(x.device(), args);
   return dx;
 }
 
@@ -189,7 +192,7 @@ Tensor cross_entropy_rows(const Tensor& input, const Tensor& target_in, const Te
   const Tensor target = contiguous(to_dtype(reshape(target_in, DimVector{-1}), DType::Int64));
   const Tensor weight = weight_in.defined() ? contiguous(to_dtype(weight_in, x.dtype())) : Tensor();
   const int64_t rows = x.size(0);
-  Tensor lse = empty(DimVector{rows}, x.dtype(), x.device());
+  Tensor lse = empty(DimVector{2, rows}, x.dtype(), x.device());
   Tensor loss = empty(DimVector{rows}, x.dtype(), x.device()),
          row_weight = empty(DimVector{rows}, x.dtype(), x.device());
   CrossEntropyArgs args{};
@@ -202,31 +205,24 @@ Tensor cross_entropy_rows(const Tensor& input, const Tensor& target_in, const Te
   args.row_weight = row_weight.data();
   args.rows = rows, args.classes = x.size(1), args.ignore_index = ignore;
   args.smoothing = smoothing;
-  if (rows) {
+  if (rows && !x.device().is_meta()) {
     const int64_t bad = kernels::cross_entropy_forward(x.device(), args);
     PYNN_CHECK_KIND(Index, bad < 0, "cross_entropy: Target ", bad < 0 ? 0 : target.data_as<int64_t>()[bad],
                     " is out of bounds, got it at position ", bad, " for ", x.size(1), " classes");
   }
-  double factor = 1;
-  Tensor y;
-  {
+  Tensor y = loss, total;
+  if (r == Reduction::Mean) {  // where nothing counts: 0 / 0
+    y = empty({}, x.dtype(), x.device()), total = empty({}, x.dtype(), x.device());
+    args.y = y.data(), args.total = total.data();
+    if (!x.device().is_meta()) kernels::cross_entropy_mean(x.device(), args);
+  } else if (r == Reduction::Sum) {
     GradMode off(false);
-    if (r == Reduction::None) {
-      y = loss;
-    } else {
-      y = sum(loss);
-      if (r == Reduction::Mean) {
-        const Tensor total = to_dtype(sum(row_weight), DType::Float64);
-        // Nothing counts: the loss is 0 / 0, and depends on no input.
-        factor = *total.data_as<double>() == 0 ? 0 : 1 / *total.data_as<double>();
-        y = div(y, to_dtype(total, y.dtype()));
-      }
-    }
+    y = sum(loss);
   }
-  y = record("cross_entropy", std::move(y), inputs(x), save(x, target, weight, lse, factor, ignore, smoothing),
+  y = record("cross_entropy", std::move(y), inputs(x), save(x, target, weight, lse, total, ignore, smoothing),
              [](const Tensor& g, const Tensor& x, const Tensor& target, const Tensor& weight, const Tensor& lse,
-                double factor, int64_t ignore, double smoothing) {
-               return cross_entropy_backward(g, x, target, weight, lse, factor, ignore, smoothing);
+                const Tensor& total, int64_t ignore, double smoothing) {
+               return cross_entropy_backward(g, x, target, weight, lse, total, ignore, smoothing);
              });
   return half ? to_dtype(y, input.dtype()) : y;
 }

@@ -127,6 +127,7 @@ struct Planner {
   ScalarCell cells[4];
   const void* data[4];
   DType types[4];
+  bool host[4] = {};
   DimVector strides[4];
   Tensor casts[4];
 
@@ -135,8 +136,17 @@ struct Planner {
     types[0] = out.dtype();
     strides[0].assign(out.strides());
   }
-  void operand(int i, const Tensor& out, Other o, DType type) {
-    if (o.tensor) {
+  // `loop`: the type of the map's loop, which operands on the host must be of.
+  void operand(int i, const Tensor& out, Other o, DType type, DType loop) {
+    if (o.tensor && !out.device().is_cpu() && o.tensor->device().is_cpu() && o.tensor->dim() == 0) {
+      Tensor cell = empty({}, loop);
+      run_unary(Unary::Copy, cell, *o.tensor, loop);
+      data[i] = cell.data();
+      casts[i] = std::move(cell);
+      types[i] = loop;
+      host[i] = true;
+      strides[i] = DimVector(out.dim(), 0);
+    } else if (o.tensor) {
       PYNN_CHECK(o.tensor->device() == out.device(), "expected all tensors to be on the same device, got ",
                  out.device().str(), " and ", o.tensor->device().str());
       data[i] = o.tensor->data();
@@ -145,18 +155,19 @@ struct Planner {
     } else {
       cells[i].set(o.scalar, type);
       data[i] = &cells[i];
-      types[i] = compute_type(type);
+      types[i] = loop;
+      host[i] = !out.device().is_cpu();
       strides[i] = DimVector(out.dim(), 0);
     }
   }
   // An operand of several, which is cast to their common type; only a 0-d tensor may be wider than that.
   void common_operand(int i, const Tensor& out, Other o, DType type) {
     if (o.tensor && o.tensor->dim() == 0 && is_narrow(type) && o.tensor->dtype() != type) {
-      casts[i] = empty({}, type);
+      casts[i] = empty({}, type, o.tensor->device());
       run_unary(Unary::Copy, casts[i], *o.tensor, type);
       o.tensor = &casts[i];
     }
-    operand(i, out, o, type);
+    operand(i, out, o, type, compute_type(type));
   }
   const MapArgs& plan(const Tensor& out, int n, DType compute, const double* params, const int64_t* iparams) {
     const int64_t* s[4];
@@ -165,6 +176,7 @@ struct Planner {
     for (int i = 0; i < n; ++i) {
       args.operands[i].data = const_cast<void*>(data[i]);
       args.operands[i].dtype = types[i];
+      args.operands[i].host = host[i];
     }
     args.compute = compute;
     if (params) std::copy_n(params, 4, args.params);
@@ -196,8 +208,9 @@ void run_unary(Unary op, const Tensor& out, const Tensor& in, DType type, const 
   PYNN_UNALIASED(x);
   Planner p;
   p.result(out);
-  p.operand(1, out, x, type);
-  p.plan(out, 2, op == Unary::Copy ? type : compute_type(type), params, iparams);
+  const DType loop = op == Unary::Copy ? type : compute_type(type);
+  p.operand(1, out, x, type, op == Unary::Copy ? out.dtype() : loop);
+  p.plan(out, 2, loop, params, iparams);
   if (op == Unary::Copy) {
     kernels::map_copy(out.device(), p.args);
   } else {

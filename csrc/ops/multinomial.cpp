@@ -14,13 +14,14 @@
 #include "ops/creation.h"
 #include "ops/random.h"
 #include "ops/reduce.h"
+#include "ops/scan.h"
 #include "ops/sort.h"
 #include "ops/unary.h"
 
 namespace pynn::ops {
 namespace {
 
-Tensor draw_with_replacement(const Tensor& p, int64_t count, Generator& g) {
+Tensor draw_with_replacement(const Tensor& p, int64_t count, CpuGenerator& g) {
   const int64_t n = p.size(-1), rows = p.numel() / n;
   const Tensor weights = contiguous(to_dtype(p, DType::Float64));
   DimVector sizes(p.sizes());
@@ -37,6 +38,17 @@ Tensor draw_with_replacement(const Tensor& p, int64_t count, Generator& g) {
       found.data_as<int64_t>()[r * count + i] = at - sums.begin();
     }
   }
+  return found;
+}
+
+Tensor positions_cuda(const Tensor& p, int64_t count, Generator* generator) {
+  DimVector sizes(p.sizes());
+  sizes.back() = count;
+  Tensor found = empty(sizes, DType::Int64, p.device());
+  const Tensor sums = contiguous(cumsum(p, -1, DType::Float64));
+  const int64_t n = p.size(-1);
+  kernels::random_positions(p.device(), found.data_as<int64_t>(), sums.data_as<double>(), p.numel() / n, n, count,
+                            next_philox(generator, p.device(), found.numel()));
   return found;
 }
 
@@ -59,14 +71,15 @@ Tensor multinomial(const Tensor& p, int64_t count, bool replacement, Generator* 
   const int64_t last[] = {-1};
   PYNN_CHECK(!any_zero(sum(p, Dims(last))),
              "multinomial: invalid multinomial distribution (sum of probabilities <= 0)");
-  Generator& g = generator ? *generator : default_generator();
-  if (replacement && count > 1) {
+  const bool cuda = p.device().is_cuda(), alone = !replacement || count == 1;
+  if (!alone && cuda) return no_gradient(positions_cuda(p, count, generator));
+  Tensor waits = alone ? empty(p.sizes(), DType::Float64, p.device()) : Tensor();
+  if (cuda) {
+    fill_cuda(waits, generator, {.kind = Distribution::Exponential, .a = 1});
+  } else {
+    CpuGenerator& g = cpu_generator(generator);
     std::lock_guard lock(g.mutex);
-    return no_gradient(draw_with_replacement(p, count, g));
-  }
-  Tensor waits = empty(p.sizes(), DType::Float64);
-  {
-    std::lock_guard lock(g.mutex);
+    if (!alone) return no_gradient(draw_with_replacement(p, count, g));
     g.exponential(waits.data_as<double>(), waits.numel(), 1);
   }
   const Tensor scores = div(p, to_dtype(waits, p.dtype()));

@@ -16,10 +16,7 @@ void sgd_step(TensorSpan params, TensorSpan grads, TensorSpan bufs, Dims has_buf
     t.state0 = steps.state(bufs[i], params[i]);
     t.fresh = has_buf[i] == 0;
   }
-  if (params.empty()) return;
-  kernels::sgd_step(params[0].device(), steps.items().data(), static_cast<int64_t>(params.size()),
-                    SgdArgs{lr, momentum, dampening, weight_decay, nesterov, maximize});
-  steps.finish();
+  steps.run(kernels::sgd_step, SgdArgs{lr, momentum, dampening, weight_decay, nesterov, maximize});
 }
 
 void adam_step(TensorSpan params, TensorSpan grads, TensorSpan means, TensorSpan squares, TensorSpan maxima,
@@ -35,12 +32,19 @@ void adam_step(TensorSpan params, TensorSpan grads, TensorSpan means, TensorSpan
     t.state0 = steps.state(means[i], params[i]);
     t.state1 = steps.state(squares[i], params[i]);
     if (amsgrad) t.state2 = steps.state(maxima[i], params[i]);
-    t.step = count_step("adam_step", counts[i]);
+    if (counts[i].device().is_cuda()) {
+      PYNN_CHECK(
+          counts[i].numel() == 1 && counts[i].dtype() == DType::Float32 && counts[i].device() == params[i].device(),
+          "adam_step: 'step' on a device must be a float32 tensor of one element beside its parameter, got ",
+          dims_str(counts[i].sizes()), " ", dtype_name(counts[i].dtype()), " on ", counts[i].device().str());
+      autograd::bump_version(counts[i]);
+      t.step_on_device = counts[i].data_as<float>();
+    } else {
+      t.step = count_step("adam_step", counts[i]);
+    }
   }
-  if (params.empty()) return;
-  kernels::adam_step(params[0].device(), steps.items().data(), static_cast<int64_t>(params.size()),
-                     AdamArgs{lr, beta1, beta2, eps, weight_decay, amsgrad, (mode & 2) != 0, (mode & 4) != 0});
-  steps.finish();
+  steps.run(kernels::adam_step,
+            AdamArgs{lr, beta1, beta2, eps, weight_decay, amsgrad, (mode & 2) != 0, (mode & 4) != 0});
 }
 
 void rmsprop_step(TensorSpan params, TensorSpan grads, TensorSpan squares, TensorSpan bufs, TensorSpan means,
@@ -58,10 +62,7 @@ void rmsprop_step(TensorSpan params, TensorSpan grads, TensorSpan squares, Tenso
     if (!means.empty()) t.state2 = steps.state(means[i], params[i]);
     t.step = count_step("rmsprop_step", counts[i]);
   }
-  if (params.empty()) return;
-  kernels::rmsprop_step(params[0].device(), steps.items().data(), static_cast<int64_t>(params.size()),
-                        RmspropArgs{lr, alpha, eps, weight_decay, momentum, maximize});
-  steps.finish();
+  steps.run(kernels::rmsprop_step, RmspropArgs{lr, alpha, eps, weight_decay, momentum, maximize});
 }
 
 void adagrad_step(TensorSpan params, TensorSpan grads, TensorSpan sums, TensorSpan counts, double lr, double lr_decay,
@@ -74,10 +75,7 @@ void adagrad_step(TensorSpan params, TensorSpan grads, TensorSpan sums, TensorSp
     t.state0 = steps.state(sums[i], params[i]);
     t.step = count_step("adagrad_step", counts[i]);
   }
-  if (params.empty()) return;
-  kernels::adagrad_step(params[0].device(), steps.items().data(), static_cast<int64_t>(params.size()),
-                        AdagradArgs{lr, lr_decay, eps, weight_decay, maximize});
-  steps.finish();
+  steps.run(kernels::adagrad_step, AdagradArgs{lr, lr_decay, eps, weight_decay, maximize});
 }
 
 }  // namespace
@@ -86,23 +84,24 @@ PYNN_OP(sgd_step,
         "_optim.sgd_step(Tensor[] params, Tensor[] grads, Tensor[] momentum_buffers, int[] has_buffer, float lr, float "
         "momentum, float "
         "dampening, float weight_decay, bool nesterov, bool maximize) -> None",
-        "One step of pynn.optim.SGD for all parameters, in place.", kFunctionOnly);
+        "One step of pynn.optim.SGD for all parameters, in place.", kFunctionOnly + kAnyDevice);
 PYNN_OP(adam_step,
         "_optim.adam_step(Tensor[] params, Tensor[] grads, Tensor[] exp_avgs, Tensor[] exp_avg_sqs, Tensor[] "
         "max_exp_avg_sqs, Tensor[] "
         "steps, float lr, float beta1, float beta2, float eps, float weight_decay, int mode) -> None",
         "One step of pynn.optim.Adam or AdamW for all parameters, in place. mode: 1 amsgrad, 2 decoupled weight decay, "
         "4 maximize.",
-        kFunctionOnly);
+        kFunctionOnly + kAnyDevice);
 PYNN_OP(
     rmsprop_step,
     "_optim.rmsprop_step(Tensor[] params, Tensor[] grads, Tensor[] square_avgs, Tensor[] momentum_buffers, "
     "Tensor[] grad_avgs, Tensor[] steps, float lr, float alpha, float eps, float weight_decay, float momentum, bool "
     "maximize) -> None",
-    "One step of pynn.optim.RMSprop for all parameters, in place; centered if there are grad_avgs.", kFunctionOnly);
+    "One step of pynn.optim.RMSprop for all parameters, in place; centered if there are grad_avgs.",
+    kFunctionOnly + kAnyDevice);
 PYNN_OP(adagrad_step,
         "_optim.adagrad_step(Tensor[] params, Tensor[] grads, Tensor[] sums, Tensor[] steps, float lr, float lr_decay, "
         "float eps, float weight_decay, bool maximize) -> None",
-        "One step of pynn.optim.Adagrad for all parameters, in place.", kFunctionOnly);
+        "One step of pynn.optim.Adagrad for all parameters, in place.", kFunctionOnly + kAnyDevice);
 
 }  // namespace pynn::ops

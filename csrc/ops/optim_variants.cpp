@@ -13,6 +13,7 @@ namespace {
 double number(const char* op, const Tensor& t) {
   PYNN_CHECK(t.numel() == 1 && (t.dtype() == DType::Float32 || t.dtype() == DType::Float64), op,
              ": a state must be a float tensor of one element, got ", dims_str(t.sizes()), " ", dtype_name(t.dtype()));
+  PYNN_CHECK(t.device().is_cpu(), op, ": a state of one element must be on the CPU, got ", t.device().str());
   return t.dtype() == DType::Float64 ? *t.data_as<double>() : static_cast<double>(*t.data_as<float>());
 }
 void set_number(const Tensor& t, double x) {
@@ -38,9 +39,7 @@ void run(const char* op, const Kernel& kernel, TensorSpan params, TensorSpan gra
     t.step = count_step(op, counts[i]);
     each(t, i);
   }
-  if (params.empty()) return;
-  kernel(params[0].device(), steps.items().data(), static_cast<int64_t>(params.size()), args);
-  steps.finish();
+  steps.run(kernel, args);
 }
 
 void adadelta_step(TensorSpan params, TensorSpan grads, TensorSpan squares, TensorSpan deltas, TensorSpan counts,
@@ -118,28 +117,28 @@ void asgd_step(TensorSpan params, TensorSpan grads, TensorSpan averages, TensorS
 PYNN_OP(adadelta_step,
         "_optim.adadelta_step(Tensor[] params, Tensor[] grads, Tensor[] square_avgs, Tensor[] acc_deltas, Tensor[] "
         "steps, float lr, float rho, float eps, float weight_decay, bool maximize) -> None",
-        "One step of pynn.optim.Adadelta for all parameters, in place.", kFunctionOnly);
+        "One step of pynn.optim.Adadelta for all parameters, in place.", kFunctionOnly + kAnyDevice);
 PYNN_OP(adamax_step,
         "_optim.adamax_step(Tensor[] params, Tensor[] grads, Tensor[] exp_avgs, Tensor[] exp_infs, Tensor[] steps, "
         "float lr, float beta1, float beta2, float eps, float weight_decay, bool maximize) -> None",
-        "One step of pynn.optim.Adamax for all parameters, in place.", kFunctionOnly);
+        "One step of pynn.optim.Adamax for all parameters, in place.", kFunctionOnly + kAnyDevice);
 PYNN_OP(nadam_step,
         "_optim.nadam_step(Tensor[] params, Tensor[] grads, Tensor[] exp_avgs, Tensor[] exp_avg_sqs, Tensor[] "
         "mu_products, Tensor[] steps, float lr, float beta1, float beta2, float eps, float weight_decay, float "
         "momentum_decay, int mode) -> None",
         "One step of pynn.optim.NAdam for all parameters, in place. mode: 2 decoupled weight decay, 4 maximize.",
-        kFunctionOnly);
+        kFunctionOnly + kAnyDevice);
 PYNN_OP(radam_step,
         "_optim.radam_step(Tensor[] params, Tensor[] grads, Tensor[] exp_avgs, Tensor[] exp_avg_sqs, Tensor[] steps, "
         "float lr, float beta1, float beta2, float eps, float weight_decay, bool decoupled, bool maximize) -> None",
-        "One step of pynn.optim.RAdam for all parameters, in place.", kFunctionOnly);
+        "One step of pynn.optim.RAdam for all parameters, in place.", kFunctionOnly + kAnyDevice);
 PYNN_OP(rprop_step,
         "_optim.rprop_step(Tensor[] params, Tensor[] grads, Tensor[] prevs, Tensor[] step_sizes, Tensor[] steps, float "
         "eta_minus, float eta_plus, float least, float most, bool maximize) -> None",
-        "One step of pynn.optim.Rprop for all parameters, in place.", kFunctionOnly);
+        "One step of pynn.optim.Rprop for all parameters, in place.", kFunctionOnly + kAnyDevice);
 PYNN_OP(asgd_step,
         "_optim.asgd_step(Tensor[] params, Tensor[] grads, Tensor[] axs, Tensor[] mus, Tensor[] etas, Tensor[] steps, "
         "float lr, float lambd, float alpha, float t0, float weight_decay, bool maximize) -> None",
-        "One step of pynn.optim.ASGD for all parameters, in place.", kFunctionOnly);
+        "One step of pynn.optim.ASGD for all parameters, in place.", kFunctionOnly + kAnyDevice);
 
 }  // namespace pynn::ops

@@ -5,6 +5,7 @@
 
 #include "autograd/record.h"
 #include "core/shape.h"
+#include "ops/assign.h"
 #include "ops/binary.h"
 #include "ops/convolution.h"
 #include "ops/creation.h"
@@ -116,7 +117,8 @@ Pooled max_pool_over(const Tensor& input, const std::vector<Windows>& windows, b
   Tensor y, index;
   {
     GradMode off(false);
-    const Tensor x = contiguous(to_dtype(input, computed_in(input.dtype())));
+    const bool as_is = input.device().is_cuda() && is_floating(input.dtype());
+    const Tensor x = contiguous(as_is ? input : to_dtype(input, computed_in(input.dtype())));
     y = empty(sizes, x.dtype(), x.device());
     if (graph || want_index) index = empty(sizes, DType::Int64, x.device());
     if (y.numel() && !y.device().is_meta()) {
@@ -226,7 +228,9 @@ Tensor average(const Tensor& input, const std::vector<Windows>& windows, std::op
       std::copy(windows[i].count.begin(), windows[i].count.end(), count.data_as<int64_t>());
       DimVector shape(static_cast<size_t>(dims), 1);
       shape[i] = windows[i].out();
-      by = mul(by, reshape(count, shape));
+      const Tensor there = empty(count.sizes(), DType::Int64, x.device());
+      copy_data(there, count);
+      by = mul(by, reshape(there, shape));
     }
     x = trunc_divide(x, by);
   }

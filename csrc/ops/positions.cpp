@@ -4,6 +4,7 @@
 #include "ops/binary.h"
 #include "ops/concat.h"
 #include "ops/creation.h"
+#include "ops/device.h"
 #include "ops/indexing.h"
 #include "ops/scan.h"
 #include "ops/view.h"
@@ -41,7 +42,7 @@ Tensor triangle(const char* op, int64_t rows, int64_t columns, int64_t offset, b
                   c1 = lower ? bounded(r + shift + 1, 0, columns) : columns;
     for (int64_t c = c0; c < c1; ++c) *row++ = r, *column++ = c;
   }
-  return to_dtype(y, type);
+  return to_device(to_dtype(y, type), device.value_or(Device{}));
 }
 Tensor tril_indices(int64_t rows, int64_t columns, int64_t offset, std::optional<DType> dtype,
                     std::optional<Device> device) {
@@ -71,7 +72,7 @@ Tensor combinations(const Tensor& x, int64_t r, bool replacement) {
   }
   Tensor at = empty(DimVector{static_cast<int64_t>(all.size()) / r, r}, DType::Int64);
   std::copy(all.begin(), all.end(), at.data_as<int64_t>());
-  const Tensor where[] = {at};
+  const Tensor where[] = {to_device(at, x.device())};
   return index(x, where);
 }
 

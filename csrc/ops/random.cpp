@@ -20,11 +20,47 @@
 namespace pynn::ops {
 namespace {
 
+void check_generator(const Generator& g, DeviceType type) {
+  PYNN_CHECK(g.device().type == type, "Expected a '", Device{type}.str(), "' device type for generator but found '",
+             Device{g.device().type}.str(), "'");
+}
+
+}  // namespace
+
+CpuGenerator& cpu_generator(Generator* g) {
+  if (!g) return default_generator();
+  check_generator(*g, DeviceType::Cpu);
+  return static_cast<CpuGenerator&>(*g);
+}
+
+CudaGenerator& cuda_generator(Generator* g, Device device) {
+  if (!g) return default_cuda_generator(device.index);
+  check_generator(*g, DeviceType::Cuda);
+  return static_cast<CudaGenerator&>(*g);
+}
+
+Philox next_philox(Generator* generator, Device device, int64_t counters) {
+  CudaGenerator& g = cuda_generator(generator, device);
+  std::lock_guard lock(g.mutex);
+  return g.next(static_cast<uint64_t>(counters));
+}
+
+void fill_cuda(const Tensor& out, Generator* generator, RandomArgs args) {
+  if (out.numel() == 0) return;
+  const Tensor x = out.is_contiguous() ? out : empty(out.sizes(), out.dtype(), out.device());
+  args.dtype = x.dtype();
+  args.out = x.data();
+  args.n = x.numel();
+  args.philox = next_philox(generator, x.device(), args.n);
+  kernels::random_fill(x.device(), args);
+  if (!x.same(out)) copy_data(out, x);
+}
+
+namespace {
+
 using OptType = std::optional<DType>;
 using OptDevice = std::optional<Device>;
 using OptFormat = std::optional<MemoryFormat>;
-
-Generator& pick(Generator* g) { return g ? *g : default_generator(); }
 
 Tensor with_grad(Tensor t, bool requires_grad) {
   if (requires_grad) {
@@ -65,7 +101,7 @@ void draw(const Tensor& out, F&& f) {
 template <class F>
 void draw_floating(const char* op, const Tensor& x, Generator* generator, F&& f) {
   check_floating(op, x);
-  Generator& g = pick(generator);
+  CpuGenerator& g = cpu_generator(generator);
   std::lock_guard lock(g.mutex);
   const auto call = [&](auto* p, int64_t n) { f(g, p, n); };
   switch (x.dtype()) {
@@ -86,7 +122,9 @@ Tensor parts(const Tensor& x) { return detach(view_as_real(x)); }
 void fill_uniform(const Tensor& x, double from, double to, Generator* generator) {
   PYNN_CHECK(from <= to, "uniform_: expects to return a [from, to) range, but found from=", from, " > to=", to);
   if (is_complex(x.dtype())) return fill_uniform(parts(x), from, to, generator);
-  draw_floating("uniform_", x, generator, [&](Generator& g, auto* p, int64_t n) { g.uniform(p, n, from, to); });
+  check_floating("uniform_", x);
+  if (x.device().is_cuda()) return fill_cuda(x, generator, {.kind = Distribution::Uniform, .a = from, .b = to});
+  draw_floating("uniform_", x, generator, [&](CpuGenerator& g, auto* p, int64_t n) { g.uniform(p, n, from, to); });
 }
 
 void fill_normal(const Tensor& x, double mean, double std, Generator* generator) {
@@ -94,13 +132,14 @@ void fill_normal(const Tensor& x, double mean, double std, Generator* generator)
   // The variance is that of both parts; the mean, as in PyTorch, is that of each.
   if (is_complex(x.dtype())) return fill_normal(parts(x), mean, std / std::numbers::sqrt2, generator);
   check_floating("normal_", x);
+  if (x.device().is_cuda()) return fill_cuda(x, generator, {.kind = Distribution::Normal, .a = mean, .b = std});
   if (!x.is_contiguous()) {  // drawn one at a time, whatever the size
-    Generator& g = pick(generator);
+    CpuGenerator& g = cpu_generator(generator);
     std::lock_guard lock(g.mutex);
     draw<double>(x, [&](double* p, int64_t n) { g.normal_serial(p, n, mean, std); });
     return;
   }
-  draw_floating("normal_", x, generator, [&](Generator& g, auto* p, int64_t n) { g.normal(p, n, mean, std); });
+  draw_floating("normal_", x, generator, [&](CpuGenerator& g, auto* p, int64_t n) { g.normal(p, n, mean, std); });
 }
 
 // Both the least and the greatest number that may come must be elements of the type.
@@ -132,7 +171,9 @@ void fill_randint(const char* op, const Tensor& x, int64_t low, int64_t high, Ge
   PYNN_CHECK(!is_complex(x.dtype()), op, ": handles only integral, floating-point and boolean types, got ",
              dtype_name(x.dtype()));
   check_bounds(op, x.dtype(), low, high - 1);
-  Generator& g = pick(generator);
+  const uint64_t range = static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
+  if (x.device().is_cuda()) return fill_cuda(x, generator, {.kind = Distribution::Range, .low = low, .range = range});
+  CpuGenerator& g = cpu_generator(generator);
   std::lock_guard lock(g.mutex);
   draw<int64_t>(x, [&](int64_t* p, int64_t n) { g.randint(p, n, low, high); });
 }
@@ -162,7 +203,15 @@ Tensor op_randint_high(int64_t high, Dims sizes, Generator* g, OptType t, OptDev
 Tensor op_randperm(int64_t n, Generator* generator, OptType t, OptDevice d, bool grad) {
   PYNN_CHECK(n >= 0, "randperm: n must be non-negative, got ", n);
   Tensor x = empty(DimVector{n}, t.value_or(DType::Int64), d.value_or(Device{}));
-  Generator& g = pick(generator);
+  if (x.device().is_cuda()) {
+    const Tensor order = x.dtype() == DType::Int64 ? x : empty(DimVector{n}, DType::Int64, x.device());
+    if (n)
+      kernels::random_permutation(x.device(), order.data_as<int64_t>(), n,
+                                  next_philox(generator, x.device(), kPermutationCounters));
+    if (!order.same(x)) copy_data(x, order);
+    return with_grad(std::move(x), grad);
+  }
+  CpuGenerator& g = cpu_generator(generator);
   std::lock_guard lock(g.mutex);
   draw<int64_t>(x, [&](int64_t* p, int64_t count) { g.randperm(p, count); });
   return with_grad(std::move(x), grad);
@@ -212,7 +261,11 @@ Tensor op_random_range_(const Tensor& x, int64_t low, std::optional<int64_t> hig
 Tensor op_random_to_(const Tensor& x, int64_t high, Generator* g) { return op_random_range_(x, 0, high, g); }
 Tensor op_random_(const Tensor& x, Generator* generator) {
   autograd::check_inplace("random_", x);
-  Generator& g = pick(generator);
+  if (x.device().is_cuda()) {
+    fill_cuda(x, generator, {.kind = Distribution::Range, .range = Generator::last_random(x.dtype()) + 1});
+    return overwritten("random_", x);
+  }
+  CpuGenerator& g = cpu_generator(generator);
   std::lock_guard lock(g.mutex);
   draw<int64_t>(x, [&](int64_t* p, int64_t n) { g.random(p, n, x.dtype()); });
   return overwritten("random_", x);
@@ -221,7 +274,11 @@ Tensor op_exponential_(const Tensor& x, double lambda, Generator* generator) {
   autograd::check_inplace("exponential_", x);
   check_floating("exponential_", x);
   PYNN_CHECK(lambda > 0, "exponential_: expects lambda > 0.0, but found lambda=", lambda);
-  Generator& g = pick(generator);
+  if (x.device().is_cuda()) {
+    fill_cuda(x, generator, {.kind = Distribution::Exponential, .a = lambda});
+    return overwritten("exponential_", x);
+  }
+  CpuGenerator& g = cpu_generator(generator);
   std::lock_guard lock(g.mutex);
   draw<double>(x, [&](double* p, int64_t n) { g.exponential(p, n, lambda); });
   return overwritten("exponential_", x);
@@ -231,7 +288,11 @@ void fill_bernoulli(const Tensor& x, const Tensor& p, Generator* generator) {
   check_floating("bernoulli", p);
   const Tensor valid = logical_and(ge(p, 0.0), le(p, 1.0));  // NaN is not
   PYNN_CHECK(p.device().is_meta() || !any_zero(valid), "bernoulli: probabilities must be in [0, 1]");
-  Generator& g = pick(generator);
+  if (x.device().is_cuda()) {
+    const Tensor probs = contiguous(p);
+    return fill_cuda(x, generator, {.kind = Distribution::Bernoullis, .p_dtype = p.dtype(), .p = probs.data()});
+  }
+  CpuGenerator& g = cpu_generator(generator);
   std::lock_guard lock(g.mutex);
   const Tensor ordered = permuted(p, memory_order(x));
   const Tensor probs = contiguous(p.dtype() == DType::Float64 ? ordered : to_dtype(ordered, DType::Float32));
@@ -245,7 +306,8 @@ void fill_bernoulli(const Tensor& x, const Tensor& p, Generator* generator) {
 }
 void fill_bernoulli(const Tensor& x, double p, Generator* generator) {
   PYNN_CHECK(p >= 0 && p <= 1, "bernoulli_: expects p to be in [0, 1], but got p=", p);
-  Generator& g = pick(generator);
+  if (x.device().is_cuda()) return fill_cuda(x, generator, {.kind = Distribution::Bernoulli, .a = p});
+  CpuGenerator& g = cpu_generator(generator);
   std::lock_guard lock(g.mutex);
   draw<bool>(x, [&](bool* out, int64_t n) { g.bernoulli(out, n, p); });
 }
@@ -277,8 +339,8 @@ Tensor op_bernoulli_tensor_(const Tensor& x, const Tensor& p, Generator* g) {
 }
 
 // normal(mean, std): tensors or numbers, at least one tensor or a size.
-Tensor standard_normal(Dims sizes, DType t, Generator* g) {
-  Tensor x = empty(sizes, t);
+Tensor standard_normal(Dims sizes, DType t, Device d, Generator* g) {
+  Tensor x = empty(sizes, t, d);
   fill_normal(x, 0, 1, g);
   return x;
 }
@@ -294,17 +356,31 @@ Tensor op_normal(const Tensor& mean, Other std, Generator* g) {
   }
   const DimVector sizes =
       std.tensor ? broadcast_sizes("normal", mean.sizes(), std.tensor->sizes()) : DimVector(mean.sizes());
-  return add(mul(standard_normal(sizes, mean.dtype(), g), std), mean);
+  return add(mul(standard_normal(sizes, mean.dtype(), mean.device(), g), std), mean);
 }
 Tensor op_normal_std(double mean, const Tensor& std, Generator* g) {
   GradMode off(false);
   check_deviation(std);
-  return add(mul(standard_normal(std.sizes(), std.dtype(), g), std), mean);
+  return add(mul(standard_normal(std.sizes(), std.dtype(), std.device(), g), std), mean);
 }
 Tensor op_normal_size(double mean, double std, Dims sizes, Generator* g, OptType t, OptDevice d, bool grad) {
   Tensor x = empty(sizes, t.value_or(default_dtype()), d.value_or(Device{}));
   fill_normal(x, mean, std, g);
   return with_grad(std::move(x), grad);
+}
+
+}  // namespace
+
+namespace {
+
+// On CUDA the mask is drawn anew, from the same counters, where it is needed.
+Tensor dropout_cuda(const Tensor& input, double p, const Philox& philox) {
+  const Tensor x = contiguous(input);
+  Tensor y = empty(x.sizes(), x.dtype(), x.device());
+  if (x.numel())
+    kernels::random_dropout(x.device(), {x.dtype(), y.data(), x.data(), x.numel(), p, 1 / (1 - p), philox});
+  return record("dropout", std::move(y), inputs(x), save(p, philox),
+                [](const Tensor& g, double p, const Philox& philox) { return dropout_cuda(g, p, philox); });
 }
 
 }  // namespace
@@ -315,6 +391,7 @@ Tensor dropout(const Tensor& x, double p, bool training) {
   if (!training || p == 0) return x;
   check_floating("dropout", x);
   if (p == 1) return mul(x, 0.0);
+  if (x.device().is_cuda()) return dropout_cuda(x, p, next_philox(nullptr, x.device(), (x.numel() + 3) / 4));
   Tensor mask = empty_like(x);
   {
     GradMode off(false);

@@ -12,21 +12,28 @@
 #include "ops/assign.h"
 #include "ops/binary.h"
 #include "ops/creation.h"
+#include "ops/random.h"
+#include "ops/reduce.h"
 #include "ops/unary.h"
 #include "ops/view.h"
 
 namespace pynn::ops {
 namespace {
 
-Generator& pick(Generator* g) { return g ? *g : default_generator(); }
-double uniform(Generator& g) { return unit_double(g.random64()); }
+double uniform(CpuGenerator& g) { return unit_double(g.random64()); }
+
+#define PYNN_COUNTS_FN inline
+#define PYNN_MATH(name) std::name
+#include "kernels/random_counts.h"
 
 // One value per element, in row-major order.
 template <class F>
-Tensor fill_each(const char* op, const Tensor& x, Generator* generator, F f) {
+Tensor fill_each(const char* op, const Tensor& x, Generator* generator, const RandomArgs& cuda, F f) {
   autograd::check_inplace(op, x);
-  if (x.numel() && !x.device().is_meta()) {
-    Generator& g = pick(generator);
+  if (x.device().is_cuda()) {
+    fill_cuda(x, generator, cuda);
+  } else if (x.numel() && !x.device().is_meta()) {
+    CpuGenerator& g = cpu_generator(generator);
     std::lock_guard lock(g.mutex);
     const Tensor draws = empty(x.sizes(), DType::Float64);
     double* p = draws.data_as<double>();
@@ -40,88 +47,23 @@ Tensor fill_each(const char* op, const Tensor& x, Generator* generator, F f) {
 Tensor geometric_(const Tensor& x, double p, Generator* g) {
   PYNN_CHECK(p > 0 && p < 1, "geometric_: expects p to be in (0, 1), but got p=", p);
   const double scale = std::log(1 - p);
-  return fill_each("geometric_", x, g, [&](Generator& r) { return std::ceil(std::log(uniform(r)) / scale); });
+  return fill_each("geometric_", x, g, {.kind = Distribution::Geometric, .a = p},
+                   [&](CpuGenerator& r) { return std::ceil(std::log(uniform(r)) / scale); });
 }
 Tensor cauchy_(const Tensor& x, double median, double sigma, Generator* g) {
   PYNN_CHECK(sigma > 0, "cauchy_: expects sigma > 0.0, but found sigma=", sigma);
   check_floating("cauchy_", x);
-  return fill_each("cauchy_", x, g,
-                   [&](Generator& r) { return median + sigma * std::tan(std::numbers::pi * (uniform(r) - 0.5)); });
+  return fill_each("cauchy_", x, g, {.kind = Distribution::Cauchy, .a = median, .b = sigma},
+                   [&](CpuGenerator& r) { return median + sigma * std::tan(std::numbers::pi * (uniform(r) - 0.5)); });
 }
 Tensor log_normal_(const Tensor& x, double mean, double std, Generator* g) {
   PYNN_CHECK(std > 0, "log_normal_: expects std > 0.0, but found std=", std);
   check_floating("log_normal_", x);
-  return fill_each("log_normal_", x, g, [&](Generator& r) {
+  return fill_each("log_normal_", x, g, {.kind = Distribution::LogNormal, .a = mean, .b = std}, [&](CpuGenerator& r) {
     double z;
     r.normal_serial(&z, 1, mean, std);
     return std::exp(z);
   });
-}
-
-double poisson_one(double mean, Generator& g) {
-  if (!(mean > 0)) return std::isnan(mean) ? mean : 0;
-  if (mean < 10) {  // uniforms are multiplied until they fall below e^-mean
-    const double limit = std::exp(-mean);
-    double product = 1;
-    for (int64_t k = 0;; ++k) {
-      product *= uniform(g);
-      if (product <= limit) return static_cast<double>(k);
-    }
-  }
-  const double root = std::sqrt(mean), log_mean = std::log(mean);
-  const double b = 0.931 + 2.53 * root, a = -0.059 + 0.02483 * b;
-  const double inverse_alpha = 1.1239 + 1.1328 / (b - 3.4), fast = 0.9277 - 3.6224 / (b - 2);
-  for (;;) {
-    const double u = uniform(g) - 0.5, v = uniform(g), us = 0.5 - std::fabs(u);
-    const double k = std::floor((2 * a / us + b) * u + mean + 0.43);
-    if (us >= 0.07 && v <= fast) return k;
-    if (k < 0 || (us < 0.013 && v > us)) continue;
-    const double left = std::log(v) + std::log(inverse_alpha) - std::log(a / (us * us) + b);
-    if (left <= -mean + k * log_mean - std::lgamma(k + 1)) return k;
-  }
-}
-
-// log(k!) minus Stirling's formula.
-double stirling_tail(double k) {
-  static constexpr double table[] = {0.0810614667953272,  0.0413406959554092, 0.0276779256849983, 0.0207906721037650,
-                                     0.0166446911898211,  0.0138761288230707, 0.0118967099458917, 0.0104112652619720,
-                                     0.00925546218271273, 0.00833056343336287};
-  if (k <= 9) return table[static_cast<size_t>(k)];
-  const double s = (k + 1) * (k + 1);
-  return (1.0 / 12 - (1.0 / 360 - 1.0 / 1260 / s) / s) / (k + 1);
-}
-
-double binomial_low(double n, double p, Generator& g) {  // p <= 1/2
-  if (n * p < 10) {                                      // gaps between successes are geometric
-    const double scale = std::log1p(-p);
-    double tried = 0;
-    for (int64_t found = 0;; ++found) {
-      tried += std::ceil(std::log(uniform(g)) / scale);
-      if (!(tried <= n)) return static_cast<double>(found);
-    }
-  }
-  const double deviation = std::sqrt(n * p * (1 - p));
-  const double b = 1.15 + 2.53 * deviation, a = -0.0873 + 0.0248 * b + 0.01 * p, c = n * p + 0.5;
-  const double fast = 0.92 - 4.2 / b, r = p / (1 - p), alpha = (2.83 + 5.1 / b) * deviation;
-  const double m = std::floor((n + 1) * p);
-  for (;;) {
-    const double u = uniform(g) - 0.5, v = uniform(g), us = 0.5 - std::fabs(u);
-    const double k = std::floor((2 * a / us + b) * u + c);
-    if (us >= 0.07 && v <= fast) return k;
-    if (k < 0 || k > n) continue;
-    const double left = std::log(v * alpha / (a / (us * us) + b));
-    const double bound = (m + 0.5) * std::log((m + 1) / (r * (n - m + 1))) +
-                         (n + 1) * std::log((n - m + 1) / (n - k + 1)) +
-                         (k + 0.5) * std::log(r * (n - k + 1) / (k + 1)) + stirling_tail(m) + stirling_tail(n - m) -
-                         stirling_tail(k) - stirling_tail(n - k);
-    if (left <= bound) return k;
-  }
-}
-double binomial_one(double n, double p, Generator& g) {
-  if (std::isnan(n) || std::isnan(p)) return std::numeric_limits<double>::quiet_NaN();
-  if (n <= 0 || p <= 0) return 0;
-  if (p >= 1) return n;
-  return p <= 0.5 ? binomial_low(n, p, g) : n - binomial_low(n, 1 - p, g);
 }
 
 Tensor zero_slope(const char* op, Tensor y, const Tensor& a, const Tensor& b) {
@@ -137,13 +79,18 @@ Tensor poisson(const Tensor& rate, Generator* generator) {
     GradMode off(false);
     return contiguous(to_dtype(rate, DType::Float64));
   }();
-  Tensor y = empty(rate.sizes(), DType::Float64);
-  Generator& g = pick(generator);
+  Tensor y = empty(rate.sizes(), DType::Float64, rate.device());
+  if (rate.device().is_cuda()) {
+    PYNN_CHECK(!any_nonzero(lt(mean, 0.0)), "poisson: invalid Poisson rate, expected rate to be non-negative");
+    fill_cuda(y, generator, {.kind = Distribution::Poisson, .p = mean.data()});
+    return zero_slope("poisson", to_dtype(y, rate.dtype()), rate, kUndefined);
+  }
+  CpuGenerator& g = cpu_generator(generator);
   std::lock_guard lock(g.mutex);
   for (int64_t i = 0; i < y.numel(); ++i) {
     const double m = mean.data_as<double>()[i];
     PYNN_CHECK(!(m < 0), "poisson: invalid Poisson rate, expected rate to be non-negative, got ", m);
-    y.data_as<double>()[i] = poisson_one(m, g);
+    y.data_as<double>()[i] = poisson_one(m, [&] { return uniform(g); });
   }
   return zero_slope("poisson", to_dtype(y, rate.dtype()), rate, kUndefined);
 }
@@ -165,11 +112,15 @@ Tensor binomial(const Tensor& count, const Tensor& prob, Generator* generator) {
     n = contiguous(expand(to_dtype(count, DType::Float64), sizes));
     p = contiguous(expand(to_dtype(prob, DType::Float64), sizes));
   }
-  Tensor y = empty(sizes, DType::Float64);
-  Generator& g = pick(generator);
+  Tensor y = empty(sizes, DType::Float64, n.device());
+  if (n.device().is_cuda()) {
+    fill_cuda(y, generator, {.kind = Distribution::Binomial, .p = n.data(), .q = p.data()});
+    return zero_slope("binomial", to_dtype(y, count.dtype()), count, prob);
+  }
+  CpuGenerator& g = cpu_generator(generator);
   std::lock_guard lock(g.mutex);
   for (int64_t i = 0; i < y.numel(); ++i)
-    y.data_as<double>()[i] = binomial_one(n.data_as<double>()[i], p.data_as<double>()[i], g);
+    y.data_as<double>()[i] = binomial_one(n.data_as<double>()[i], p.data_as<double>()[i], [&] { return uniform(g); });
   return zero_slope("binomial", to_dtype(y, count.dtype()), count, prob);
 }
 

@@ -91,7 +91,7 @@ Tensor op_tile(const Tensor& x, Dims times) {
 // True where column - row <= diagonal (lower) of the last two dims.
 Tensor triangle(const char* op, const Tensor& x, int64_t diagonal, bool lower) {
   PYNN_CHECK(x.dim() >= 2, op, ": input tensor must have at least 2 dimensions, got ", dims_str(x.sizes()));
-  const Tensor column = arange(x.size(-1)), row = unsqueeze(arange(x.size(-2)), 1);
+  const Tensor column = arange(x.size(-1), x.device()), row = unsqueeze(arange(x.size(-2), x.device()), 1);
   const Tensor distance = sub(column, row);
   return lower ? le(distance, Scalar(diagonal)) : ge(distance, Scalar(diagonal));
 }

@@ -190,11 +190,11 @@ std::vector<Tensor> split_steps(const Tensor& x, const Sizes& sizes) {
     out.push_back(alias(x, DimVector{n, x.size(1)}, x.strides(), at));
     at += n * x.stride(0);
   }
-  record_multi("split_steps", out, inputs(x), save(sizes, x.size(1), x.dtype()),
-               [](const Grads& g, const Sizes& sizes, int64_t width, DType dtype) {
+  record_multi("split_steps", out, inputs(x), save(sizes, x.size(1), x.dtype(), x.device()),
+               [](const Grads& g, const Sizes& sizes, int64_t width, DType dtype, Device device) {
                  std::vector<Tensor> steps;
                  for (size_t i = 0; i < sizes.size(); ++i)
-                   steps.push_back(g[i].defined() ? g[i] : zeros(DimVector{sizes[i], width}, dtype));
+                   steps.push_back(g[i].defined() ? g[i] : zeros(DimVector{sizes[i], width}, dtype, device));
                  Gradients dx(1);
                  dx[0] = cat(steps, 0);
                  return dx;
@@ -308,6 +308,8 @@ std::vector<Tensor> packed(const Tensor& data, const Tensor& batch_sizes, Tensor
   PYNN_CHECK(data.dim() == 2 && batch_sizes.dim() == 1 && batch_sizes.dtype() == DType::Int64, kName<mode>,
              ": packed data must be 2-D and batch sizes 1-D int64, got ", dims_str(data.sizes()), " and ",
              dims_str(batch_sizes.sizes()));
+  PYNN_CHECK(batch_sizes.device().is_cpu(), kName<mode>, ": batch sizes must be on the CPU, got ",
+             batch_sizes.device().str());
   const Tensor counts = contiguous(batch_sizes);
   const int64_t* p = counts.data_as<int64_t>();
   const Sizes sizes(p, p + counts.numel());

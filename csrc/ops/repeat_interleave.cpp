@@ -1,9 +1,14 @@
 // repeat_interleave.cpp -- each element, or slice of a dim, so many times behind itself; and nonzero_static.
 #include "autograd/record.h"
 #include "core/shape.h"
+#include "ops/binary.h"
 #include "ops/concat.h"
 #include "ops/creation.h"
+#include "ops/element.h"
 #include "ops/indexing.h"
+#include "ops/reduce.h"
+#include "ops/scan.h"
+#include "ops/search.h"
 #include "ops/view.h"
 
 namespace pynn::ops {
@@ -16,17 +21,28 @@ void check_size(int64_t have, std::optional<int64_t> wanted) {
              wanted.value_or(0), " for ", have);
 }
 
+// The same where the host does not see the counts: it waits for the device only if it was not told the size.
+Tensor positions_on_device(const Tensor& counts, std::optional<int64_t> size) {
+  if (counts.numel() == 0) return empty(DimVector{0}, DType::Int64, counts.device());
+  const Tensor ends = cumsum(counts, 0);
+  if (!size) {
+    PYNN_CHECK(!any_nonzero(lt(counts, 0)), "repeat_interleave: repeats can not be negative");
+    size = first_element<int64_t>(select(ends, 0, -1));
+  }
+  return searchsorted(ends, arange(*size, counts.device()), true);
+}
+
 // Position i counts[i] times.
 Tensor positions(const Tensor& counts, std::optional<int64_t> size) {
   PYNN_CHECK(counts.dim() == 1, "repeat_interleave: repeat_interleave only accept 1D vector as repeat, got shape ",
              dims_str(counts.sizes()));
   PYNN_CHECK_KIND(NotImplemented, counts.dtype() == DType::Int64 || counts.dtype() == DType::Int32,
                   "repeat_interleave: repeats has to be Long or Int tensor, got ", dtype_name(counts.dtype()));
-  PYNN_CHECK_KIND(NotImplemented, counts.device().is_cpu(),
-                  "repeat_interleave: the result's shape depends on the repeats, which must be on the CPU, got ",
-                  counts.device().str());
+  PYNN_CHECK_KIND(NotImplemented, !counts.device().is_meta(),
+                  "repeat_interleave: the result's shape depends on the repeats, which a meta tensor does not have");
   GradMode off(false);
   const Tensor n = contiguous(to_dtype(counts, DType::Int64));
+  if (!n.device().is_cpu()) return positions_on_device(n, size);
   const int64_t* p = n.data_as<int64_t>();
   int64_t total = 0;
   for (int64_t i = 0; i < n.numel(); ++i) {
@@ -75,7 +91,8 @@ Tensor nonzero_static(const Tensor& x, int64_t size, int64_t fill) {
   PYNN_CHECK(size >= 0, "nonzero_static: 'size' must be an non-negative integer, got ", size);
   const Tensor found = nonzero(x);
   const int64_t n = std::min(size, found.size(0));
-  const Tensor parts[] = {slice(found, 0, 0, n, 1), full(DimVector{size - n, x.dim()}, Scalar(fill), DType::Int64)};
+  const Tensor parts[] = {slice(found, 0, 0, n, 1),
+                          full(DimVector{size - n, x.dim()}, Scalar(fill), DType::Int64, x.device())};
   return no_gradient(cat(parts, 0));
 }
 

@@ -1,4 +1,6 @@
 // search.cpp -- searchsorted, bucketize, isin, and counts: bincount, histc.
+#include "ops/search.h"
+
 #include <cmath>
 
 #include "autograd/record.h"
@@ -7,9 +9,11 @@
 #include "ops/assign.h"
 #include "ops/binary.h"
 #include "ops/creation.h"
+#include "ops/device.h"
 #include "ops/element.h"
 #include "ops/indexing.h"
 #include "ops/reduce.h"
+#include "ops/reduce_plan.h"
 #include "ops/sort.h"
 #include "ops/ternary.h"
 #include "ops/unary.h"
@@ -70,8 +74,8 @@ bool from_right(bool right, OptStr side) {
   return *side == "right";
 }
 
-Tensor searchsorted(const Tensor& sorted, const Tensor& values, bool int32, bool right, OptStr side,
-                    const Tensor& sorter) {
+Tensor op_searchsorted(const Tensor& sorted, const Tensor& values, bool int32, bool right, OptStr side,
+                       const Tensor& sorter) {
   return places("searchsorted", sorted, values, int32, from_right(right, side), sorter);
 }
 Tensor searchsorted_number(const Tensor& sorted, Scalar value, bool int32, bool right, OptStr side,
@@ -83,7 +87,8 @@ Tensor searchsorted_number(const Tensor& sorted, Scalar value, bool int32, bool 
   // A fraction among whole boundaries must not be cut.
   const bool wide = value.is_float() && is_integral(sorted.dtype());
   const Tensor row = wide ? to_dtype(sorted, default_dtype()) : sorted;
-  return places("searchsorted", row, full({}, value, row.dtype()), int32, from_right(right, side), sorter);
+  return places("searchsorted", row, full({}, value, row.dtype(), row.device()), int32, from_right(right, side),
+                sorter);
 }
 Tensor bucketize(const Tensor& values, const Tensor& boundaries, bool int32, bool right) {
   PYNN_CHECK(boundaries.dim() == 1, "bucketize: boundaries tensor must be 1 dimension, but got dim(", boundaries.dim(),
@@ -109,7 +114,7 @@ Tensor isin(const Tensor& elements, const Tensor& set, bool, bool invert) {
   const Tensor sorted = std::get<0>(first_k("isin", flat, 0, flat.numel(), false));
   // NaN, sorted last, takes no part.
   const Tensor nans = sum(isnan(sorted));
-  const int64_t n = flat.numel() - *nans.data_as<int64_t>();
+  const int64_t n = flat.numel() - first_element<int64_t>(nans);
   if (n == 0) return full(elements.sizes(), Scalar(invert), DType::Bool, elements.device());
   const Tensor numbers = slice(sorted, 0, 0, n, 1);
   const Tensor at = clamp(places("isin", numbers, x, false, false, {}), std::nullopt, Scalar(n - 1));
@@ -117,10 +122,19 @@ Tensor isin(const Tensor& elements, const Tensor& set, bool, bool invert) {
   return no_gradient(invert ? ne(index(sorted, where), x) : eq(index(sorted, where), x));
 }
 Tensor isin_element(Scalar element, const Tensor& set, bool unique, bool invert) {
-  return isin(full({}, element, result_type(set, element)), set, unique, invert);
+  return isin(full({}, element, result_type(set, element), set.device()), set, unique, invert);
 }
 Tensor isin_set(const Tensor& elements, Scalar set, bool unique, bool invert) {
-  return isin(elements, full({}, set, result_type(elements, set)), unique, invert);
+  return isin(elements, full({}, set, result_type(elements, set), elements.device()), unique, invert);
+}
+
+// The least and the greatest element, in host memory.
+Tensor range_of(const Tensor& x) {
+  const Tensor ends = empty(DimVector{2}, x.dtype(), x.device());
+  const int64_t mask = dims_mask("range", x, {});
+  run_reduce(Reduce::Min, x, mask, alias(ends, {}, {}, 0));
+  run_reduce(Reduce::Max, x, mask, alias(ends, {}, {}, 1));
+  return on_host(ends);
 }
 
 Tensor bincount(const Tensor& x, const Tensor& weights, int64_t least) {
@@ -136,19 +150,20 @@ Tensor bincount(const Tensor& x, const Tensor& weights, int64_t least) {
              weights.defined() ? dims_str(weights.sizes()) : "");
   GradMode off(false);
   const Tensor at = contiguous(to_dtype(x, DType::Int64));
-  const int64_t* p = at.data_as<int64_t>();
   int64_t size = least;
-  for (int64_t i = 0; i < x.numel(); ++i) {
-    PYNN_CHECK(p[i] >= 0, "bincount: bincount only supports 1-d non-negative integral inputs, got ", p[i]);
-    size = std::max(size, p[i] + 1);
+  if (x.numel()) {
+    const Tensor range = range_of(at);
+    const int64_t* ends = range.data_as<int64_t>();
+    PYNN_CHECK(ends[0] >= 0, "bincount: bincount only supports 1-d non-negative integral inputs, got ", ends[0]);
+    size = std::max(size, ends[1] + 1);
   }
   const DType type = !weights.defined() || x.numel() == 0 ? DType::Int64
                      : weights.dtype() == DType::Float32  ? DType::Float32
                                                           : DType::Float64;
-  Tensor counts = zeros(DimVector{size}, DType::Float64);
+  Tensor counts = zeros(DimVector{size}, DType::Float64, x.device());
   Tensor w;
   if (weights.defined()) w = contiguous(to_dtype(weights, DType::Float64));
-  kernels::count_positions(at.device(), p, x.numel(), w.defined() ? w.data_as<double>() : nullptr,
+  kernels::count_positions(at.device(), at.data_as<int64_t>(), x.numel(), w.defined() ? w.data_as<double>() : nullptr,
                            counts.data_as<double>());
   return no_gradient(to_dtype(counts, type));
 }
@@ -162,27 +177,26 @@ Tensor histc(const Tensor& x, int64_t bins, Scalar min, Scalar max) {
   const Tensor c = contiguous(x);
   if (low == high && x.numel()) {
     // The range of the values themselves; NaN shows.
-    const Tensor wide = to_dtype(c, DType::Float64);
-    const double* p = wide.data_as<double>();
-    low = high = p[0];
-    for (int64_t i = 0; i < x.numel(); ++i) {
-      if (p[i] < low || std::isnan(p[i])) low = p[i];
-      if (p[i] > high || std::isnan(p[i])) high = p[i];
-      if (std::isnan(p[i])) break;
-    }
+    const Tensor range = to_dtype(range_of(c), DType::Float64);
+    low = range.data_as<double>()[0];
+    high = range.data_as<double>()[1];
   }
   if (low == high) low -= 1, high += 1;
   PYNN_CHECK(std::isfinite(low) && std::isfinite(high), "histc: range of [", low, ", ", high, "] is not finite");
   PYNN_CHECK(low < high, "histc: max must be larger than min, got ", low, " and ", high);
-  Tensor counts = zeros(DimVector{bins}, DType::Float64);
+  Tensor counts = zeros(DimVector{bins}, DType::Float64, x.device());
   kernels::histogram_even(c.device(), c.data(), c.dtype(), c.numel(), low, high, counts.data_as<double>(), bins);
   return no_gradient(to_dtype(counts, x.dtype()));
 }
 
 }  // namespace
 
+Tensor searchsorted(const Tensor& sorted, const Tensor& values, bool right) {
+  return places("searchsorted", sorted, values, false, right, {});
+}
+
 #define PYNN_SEARCH "*, bool out_int32=False, bool right=False, str? side=None, Tensor? sorter=None) -> Tensor"
-PYNN_OP(searchsorted, "searchsorted(Tensor sorted_sequence, Tensor input, " PYNN_SEARCH,
+PYNN_OP(op_searchsorted, "searchsorted(Tensor sorted_sequence, Tensor input, " PYNN_SEARCH,
         "Where each value would have to be inserted to keep a sorted dim sorted. Same as torch.searchsorted.",
         kFunctionOnly | kOut);
 PYNN_OP(searchsorted_number, "searchsorted(Tensor sorted_sequence, Scalar self, " PYNN_SEARCH, "Of a number.",

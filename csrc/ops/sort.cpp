@@ -137,7 +137,7 @@ std::tuple<Tensor, Tensor> median_dim(const char* op, const Tensor& x, int64_t d
     const int64_t dims[] = {dim};
     const Tensor nans = sum(isnan(x), Dims(dims), true);
     if (!skip_nan) return where(gt(nans, 0), sub(Scalar(n), nans), Scalar((n - 1) / 2));
-    return maximum(floor_divide(sub(Scalar(n - 1), nans), 2), full({}, Scalar(0), DType::Int64));
+    return maximum(floor_divide(sub(Scalar(n - 1), nans), 2), full({}, Scalar(0), DType::Int64, x.device()));
   }();
   return pick(op, x, dim, keepdim, at, 0);
 }

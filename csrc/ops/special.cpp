@@ -124,7 +124,7 @@ Tensor mvlgamma(const Tensor& input, int64_t p) {
   PYNN_CHECK(p >= 1, "mvlgamma: p has to be greater than or equal to 1, got ", p);
   PYNN_CHECK(input.dtype() != DType::Bool, "mvlgamma: the input tensor may not be a boolean tensor.");
   const Tensor x = is_integral(input.dtype()) ? to_dtype(input, default_dtype()) : input;
-  Tensor shifts = mul(arange(p), -0.5);
+  Tensor shifts = mul(arange(p, x.device()), -0.5);
   const int64_t last[] = {-1};
   const Tensor sums = sum(lgamma(add(unsqueeze(x, -1), to_dtype(shifts, x.dtype()))), Dims(last));
   return add(sums, static_cast<double>(p * (p - 1)) / 4 * std::log(kPi));

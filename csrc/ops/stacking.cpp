@@ -145,7 +145,8 @@ PYNN_OP(dstack, "dstack(Tensor[] tensors) -> Tensor", "Behind each other, along 
 PYNN_OP(column_stack, "column_stack(Tensor[] tensors) -> Tensor",
         "Side by side, vectors as columns. Same as torch.column_stack.", kOut);
 PYNN_OP(split_tensor, "tensor_split(Tensor input, Tensor tensor_indices_or_sections, int dim=0) -> Tensor[]",
-        "Cut at positions, or into so many parts of nearly equal size, as views. Same as torch.tensor_split.");
+        "Cut at positions, or into so many parts of nearly equal size, as views. Same as torch.tensor_split.",
+        kAnyDevice);
 PYNN_OP(split_sections, "tensor_split(Tensor input, int sections, int dim=0) -> Tensor[]",
         "Into so many parts; the first ones are larger by one where the size cannot be divided.");
 PYNN_OP(split_at, "tensor_split(Tensor input, int[] indices, int dim=0) -> Tensor[]", "Cut at positions.");

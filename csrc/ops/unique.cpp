@@ -4,9 +4,12 @@
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/binary.h"
+#include "ops/concat.h"
 #include "ops/creation.h"
+#include "ops/device.h"
 #include "ops/indexing.h"
 #include "ops/reduce.h"
+#include "ops/scan.h"
 #include "ops/sort.h"
 #include "ops/view.h"
 
@@ -26,24 +29,20 @@ void give(Result& r, Found f) {
 // What to return of runs of equal neighbours. `fresh`: bool [n], whether position i differs from i - 1 (the first one
 // does); `order`: int64 [n], what stood at position i before sorting, or undefined.
 struct Runs {
-  Runs(const Tensor& fresh, const Tensor& order) : n(fresh.numel()) {
-    const bool* starts = fresh.data_as<bool>();
-    const int64_t* from = order.defined() ? order.data_as<int64_t>() : nullptr;
-    std::vector<int64_t> heads;
-    inverse = empty(DimVector{n}, DType::Int64);
-    for (int64_t i = 0; i < n; ++i) {
-      if (starts[i]) heads.push_back(i);
-      inverse.data_as<int64_t>()[from ? from[i] : i] = static_cast<int64_t>(heads.size()) - 1;
+  Runs(const Tensor& fresh, const Tensor& order, bool want_inverse, bool want_counts) {
+    const Tensor heads = nonzero_tuple(fresh)[0];
+    const int64_t n = fresh.numel(), found = heads.numel();
+    first = order.defined() ? index_select(order, 0, heads) : heads;
+    if (want_inverse) {
+      inverse = sub(cumsum(fresh, 0), Scalar(1));
+      if (order.defined()) inverse = scatter(empty_like(inverse), 0, order, inverse);
     }
-    const int64_t found = static_cast<int64_t>(heads.size());
-    first = empty(DimVector{found}, DType::Int64);
-    counts = empty(DimVector{found}, DType::Int64);
-    for (int64_t i = 0; i < found; ++i) {
-      first.data_as<int64_t>()[i] = from ? from[heads[i]] : heads[i];
-      counts.data_as<int64_t>()[i] = (i + 1 < found ? heads[i + 1] : n) - heads[i];
+    if (want_counts && found == 0) counts = heads;
+    if (want_counts && found > 0) {
+      const Tensor ends[] = {slice(heads, 0, 1, found, 1), full(DimVector{1}, Scalar(n), DType::Int64, heads.device())};
+      counts = sub(cat(ends, 0), heads);
     }
   }
-  int64_t n;
   Tensor first, inverse, counts;  // first: a position in the unsorted input of each run
 };
 
@@ -57,23 +56,24 @@ Found pack(Tensor values, const Runs& runs, Dims inverse_sizes, bool want_invers
 // bool [n]: whether row i of x [n, m] differs from the one before.
 Tensor differs(const Tensor& x) {
   const int64_t n = x.size(0);
-  Tensor fresh = full(DimVector{n}, Scalar(true), DType::Bool);
-  if (n < 2) return fresh;
+  const Tensor first = full(DimVector{std::min<int64_t>(n, 1)}, Scalar(true), DType::Bool, x.device());
+  if (n < 2) return first;
   const Tensor other = ne(narrow(x, 0, 1, n - 1), narrow(x, 0, 0, n - 1));
-  const bool* row = other.data_as<bool>();
-  for (int64_t i = 1; i < n; ++i, row += x.size(1))
-    fresh.data_as<bool>()[i] = std::find(row, row + x.size(1), true) != row + x.size(1);
-  return fresh;
+  const int64_t columns[] = {1};
+  const Tensor parts[] = {first, x.size(1) == 1 ? reshape(other, DimVector{n - 1}) : ne(sum(other, Dims(columns)), 0)};
+  return cat(parts, 0);
 }
 
 // The rows of x [n, m] in lexicographic order: each column becomes ranks, so that rows of any type compare as int64.
-Tensor row_order(const Tensor& x) {
-  const int64_t n = x.size(0), m = x.size(1);
+// On the host, wherever x is, unless there is one column.
+Tensor row_order(const Tensor& given) {
+  const int64_t n = given.size(0), m = given.size(1);
+  if (m == 1) return std::get<1>(first_k("unique", reshape(given, DimVector{n}), 0, n, false));
   Tensor order = arange(n);
-  if (n < 2 || m == 0) return order;
+  if (n < 2 || m == 0) return to_device(order, given.device());
+  const Tensor x = on_host(given);
   int64_t* p = order.data_as<int64_t>();
   const auto [values, places] = first_k("unique", contiguous(transpose(x, 0, 1)), 1, n, false);
-  if (m == 1) return reshape(places, DimVector{n});
   const Tensor steps = ne(narrow(values, 1, 1, n - 1), narrow(values, 1, 0, n - 1));
   std::vector<int64_t> rank(static_cast<size_t>(n * m));
   for (int64_t c = 0; c < m; ++c) {
@@ -89,7 +89,7 @@ Tensor row_order(const Tensor& x) {
     const int64_t *ra = rank.data() + a * m, *rb = rank.data() + b * m;
     return std::lexicographical_compare(ra, ra + m, rb, rb + m);
   });
-  return order;
+  return to_device(order, given.device());
 }
 
 void check_device(const char* op, const Tensor& x) {
@@ -118,7 +118,7 @@ Found unique_rows(const char* op, const Tensor& x, int64_t dim, bool sort, bool 
     order = row_order(rows);
     sorted = index_select(rows, 0, order);
   }
-  const Runs runs(differs(sorted), order);
+  const Runs runs(differs(sorted), order, want_inverse, want_counts);
   return pack(index_select(x, dim, runs.first), runs, DimVector{rows.size(0)}, want_inverse, want_counts);
 }
 
@@ -126,7 +126,7 @@ Found unique_elements(const char* op, const Tensor& x, bool sort, bool want_inve
   const Tensor flat = contiguous(reshape(x, DimVector{-1}));
   Tensor values = flat, order;
   if (sort) std::tie(values, order) = first_k(op, flat, 0, flat.numel(), false);
-  const Runs runs(differs(reshape(values, DimVector{flat.numel(), 1})), order);
+  const Runs runs(differs(reshape(values, DimVector{flat.numel(), 1})), order, want_inverse, want_counts);
   return pack(index_select(flat, 0, runs.first), runs, x.sizes(), want_inverse, want_counts);
 }
 

@@ -222,12 +222,12 @@ Tensor diagonal(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
 namespace {
 
 // Where each element of a strided layout lies, counted from the storage's start: [numel] int64.
-Tensor positions(Dims sizes, Dims strides, int64_t offset) {
-  Tensor at = full(DimVector(sizes.size(), 1), Scalar(offset), DType::Int64);
+Tensor positions(Dims sizes, Dims strides, int64_t offset, Device device) {
+  Tensor at = full(DimVector(sizes.size(), 1), Scalar(offset), DType::Int64, device);
   for (size_t i = 0; i < sizes.size(); ++i) {
     DimVector shape(sizes.size(), 1);
     shape[i] = sizes[i];
-    at = add(at, reshape(mul(arange(sizes[i]), Scalar(strides[i])), shape));
+    at = add(at, reshape(mul(arange(sizes[i], device), Scalar(strides[i])), shape));
   }
   return reshape(at, DimVector{-1});
 }
@@ -240,12 +240,12 @@ Tensor as_strided_backward(const Tensor& g, Dims in_sizes, Dims in_strides, Dims
   const int64_t span = std::max(in_at + span_elements(in_sizes, in_strides), at + span_elements(sizes, strides));
   Tensor whole = zeros(DimVector{span}, g.dtype(), g.device());
   if (overlaps_itself(sizes, strides)) {
-    whole = index_add(whole, 0, positions(sizes, strides, at), reshape(g, DimVector{-1}));
+    whole = index_add(whole, 0, positions(sizes, strides, at, g.device()), reshape(g, DimVector{-1}));
   } else {
     copy_(as_strided(whole, sizes, strides, at), g);
   }
   if (overlaps_itself(in_sizes, in_strides)) {
-    const Tensor where = positions(in_sizes, in_strides, in_at);
+    const Tensor where = positions(in_sizes, in_strides, in_at, g.device());
     const Tensor count =
         index_add(zeros(DimVector{span}, g.dtype(), g.device()), 0, where, ones(where.sizes(), g.dtype(), g.device()));
     whole = div(whole, maximum(count, ones(DimVector{1}, g.dtype(), g.device())));

@@ -32,8 +32,9 @@ Tensor state_tensor(const Generator& g) {
   return t;
 }
 void set_state(Generator& g, const Tensor& t) {
-  PYNN_CHECK_KIND(Type, t.dtype() == DType::UInt8 && t.is_contiguous(),
-                  "set_state: expected a contiguous uint8 tensor, got ", dtype_name(t.dtype()));
+  PYNN_CHECK_KIND(Type, t.dtype() == DType::UInt8 && t.is_contiguous() && t.device().is_cpu(),
+                  "set_state: expected a contiguous uint8 tensor on the cpu, got ", dtype_name(t.dtype()), " on ",
+                  t.device().str());
   std::lock_guard lock(g.mutex);
   g.set_state(std::string(t.data_as<char>(), static_cast<size_t>(t.numel())));
 }
@@ -47,42 +48,56 @@ Generator* generator_of(PyObject* o) {
 
 void init_random(PyObject* m) {
   auto module = py::reinterpret_borrow<py::module_>(m);
-  auto cls =
-      py::class_<Generator>(module, "Generator", "A stream of random numbers (MT19937). Same as torch.Generator.")
-          .def(py::init([](py::object device) {
-                 const Device d = device.is_none() ? Device{} : device_of(device.ptr());
-                 PYNN_CHECK(d.is_cpu(), "Generator: only cpu generators exist in this build, got ", d.str());
-                 return std::make_unique<Generator>();
-               }),
-               py::arg("device") = py::none())
-          .def("manual_seed",
-               [](py::object self, const py::int_& seed) {
-                 Generator& g = self.cast<Generator&>();
-                 std::lock_guard lock(g.mutex);
-                 g.manual_seed(seed_of(seed));
-                 return self;
-               })
-          .def("seed",
-               [](Generator& g) {
-                 std::lock_guard lock(g.mutex);
-                 return g.seed();
-               })
-          .def("initial_seed", &Generator::initial_seed)
-          .def("get_state", state_tensor)
-          .def("set_state", set_state)
-          .def_property_readonly("device",
-                                 [](const Generator&) { return py::reinterpret_steal<py::object>(wrap(Device{})); });
+  auto cls = py::class_<Generator>(module, "Generator",
+                                   "A stream of random numbers (MT19937; on CUDA Philox). Same as torch.Generator.")
+                 .def(py::init([](py::object device) -> std::unique_ptr<Generator> {
+                        const Device d = device.is_none() ? Device{} : resolve(device_of(device.ptr()));
+                        PYNN_CHECK(!d.is_meta(), "Generator: a cpu or cuda device is required, got ", d.str());
+                        if (d.is_cuda()) return std::make_unique<CudaGenerator>(d.index);
+                        return std::make_unique<CpuGenerator>();
+                      }),
+                      py::arg("device") = py::none())
+                 .def("manual_seed",
+                      [](py::object self, const py::int_& seed) {
+                        Generator& g = self.cast<Generator&>();
+                        std::lock_guard lock(g.mutex);
+                        g.manual_seed(seed_of(seed));
+                        return self;
+                      })
+                 .def("seed",
+                      [](Generator& g) {
+                        std::lock_guard lock(g.mutex);
+                        return g.seed();
+                      })
+                 .def("initial_seed", &Generator::initial_seed)
+                 .def("get_state", state_tensor)
+                 .def("set_state", set_state)
+                 .def_property_readonly(
+                     "device", [](const Generator& g) { return py::reinterpret_steal<py::object>(wrap(g.device())); });
   generator_type = reinterpret_cast<PyTypeObject*>(cls.ptr());
-  module.attr("default_generator") = py::cast(&default_generator(), py::return_value_policy::reference);
+  module.attr("default_generator") =
+      py::cast(static_cast<Generator*>(&default_generator()), py::return_value_policy::reference);
   module.def(
       "manual_seed",
       [](const py::int_& seed) {
         Generator& g = default_generator();
         std::lock_guard lock(g.mutex);
         g.manual_seed(seed_of(seed));
+        manual_seed_cuda(g.initial_seed());
         return py::cast(&g, py::return_value_policy::reference);
       },
-      "Starts the default generator's stream anew. Same as torch.manual_seed.");
+      "Starts the default generators' streams anew, of every device. Same as torch.manual_seed.");
+  module.def(
+      "_cuda_generator",
+      [](int index) -> Generator& {
+        PYNN_CHECK_KIND(Value, index >= 0 && index <= INT8_MAX, "cuda: a device index from 0 to ", INT8_MAX,
+                        " is required, got ", index);
+        return default_cuda_generator(index);
+      },
+      py::return_value_policy::reference, "The default generator of a CUDA device.");
+  module.def(
+      "_cuda_manual_seed_all", [](const py::int_& seed) { manual_seed_cuda(seed_of(seed)); },
+      "Starts the streams of all CUDA devices' default generators anew.");
   module.def(
       "seed",
       [] {

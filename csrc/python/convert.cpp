@@ -6,6 +6,7 @@
 #include "autograd/record.h"
 #include "ops/assign.h"
 #include "ops/creation.h"
+#include "ops/device.h"
 #include "python/arguments.h"
 #include "python/interop.h"
 
@@ -23,12 +24,15 @@ void warn_of_lost_part() {  // once, as PyTorch does
 }  // namespace
 
 Tensor convert(const Tensor& x, std::optional<DType> dtype, std::optional<Device> device, bool copy,
-               MemoryFormat format) {
+               MemoryFormat format, bool asynchronous) {
   const DType t = dtype.value_or(x.dtype());
-  if (device && device->type != x.device().type) {
-    check_available(*device);
-    PYNN_CHECK_KIND(NotImplemented, !x.device().is_meta(), "to: Cannot copy out of meta tensor; no data!");
-    return no_gradient(empty(x.sizes(), t, *device));  // meta: shape and dtype alone
+  if (device && !(resolve(*device) == x.device())) {
+    NoGil release(!device->is_meta());
+    // The cast happens where fewer bytes travel.
+    const bool narrows = item_size(t) < item_size(x.dtype());
+    const Tensor y = ops::to_device(narrows ? ops::to_dtype(x, t) : x, *device, asynchronous);
+    const Tensor z = ops::to_dtype(y, t);
+    return format == MemoryFormat::Preserve || format == suggested_format(z) ? z : ops::to_copy(z, t, format);
   }
   const bool in_place = format == MemoryFormat::Preserve || format == suggested_format(x);
   if (t == x.dtype() && !copy && in_place) return x;
@@ -43,7 +47,7 @@ namespace {
 struct Target {
   std::optional<DType> dtype;
   std::optional<Device> device;
-  bool copy = false;
+  bool copy = false, asynchronous = false;
   MemoryFormat format = MemoryFormat::Preserve;
 };
 
@@ -76,7 +80,7 @@ Target parse_to(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     }
   }
   if (nargs > flags + 2) bad_arguments(args, nargs);
-  if (nargs > flags) bool_arg("to", "non_blocking", args[flags]);
+  if (nargs > flags) target.asynchronous = bool_arg("to", "non_blocking", args[flags]);
   if (nargs > flags + 1) target.copy = bool_arg("to", "copy", args[flags + 1]);
   for (Py_ssize_t k = 0; kwnames && k < PyTuple_GET_SIZE(kwnames); ++k) {
     PyObject* name = PyTuple_GET_ITEM(kwnames, k);
@@ -89,7 +93,7 @@ Target parse_to(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     } else if (is("copy")) {
       target.copy = bool_arg("to", "copy", value);
     } else if (is("non_blocking")) {
-      bool_arg("to", "non_blocking", value);
+      target.asynchronous = bool_arg("to", "non_blocking", value);
     } else if (is("other") || is("tensor")) {
       const Tensor other = tensor_arg("to", "other", value);
       target.dtype = other.dtype();
@@ -106,7 +110,7 @@ Target parse_to(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
 PyObject* to(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   return guard([&] {
     const Target t = parse_to(args, nargs, kwnames);
-    return wrap(convert(tensor_of(self), t.dtype, t.device, t.copy, t.format));
+    return wrap(convert(tensor_of(self), t.dtype, t.device, t.copy, t.format, t.asynchronous));
   });
 }
 
@@ -139,7 +143,9 @@ PyObject* cuda(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject
     static const Parameters params("cuda", {"device", "non_blocking", "memory_format"}, 2);
     PyObject* a[3];
     params.parse(args, nargs, kwnames, a);
-    return wrap(convert(tensor_of(self), {}, device_arg("cuda", a[0]).value_or(Device{DeviceType::Cuda}), false));
+    const bool asynchronous = a[1] && bool_arg("cuda", "non_blocking", a[1]);
+    return wrap(convert(tensor_of(self), {}, device_arg("cuda", a[0]).value_or(Device{DeviceType::Cuda}), false,
+                        format_arg("cuda", a[2] == Py_None ? nullptr : a[2], MemoryFormat::Preserve), asynchronous));
   });
 }
 

@@ -8,6 +8,6 @@ namespace pynn::python {
 
 // x itself when nothing changes and no copy is asked for; recorded. Runs without the GIL when x is large.
 Tensor convert(const Tensor& x, std::optional<DType> dtype, std::optional<Device> device, bool copy,
-               MemoryFormat format = MemoryFormat::Preserve);
+               MemoryFormat format = MemoryFormat::Preserve, bool asynchronous = false);
 
 }  // namespace pynn::python

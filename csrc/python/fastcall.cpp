@@ -412,6 +412,10 @@ namespace {
     if (values[i].given == Kind::Tensors)
       for (const Tensor& t : values[i].tensors) look(t, true);
   }
+  bool strangers = false;
+  for (size_t i = 0; i < def.nkinds; ++i)
+    strangers |= values[i].given == Kind::Tensor && !(values[i].tensor->device() == *device);
+  if (!strangers) return def.call(values, result);
   Value moved[kMaxParams];
   Tensor keep[kMaxParams];
   for (size_t i = 0; i < def.nkinds; ++i) {

@@ -13,5 +13,7 @@ void init_autograd(PyObject* module);
 void init_function(PyObject* module);
 void init_module_support(PyObject* module);
 void init_optim(PyObject* module);
+void init_cuda_library(PyObject* module);  // bind_cuda_library.cpp, in a build with CUDA
+void init_cuda(PyObject* module);          // bind_cuda.cpp, in a build with CUDA
 
 }  // namespace pynn::python

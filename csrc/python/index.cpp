@@ -346,7 +346,7 @@ void set_item(const Tensor& t, PyObject* index, PyObject* value) {
          " to a ", type_name(t));
   if (nothing) return;
   const Reader reader(t, items);
-  if (number && reader.is_element() && !t.device().is_meta()) {  // x[i, j] = 2.5
+  if (number && reader.is_element() && t.device().is_cpu()) {  // x[i, j] = 2.5
     ops::store_element("setitem", reader.address(), t.dtype(), scalar_of(value));
     autograd::bump_version(t);
     return;

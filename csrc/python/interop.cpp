@@ -6,6 +6,7 @@
 #include "core/shape.h"
 #include "core/thread_state.h"
 #include "ops/creation.h"
+#include "ops/device.h"
 #include "python/arguments.h"
 #include "python/values.h"
 
@@ -122,7 +123,7 @@ PyObject* to_bytes(PyObject*, PyObject* o) {
     const Tensor source = tensor_arg("_to_bytes", "the argument", o);
     PYNN_CHECK_KIND(NotImplemented, !source.device().is_meta(), "to_bytes: Cannot copy out of meta tensor; no data!");
     GradMode off(false);
-    const Tensor t = ops::contiguous(source);
+    const Tensor t = ops::contiguous(ops::on_host(source));
     return PyBytes_FromStringAndSize(static_cast<const char*>(t.data()),
                                      t.numel() * static_cast<Py_ssize_t>(item_size(t.dtype())));
   });

@@ -152,4 +152,8 @@ PYBIND11_MODULE(_C, m) {
   init_optim(m.ptr());
   init_observe(m.ptr());
   pynn::python::init_settings(m);
+#ifdef PYNN_HAVE_CUDA
+  init_cuda(m.ptr());
+  init_cuda_library(m.ptr());
+#endif
 }

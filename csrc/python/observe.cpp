@@ -37,12 +37,13 @@ Recording& recording = *new Recording;  // never destroyed: threads may outlive 
 
 size_t this_thread() { return std::hash<std::thread::id>{}(std::this_thread::get_id()); }
 
-// What autocast does in this thread.
+// What autocast does in this thread, for tensors on the CPU and on CUDA devices.
 struct Autocast {
   bool on = false;
   DType dtype = DType::BFloat16;
 };
-thread_local constinit Autocast autocast{};
+thread_local constinit Autocast autocast_cpu{}, autocast_cuda{false, DType::Float16};
+Autocast& autocast(bool cuda) { return cuda ? autocast_cuda : autocast_cpu; }
 
 // The last part of an op's name, without the underscore of private ones.
 std::string_view short_name(const OpDef& def) {
@@ -82,10 +83,61 @@ constexpr std::string_view kFloat32[] = {"binary_cross_entropy",
                                          "soft_margin_loss",
                                          "trace"};
 
-std::optional<DType> autocast_to(const OpDef& def) {
+// More of them on CUDA.
+constexpr std::string_view kFloat32Cuda[] = {"acos",
+                                             "asin",
+                                             "batch_norm",
+                                             "cosh",
+                                             "cosine_embedding_loss",
+                                             "cumprod",
+                                             "cumsum",
+                                             "dist",
+                                             "erfinv",
+                                             "exp",
+                                             "expm1",
+                                             "group_norm",
+                                             "hinge_embedding_loss",
+                                             "layer_norm",
+                                             "log",
+                                             "log10",
+                                             "log1p",
+                                             "log2",
+                                             "log_softmax",
+                                             "logsumexp",
+                                             "margin_ranking_loss",
+                                             "norm",
+                                             "pdist",
+                                             "poisson_nll_loss",
+                                             "pow",
+                                             "reciprocal",
+                                             "renorm",
+                                             "rms_norm",
+                                             "rsqrt",
+                                             "sinh",
+                                             "softmax",
+                                             "softmin",
+                                             "softplus",
+                                             "sum",
+                                             "tan",
+                                             "triplet_margin_loss"};
+
+bool on_cuda(const OpDef& def, const Value* values) {
+  for (size_t i = 0; i < def.nkinds; ++i) {
+    if (values[i].given == Kind::Tensor && values[i].tensor->device().is_cuda()) return true;
+    if (values[i].given == Kind::Tensors && !values[i].tensors.empty() && values[i].tensors[0].device().is_cuda())
+      return true;
+  }
+  return false;
+}
+
+std::optional<DType> autocast_to(const OpDef& def, const Value* values) {
+  if (!autocast_cpu.on && !autocast_cuda.on) return {};
+  const bool cuda = on_cuda(def, values);
+  if (!autocast(cuda).on) return {};
   const std::string_view name = short_name(def);
-  if (std::ranges::binary_search(kLower, name)) return autocast.dtype;
+  if (std::ranges::binary_search(kLower, name)) return autocast(cuda).dtype;
   if (std::ranges::binary_search(kFloat32, name)) return DType::Float32;
+  if (cuda && std::ranges::binary_search(kFloat32Cuda, name)) return DType::Float32;
   return {};
 }
 
@@ -164,7 +216,7 @@ void profiler_add(std::string_view name, int64_t start, EventKind kind, const Op
 void call_observed(const OpDef& def, const Value* values, Result& result, bool inplace) {
   const bool timed = profiling.load(std::memory_order_relaxed);
   const int64_t start = timed ? profiler_clock() : 0;
-  const std::optional<DType> to = autocast.on && !inplace ? autocast_to(def) : std::nullopt;
+  const std::optional<DType> to = inplace ? std::nullopt : autocast_to(def, values);
   if (to) {
     call_cast(def, values, result, *to);
   } else {
@@ -194,17 +246,21 @@ void init_observe(PyObject* module) {
       "Adds an event of the user's, from `start` until now.");
   m.def(
       "_set_autocast",
-      [](bool on, py::object dtype) {
-        const auto before = py::make_tuple(autocast.on, py::reinterpret_steal<py::object>(wrap(autocast.dtype)));
-        observers += static_cast<int>(on) - static_cast<int>(autocast.on);
-        autocast = {on, dtype_of(dtype.ptr())};
+      [](bool on, py::object dtype, bool cuda) {
+        Autocast& state = autocast(cuda);
+        const auto before = py::make_tuple(state.on, py::reinterpret_steal<py::object>(wrap(state.dtype)));
+        observers += static_cast<int>(on) - static_cast<int>(state.on);
+        state = {on, dtype_of(dtype.ptr())};
         return before;
       },
+      py::arg("on"), py::arg("dtype"), py::arg("cuda") = false,
       "Turns autocast on or off in this thread, and gives what was set before.");
-  m.def("_autocast_on", [] { return autocast.on; }, "Whether autocast is on in this thread.");
   m.def(
-      "_autocast_dtype", [] { return py::reinterpret_steal<py::object>(wrap(autocast.dtype)); },
-      "What autocast casts to.");
+      "_autocast_on", [](bool cuda) { return autocast(cuda).on; }, py::arg("cuda") = false,
+      "Whether autocast is on in this thread.");
+  m.def(
+      "_autocast_dtype", [](bool cuda) { return py::reinterpret_steal<py::object>(wrap(autocast(cuda).dtype)); },
+      py::arg("cuda") = false, "What autocast casts to.");
 }
 
 }  // namespace pynn::python

@@ -5,6 +5,7 @@
 #include "core/thread_state.h"
 #include "ops/assign.h"
 #include "ops/creation.h"
+#include "ops/device.h"
 #include "python/arguments.h"
 #include "python/buffer.h"
 #include "python/convert.h"
@@ -137,10 +138,7 @@ class Nested {
   DType dtype_ = DType::Float32;
 };
 
-Tensor moved(Tensor t, std::optional<Device> device) {
-  if (!device || device->is_cpu()) return t;
-  return empty(t.sizes(), t.dtype(), *device);  // meta; refused by empty() where there is no such device
-}
+Tensor moved(Tensor t, std::optional<Device> device) { return device ? ops::to_device(t, *device) : t; }
 
 // The arguments of tensor() and as_tensor().
 struct Options {

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "ops/device.h"
 #include "ops/element.h"
 #include "python/interop.h"
 
@@ -115,14 +116,22 @@ PyObject* to_python(const void* element, DType type) {
   return by_type(type, [&](auto t) { return to_number(static_cast<const decltype(t)*>(element)); });
 }
 
+namespace {
+Tensor fetched(const Tensor& t) {  // waits for the device
+  NoGil release(true);
+  return ops::on_host(t);
+}
+}  // namespace
+
 PyObject* item(const Tensor& t) {
   PYNN_CHECK(t.numel() == 1, "item: a Tensor with ", t.numel(), " elements cannot be converted to Scalar");
   PYNN_CHECK(!t.device().is_meta(), "item: Tensor.item() cannot be called on meta tensors");
-  return to_python(t.data(), t.dtype());
+  return to_python(t.device().is_cuda() ? fetched(t).data() : t.data(), t.dtype());
 }
 
-PyObject* tolist(const Tensor& t) {
-  check_has_values("tolist", t);
+PyObject* tolist(const Tensor& source) {
+  check_has_values("tolist", source);
+  const Tensor t = fetched(source);
   return by_type(t.dtype(), [&](auto e) {
     return nested(static_cast<const decltype(e)*>(t.data()), t.sizes().data(), t.strides().data(), t.dim());
   });

@@ -71,7 +71,7 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
         return SVD(u, s, vh.mH)
     m, n = input.shape[-2:]
     batch = input.shape[:-2]
-    u, v = (_C.zeros(*batch, k, k, dtype=input.dtype) for k in (m, n))
+    u, v = (_C.zeros(*batch, k, k, dtype=input.dtype, device=input.device) for k in (m, n))
     return SVD(u, spectral.svdvals(input), v)
 
 
@@ -129,7 +129,7 @@ def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpos
         raise RuntimeError(
             f"ormqr: other.shape[-2] must be equal to input.shape[-2], got {other.size(-2)} and {m}"
         )
-    unit = input.tril(-1) + _C.eye(m, input.size(-1), dtype=input.dtype)
+    unit = input.tril(-1) + _C.eye(m, input.size(-1), dtype=input.dtype, device=input.device)
     count = range(tau.size(-1))
     tau = tau.conj() if transpose else tau
     for i in count if transpose else reversed(count):
@@ -175,7 +175,7 @@ def svd_lowrank(
     x = A if M is None else A - M
     if m < n:
         x = x.mH
-    basis = factor.qr(x @ _C.randn(x.size(-1), q, dtype=A.dtype)).Q
+    basis = factor.qr(x @ _C.randn(x.size(-1), q, dtype=A.dtype, device=A.device)).Q
     for _ in range(2 if niter is None else niter):
         basis = factor.qr(x.mH @ basis).Q
         basis = factor.qr(x @ basis).Q

@@ -34,6 +34,10 @@ def check_floating(name: str, *tensors: Tensor) -> None:
         raise RuntimeError(
             f"{name}: Expected all tensors to have the same dtype, got {[str(x.dtype) for x in tensors]}"
         )
+    if len({x.device for x in tensors}) > 1:
+        raise RuntimeError(
+            f"{name}: Expected all tensors to be on the same device, got {[str(x.device) for x in tensors]}"
+        )
 
 
 def check_matrix(name: str, x: Tensor, letter: str = "A") -> None:
@@ -54,16 +58,23 @@ def check_square(name: str, x: Tensor, letter: str = "A") -> None:
 
 
 def array(x: Tensor) -> Any:
-    """The values, in NumPy."""
-    return x.detach().numpy()
+    """The values, in NumPy. Of CUDA tensors a copy: LAPACK runs on the host, and results go back (see tensor)."""
+    return x.detach().cpu().numpy()
+
+
+def beside(a: Any, like: Tensor) -> Tensor:
+    """The array's values, of its own type, where `like` is."""
+    import numpy as np
+
+    return _C.from_numpy(np.asarray(a)).to(like.device)
 
 
 def tensor(a: Any, like: Tensor) -> Tensor:
-    """Fresh contiguous memory with the array's values, real or complex, in the precision of `like`."""
+    """Fresh contiguous memory with the array's values, real or complex, in the precision of `like` and on its device."""
     import numpy as np
 
     dtype = like.dtype.to_complex() if np.iscomplexobj(a) else like.dtype.to_real()  # type: ignore[attr-defined]
-    return _C.from_numpy(np.array(a, order="C")).to(dtype)
+    return _C.from_numpy(np.array(a, order="C")).to(like.device, dtype)
 
 
 def failing(name: str, x: Any, what: Any) -> LinAlgError:

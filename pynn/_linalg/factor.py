@@ -9,6 +9,7 @@ from pynn._C import Tensor
 from pynn._linalg.common import (
     LinAlgError,
     array,
+    beside,
     check_matrix,
     check_square,
     failing,
@@ -101,7 +102,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
             if not flat[i]:
                 to[...] = np.linalg.cholesky(a)
     factor = _Cholesky.apply(A, factors)
-    return CholeskyEx(factor.mH if upper else factor, _C.from_numpy(info))
+    return CholeskyEx(factor.mH if upper else factor, beside(info, A))
 
 
 # -- QR -------------------------------------------------------------------------------------------------------------
@@ -209,8 +210,8 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
             f"linalg.householder_product: Expected batch dimensions of tau to be equal to input.shape[:-2], got "
             f"{tuple(tau.shape)}"
         )
-    unit = A.tril(-1) + _C.eye(m, n, dtype=A.dtype)
-    q = _C.eye(m, n, dtype=A.dtype).expand(A.shape)
+    unit = A.tril(-1) + _C.eye(m, n, dtype=A.dtype, device=A.device)
+    q = _C.eye(m, n, dtype=A.dtype, device=A.device).expand(A.shape)
     for i in range(tau.size(-1) - 1, -1, -1):
         v = unit[..., i : i + 1]
         q = q - tau[..., i : i + 1, None] * (v @ (v.mH @ q))
@@ -268,7 +269,7 @@ def _order(pivots: Tensor, rows: int) -> Tensor:
         moved = order[every, at].copy()
         order[every, at] = order[:, j]
         order[:, j] = moved
-    return _C.from_numpy(order.reshape(*p.shape[:-1], rows))
+    return beside(order.reshape(*p.shape[:-1], rows), pivots)
 
 
 def _permuted(A: Tensor, order: Tensor) -> Tensor:
@@ -298,13 +299,13 @@ class _SquareLU(Function):
 def _unit_lower(lu: Tensor) -> Tensor:
     m, n = lu.shape[-2:]
     k = min(m, n)
-    return lu[..., :k].tril(-1) + _C.eye(m, k, dtype=lu.dtype)
+    return lu[..., :k].tril(-1) + _C.eye(m, k, dtype=lu.dtype, device=lu.device)
 
 
 def _factored(A: Tensor, pivot: bool) -> Any:
     """LU with its graph, pivots, info."""
     values, pivots, info = _lu_numpy(array(A), pivot)
-    pivots = _C.from_numpy(pivots)
+    pivots = beside(pivots, A)
     if not (A.requires_grad and _C.is_grad_enabled()):
         return tensor(values, A), pivots, info
     m, n = A.shape[-2:]
@@ -346,7 +347,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     lu, pivots, info = _factored(A, pivot)
     if check_errors and info.any():
         raise LinAlgError(f"linalg.lu_factor_ex: U has a zero on its diagonal, at {info.max()}")
-    return FactorsEx(lu, pivots, _C.from_numpy(info))
+    return FactorsEx(lu, pivots, beside(info, A))
 
 
 @with_out
@@ -372,7 +373,9 @@ def lu_unpack(
     p = lower = upper = none
     if unpack_pivots:
         order = _order(LU_pivots, m)
-        p = _C.zeros(*order.shape, m, dtype=LU_data.dtype).scatter_(-2, order[..., None, :], 1.0)
+        p = _C.zeros(*order.shape, m, dtype=LU_data.dtype, device=LU_data.device).scatter_(
+            -2, order[..., None, :], 1.0
+        )
         p = p.mT.contiguous().mT
     if unpack_data:
         lower, upper = _unit_lower(LU_data), LU_data[..., : min(m, n), :].triu()

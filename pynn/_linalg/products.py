@@ -25,7 +25,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
             "matrices"
         )
     if n == 0:
-        return _C.eye(A.size(-1), dtype=A.dtype).expand(A.shape).clone()
+        return _C.eye(A.size(-1), dtype=A.dtype, device=A.device).expand(A.shape).clone()
     if n < 0:
         A, n = inv(A), -n
     result: Tensor | None = None
@@ -46,7 +46,7 @@ class _Exp(Function):
     def forward(ctx: Any, a: Tensor) -> Tensor:
         ctx.save_for_backward(a)
         n = a.size(-1)
-        eye = _C.eye(n, dtype=a.dtype)
+        eye = _C.eye(n, dtype=a.dtype, device=a.device)
         if a.numel() == 0:
             return a.clone()
         norm = float(a.abs().sum(-2).max())
@@ -187,5 +187,5 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
     if n <= 1:
         raise RuntimeError(f"linalg.vander: N must be greater than 1, got {n}")
     x = x if x.is_floating_point() or x.is_complex() else x.to(_C.int64)
-    first = _C.ones(*x.shape, 1, dtype=x.dtype)
+    first = _C.ones(*x.shape, 1, dtype=x.dtype, device=x.device)
     return _C.cat([first, x.unsqueeze(-1).expand(*x.shape, n - 1)], -1).cumprod(-1)

@@ -10,6 +10,7 @@ from pynn._linalg.common import (
     LinAlgError,
     array,
     batched,
+    beside,
     check_floating,
     check_matrix,
     check_square,
@@ -92,7 +93,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
         raise _singular("linalg.inv_ex", values, "the inversion")
     safe = np.where(info[..., None, None] != 0, np.eye(values.shape[-1], dtype=values.dtype), values)
     found = np.where(info[..., None, None] != 0, values, np.linalg.inv(safe))
-    return InvEx(_Inverse.apply(A, found), _C.from_numpy(np.asarray(info)))
+    return InvEx(_Inverse.apply(A, found), beside(info, A))
 
 
 # -- Determinants ---------------------------------------------------------------------------------------------------
@@ -247,7 +248,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     safe = np.where(info[..., None, None] != 0, np.eye(values.shape[-1], dtype=values.dtype), values)
     x = _Solve.apply(a, b, np.linalg.solve(safe, array(b)))
     own = _info(array(A)) if A.shape != a.shape else info
-    return SolveEx(_solution(x, vector, left), _C.from_numpy(np.asarray(own)))
+    return SolveEx(_solution(x, vector, left), beside(own, A))
 
 
 @with_out
@@ -292,7 +293,7 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """A^-1 from A's Cholesky factor. Same as torch.cholesky_inverse."""
     check_square("cholesky_inverse", L)
-    return cholesky_solve(_C.eye(L.size(-1), dtype=L.dtype).expand(L.shape), L, upper)
+    return cholesky_solve(_C.eye(L.size(-1), dtype=L.dtype, device=L.device).expand(L.shape), L, upper)
 
 
 @with_out
@@ -305,7 +306,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     """
     import numpy as np
 
-    from pynn._linalg.spectral import pinv
+    from pynn._linalg.spectral import _eps, pinv
 
     check_floating("torch.linalg.lstsq", A, B)
     check_matrix("torch.linalg.lstsq", A, "input")
@@ -324,7 +325,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         )
     a, b = batched("torch.linalg.lstsq", A, b)
     driver = driver or "gelsy"
-    relative = rcond if rcond is not None else float(np.finfo(array(A).dtype).eps) * max(m, n)
+    relative = rcond if rcond is not None else _eps(A) * max(m, n)
     values = np.linalg.svd(array(a), compute_uv=False)
     largest = values[..., :1] if values.shape[-1] else np.zeros((*values.shape[:-1], 1))
     rank = (values > relative * largest).sum(-1)
@@ -335,6 +336,6 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     return Lstsq(
         x.squeeze(-1) if vector else x,
         residuals,
-        _C.empty(0, dtype=_C.int64) if driver == "gels" else _C.from_numpy(np.asarray(rank, np.int64)),
+        A.new_empty(0, dtype=_C.int64) if driver == "gels" else beside(np.asarray(rank, np.int64), A),
         tensor(values, A) if driver in ("gelsd", "gelss") else A.new_empty(0),
     )

@@ -17,7 +17,7 @@ SVD = result_type("linalg_svd", "U S Vh")
 def _gaps(v: Tensor) -> Tensor:
     """v_j - v_i, infinite on the diagonal."""
     d = v.unsqueeze(-2) - v.unsqueeze(-1)
-    return d + _C.diag_embed(_C.full(v.shape, float("inf"), dtype=v.dtype))
+    return d + _C.diag_embed(_C.full(v.shape, float("inf"), dtype=v.dtype, device=v.device))
 
 
 # -- Hermitian ------------------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ class _SVD(Function):
         gv, v = _C.zeros_like(vh.mH) if gvh is None else gvh.mH, vh.mH
         row, column = s.unsqueeze(-2), s.unsqueeze(-1)
         gaps = (row - column) * (row + column)
-        gaps = gaps + _C.diag_embed(_C.full(s.shape, float("inf"), dtype=s.dtype))
+        gaps = gaps + _C.diag_embed(_C.full(s.shape, float("inf"), dtype=s.dtype, device=s.device))
 
         def skew(x: Tensor) -> Tensor:
             return (x - x.mH) / gaps
@@ -207,7 +207,9 @@ def _tolerance(name: str, A: Tensor, largest: Tensor, atol: Any, rtol: Any) -> T
         rtol = 0.0 if positive else _eps(A) * max(A.shape[-2:])
     atol = 0.0 if atol is None else atol
     absolute, relative = (
-        t.to(largest.dtype) if isinstance(t, Tensor) else _C.full((), float(t), dtype=largest.dtype)
+        t.to(largest.dtype)
+        if isinstance(t, Tensor)
+        else _C.full((), float(t), dtype=largest.dtype, device=A.device)
         for t in (atol, rtol)
     )
     return _C.maximum(absolute, relative * largest)
@@ -231,7 +233,7 @@ def matrix_rank(
     if tol is not None:
         atol, rtol = tol, 0.0
     if A.numel() == 0:
-        return _C.zeros(A.shape[:-2], dtype=_C.int64)
+        return A.new_zeros(A.shape[:-2], dtype=_C.int64)
     s = _magnitudes(A, hermitian)
     return (s > _tolerance("linalg.matrix_rank", A, s.amax(-1), atol, rtol).unsqueeze(-1)).sum(-1)
 
@@ -286,7 +288,7 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
 
     check_matrix("linalg.cond", A)
     if A.numel() == 0 and A.size(-1) == A.size(-2):
-        return _C.zeros(A.shape[:-2], dtype=A.dtype.to_real())
+        return _C.zeros(A.shape[:-2], dtype=A.dtype.to_real(), device=A.device)
     if p is None or p in (2, -2):
         s = svdvals(A)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
@@ -297,7 +299,7 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
 
             return matrix_norm(A, p) * matrix_norm(inv(A), p)
         except LinAlgError:
-            return _C.full(A.shape[:-2], float("inf"), dtype=A.dtype.to_real())
+            return _C.full(A.shape[:-2], float("inf"), dtype=A.dtype.to_real(), device=A.device)
     inverse, info = inv_ex(A)
     found = matrix_norm(A, p) * matrix_norm(inverse, p)
     return _C.where(info != 0, float("inf"), found) if info.any() else found

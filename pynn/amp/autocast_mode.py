@@ -10,6 +10,7 @@ import pynn
 from pynn import _C
 
 _HALF = (pynn.bfloat16, pynn.float16)
+_KINDS = ("cpu", "cuda")  # of devices, each with a state of its own
 
 
 class autocast:
@@ -19,8 +20,8 @@ class autocast:
     types to float32; all else computes in the dtype of its arguments. float64 is left alone.
 
     Args:
-        device_type: "cpu"; with "cuda" nothing is cast, and a warning says so, as there is no such device.
-        dtype: bfloat16 (the default) or float16.
+        device_type: "cpu" or "cuda": the tensors that it is about. Without such a device it warns and does nothing.
+        dtype: bfloat16 or float16. Default: bfloat16 on the CPU, float16 on CUDA.
         enabled: False turns it off within a block where it is on.
         cache_enabled: accepted without effect: weights are converted at each use.
 
@@ -42,9 +43,9 @@ class autocast:
         if device_type not in ("cpu", "cuda", "mps", "xpu"):
             raise RuntimeError(f"User specified an unsupported autocast device_type '{device_type}'")
         self.device = device_type
-        default = pynn.bfloat16 if device_type == "cpu" else pynn.float16
-        self.fast_dtype = dtype if dtype is not None else default
-        if device_type != "cpu" and enabled:
+        self._cuda = device_type == "cuda"
+        self.fast_dtype = get_autocast_dtype(device_type) if dtype is None else dtype
+        if enabled and not is_autocast_available(device_type):
             warnings.warn(
                 f"User provided device_type of '{device_type}', but {device_type.upper()} is not available. Disabling",
                 stacklevel=_stacklevel,
@@ -52,8 +53,8 @@ class autocast:
             enabled = False
         if enabled and self.fast_dtype not in _HALF:
             warnings.warn(
-                "In CPU autocast, but the target dtype is not supported. Disabling autocast.\n"
-                f"CPU Autocast only supports dtype of {', '.join(map(str, _HALF))} currently.",
+                f"In {device_type.upper()} autocast, but the target dtype is not supported. Disabling autocast.\n"
+                f"{device_type.upper()} Autocast only supports dtype of {', '.join(map(str, _HALF))} currently.",
                 stacklevel=_stacklevel,
             )
             enabled = False
@@ -61,14 +62,14 @@ class autocast:
         self._before: list[tuple[bool, Any]] = []
 
     def __enter__(self) -> autocast:
-        if self.device == "cpu":
-            dtype = self.fast_dtype if self.fast_dtype in _HALF else _C._autocast_dtype()
-            self._before.append(_C._set_autocast(self._enabled, dtype))
+        if self.device in _KINDS:
+            dtype = self.fast_dtype if self.fast_dtype in _HALF else _C._autocast_dtype(self._cuda)
+            self._before.append(_C._set_autocast(self._enabled, dtype, self._cuda))
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self.device == "cpu":
-            _C._set_autocast(*self._before.pop())
+        if self.device in _KINDS:
+            _C._set_autocast(*self._before.pop(), self._cuda)
 
     def __call__(self, function: Any) -> Any:
         @functools.wraps(function)
@@ -80,13 +81,13 @@ class autocast:
 
 
 def is_autocast_available(device_type: str) -> bool:
-    """Whether ops on this kind of device can be autocast: those on the CPU."""
-    return device_type == "cpu"
+    """Whether ops on this kind of device can be autocast."""
+    return device_type == "cpu" or (device_type == "cuda" and pynn.cuda.is_available())
 
 
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
     """Whether autocast is on in this thread."""
-    return device_type == "cpu" and _C._autocast_on()
+    return device_type in _KINDS and _C._autocast_on(device_type == "cuda")
 
 
 def is_autocast_cpu_enabled() -> bool:
@@ -96,7 +97,7 @@ def is_autocast_cpu_enabled() -> bool:
 
 def get_autocast_dtype(device_type: str) -> Any:
     """What autocast casts to."""
-    return _C._autocast_dtype() if device_type == "cpu" else pynn.float16
+    return _C._autocast_dtype(device_type == "cuda") if device_type in _KINDS else pynn.float16
 
 
 def get_autocast_cpu_dtype() -> Any:
@@ -106,14 +107,16 @@ def get_autocast_cpu_dtype() -> Any:
 
 def set_autocast_enabled(device_type: str, enabled: bool) -> None:
     """Turn autocast on or off in this thread."""
-    if device_type == "cpu":
-        _C._set_autocast(enabled, _C._autocast_dtype())
+    if device_type in _KINDS:
+        cuda = device_type == "cuda"
+        _C._set_autocast(enabled, _C._autocast_dtype(cuda), cuda)
 
 
 def set_autocast_dtype(device_type: str, dtype: Any) -> None:
     """What autocast casts to from now on, in this thread."""
-    if device_type == "cpu":
-        _C._set_autocast(_C._autocast_on(), dtype)
+    if device_type in _KINDS:
+        cuda = device_type == "cuda"
+        _C._set_autocast(_C._autocast_on(cuda), dtype, cuda)
 
 
 def is_autocast_cache_enabled() -> bool:
@@ -150,7 +153,7 @@ def custom_bwd(bwd: Any = None, *, device_type: str = "cuda") -> Any:
 
     @functools.wraps(bwd)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if device_type != "cpu":
+        if device_type not in _KINDS:
             return bwd(*args, **kwargs)
         with autocast(device_type, dtype=args[0]._dtype, enabled=args[0]._fwd_used_autocast):
             return bwd(*args, **kwargs)

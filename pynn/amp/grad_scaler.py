@@ -1,15 +1,28 @@
-"""GradScaler: accepted where programs use it, without effect."""
+"""GradScaler: losses are scaled up, so that small gradients do not vanish in float16, and the gradients down again."""
 
 from __future__ import annotations
 
 import warnings
 from typing import Any
 
+import pynn
+
+_SCALED, _UNSCALED, _STEPPED = range(3)
+
 
 class GradScaler:
-    """Does nothing but what the program would do without: bfloat16 needs no scaling. Like torch.amp.GradScaler.
+    """Same as torch.amp.GradScaler: scale(loss).backward(), step(optimizer), update().
 
-    On "cuda", its default, it is disabled with a warning, since there is no such device; on "cpu" too the scale is 1.
+    A step is left out when a gradient is infinite or NaN; the scale then shrinks by `backoff_factor`. After
+    `growth_interval` steps without that it grows by `growth_factor`.
+
+    Args:
+        device: "cuda" or "cpu". Without a CUDA device it warns, and does nothing but what the program would without.
+        init_scale, growth_factor, backoff_factor, growth_interval: as above.
+        enabled: False makes every method do what the program would do without.
+
+    Raises:
+        RuntimeError: methods called twice or in the wrong order.
     """
 
     def __init__(
@@ -23,53 +36,145 @@ class GradScaler:
         *,
         _stacklevel: int = 2,
     ) -> None:
-        if enabled and device == "cuda":
+        if enabled and device == "cuda" and not pynn.cuda.is_available():
             warnings.warn(
                 "torch.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling.",
                 stacklevel=_stacklevel,
             )
+            enabled = False
+        if enabled and not (growth_factor > 1.0 and backoff_factor < 1.0):
+            raise AssertionError("The growth factor must be > 1.0 and the backoff factor < 1.0.")
         self._device = device
+        self._enabled = enabled
         self._init_scale = init_scale
         self._growth_factor, self._backoff_factor = growth_factor, backoff_factor
         self._growth_interval = growth_interval
+        self._growth_tracker = 0
+        self._scale_value = init_scale
+        self._states: dict[int, int] = {}  # of optimisers, by id, since the last update
+        self._found_inf: dict[int, bool] = {}
 
     def scale(self, outputs: Any) -> Any:
-        """The outputs as they are."""
-        return outputs
+        """A tensor, or tensors in lists and tuples, times the scale."""
+        if not self._enabled:
+            return outputs
+        if isinstance(outputs, pynn.Tensor):
+            return outputs * self._scale_value
+        if isinstance(outputs, (list, tuple)):
+            return type(outputs)(self.scale(v) for v in outputs)
+        raise ValueError("outputs must be a Tensor or an iterable of Tensors")
 
     def unscale_(self, optimizer: Any) -> None:
-        """Gradients as they are."""
+        """Divide the gradients of an optimiser by the scale, for example to clip them before step()."""
+        if not self._enabled:
+            return
+        state = self._states.get(id(optimizer), _SCALED)
+        if state == _UNSCALED:
+            raise RuntimeError(
+                "unscale_() has already been called on this optimizer since the last update()."
+            )
+        if state == _STEPPED:
+            raise RuntimeError("unscale_() is being called after step().")
+        grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        if any(g.dtype is pynn.float16 for g in grads):
+            raise ValueError("Attempting to unscale FP16 gradients.")
+        found = None
+        with pynn.no_grad():
+            for g in grads:
+                g.mul_(1.0 / self._scale_value)
+                # A sum is finite just when every term is, but for overflow, which counts as well.
+                bad = g.abs().sum()
+                found = bad if found is None else found + bad.to(found.device)
+            # One read of the device for all of them.
+            self._found_inf[id(optimizer)] = found is not None and not pynn.isfinite(found).item()
+        self._states[id(optimizer)] = _UNSCALED
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-        """optimizer.step()"""
-        return optimizer.step(*args, **kwargs)
+        """optimizer.step(), unless a gradient is infinite or NaN; unscales first if that was not done."""
+        if not self._enabled:
+            return optimizer.step(*args, **kwargs)
+        if "closure" in kwargs:
+            raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
+        if self._states.get(id(optimizer)) == _STEPPED:
+            raise RuntimeError("step() has already been called since the last update().")
+        if self._states.get(id(optimizer), _SCALED) == _SCALED:
+            self.unscale_(optimizer)
+        self._states[id(optimizer)] = _STEPPED
+        return None if self._found_inf[id(optimizer)] else optimizer.step(*args, **kwargs)
 
     def update(self, new_scale: Any = None) -> None:
-        """Nothing to update."""
+        """Adjust the scale after the steps of one iteration, or set it."""
+        if not self._enabled:
+            return
+        if new_scale is not None:
+            self._scale_value = float(new_scale)
+        elif not self._found_inf:
+            raise AssertionError("No inf checks were recorded prior to update.")
+        elif any(self._found_inf.values()):
+            self._scale_value *= self._backoff_factor
+            self._growth_tracker = 0
+        else:
+            self._growth_tracker += 1
+            if self._growth_tracker == self._growth_interval:
+                self._scale_value *= self._growth_factor
+                self._growth_tracker = 0
+        self._states.clear()
+        self._found_inf.clear()
 
     def is_enabled(self) -> bool:
-        """False."""
-        return False
+        """Whether it scales."""
+        return self._enabled
 
     def get_scale(self) -> float:
-        """1"""
-        return 1.0
+        """The scale, 1 if disabled."""
+        return self._scale_value if self._enabled else 1.0
 
     def get_growth_factor(self) -> float:
-        """As given."""
+        """As set."""
         return self._growth_factor
 
+    def set_growth_factor(self, new_factor: float) -> None:
+        """Set it."""
+        self._growth_factor = new_factor
+
     def get_backoff_factor(self) -> float:
-        """As given."""
+        """As set."""
         return self._backoff_factor
 
+    def set_backoff_factor(self, new_factor: float) -> None:
+        """Set it."""
+        self._backoff_factor = new_factor
+
     def get_growth_interval(self) -> int:
-        """As given."""
+        """As set."""
         return self._growth_interval
 
+    def set_growth_interval(self, new_interval: int) -> None:
+        """Set it."""
+        self._growth_interval = new_interval
+
     def state_dict(self) -> dict[str, Any]:
-        """Empty, as of a disabled scaler."""
-        return {}
+        """The scale and how it changes; empty if disabled."""
+        if not self._enabled:
+            return {}
+        return {
+            "scale": self._scale_value,
+            "growth_factor": self._growth_factor,
+            "backoff_factor": self._backoff_factor,
+            "growth_interval": self._growth_interval,
+            "_growth_tracker": self._growth_tracker,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing to load."""
+        """Take over what state_dict() gave."""
+        if not self._enabled:
+            return
+        if not state_dict:
+            raise RuntimeError(
+                "The source state dict is empty, possibly because it was saved from a disabled instance of GradScaler."
+            )
+        self._scale_value = self._init_scale = state_dict["scale"]
+        self._growth_factor = state_dict["growth_factor"]
+        self._backoff_factor = state_dict["backoff_factor"]
+        self._growth_interval = state_dict["growth_interval"]
+        self._growth_tracker = state_dict["_growth_tracker"]

@@ -128,7 +128,7 @@ def _numerical_jacobians(
     columns = list(_numerical_columns(func, inputs, x, eps))
     jacobians = []
     for k, o in enumerate(outputs):
-        jacobian = pynn.zeros(x.numel(), o.numel(), dtype=o.dtype)
+        jacobian = pynn.zeros(x.numel(), o.numel(), dtype=o.dtype, device=o.device)
         for j, column in enumerate(columns):
             jacobian[j] = column[k].reshape(-1)
         jacobians.append(jacobian)
@@ -141,9 +141,9 @@ def _gradients(output: Tensor, xs: list[Tensor], seed: Tensor) -> tuple[Tensor |
 
 def _analytical_jacobian(output: Tensor, xs: list[Tensor]) -> list[Tensor]:
     """One matrix (input elements, output elements) per input."""
-    jacobians = [pynn.zeros(x.numel(), output.numel(), dtype=x.dtype) for x in xs]
+    jacobians = [pynn.zeros(x.numel(), output.numel(), dtype=x.dtype, device=x.device) for x in xs]
     for column, at in enumerate(_positions(output)):
-        seed = pynn.zeros(output.shape, dtype=output.dtype)
+        seed = pynn.zeros(output.shape, dtype=output.dtype, device=output.device)
         seed[at] = 1
         for jacobian, g in zip(jacobians, _gradients(output, xs, seed), strict=True):
             if g is not None:
@@ -186,7 +186,7 @@ def _check_slow(
     analytical = [
         _analytical_jacobian(o, xs)
         if o.requires_grad
-        else [pynn.zeros(x.numel(), o.numel(), dtype=x.dtype) for x in xs]
+        else [pynn.zeros(x.numel(), o.numel(), dtype=x.dtype, device=x.device) for x in xs]
         for o in outputs
     ]
     for k, o in enumerate(outputs):
@@ -209,7 +209,7 @@ def _unit(like: Tensor) -> Tensor:
     """A random direction of length 1, of the shape and dtype of `like`; 0 to 1 keeps terms from cancelling."""
     v = pynn.rand(tuple(like.shape), dtype=pynn.float64, generator=_generator())
     length = float(v.norm()) if v.numel() else 1.0
-    return (v / (length or 1.0)).to(like.dtype)
+    return (v / (length or 1.0)).to(like.device, like.dtype)
 
 
 def _generator() -> Any:
@@ -288,7 +288,7 @@ def _check(
                     )
         return
     for k, o in enumerate(outputs):
-        seed = pynn.zeros(o.shape, dtype=o.dtype)
+        seed = pynn.zeros(o.shape, dtype=o.dtype, device=o.device)
         gradients = _gradients(o, [inputs[i] for i in where], seed)
         for i, g in zip(where, gradients, strict=True):
             _check_gradient_kind(g, inputs[i], i, check_grad_dtypes)
@@ -355,9 +355,9 @@ def gradcheck(
 
 
 def _random_grad(o: Tensor, noncontiguous: bool) -> Tensor:
-    g = pynn.rand(tuple(o.shape), dtype=o.dtype, generator=_generator()) * 2 - 1
+    g = pynn.rand(tuple(o.shape), dtype=o.dtype, generator=_generator()).to(o.device) * 2 - 1
     if noncontiguous and g.numel() > 1:
-        wide = pynn.zeros((*o.shape, 2), dtype=o.dtype)
+        wide = pynn.zeros((*o.shape, 2), dtype=o.dtype, device=o.device)
         wide[..., 0] = g
         g = wide[..., 0]
     return g.detach().requires_grad_()

@@ -1,4 +1,4 @@
-"""What PyTorch's back ends are asked: whether they are there (no), and flags, which are kept and change nothing."""
+"""What PyTorch's back ends are asked: whether they are there, and switches. Those of others than CUDA change nothing."""
 
 from pynn.backends import cpu as cpu
 from pynn.backends import cuda as cuda

@@ -1,4 +1,4 @@
-"""Flags of CUDA, which this build has not. Names as in torch.backends.cuda."""
+"""Switches of CUDA's matrix products, and flags. Names as in torch.backends.cuda."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pynn.backends._switch import precision, switch
+
 
 class _Matmul:
-    allow_tf32 = False
-    allow_fp16_reduced_precision_reduction = True
-    allow_bf16_reduced_precision_reduction = True
-    allow_fp16_accumulation = False
-    fp32_precision = "none"
+    allow_tf32 = switch("matmul_tf32")  # for products of float32
+    allow_fp16_reduced_precision_reduction = switch("fp16_reduced")  # when a sum is split over blocks
+    allow_bf16_reduced_precision_reduction = switch("bf16_reduced")
+    allow_fp16_accumulation = False  # kept without effect
+    fp32_precision = precision("matmul_tf32")
 
 
 matmul = _Matmul()
@@ -22,9 +24,9 @@ _sdp = {"flash": True, "mem_efficient": True, "math": True, "cudnn": True}
 
 def is_built() -> bool:
     """Whether this build has CUDA."""
-    from pynn import cuda
+    from pynn import _C
 
-    return cuda.is_available()
+    return bool(_C._build_info()["cuda"])
 
 
 def flash_sdp_enabled() -> bool:

@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
 def _build() -> list[tuple[str, str]]:
     import pynn
     from pynn import _C
+    from pynn.backends import _switch
 
     info: dict[str, Any] = _C._build_info()
     supported = set(info["isas_supported"])
@@ -41,8 +42,27 @@ def _build() -> list[tuple[str, str]]:
         ("installed in", os.path.dirname(pynn.__file__ or "unknown")),
         ("instruction set", f"{info['isa']} in use; built: {isas}"),
         ("threads", f"{info['threads']}, {info['parallel_backend']} backend"),
-        ("CUDA", str(info["cuda"]) if info["cuda"] else "not in this build"),
+        ("CUDA", _cuda()),
+        *_switch.libraries().items(),
     ]
+
+
+def _cuda() -> str:
+    from pynn import cuda
+
+    if cuda.backend is None:
+        return "not in this build"
+
+    def number(version: int) -> str:
+        return f"{version // 1000}.{version % 1000 // 10}" if version else "none"
+
+    versions = (
+        f"runtime {number(cuda.backend.runtime_version())}, driver {number(cuda.backend.driver_version())}"
+    )
+    if not cuda.is_available():
+        return f"{versions}; no device can be used: {cuda.why_unavailable()}"
+    names = [cuda.get_device_name(i) for i in range(cuda.device_count())]
+    return f"{versions}; {', '.join(names)}"
 
 
 def _machine() -> list[tuple[str, str]]:

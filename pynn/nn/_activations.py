@@ -37,8 +37,9 @@ def rrelu(
         return _nn.leaky_relu_(input, slope) if inplace else _nn.leaky_relu(input, slope)
     with pynn.no_grad():
         below = input <= 0
-        drawn = pynn.empty(int(below.sum()), dtype=pynn.float64).uniform_(lower, upper)  # as PyTorch draws
-        slopes = pynn.ones(input.shape, dtype=input.dtype)
+        drawn = pynn.empty(int(below.sum()), dtype=pynn.float64, device=input.device)
+        drawn.uniform_(lower, upper)  # as PyTorch draws
+        slopes = pynn.ones(input.shape, dtype=input.dtype, device=input.device)
         slopes[below] = drawn.to(input.dtype)
     return input.mul_(slopes) if inplace else input * slopes
 

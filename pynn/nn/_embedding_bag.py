@@ -17,7 +17,7 @@ def _bags(input: Tensor, offsets: Tensor | None, include_last: bool) -> tuple[Te
                 f"sequences. However, found offsets of type {type(offsets)}"
             )
         rows, length = input.shape
-        return input.reshape(-1), pynn.arange(rows).repeat_interleave(length), rows
+        return input.reshape(-1), pynn.arange(rows, device=input.device).repeat_interleave(length), rows
     if input.dim() != 1:
         raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.dim()}")
     if offsets is None or offsets.dim() != 1:
@@ -42,7 +42,7 @@ def _bags(input: Tensor, offsets: Tensor | None, include_last: bool) -> tuple[Te
         starts.pop()
     sizes = [b - a for a, b in zip(starts, [*starts[1:], n], strict=True)]
     counts = pynn.tensor(sizes, dtype=pynn.int64)
-    return input, pynn.arange(len(sizes)).repeat_interleave(counts), len(sizes)
+    return input, pynn.arange(len(sizes)).repeat_interleave(counts).to(input.device), len(sizes)
 
 
 def embedding_bag(
@@ -131,21 +131,21 @@ def embedding_bag(
     total = taken.new_zeros((bags, weight.size(1))).index_add(0, bag, taken)
     if mode == "sum":
         return total
-    counts = pynn.zeros(bags, dtype=pynn.int64).index_add(0, bag, pynn.ones_like(bag)).clamp(min=1)
+    counts = bag.new_zeros(bags).index_add(0, bag, pynn.ones_like(bag)).clamp(min=1)
     return total / counts.to(total.dtype).unsqueeze(1)
 
 
 def _largest(taken: Tensor, bag: Tensor, bags: int) -> Tensor:
     """The largest element of each bag and column; among equals the first gets the gradient."""
     n = taken.size(0)
-    counts = pynn.zeros(bags, dtype=pynn.int64).index_add(0, bag, pynn.ones_like(bag))
+    counts = bag.new_zeros(bags).index_add(0, bag, pynn.ones_like(bag))
     longest = int(counts.max()) if bags else 0
     if not n or not longest:
         return taken.sum(0) * 0 + taken.new_zeros((bags, taken.size(1)))
     # Padded to (bags, longest), each with its own first row.
-    place = pynn.arange(n) - (counts.cumsum(0) - counts)[bag]
-    rows = pynn.full((bags, longest), -1, dtype=pynn.int64)
-    rows[bag, place] = pynn.arange(n)
+    every = pynn.arange(n, device=bag.device)
+    rows = bag.new_full((bags, longest), -1)
+    rows[bag, every - (counts.cumsum(0) - counts)[bag]] = every
     absent = rows < 0
     padded = taken[rows.clamp(min=0)].masked_fill(absent.unsqueeze(2), float("-inf"))
     picked = padded.gather(1, padded.detach().argmax(1, keepdim=True)).squeeze(1)

@@ -196,7 +196,7 @@ def multi_margin_loss(
     over = _nn.relu(margin - x.gather(1, t) + x)
     if p == 2:
         over = over * over
-    over = over.masked_fill(pynn.arange(classes) == t, 0.0)
+    over = over.masked_fill(pynn.arange(classes, device=t.device) == t, 0.0)
     if weight is not None:
         over = over * weight[t]
     loss = over.sum(1) / classes
@@ -344,6 +344,6 @@ def ctc_loss(
     counts = lengths(target_lengths)
     loss = _nn.ctc_loss(log_probs, targets, lengths(input_lengths), counts, blank, zero_infinity)
     if reduction == "mean":
-        return (loss / counts.clamp(min=1).to(loss.dtype)).mean()
+        return (loss / counts.clamp(min=1).to(loss.device, loss.dtype)).mean()
     loss = reduced(loss, reduction, "ctc_loss")
     return loss if batched or reduction == "sum" else loss.squeeze(0)

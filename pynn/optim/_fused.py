@@ -42,8 +42,9 @@ class FusedOptimizer(Optimizer):
             for p in group["params"]:
                 values = self.state.get(p)
                 for key in self._numbers if values else ():
-                    if not isinstance(values[key], Tensor):  # type: ignore[index]
-                        values[key] = _new_step(float(values[key]))  # type: ignore[index]
+                    number = values[key]  # type: ignore[index]
+                    number = number if isinstance(number, Tensor) else _new_step(float(number))
+                    values[key] = number.cpu()  # type: ignore[index]
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters that have a gradient; return what `closure` returned."""

@@ -48,7 +48,8 @@ class Adam(Optimizer):
         amsgrad: divide by the largest v so far (https://openreview.net/forum?id=ryQu7f-RZ).
         foreach, fused: accepted; a step is always one call per group.
         maximize: climb instead of descend.
-        capturable, differentiable: only False.
+        capturable: count the steps of CUDA parameters on their device, so that a step can be captured into a graph.
+        differentiable: only False.
         decoupled_weight_decay: shrink p by lr * weight_decay instead of changing g, which makes it AdamW.
 
     Raises:
@@ -85,7 +86,7 @@ class Adam(Optimizer):
         kind = Tensor if isinstance(beta1, Tensor) else float
         if not (isinstance(beta1, kind) and isinstance(beta2, kind)):
             raise ValueError("betas must be either both floats or both Tensors")
-        _check_modes(type(self).__name__, foreach, differentiable, fused, capturable)
+        _check_modes(type(self).__name__, foreach, differentiable, fused)
         super().__init__(
             params,
             {
@@ -122,14 +123,14 @@ class Adam(Optimizer):
             with pynn.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            amsgrad = group["amsgrad"]
+            amsgrad, capturable = group["amsgrad"], group["capturable"]
             beta1, beta2 = group["betas"]
             _optim_step(
                 _optim.adam_step,
                 group["params"],
                 self.state,
                 _AMSGRAD_KEYS if amsgrad else _KEYS,
-                _start_amsgrad if amsgrad else _start,
+                _START[bool(amsgrad), bool(capturable)],
                 group["lr"],
                 beta1,
                 beta2,
@@ -194,3 +195,21 @@ def _start_amsgrad(p: Tensor, state: dict[str, Any]) -> dict[str, Any]:
     if state:
         raise _missing(p, state, "Adam", _AMSGRAD_KEYS)
     return _start(p, state) | {"max_exp_avg_sq": pynn.zeros_like(p)}
+
+
+def _counted_on_device(start: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    def start_there(p: Tensor, state: dict[str, Any]) -> dict[str, Any]:
+        if not p.is_cuda:
+            raise AssertionError(f"Adam: capturable=True is for parameters on CUDA, got one on {p.device}")
+        return start(p, state) | {"step": pynn.zeros((), dtype=pynn.float32, device=p.device)}
+
+    return start_there
+
+
+# By (amsgrad, capturable).
+_START = {
+    (False, False): _start,
+    (True, False): _start_amsgrad,
+    (False, True): _counted_on_device(_start),
+    (True, True): _counted_on_device(_start_amsgrad),
+}

@@ -306,7 +306,7 @@ def _check_modes(
             f"{name}: differentiable must be False, got True (the step runs in place, outside autograd)"
         )
     if capturable:
-        raise RuntimeError(f"{name}: capturable must be False, got True (there is no graph capture here)")
+        raise RuntimeError(f"{name}: capturable must be False, got True (Adam and AdamW can be captured)")
 
 
 def _missing(p: Tensor, state: dict[str, Any], kind: str, keys: Iterable[str | None]) -> KeyError:
@@ -321,9 +321,15 @@ def _new_step(value: float = 0.0) -> Tensor:
 
 
 def _steps_to_tensors(optimizer: Optimizer) -> None:
-    """Old checkpoints hold `step` as a number."""
+    """Old checkpoints hold `step` as a number; others hold it on another device than it is counted on."""
     for group in optimizer.param_groups:
         for p in group["params"]:
             state = optimizer.state.get(p)
-            if state and not isinstance(state["step"], Tensor):
+            if not state:
+                continue
+            if not isinstance(state["step"], Tensor):
                 state["step"] = _new_step(float(state["step"]))
+            if group.get("capturable") and p.is_cuda:
+                state["step"] = state["step"].to(p.device, pynn.float32)
+            else:
+                state["step"] = state["step"].cpu()

@@ -36,10 +36,16 @@ struct Norm {
   int64_t channel(int64_t s, int64_t m) const { return a.groups ? s % a.groups * a.chunks + m : s; }
   T weight_of(int64_t s, int64_t m) const { return weight ? weight[channel(s, m)] : T(1); }
   bool columns() const { return a.length == 1 && a.stat_step == 1 && !a.groups; }
+  void move(void* running, int64_t s, double to) const {
+    if (!running) return;
+    T& r = static_cast<T*>(running)[s];
+    r = static_cast<T>((1 - a.momentum) * static_cast<double>(r) + a.momentum * to);
+  }
   void measured(int64_t s, double m, double var) const {
     mean[s] = static_cast<T>(m);
     rstd[s] = static_cast<T>(1 / __builtin_sqrt(var + a.eps));
-    if (a.var) static_cast<T*>(a.var)[s] = static_cast<T>(var);
+    move(a.running_mean, s, m);
+    move(a.running_var, s, var * (n / (n - 1)));
   }
 };
 

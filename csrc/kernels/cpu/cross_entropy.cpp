@@ -26,9 +26,9 @@ void forward(const CrossEntropyArgs& a) {
       const T* x = static_cast<const T*>(a.x) + r * a.classes;
       const int64_t t = a.target[r];
       T &loss = static_cast<T*>(a.loss)[r], &row_weight = static_cast<T*>(a.row_weight)[r];
-      T& lse = static_cast<T*>(a.lse)[r];
+      T &lse = static_cast<T*>(a.lse)[r], &top = static_cast<T*>(a.lse)[a.rows + r];
       if (t == a.ignore_index) {
-        loss = row_weight = lse = T(0);
+        loss = row_weight = lse = top = T(0);
         continue;
       }
       const T m = row_max(x, a.classes);
@@ -42,6 +42,7 @@ void forward(const CrossEntropyArgs& a) {
       loss = static_cast<T>(total);
       row_weight = static_cast<T>(w);
       lse = static_cast<T>(log_sum);
+      top = m;
     }
   };
   parallel_for(0, a.rows, grain_for(static_cast<double>(a.classes) + 20), body);
@@ -53,6 +54,11 @@ void backward(const CrossEntropyArgs& a) {
   const T* weight = static_cast<const T*>(a.weight);
   const double eps = a.smoothing, spread = eps / static_cast<double>(a.classes);
   const double all_weights = eps != 0 ? weight_sum<T>(a) : 0;
+  double factor = 1;
+  if (a.total) {
+    const double total = static_cast<double>(*static_cast<const T*>(a.total));
+    factor = total == 0 ? 0 : 1 / total;  // where nothing counts the loss depends on no input
+  }
   const auto body = [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const T* x = static_cast<const T*>(a.x) + r * a.classes;
@@ -62,9 +68,9 @@ void backward(const CrossEntropyArgs& a) {
         for (int64_t c = 0; c < n; ++c) dx[c] = T(0);
         continue;
       }
-      const double scale = static_cast<double>(static_cast<const T*>(a.grad)[r * a.grad_step]) * a.grad_factor;
+      const double scale = static_cast<double>(static_cast<const T*>(a.grad)[r * a.grad_step]) * factor;
       const double w = (1 - eps) * (weight ? static_cast<double>(weight[t]) : 1);
-      const V m(row_max(x, n)), lse(static_cast<const T*>(a.lse)[r]),
+      const V m(static_cast<const T*>(a.lse)[a.rows + r]), lse(static_cast<const T*>(a.lse)[r]),
           of_p(static_cast<T>(scale * (w + spread * all_weights)));
       const V of_w(static_cast<T>(scale * spread));
       for (int64_t c = 0; c < n; c += V::kSize) {
@@ -76,6 +82,13 @@ void backward(const CrossEntropyArgs& a) {
     }
   };
   parallel_for(0, a.rows, grain_for(static_cast<double>(a.classes) + 20), body);
+}
+
+template <class T>
+void mean(const CrossEntropyArgs& a) {
+  const double total = row_sum(static_cast<const T*>(a.row_weight), a.rows);
+  *static_cast<T*>(a.y) = static_cast<T>(row_sum(static_cast<const T*>(a.loss), a.rows) / total);
+  *static_cast<T*>(a.total) = static_cast<T>(total);
 }
 
 }  // namespace
@@ -92,6 +105,15 @@ int64_t cross_entropy_forward(const CrossEntropyArgs& a) {
   else
     no_loop("cross_entropy", a.dtype);
   return -1;
+}
+
+void cross_entropy_mean(const CrossEntropyArgs& a) {
+  if (a.dtype == DType::Float32)
+    mean<float>(a);
+  else if (a.dtype == DType::Float64)
+    mean<double>(a);
+  else
+    no_loop("cross_entropy", a.dtype);
 }
 
 void cross_entropy_backward(const CrossEntropyArgs& a) {

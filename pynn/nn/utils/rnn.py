@@ -72,12 +72,15 @@ class PackedSequence(PackedSequence_):
         return type(self)(data, self.batch_sizes, *moved)
 
     def pin_memory(self) -> PackedSequence:
-        """Return the sequences themselves: there is no device to pin memory for."""
-        return self
+        """Return the sequences in page-locked memory."""
+        indices = [
+            None if t is None else t.pin_memory() for t in (self.sorted_indices, self.unsorted_indices)
+        ]
+        return type(self)(self.data.pin_memory(), self.batch_sizes, *indices)
 
     def is_pinned(self) -> bool:
         """Return whether the data lies in pinned memory."""
-        return False
+        return bool(self.data.is_pinned())
 
     def cuda(self, *args: Any, **kwargs: Any) -> PackedSequence:
         """Return the sequences on a GPU."""
@@ -147,9 +150,14 @@ def pack_padded_sequence(
             beyond the padded steps.
     """
     lengths = pynn.as_tensor(lengths, dtype=pynn.int64)
+    if lengths.device.type != "cpu":
+        raise RuntimeError(
+            f"pack_padded_sequence: 'lengths' argument should be a 1D CPU int64 tensor, but got one on {lengths.device}"
+        )
     order = None
     if not enforce_sorted:
         lengths, order = pynn.sort(lengths, descending=True)
+        order = order.to(input.device)
         input = input.index_select(0 if batch_first else 1, order)
     x = input.transpose(0, 1) if batch_first else input
     counts = lengths.tolist()
@@ -175,7 +183,7 @@ def pack_padded_sequence(
         )
     steps = pynn.arange(counts[0])
     present = steps.unsqueeze(1) < lengths  # (steps, batch)
-    where = present.flatten().nonzero().squeeze(1)
+    where = present.flatten().nonzero().squeeze(1).to(x.device)
     data = x[: counts[0]].reshape(-1, *x.shape[2:]).index_select(0, where)
     return PackedSequence(data, present.sum(1), order, None)
 
@@ -203,7 +211,7 @@ def pad_packed_sequence(
         )
     batch = int(batch_sizes[0])
     present = pynn.arange(batch) < batch_sizes.unsqueeze(1)
-    where = present.flatten().nonzero().squeeze(1)
+    where = present.flatten().nonzero().squeeze(1).to(data.device)
     padded = pynn.full(
         (total_length * batch, *data.shape[1:]), padding_value, dtype=data.dtype, device=data.device
     )
@@ -212,7 +220,7 @@ def pad_packed_sequence(
     if batch_first:
         padded = padded.transpose(0, 1)
     if back is not None:
-        return padded.index_select(0 if batch_first else 1, back), lengths[back]
+        return padded.index_select(0 if batch_first else 1, back), lengths[back.to(lengths.device)]
     return padded, lengths
 
 

@@ -12,6 +12,7 @@ import pynn
 from pynn.utils.data.collate import default_collate, default_convert
 from pynn.utils.data.dataset import Dataset, IterableDataset
 from pynn.utils.data.fetch import make_fetcher
+from pynn.utils.data.pin_memory import pin_memory
 from pynn.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
 
 T_co = TypeVar("T_co", covariant=True)
@@ -34,7 +35,8 @@ class DataLoader(Generic[T_co]):
         num_workers: how many processes load; 0 loads in the calling one.
         collate_fn: makes a batch of a list of samples; by default `default_collate`, and without batches
             `default_convert`.
-        pin_memory, pin_memory_device: accepted; there is no pinned memory on a CPU.
+        pin_memory: batches come in page-locked memory; without effect where there is no GPU.
+        pin_memory_device: accepted; pinned memory serves all devices.
         drop_last: leave out the last batch if it is short.
         timeout: seconds to wait for a batch of a worker; 0 is for ever.
         worker_init_fn: called in each worker with its number, after random numbers were seeded.
@@ -212,6 +214,7 @@ class _Iterator:
         self._indices = iter(self._index_sampler)
         self._dataset = loader.dataset
         self._known_length = loader._known_length
+        self._pin = loader.pin_memory and pynn.cuda.is_available()
         self._yielded = 0
         self._begin(loader, first)
 
@@ -230,7 +233,7 @@ class _Iterator:
         batch = self._next()
         if self._known_length is not None:
             self._check_length()
-        return batch
+        return pin_memory(batch) if self._pin else batch
 
     def __len__(self) -> int:
         return len(self._index_sampler)

@@ -59,7 +59,7 @@ def _separable(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """rows @ x @ columns^T, computed in floating point and rounded back for integers."""
     dtype = x.dtype
     y = x if dtype in (pynn.float32, pynn.float64) else x.to(pynn.float32)
-    y = rows.to(y.dtype) @ y @ columns.to(y.dtype).t()
+    y = rows.to(y.device, y.dtype) @ y @ columns.to(y.device, y.dtype).t()
     if dtype.is_floating_point:
         return y.to(dtype)
     info = iinfo(dtype)
@@ -141,8 +141,8 @@ def affine(
     h, w = x.shape[-2:]
     height, width = size or (h, w)
     a, b, c, d, e, f = matrix
-    px = pynn.arange(width, dtype=pynn.float32) - (width - 1) / 2
-    py = (pynn.arange(height, dtype=pynn.float32) - (height - 1) / 2)[:, None]
+    px = pynn.arange(width, dtype=pynn.float32, device=x.device) - (width - 1) / 2
+    py = (pynn.arange(height, dtype=pynn.float32, device=x.device) - (height - 1) / 2)[:, None]
     sx = a * px + b * py + (c + (w - 1) / 2)
     sy = d * px + e * py + (f + (h - 1) / 2)
     source = x if x.is_floating_point() else x.to(pynn.float32)
@@ -165,7 +165,9 @@ def affine(
     else:
         raise ValueError(f"affine: nearest or bilinear is required for tensors, got {mode}")
     if fill is not None:
-        values = pynn.tensor(fill if isinstance(fill, (list, tuple)) else [fill], dtype=source.dtype)
+        values = pynn.tensor(
+            fill if isinstance(fill, (list, tuple)) else [fill], dtype=source.dtype, device=x.device
+        )
         background = values.reshape(-1, 1, 1)
         if mode == "nearest":
             out = pynn.where(covered < 0.5, background, out)

@@ -128,8 +128,8 @@ def normalize(tensor: Tensor, mean: Sequence[float], std: Sequence[float], inpla
         raise ValueError(
             f"Expected tensor to be a tensor image of size (..., C, H, W). Got tensor.size() = {tensor.size()}"
         )
-    m = pynn.as_tensor(mean, dtype=tensor.dtype)
-    s = pynn.as_tensor(std, dtype=tensor.dtype)
+    m = pynn.as_tensor(mean, dtype=tensor.dtype, device=tensor.device)
+    s = pynn.as_tensor(std, dtype=tensor.dtype, device=tensor.device)
     if (s == 0).any():
         raise ValueError(
             f"std evaluated to zero after conversion to {tensor.dtype}, leading to division by zero."

@@ -3,19 +3,17 @@
 #pragma once
 #include <cstdint>
 
-#include "kernels/stub.h"
-
-namespace PYNN_CPU_NAMESPACE {
+namespace PYNN_SPECIAL_NAMESPACE {
 namespace {
 
 constexpr double kMaxDegree = 1e6;  // beyond it the result is NaN: a recurrence would take too long
 
 // p_(k+1) = next(k, p_k, p_(k-1)) from p_0 = 1 and p_1 = first.
 template <class F>
-PYNN_INLINE double recur(double degree, double first, F next) {
+PYNN_FN double recur(double degree, double first, F next) {
   if (degree != degree) return degree;
   if (degree <= -1) return 0;  // degrees are cut to integers
-  if (degree > kMaxDegree) return __builtin_nan("");
+  if (degree > kMaxDegree) return kNaN;
   const int64_t n = static_cast<int64_t>(degree);
   if (n == 0) return 1;
   double before = 1, now = first;
@@ -28,20 +26,20 @@ PYNN_INLINE double recur(double degree, double first, F next) {
 }
 
 // T, U, V, W: they differ in degree 1.
-double chebyshev(double x, double degree, int kind) {
+PYNN_FN double chebyshev(double x, double degree, int kind) {
   const double first[] = {x, 2 * x, 2 * x - 1, 2 * x + 1};
   return recur(degree, first[kind], [x](double, double p, double q) { return 2 * x * p - q; });
 }
-double hermite(double x, double degree, bool physicist) {
+PYNN_FN double hermite(double x, double degree, bool physicist) {
   if (physicist) return recur(degree, 2 * x, [x](double k, double p, double q) { return 2 * (x * p - k * q); });
   return recur(degree, x, [x](double k, double p, double q) { return x * p - k * q; });
 }
-double laguerre(double x, double degree) {
+PYNN_FN double laguerre(double x, double degree) {
   return recur(degree, 1 - x, [x](double k, double p, double q) { return ((2 * k + 1 - x) * p - k * q) / (k + 1); });
 }
-double legendre(double x, double degree) {
+PYNN_FN double legendre(double x, double degree) {
   return recur(degree, x, [x](double k, double p, double q) { return ((2 * k + 1) * x * p - k * q) / (k + 1); });
 }
 
 }  // namespace
-}  // namespace PYNN_CPU_NAMESPACE
+}  // namespace PYNN_SPECIAL_NAMESPACE

@@ -1,0 +1,23 @@
+// concat.h -- tensors behind each other, in one launch.
+#pragma once
+#include <cstdint>
+
+#include "kernels/stub.h"
+
+namespace pynn {
+
+constexpr int kConcatParts = 64;
+
+// y [outer, y_row] <- contiguous x [outer, row] at column `at`, for each part. All in bytes but outer.
+struct ConcatArgs {
+  void* y;
+  int64_t outer, y_row;
+  int n;
+  struct Part {
+    const void* x;
+    int64_t row, at;
+  } parts[kConcatParts];
+};
+PYNN_CUDA_ONLY_KERNEL(void, concat_parts, (const ConcatArgs& args));
+
+}  // namespace pynn

@@ -1,0 +1,136 @@
+// binary_long.cu -- powers, divisions with a remainder, and backward maps of activations (kernels/elementwise.h). The
+// formulas are those of kernels/cpu/binary_divide.cpp, binary_power.cpp and activations.cpp.
+#include "kernels/cuda/binary.cuh"
+
+namespace pynn::cuda {
+namespace {
+
+// Of floats: Python's, with the sign of b.
+template <class C>
+__device__ bool signs_differ(C r, C b) {
+  return r != C(0) && (b < C(0)) != (r < C(0));
+}
+template <class C>
+__device__ C float_remainder(C a, C b) {
+  const C r = math::fmod(a, b);
+  return signs_differ(r, b) ? r + b : r;
+}
+// The floor of the exact quotient, by way of the remainder, which floor(a / b) is not.
+template <class C>
+__device__ C float_floor_divide(C a, C b) {
+  if (b == C(0)) return a / b;
+  const C r = math::fmod(a, b);
+  C q = (a - r) / b;
+  if (signs_differ(r, b)) q -= C(1);
+  if (q == C(0)) return math::copysign(C(0), a / b);
+  const C whole = math::floor(q);
+  return q - whole > C(0.5) ? whole + C(1) : whole;
+}
+
+// Of integers: 0 where b is; the quotient by -1 wraps around.
+enum class Part { Floored, Fmod, Remainder };
+template <Part part, class C>
+__device__ C integer_divide(C a, C b) {
+  if (b == C(0)) return C(0);
+  if (b == C(-1)) return part == Part::Floored ? math::subtract(C(0), a) : C(0);
+  const C q = a / b, r = a - q * b;
+  const bool down = r != 0 && (r ^ b) < 0;
+  if (part == Part::Floored) return q - down;
+  return part == Part::Remainder && down ? r + b : r;
+}
+
+template <class C>
+__device__ C integer_power(C a, C b) {
+  using U = std::make_unsigned_t<C>;
+  if (b < 0) return a == 1 ? 1 : a == -1 ? (b & 1 ? -1 : 1) : 0;
+  U result = 1, base = static_cast<U>(a);
+  for (U e = static_cast<U>(b); e != 0; e >>= 1) {
+    if (e & 1) result *= base;
+    base *= base;
+  }
+  return static_cast<C>(result);
+}
+// One exponent for all that a few multiplications serve has PyTorch's choice of formulas.
+template <class C>
+__device__ C float_power(C a, C b, bool one_exponent) {
+  if (one_exponent) {
+    if (b == C(2)) return a * a;
+    if (b == C(3)) return a * a * a;
+    if (b == C(0.5)) return math::sqrt(a);
+    if (b == C(-0.5)) return C(1) / math::sqrt(a);
+    if (b == C(1)) return a;
+    if (b == C(0)) return C(1);
+    if (b == C(-1)) return C(1) / a;
+    if (b == C(-2)) return C(1) / (a * a);
+  }
+  return math::pow(a, b);
+}
+
+}  // namespace
+
+PYNN_BINARY(FloorDiv, true, 2, if constexpr (kReal<C>) return float_floor_divide(a, b);
+            else return integer_divide<Part::Floored>(a, b))
+PYNN_BINARY(Remainder, true, 2, if constexpr (kReal<C>) return float_remainder(a, b);
+            else return integer_divide<Part::Remainder>(a, b))
+PYNN_BINARY(Fmod, true, 2, if constexpr (kReal<C>) return math::fmod(a, b);
+            else return integer_divide<Part::Fmod>(a, b))
+PYNN_BINARY(Atan2, kReal<C>, 2, return math::atan2(a, b))
+
+template <class C>
+struct BinaryFn<Binary::Pow, C> : MapFunction<true, 2, C> {
+  bool one_exponent = true;
+  explicit BinaryFn(const MapArgs& args) {
+    for (int d = 0; d < args.ndim; ++d) one_exponent &= args.operands[2].strides[d] == 0;
+  }
+  __device__ C operator()(C a, C b) const {
+    if constexpr (kReal<C>)
+      return float_power(a, b, one_exponent);
+    else
+      return integer_power(a, b);
+  }
+};
+
+// First operand the gradient, second what the forward saved.
+PYNN_BINARY(TanhBackward, kReal<C>, 0, return a * (C(1) - b * b))
+PYNN_BINARY(SigmoidBackward, kReal<C>, 0, return a * b * (C(1) - b))
+PYNN_BINARY(GeluBackward, kReal<C>, 1,
+            return a * (math::normal_cdf(b) + b * C(0.39894228040143267794) * math::exp(C(-0.5) * b * b)))
+PYNN_BINARY(GeluTanhBackward, kReal<C>, 1,
+            const C t = math::tanh(C(0.79788456080286535588) * (b + C(0.044715) * b * b * b));
+            const C slope = C(0.79788456080286535588) * (C(1) + C(3 * 0.044715) * b * b);
+            return a * (C(0.5) * (C(1) + t + b * (C(1) - t * t) * slope)))
+PYNN_BINARY(SiluBackward, kReal<C>, 1, const C s = math::sigmoid(b); return a * (s * (C(1) + b * (C(1) - s))))
+PYNN_BINARY_P1(LeakyReluBackward, kReal<C>, 0, slope, return b > C(0) ? a : a * slope)
+PYNN_BINARY_P1(EluBackward, kReal<C>, 1, alpha, return b > C(0) ? a : a * alpha * math::exp(b))
+
+template <class C>
+struct BinaryFn<Binary::SoftplusBackward, C> : MapFunction<kReal<C>, 1, C> {
+  C beta, threshold;
+  explicit BinaryFn(const MapArgs& args) : beta(parameter<C>(args, 0)), threshold(parameter<C>(args, 1)) {}
+  __device__ C operator()(C g, C x) const {
+    const C z = x * beta;
+    return z > threshold ? g : g * math::sigmoid(z);
+  }
+};
+
+void map_binary_long(Binary op, const MapArgs& args) {
+  switch (op) {
+    PYNN_BINARY_CASE(FloorDiv)
+    PYNN_BINARY_CASE(Remainder)
+    PYNN_BINARY_CASE(Fmod)
+    PYNN_BINARY_CASE(Pow)
+    PYNN_BINARY_CASE(Atan2)
+    PYNN_BINARY_CASE(TanhBackward)
+    PYNN_BINARY_CASE(SigmoidBackward)
+    PYNN_BINARY_CASE(GeluBackward)
+    PYNN_BINARY_CASE(GeluTanhBackward)
+    PYNN_BINARY_CASE(SiluBackward)
+    PYNN_BINARY_CASE(LeakyReluBackward)
+    PYNN_BINARY_CASE(EluBackward)
+    PYNN_BINARY_CASE(SoftplusBackward)
+    default:
+      break;
+  }
+}
+
+}  // namespace pynn::cuda
