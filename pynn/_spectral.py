@@ -183,7 +183,7 @@ def istft(
         "istft",
         "complex windows are incompatible with return_complex=False",
     )
-    weights = _window("istft", window, n_fft, win_length, input.dtype.to_real(), input.device)  # type: ignore[attr-defined]
+    weights = _window("istft", window, n_fft, win_length, input.dtype.to_real(), input.device)
     batched = input.dim() == 3
     spectra = (input if batched else input.unsqueeze(0)).transpose(1, 2)
     norm = "ortho" if normalized else "backward"

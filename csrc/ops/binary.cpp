@@ -316,7 +316,8 @@ Tensor bitwise_left_shift(Other a, Other b) { return shift("bitwise_left_shift",
 Tensor bitwise_right_shift(Other a, Other b) { return shift("bitwise_right_shift", Binary::ShiftRight, a, b); }
 
 Tensor mul_conj(const Tensor& g, Other factor) {
-  return factor.tensor ? mul(g, conj(*factor.tensor)) : mul(g, factor.scalar.conj());
+  if (!factor.tensor) return mul(g, factor.scalar.conj());
+  return is_complex(factor.tensor->dtype()) ? mul(g, conj(*factor.tensor)) : mul(g, factor);
 }
 
 Tensor map_backward(Binary op, const Tensor& g, const Tensor& saved, double p0, double p1) {

@@ -73,7 +73,7 @@ def tensor(a: Any, like: Tensor) -> Tensor:
     """Fresh contiguous memory with the array's values, real or complex, in the precision of `like` and on its device."""
     import numpy as np
 
-    dtype = like.dtype.to_complex() if np.iscomplexobj(a) else like.dtype.to_real()  # type: ignore[attr-defined]
+    dtype = like.dtype.to_complex() if np.iscomplexobj(a) else like.dtype.to_real()
     return _C.from_numpy(np.array(a, order="C")).to(like.device, dtype)
 
 
