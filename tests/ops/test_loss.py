@@ -311,3 +311,15 @@ def test_ties_of_absolute_losses():
     x = tensor(distinct(4), requires_grad=True)
     F.l1_loss(x, x.detach().clone(), reduction="sum").backward()
     assert x.grad.tolist() == [0.0] * 4
+
+
+def test_bce_with_logits_has_its_slope_at_zero():
+    """sigmoid(0) - target: the two sides of |x| meet there without a kink."""
+    x = tensor(np.zeros(3), requires_grad=True)
+    target = tensor(np.array([0.0, 0.5, 1.0]))
+    for weight in (None, tensor(np.array([3.0]))):
+        loss = F.binary_cross_entropy_with_logits(x, target, pos_weight=weight, reduction="sum")
+        (slope,) = pynn.autograd.grad(loss, x)
+        positive = 1.0 if weight is None else 3.0
+        expected = (1 - target.numpy()) * 0.5 - positive * target.numpy() * 0.5
+        np.testing.assert_allclose(slope.numpy(), expected)
