@@ -132,7 +132,8 @@ Tensor normalize(const char* op, const Tensor& input, const Tensor& weight, cons
     const Tensor x = operand(input, wide), w = operand(weight, dtype), b = operand(bias, dtype);
     y = empty(x.sizes(), wide, x.device());
     if (l.measure) {
-      Tensor (*const made)(Dims, DType, Device) = x.numel() ? static_cast<Tensor (*)(Dims, DType, Device)>(empty) : zeros;
+      Tensor (*const made)(Dims, DType, Device) =
+          x.numel() ? static_cast<Tensor (*)(Dims, DType, Device)>(empty) : zeros;
       mean = made(DimVector{l.stats()}, dtype, x.device());
       rstd = made(DimVector{l.stats()}, dtype, x.device());
     }

@@ -95,7 +95,7 @@ __global__ void __launch_bounds__(kMostHolders) forward_held(Operands<T> a, int 
 }
 // A block for a row.
 template <class T>
-__global__ void __launch_bounds__(kMostThreads) forward_long(Operands<T> a) {
+__global__ void __launch_bounds__(kMostHolders) forward_long(Operands<T> a) {
   using E = Element<T>;
   const int group = static_cast<int>(blockDim.x), lane = static_cast<int>(threadIdx.x);
   for (int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) {
@@ -210,7 +210,7 @@ __global__ void __launch_bounds__(kMostHolders) backward_held(Operands<T> a, int
 }
 // A block for a row; dx alone.
 template <class T>
-__global__ void __launch_bounds__(kMostThreads) backward_long(Operands<T> a) {
+__global__ void __launch_bounds__(kMostHolders) backward_long(Operands<T> a) {
   using E = Element<T>;
   for (int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) {
     const T *x = a.x + row * a.n, *dy = a.dy + row * a.n;
@@ -233,7 +233,7 @@ __global__ void __launch_bounds__(kMostThreads) backward_long(Operands<T> a) {
 }
 // part [gridDim.y, 2, n] for pieces of rows: a thread per column.
 template <class T>
-__global__ void __launch_bounds__(kMostThreads) weight_sums_long(Operands<T> a, int64_t piece, Element<T>* part) {
+__global__ void __launch_bounds__(kBlock) weight_sums_long(Operands<T> a, int64_t piece, Element<T>* part) {
   using E = Element<T>;
   const int64_t begin = blockIdx.y * piece, end = begin + piece < a.rows ? begin + piece : a.rows;
   PYNN_GRID_LOOP(c, a.n) {
@@ -250,7 +250,7 @@ __global__ void __launch_bounds__(kMostThreads) weight_sums_long(Operands<T> a, 
 
 // dweight and dbias from part [count, 2, n]: 32 columns by rows of threads.
 template <class T>
-__global__ void __launch_bounds__(kMostThreads)
+__global__ void __launch_bounds__(kBlock)
     add_parts(const Element<T>* part, int count, int64_t n, T* dweight, T* dbias) {
   using E = Element<T>;
   __shared__ E shared[kBlock];
