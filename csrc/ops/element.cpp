@@ -35,8 +35,8 @@ void store(const char* op, void* to, DType type, Scalar value) {
     }
     out = static_cast<T>(value.to_int());
   } else if constexpr (std::is_same_v<T, Complex64> || std::is_same_v<T, Complex128>) {
-    out.re = static_cast<decltype(out.re)>(value.to_double());
-    out.im = 0;
+    const Complex128 z = value.to_complex();
+    out = {static_cast<decltype(out.re)>(z.re), static_cast<decltype(out.im)>(z.im)};
   } else if constexpr (std::is_same_v<T, double>) {
     out = value.to_double();
   } else {

@@ -15,6 +15,7 @@ namespace {
 template <class Key>
 bool sort(Key* keys, Key* other_keys, uint32_t* values, uint32_t* other_values, int64_t n, int bits) {
 #ifdef PYNN_CUDA_EMULATED
+  const auto count = static_cast<size_t>(n);
   const Key mask = bits < static_cast<int>(8 * sizeof(Key)) ? (Key(1) << bits) - 1 : ~Key(0);
   std::vector<Key> k(count), sorted_keys(count);
   std::vector<uint32_t> v(count), sorted_values(count);
