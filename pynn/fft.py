@@ -374,11 +374,14 @@ ihfft2 = _two_dims("ihfft2", ihfftn)
 # -- Frequencies ----------------------------------------------------------------------------------------------------
 
 
-def _frequencies(name: str, numbers: Tensor, n: int, d: float, out: Any, dtype: Any, grad: bool) -> Tensor:
+def _frequencies(
+    name: str, numbers: Tensor, n: int, d: float, out: Any, dtype: Any, device: Any, grad: bool
+) -> Tensor:
     dtype = dtype or _C.get_default_dtype()
     if not (dtype.is_floating_point or dtype.is_complex):
         raise RuntimeError(f"{name} requires a floating point or complex dtype")
-    found = numbers.to(dtype) * (1.0 / (n * d) if n else math.inf)
+    device = out.device if device is None and out is not None else device
+    found = numbers.to(device or "cpu", dtype) * (1.0 / (n * d) if n else math.inf)
     return _given(name, found.requires_grad_() if grad else found, out)
 
 
@@ -394,7 +397,7 @@ def fftfreq(
 ) -> Tensor:
     """The frequencies of fft's results, of samples d apart: 0, 1, ... and the negative ones, by 1 / (n d). Same as torch.fft.fftfreq."""
     numbers = _C.arange(n) if n < 1 else _C.cat([_C.arange((n + 1) // 2), _C.arange(-(n // 2), 0)])
-    return _frequencies("fftfreq", numbers, n, d, out, dtype, requires_grad)
+    return _frequencies("fftfreq", numbers, n, d, out, dtype, device, requires_grad)
 
 
 def rfftfreq(
@@ -408,7 +411,7 @@ def rfftfreq(
     requires_grad: bool = False,
 ) -> Tensor:
     """The frequencies of rfft's results. Same as torch.fft.rfftfreq."""
-    return _frequencies("rfftfreq", _C.arange(n // 2 + 1), n, d, out, dtype, requires_grad)
+    return _frequencies("rfftfreq", _C.arange(n // 2 + 1), n, d, out, dtype, device, requires_grad)
 
 
 def _shifted(x: Tensor, dim: Any, back: int) -> Tensor:

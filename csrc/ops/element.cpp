@@ -3,6 +3,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "ops/assign.h"
+
 namespace pynn::ops {
 namespace {
 
@@ -76,6 +78,13 @@ Scalar as_element(const char* op, Scalar value, DType type) {
 Tensor element_tensor(const char* op, Scalar value, DType type) {
   Tensor t = empty({}, type);
   store_element(op, t.data(), type, value);
+  return t;
+}
+
+Tensor element_on(Device device, const Tensor& value) {
+  if (value.device() == device) return value;
+  Tensor t = empty({}, value.dtype(), device);
+  copy_data(t, value);
   return t;
 }
 

@@ -8,6 +8,7 @@
 #include "kernels/indexing.h"
 #include "ops/creation.h"
 #include "ops/device.h"
+#include "ops/element.h"
 #include "ops/indexing.h"
 #include "ops/view.h"
 
@@ -218,7 +219,7 @@ void write_rows(const char* op, const IndexPlan& plan, const Tensor& x, const Te
   GradMode off(false);
   const bool one = value.numel() == 1 && how == Write::Assign;  // then one run serves all
   // A number may come from the CPU.
-  const Tensor here = value.dim() == 0 ? to_device(value, x.device()) : value;
+  const Tensor here = value.dim() == 0 ? element_on(x.device(), value) : value;
   Tensor from =
       one ? contiguous(expand(reshape(here, DimVector{1}), DimVector{plan.row})) : contiguous(expand(here, plan.sizes));
   if (from.storage().get() == x.storage().get()) from = clone_contiguous(from);
