@@ -97,6 +97,8 @@ _LAZY_NAMES = {
     "finfo": "type_info",
     "iinfo": "type_info",
     **dict.fromkeys(_LINALG_NAMES, "_linalg.aliases"),
+    "istft": "_spectral",
+    "stft": "_spectral",
     **dict.fromkeys(
         "bartlett_window blackman_window hamming_window hann_window kaiser_window".split(), "_windows"
     ),

@@ -37,7 +37,7 @@ struct FusedAttentionArgs {
   DType dtype;  // Float16 or BFloat16
   int64_t batch, heads, kv_heads, rows, columns, size;
   double scale;
-  bool causal;  // row r sees columns 0 to r only
+  bool causal;               // row r sees columns 0 to r only
   Operand dout, dq, dk, dv;  // backward; dk and dv are those of k's and v's heads
 };
 constexpr int64_t kMostFusedSize = 128;  // of the last dim, a multiple of 8; rows begin at multiples of 16 bytes

@@ -68,7 +68,10 @@ Tensor gelu(const Tensor& x, std::string_view approximate) {
   PYNN_CHECK(approximate == "tanh", "gelu: approximate argument must be either none or tanh, got ", approximate);
   return activation<Unary::GeluTanh, Binary::GeluTanhBackward>("gelu", x);
 }
-Tensor silu(const Tensor& x) { return activation<Unary::Silu, Binary::SiluBackward>("silu", x); }
+Tensor silu(const Tensor& x) {
+  if (is_complex(x.dtype())) return mul(x, sigmoid(x));
+  return activation<Unary::Silu, Binary::SiluBackward>("silu", x);
+}
 Tensor leaky_relu(const Tensor& x, double slope) {
   return activation<Unary::LeakyRelu, Binary::LeakyReluBackward>("leaky_relu", x, slope);
 }

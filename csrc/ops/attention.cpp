@@ -5,8 +5,8 @@
 
 #include "autograd/record.h"
 #include "core/shape.h"
-#include "ops/binary.h"
 #include "ops/assign.h"
+#include "ops/binary.h"
 #include "ops/creation.h"
 #include "ops/matmul.h"
 #include "ops/random.h"
@@ -106,8 +106,8 @@ bool can_fuse(const Tensor& q, const Tensor& k, const Tensor& v) {
          q.size(1) <= 65535;
 }
 
-// In ops: dv = p^T g, ds = scale p (g v^T - sum), dq = ds k, dk = ds^T q; with k and v repeated for the heads that share
-// them.
+// In ops: dv = p^T g, ds = scale p (g v^T - sum), dq = ds k, dk = ds^T q; with k and v repeated for the heads that
+// share them.
 Gradients composite_gradients(const Tensor& g, const Tensor& q, const Tensor& k, const Tensor& v, double scale,
                               bool causal) {
   const int64_t shares = q.size(1) / k.size(1);

@@ -50,19 +50,23 @@ __global__ void __launch_bounds__(kAttentionWarps* kWarp) forward(FusedAttention
     if (i + 1 < tiles) fetch(i + 1);
     float s[M][N][4];
     rows_by_rows<T, D, N, M>(s, q, warp * M * 16, k_tile(i), 0);
-    const int64_t column = i * kKeys + lane % 4 * 2;
-    if ((i + 1) * kKeys > a.columns || (a.causal && (i + 1) * kKeys > first + warp * M * 16 + 1))
+    if ((i + 1) * kKeys > a.columns || (a.causal && (i + 1) * kKeys > first + warp * M * 16 + 1)) {
+      // Relative to this lane's first column: how many columns there are, and how many its row sees.
+      const int64_t column = i * kKeys + lane % 4 * 2;
+      const int there = static_cast<int>(a.columns - column < kKeys ? a.columns - column : kKeys);
 #pragma unroll
-      for (int m = 0; m < M; ++m) {
-        const int64_t row = first + (warp * M + m) * 16 + lane / 4;
+      for (int m = 0; m < M; ++m)
 #pragma unroll
-        for (int j = 0; j < N; ++j)
+        for (int h = 0; h < 2; ++h) {
+          const int64_t seen = first + (warp * M + m) * 16 + lane / 4 + h * 8 - column + 1;
+          const int limit = a.causal && seen < there ? static_cast<int>(seen < 0 ? 0 : seen) : there;
 #pragma unroll
-          for (int e = 0; e < 4; ++e) {
-            const int64_t c = column + j * 8 + e % 2;
-            if (c >= a.columns || (a.causal && c > row + e / 2 * 8)) s[m][j][e] = -INFINITY;
-          }
-      }
+          for (int j = 0; j < N; ++j)
+#pragma unroll
+            for (int e = 0; e < 2; ++e)
+              if (j * 8 + e >= limit) s[m][j][2 * h + e] = -INFINITY;
+        }
+    }
 #pragma unroll
     for (int m = 0; m < M; ++m) {
       float factor[2];

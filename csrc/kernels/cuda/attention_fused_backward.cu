@@ -100,7 +100,8 @@ __global__ void __launch_bounds__(kAttentionWarps* kWarp) key_gradients(FusedAtt
 #pragma unroll
       for (int j = 0; j < N; ++j)
 #pragma unroll
-        for (int e = 0; e < 4; ++e) ds[0][j][e] = p[0][j][e] * (ds[0][j][e] - numbers[R + j * 8 + lane % 4 * 2 + e % 2]);
+        for (int e = 0; e < 4; ++e)
+          ds[0][j][e] = p[0][j][e] * (ds[0][j][e] - numbers[R + j * 8 + lane % 4 * 2 + e % 2]);
       add_product<T, D, N, 1>(dk, ds, q_tile(i), 0);
     }
     __syncthreads();  // before the next head's tiles come
@@ -156,11 +157,12 @@ __global__ void __launch_bounds__(kAttentionWarps* kWarp) row_gradients(FusedAtt
     float p[1][N][4], ds[1][N][4];
     rows_by_rows<T, D, N, 1>(p, q, warp * 16, k_tile(i), 0);
     const bool whole = (i + 1) * K <= a.columns && (!a.causal || (i + 1) * K <= row + 1);
-    probabilities<N>(p[0], scale, whole, a.causal, a.columns, [&](int j, int e, int64_t& r, int64_t& column, float& of) {
-      r = row + lane / 4 + e / 2 * 8;
-      column = i * K + j * 8 + lane % 4 * 2 + e % 2;
-      of = lse[e / 2];
-    });
+    probabilities<N>(p[0], scale, whole, a.causal, a.columns,
+                     [&](int j, int e, int64_t& r, int64_t& column, float& of) {
+                       r = row + lane / 4 + e / 2 * 8;
+                       column = i * K + j * 8 + lane % 4 * 2 + e % 2;
+                       of = lse[e / 2];
+                     });
     rows_by_rows<T, D, N, 1>(ds, dout, warp * 16, v_tile(i), 0);
 #pragma unroll
     for (int j = 0; j < N; ++j)

@@ -136,7 +136,7 @@ __device__ typename Moments<T>::State fold_piece(const Net<T>& p, int64_t s, int
 
 // A block for a statistic.
 template <class T, int P>
-__global__ void __launch_bounds__(kMostThreads) forward_whole(Net<T> p) {
+__global__ void __launch_bounds__(kMostInRow) forward_whole(Net<T> p) {
   using E = Element<T>;
   for (int64_t s = blockIdx.x; s < p.stats; s += gridDim.x) {
     const auto t = fold_piece<T, P>(p, s, 0, p.count());
@@ -147,7 +147,7 @@ __global__ void __launch_bounds__(kMostThreads) forward_whole(Net<T> p) {
 
 // partial [stats, pieces]
 template <class T, int P>
-__global__ void __launch_bounds__(kMostThreads)
+__global__ void __launch_bounds__(kBlock)
     measure_pieces(Net<T> p, int64_t piece, int64_t pieces, typename Moments<T>::State* partial) {
   for (int64_t task = blockIdx.x; task < p.stats * pieces; task += gridDim.x) {
     const int64_t s = task / pieces, begin = (task - s * pieces) * piece;
@@ -156,7 +156,7 @@ __global__ void __launch_bounds__(kMostThreads)
   }
 }
 template <class T, int P>
-__global__ void __launch_bounds__(kMostThreads)
+__global__ void __launch_bounds__(kBlock)
     forward_pieces(Net<T> p, int64_t piece, int64_t pieces, const typename Moments<T>::State* partial) {
   using E = Element<T>;
   const Moments<T> f;
@@ -182,8 +182,8 @@ __global__ void __launch_bounds__(kMostThreads)
 // `subs` pieces of each span of a statistic: of a run where its channels differ, else of the whole. `group` threads for
 // each; sums [stats, spans * subs].
 template <class T, int P>
-__global__ void __launch_bounds__(kMostThreads) gradient_pieces(Net<T> p, int64_t span, int64_t piece, int64_t subs,
-                                                                int group, typename Gradient<Element<T>>::State* sums) {
+__global__ void __launch_bounds__(kBlock) gradient_pieces(Net<T> p, int64_t span, int64_t piece, int64_t subs,
+                                                          int group, typename Gradient<Element<T>>::State* sums) {
   using E = Element<T>;
   const Gradient<E> f;
   const int per_block = static_cast<int>(blockDim.x) / group, lane = static_cast<int>(threadIdx.x) % group;
@@ -238,7 +238,7 @@ __device__ void write_channel(const Net<T>& p, int64_t c, const typename Gradien
 }
 
 template <class T, int P>
-__global__ void __launch_bounds__(kMostThreads)
+__global__ void __launch_bounds__(kBlock)
     backward_pieces(Net<T> p, int64_t piece, int64_t pieces, int64_t sum_pieces, int64_t per_run,
                     const typename Gradient<Element<T>>::State* sums) {
   using E = Element<T>;
@@ -271,7 +271,7 @@ __global__ void __launch_bounds__(kMostThreads)
 
 // dweight and dbias of groups: a warp for a channel.
 template <class T>
-__global__ void __launch_bounds__(kMostThreads)
+__global__ void __launch_bounds__(kBlock)
     channel_sums(Net<T> p, int64_t per_run, const typename Gradient<Element<T>>::State* sums) {
   using E = Element<T>;
   const Gradient<E> f;
@@ -294,7 +294,7 @@ __global__ void __launch_bounds__(kMostThreads)
 // ---- columns: x [chunks, stats] ----
 
 template <class T, int P>
-__global__ void __launch_bounds__(kMostThreads) forward_columns(Net<T> p) {
+__global__ void __launch_bounds__(kBlock) forward_columns(Net<T> p) {
   using E = Element<T>;
   const int64_t width = p.stats / P;
   PYNN_GRID_LOOP(q, p.chunks * width) {
@@ -309,7 +309,7 @@ __global__ void __launch_bounds__(kMostThreads) forward_columns(Net<T> p) {
 }
 // sums [stats, splits]: 32 columns by 8 rows of threads.
 template <class T>
-__global__ void __launch_bounds__(kMostThreads)
+__global__ void __launch_bounds__(kBlock)
     gradient_columns(Net<T> p, int64_t piece, int64_t splits, typename Gradient<Element<T>>::State* sums) {
   using E = Element<T>;
   using S = typename Gradient<E>::State;
@@ -341,9 +341,8 @@ __global__ void __launch_bounds__(kMostThreads)
 }
 // 32 columns by 8 rows of threads, `piece` rows.
 template <class T>
-__global__ void __launch_bounds__(kMostThreads)
-    backward_columns(Net<T> p, int64_t piece, int64_t splits, int64_t sum_splits,
-                     const typename Gradient<Element<T>>::State* sums) {
+__global__ void __launch_bounds__(kBlock) backward_columns(Net<T> p, int64_t piece, int64_t splits, int64_t sum_splits,
+                                                           const typename Gradient<Element<T>>::State* sums) {
   using E = Element<T>;
   const Gradient<E> f;
   const int lane = static_cast<int>(threadIdx.x) % kWarp, y = static_cast<int>(threadIdx.x) / kWarp;
@@ -401,7 +400,7 @@ void forward(const Net<T>& p) {
     constexpr int P = decltype(pack)::value;
     const int64_t count = p.count(), piece = piece_of(count, p.stats, 64), pieces = ceil_div(count, piece);
     if (p.measure && (pieces == 1 || (p.stats >= multiprocessors() && count <= 1 << 15))) {
-      const int block = power_of_two(std::max<int64_t>(count / P / 4, kWarp), 512);
+      const int block = power_of_two(std::max<int64_t>(count / P / 4, kWarp), kMostInRow);
       return launch(forward_whole<T, P>, blocks_for(p.stats), block, p);
     }
     const unsigned grid = blocks_for(p.stats * pieces);

@@ -38,7 +38,7 @@ struct SmoothFold {
 };
 
 template <class T, class F>
-__global__ void __launch_bounds__(kMostThreads)
+__global__ void __launch_bounds__(kMostInRow)
     forward(CrossEntropyArgs a, F f, int group, Deferred* found, const char* op) {
   const T *x = static_cast<const T*>(a.x), *weight = static_cast<const T*>(a.weight);
   T *loss = static_cast<T*>(a.loss), *row_weight = static_cast<T*>(a.row_weight), *lse = static_cast<T*>(a.lse);
@@ -122,7 +122,7 @@ __global__ void __launch_bounds__(kMostThreads) sum_weights(const T* weight, int
 }
 
 template <class T, int P>
-__global__ void __launch_bounds__(kMostThreads) backward(CrossEntropyArgs a, int group, const T* weights_sum) {
+__global__ void __launch_bounds__(kMostInRow) backward(CrossEntropyArgs a, int group, const T* weights_sum) {
   const T *weight = static_cast<const T*>(a.weight), *lse = static_cast<const T*>(a.lse);
   const T eps = static_cast<T>(a.smoothing), spread = eps / static_cast<T>(a.classes);
   const int per_block = static_cast<int>(blockDim.x) / group, lane = static_cast<int>(threadIdx.x) % group;
@@ -170,7 +170,7 @@ int64_t cross_entropy_forward(const CrossEntropyArgs& a) {
   if (a.rows == 0) return -1;
   dispatch(a.dtype, [&](auto t) {
     using T = decltype(t);
-    const int group = row_group<T>(a.rows, a.classes, 512), block = std::max(group, 128);
+    const int group = row_group<T>(a.rows, a.classes, kMostInRow), block = std::max(group, 128);
     const unsigned grid = blocks_for(ceil_div(a.rows * group, block));
     const char* op = "cross_entropy";  // a literal of the host
     if (a.smoothing != 0) {
@@ -206,7 +206,7 @@ void cross_entropy_backward(const CrossEntropyArgs& a) {
     const bool needs_sum = a.smoothing != 0 && a.weight;
     const Scratch sum(needs_sum ? sizeof(T) : 0);
     if (needs_sum) launch(sum_weights<T>, 1, kBlock, static_cast<const T*>(a.weight), a.classes, sum.as<T>());
-    const int group = row_group<T>(a.rows, a.classes, 512), block = std::max(group, 128);
+    const int group = row_group<T>(a.rows, a.classes, kMostInRow), block = std::max(group, 128);
     const unsigned grid = blocks_for(ceil_div(a.rows * group, block));
     if (a.classes % kPack<T> == 0 && aligned(a.x, 16) && aligned(a.dx, 16))
       launch(backward<T, kPack<T>>, grid, block, a, group, static_cast<const T*>(sum.as<T>()));

@@ -58,7 +58,7 @@ struct LongestRun {
 
 // A block for a row. Whoever holds the last of a run finds its first by bisection; NaN, which are last, are one run.
 template <class T>
-__global__ void __launch_bounds__(kMostThreads)
+__global__ void __launch_bounds__(kBlock)
     modes(const T* sorted, const int64_t* index, T* mode, int64_t* position, int64_t rows, int64_t n) {
   using E = Element<T>;
   const LongestRun f;

@@ -54,6 +54,14 @@ __device__ inline void load_matrices_transposed(unsigned (&r)[4], const void* ro
 // Two floats as neighbours of a register.
 template <class T>
 __device__ inline unsigned pair_of(float low, float high) {
+#ifndef PYNN_CUDA_EMULATED
+  unsigned pair;
+  if constexpr (std::is_same_v<T, BFloat16>)
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  else
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+#endif
   return static_cast<unsigned>(store_as<T>(low).bits) | static_cast<unsigned>(store_as<T>(high).bits) << 16;
 }
 
@@ -62,15 +70,17 @@ template <class T>
 __device__ inline void multiply_add(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
 #ifndef PYNN_CUDA_EMULATED
   if constexpr (std::is_same_v<T, BFloat16>)
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-                 "{%0, %1, %2, %3};"
-                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
   else
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-                 "{%0, %1, %2, %3};"
-                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 #else
   const int lane = static_cast<int>(threadIdx.x) % kWarp, g = lane / 4, t = lane % 4;
   const auto value = [](unsigned r, int k) {
@@ -142,11 +152,13 @@ struct Tile {
   // Rows [first, first + count) of a matrix of `rows` rows of `size` elements; all threads of the block.
   __device__ void fill(const T* from, int64_t stride, int64_t first, int count, int64_t rows, int size) const {
     constexpr int pieces = D / 8;
-    for (int i = static_cast<int>(threadIdx.x); i < count * pieces; i += static_cast<int>(blockDim.x)) {
-      const int r = i / pieces, c = i % pieces * 8;
-      const bool inside = first + r < rows && c < size;
-      copy_async(at(r, c), inside ? from + (first + r) * stride + c : from, inside);
-    }
+    // A thread keeps its column and goes down the rows.
+    const int step = static_cast<int>(blockDim.x) / pieces, c = static_cast<int>(threadIdx.x) % pieces * 8;
+    int r = static_cast<int>(threadIdx.x) / pieces;
+    const int64_t rest = rows - first;
+    const int end = c < size ? static_cast<int>(rest < count ? rest : count) : 0;
+    const T* row = from + (first + r) * stride + c;
+    for (; r < count; r += step, row += step * stride) copy_async(at(r, c), r < end ? row : from, r < end);
   }
 };
 

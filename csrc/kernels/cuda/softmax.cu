@@ -92,7 +92,7 @@ __global__ void __launch_bounds__(kMostHolders)
 // [outer, n, inner] in pieces of n: a block is `lanes` columns by rows. With `only_total` the totals of the pieces are
 // left in partial [splits, outer * inner]; else there is one piece, and results are written.
 template <class T, class F>
-__global__ void __launch_bounds__(kMostThreads)
+__global__ void __launch_bounds__(kBlock)
     columns_kernel(F f, const T* a, const T* b, T* out, int64_t outer, int64_t n, int64_t inner, int64_t piece,
                    int64_t splits, int lanes, typename F::State* partial) {
   using S = typename F::State;
@@ -131,7 +131,7 @@ __global__ void __launch_bounds__(kMostThreads)
 
 // out = result(total of the line, a, b). A block takes a piece of a row of n * inner.
 template <class T, int P, class F>
-__global__ void __launch_bounds__(kMostThreads)
+__global__ void __launch_bounds__(kBlock)
     map_kernel(F f, const T* a, const T* b, T* out, int64_t outer, int64_t n, int64_t inner, int64_t piece) {
   using E = Element<T>;
   const int64_t length = n * inner, pieces = (length + piece - 1) / piece;

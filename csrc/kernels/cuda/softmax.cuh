@@ -16,7 +16,7 @@ struct SumOf {
 };
 
 // Packs of P elements that a thread holds, and the longest row that a block of them does.
-constexpr int kMostHolders = 512;
+constexpr int kMostHolders = kMostInRow;
 template <class T, int P>
 constexpr int kHeld = sizeof(T) == 2 && P > 1 ? 4
                       : sizeof(T) == 8        ? 8 / P

@@ -129,7 +129,7 @@ __device__ inline void put(const SortArgs& a, int item, int64_t row, int64_t j, 
 }
 
 template <class Item>
-__global__ void sort_short(SortArgs a, int bytes, int size, int threads) {
+__global__ void __launch_bounds__(kMostThreads) sort_short(SortArgs a, int bytes, int size, int threads) {
   const int group = static_cast<int>(threadIdx.x) / threads, me = static_cast<int>(threadIdx.x) % threads;
   Item* p = dynamic_shared<Item>() + group * size;
   const int64_t row = static_cast<int64_t>(blockIdx.x) * (blockDim.x / threads) + group;
@@ -161,9 +161,17 @@ __global__ void first_of_row(SortArgs a, int bytes, int size) {
     __syncthreads();
     const Item prefix = bound.first_digits(digits);
     const int shown = digits;
-    for (int64_t i = tid; i < a.n; i += threads) {
-      const Item x = item(i);
-      if (x.first_digits(shown) == prefix) atomicAdd(&count[0][x.digit(shown)], 1u);
+    for (int64_t i = tid; i - tid < a.n; i += threads) {  // whole warps
+      const Item x = i < a.n ? item(i) : Item{};
+      const bool counts = i < a.n && x.first_digits(shown) == prefix;
+      const unsigned digit = x.digit(shown);
+      if (shown == 0) {  // most values share few exponents: those of a warp are counted at once
+        const unsigned alike = __match_any_sync(0xffffffffu, counts ? digit : 256u);
+        if (counts && tid % kWarp == __ffs(static_cast<int>(alike)) - 1)
+          atomicAdd(&count[0][digit], static_cast<unsigned>(__popc(alike)));
+      } else if (counts) {
+        atomicAdd(&count[0][digit], 1u);
+      }
     }
     __syncthreads();
     int at = 0;  // running sums, doubling the distance each time
