@@ -25,7 +25,7 @@ from pynn.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_gr
 from pynn.functional import *
 
 if TYPE_CHECKING:
-    from pynn import cuda, linalg, nn, optim, random, special, utils, vision
+    from pynn import cuda, distributions, linalg, nn, optim, random, special, utils, vision
     from pynn.serialization import load, save
 
 __version__: str = _C._build_info()["version"]
@@ -84,6 +84,7 @@ _LAZY_NAMES = {
         "nn.functional",
     ),
     "compile": "compiler",
+    **dict.fromkeys("_dirichlet_grad _sample_dirichlet _standard_gamma _standard_gamma_grad".split(), "_C"),
     **dict.fromkeys(
         "_assert _check _check_index _check_is_size _check_not_implemented _check_type _check_value _check_with".split(),
         "_checks",
@@ -96,6 +97,8 @@ _LAZY_NAMES = {
     "finfo": "type_info",
     "iinfo": "type_info",
     **dict.fromkeys(_LINALG_NAMES, "_linalg.aliases"),
+    "istft": "_spectral",
+    "stft": "_spectral",
     **dict.fromkeys(
         "bartlett_window blackman_window hamming_window hann_window kaiser_window".split(), "_windows"
     ),

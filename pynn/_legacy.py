@@ -69,6 +69,7 @@ BoolTensor = _make("BoolTensor", _C.bool)
 _TYPES = {name: globals()[name] for name in __all__}
 _CUDA_TYPES = {name: _make(name, kind.dtype, "torch.cuda", "cuda") for name, kind in _TYPES.items()}
 _NAMES = {kind.dtype: name for name, kind in _TYPES.items()}
+_NAMES |= {_C.complex64: "ComplexFloatTensor", _C.complex128: "ComplexDoubleTensor"}
 
 
 def type_name(x: Tensor) -> str:

@@ -13,7 +13,6 @@ __all__ = [
     "empty_permuted",
     "fill_",
     "get_device",
-    "imag",
     "is_conj",
     "is_distributed",
     "is_neg",
@@ -21,21 +20,6 @@ __all__ = [
     "range",
     "zero_",
 ]
-
-
-def _H(self: Tensor) -> Tensor:
-    if self.dim() not in (0, 2):
-        hint = " For batches of matrices, consider using tensor.mH" if self.dim() > 2 else ""
-        raise RuntimeError(
-            f"tensor.H is only supported on matrices (2-D tensors). Got {self.dim()}-D tensor.{hint}"
-        )
-    return self.transpose(0, 1) if self.dim() else self
-
-
-def _mH(self: Tensor) -> Tensor:
-    if self.dim() == 1:
-        raise RuntimeError("tensor.mH is only supported on matrices or batches of matrices. Got 1-D tensor.")
-    return self.transpose(-2, -1) if self.dim() else self
 
 
 # -- Python functions of elements -----------------------------------------------------------------------------------
@@ -235,11 +219,6 @@ def storage(self: Tensor) -> TypedStorage:
 # -- What complex, quantised and other tensors are asked ------------------------------------------------------------
 
 
-def imag(input: Tensor) -> Tensor:
-    """Raises RuntimeError: real tensors have no imaginary part."""
-    raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
-
-
 def is_conj(input: Tensor) -> bool:
     """False: there are no lazily conjugated tensors."""
     return False
@@ -308,19 +287,20 @@ def range(
             f"range: upper bound and lower bound inconsistent with step sign, got {start}, {end} and {step}"
         )
     count = int((end - start) / step) + 1
-    found = (_C.arange(count, dtype=_C.float64) * step + start).to(dtype or _C.get_default_dtype())
+    found = _C.arange(count, dtype=_C.float64) * step + start
+    found = found.to(device or "cpu", dtype or _C.get_default_dtype())
     if out is not None:
         return _C.add(found, 0, out=out)
     return found.requires_grad_() if requires_grad else found
 
 
-def _from_linalg(name: str) -> Any:
-    """A method that loads linear algebra when first called."""
+def _from_module(name: str, module: str) -> Any:
+    """A method that loads the function's module when first called."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        from pynn._linalg import aliases
+        import importlib
 
-        return getattr(aliases, name)(self, *args, **kwargs)
+        return getattr(importlib.import_module(module), name)(self, *args, **kwargs)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"See pynn.{name}."
@@ -332,19 +312,16 @@ def _is(name: str) -> Any:
 
 
 _METHODS: dict[str, Any] = {
-    "H": property(_H, doc="The transpose of a matrix."),
     "apply_": apply_,
     "const_data_ptr": const_data_ptr,
     "dense_dim": Tensor.dim,
     "dim_order": dim_order,
     "fill_diagonal_": fill_diagonal_,
     "histogram": _numeric.histogram,
-    "imag": property(imag),
     "is_conj": is_conj,
     "is_distributed": is_distributed,
     "is_neg": is_neg,
     "is_set_to": is_set_to,
-    "mH": property(_mH, doc="The last two dims swapped."),
     "map2_": map2_,
     "map_": map_,
     "name": property(lambda self: None, doc="None: tensors have no names."),
@@ -361,7 +338,9 @@ for _name in (
     "cholesky cholesky_inverse cholesky_solve det geqrf inverse logdet lu lu_solve matrix_exp matrix_power orgqr ormqr "
     "pinverse qr slogdet svd triangular_solve"
 ).split():
-    _METHODS[_name] = _from_linalg(_name)
+    _METHODS[_name] = _from_module(_name, "pynn._linalg.aliases")
+for _name in ("istft", "stft"):
+    _METHODS[_name] = _from_module(_name, "pynn._spectral")
 for _name, _function in _METHODS.items():
-    if not hasattr(Tensor, _name) or _name in ("H", "mH"):
+    if not hasattr(Tensor, _name):
         setattr(Tensor, _name, _function)

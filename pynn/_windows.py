@@ -23,27 +23,33 @@ def _phase(name: str, n: int, periodic: bool, dtype: Any) -> tuple[Tensor, Any] 
     return _C.arange(n, dtype=_C.float64) / (n if periodic else n - 1), dtype
 
 
-def _finish(values: Tensor, dtype: Any, requires_grad: bool) -> Tensor:
-    out = values.to(dtype)
+def _finish(values: Tensor, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    out = values.to(device or "cpu", dtype)
     return out.requires_grad_() if requires_grad else out
 
 
-def _short(n: int, dtype: Any, requires_grad: bool) -> Tensor:
-    return _C.ones(n, dtype=dtype, requires_grad=requires_grad)
+def _short(n: int, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    return _C.ones(n, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 def _cosines(
-    name: str, n: int, periodic: bool, weights: tuple[float, ...], dtype: Any, requires_grad: bool
+    name: str,
+    n: int,
+    periodic: bool,
+    weights: tuple[float, ...],
+    dtype: Any,
+    device: Any,
+    requires_grad: bool,
 ) -> Tensor:
     """The sum of (-1)^k w_k cos(2 pi k t)."""
     found = _phase(name, n, periodic, dtype)
     if found is None:
-        return _short(n, dtype, requires_grad)
+        return _short(n, dtype, device, requires_grad)
     t, kind = found
     total = _C.zeros_like(t)
     for k, w in enumerate(weights):
         total = total + (-1) ** k * w * (2 * math.pi * k * t).cos()
-    return _finish(total, kind, requires_grad)
+    return _finish(total, kind, device, requires_grad)
 
 
 def hann_window(
@@ -57,7 +63,7 @@ def hann_window(
     requires_grad: bool = False,
 ) -> Tensor:
     """(1 - cos(2 pi n / N)) / 2. Same as torch.hann_window."""
-    return _cosines("hann_window", window_length, periodic, (0.5, 0.5), dtype, requires_grad)
+    return _cosines("hann_window", window_length, periodic, (0.5, 0.5), dtype, device, requires_grad)
 
 
 def hamming_window(
@@ -73,7 +79,7 @@ def hamming_window(
     requires_grad: bool = False,
 ) -> Tensor:
     """alpha - beta cos(2 pi n / N). Same as torch.hamming_window."""
-    return _cosines("hamming_window", window_length, periodic, (alpha, beta), dtype, requires_grad)
+    return _cosines("hamming_window", window_length, periodic, (alpha, beta), dtype, device, requires_grad)
 
 
 def blackman_window(
@@ -87,7 +93,9 @@ def blackman_window(
     requires_grad: bool = False,
 ) -> Tensor:
     """0.42 - cos(2 pi n / N) / 2 + 0.08 cos(4 pi n / N). Same as torch.blackman_window."""
-    return _cosines("blackman_window", window_length, periodic, (0.42, 0.5, 0.08), dtype, requires_grad)
+    return _cosines(
+        "blackman_window", window_length, periodic, (0.42, 0.5, 0.08), dtype, device, requires_grad
+    )
 
 
 def bartlett_window(
@@ -103,9 +111,9 @@ def bartlett_window(
     """1 - |2 n / N - 1|, a triangle. Same as torch.bartlett_window."""
     found = _phase("bartlett_window", window_length, periodic, dtype)
     if found is None:
-        return _short(window_length, dtype, requires_grad)
+        return _short(window_length, dtype, device, requires_grad)
     t, kind = found
-    return _finish(1 - (2 * t - 1).abs(), kind, requires_grad)
+    return _finish(1 - (2 * t - 1).abs(), kind, device, requires_grad)
 
 
 def kaiser_window(
@@ -122,7 +130,7 @@ def kaiser_window(
     """I0(beta sqrt(1 - (2 n / N - 1)^2)) / I0(beta). Same as torch.kaiser_window."""
     found = _phase("kaiser_window", window_length, periodic, dtype)
     if found is None:
-        return _short(window_length, dtype, requires_grad)
+        return _short(window_length, dtype, device, requires_grad)
     t, kind = found
     y = _C.i0(beta * (1 - (2 * t - 1) ** 2).clamp_min(0.0).sqrt()) / _C.i0(_C.tensor(beta, dtype=_C.float64))
-    return _finish(y, kind, requires_grad)
+    return _finish(y, kind, device, requires_grad)

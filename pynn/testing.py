@@ -182,7 +182,7 @@ def _report(x: Tensor, y: Tensor, bad: Tensor, rtol: float, atol: float) -> str:
             f"{'' if equal else f' (up to {rtol} allowed)'}"
         )
     count, total = int(bad.sum()), bad.numel()
-    wide = x if x.is_floating_point() else x.to(pynn.float64)
+    wide = x if x.is_floating_point() or x.is_complex() else x.to(pynn.float64)
     difference = (x - y).abs()
     relative = (wide - y).abs() / y.abs()
     lines = [

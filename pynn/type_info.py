@@ -35,7 +35,7 @@ class finfo:
     """bits, eps, max, min, tiny, smallest_normal, resolution and dtype of a float type (the default one if none is given)."""
 
     def __init__(self, type: Any = None) -> None:
-        name = str(_C.get_default_dtype() if type is None else type)[6:]
+        name = str(_C.get_default_dtype() if type is None else type.to_real())[6:]
         if name not in _FLOATS:
             raise TypeError(f"finfo: requires a floating point dtype, got {type} (use iinfo for integers)")
         self.bits, digits, low, high, *largest = _FLOATS[name]

@@ -13,12 +13,52 @@ ROOT = HERE.parent
 if not list((ROOT / "pynn").glob("_C*.so")) and not list((ROOT / "pynn").glob("_C*.pyd")):
     sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != ROOT]
 
+import helpers  # noqa: E402
+
 import pynn  # noqa: E402
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "cuda: needs a build with CUDA and a GPU")
+    config.addinivalue_line("markers", "no_device: in tests/cuda, but runs anywhere")
     config.addinivalue_line("markers", "slow: takes more than a few seconds")
+
+
+def _uses_check_op(function, module):
+    """Whether the test calls check_op, itself or through functions of its module."""
+    seen, todo = set(), [getattr(function, "__code__", None)]
+    while todo:
+        code = todo.pop()
+        if code is None or code in seen:
+            continue
+        seen.add(code)
+        for name in code.co_names:
+            if name == "check_op":
+                return True
+            todo.append(getattr(vars(module).get(name), "__code__", None))
+    return False
+
+
+def pytest_generate_tests(metafunc):
+    """Tests of ops run once more on a CUDA device."""
+    if _uses_check_op(metafunc.function, metafunc.module):
+        devices = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
+        metafunc.parametrize("op_device", devices, indirect=True)
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("cuda") and not pynn.cuda.is_available():
+        pytest.skip(f"CUDA: {pynn.cuda.why_unavailable()}")
+
+
+@pytest.fixture(autouse=True)
+def op_device(request):
+    """Where check_op runs."""
+    helpers.device = getattr(request, "param", "cpu")
+    yield helpers.device
+    helpers.device = "cpu"
+    if request.node.get_closest_marker("cuda"):
+        pynn.cuda.synchronize()  # what is found late belongs to this test
 
 
 @pytest.fixture(autouse=True)

@@ -27,6 +27,7 @@ TOLERANCE = {
     pynn.float16: (2e-3, 2e-3),
     pynn.bfloat16: (1.6e-2, 1.6e-2),
 }
+device = "cpu"  # where check_op runs: conftest.py sets it
 NUMPY_DTYPE = {
     pynn.float64: np.float64,
     pynn.float32: np.float32,
@@ -153,7 +154,7 @@ def _sliced(t):
     """Every second element of a wider buffer, from an offset."""
     if t.dim() == 0:
         return pynn.stack([t, t, t])[1]
-    wide = pynn.zeros([2 * n + 1 for n in t.shape], dtype=t.dtype)
+    wide = pynn.zeros([2 * n + 1 for n in t.shape], dtype=t.dtype, device=t.device)
     inner = wide[tuple(slice(1, None, 2) for _ in t.shape)]
     inner.copy_(t)
     return inner
@@ -163,7 +164,7 @@ def _padded(t):
     """Contiguous rows that lie apart, at an address that no vector is aligned to."""
     if t.dim() == 0:
         return t
-    wide = pynn.zeros([*t.shape[:-1], t.shape[-1] + 3], dtype=t.dtype)
+    wide = pynn.zeros([*t.shape[:-1], t.shape[-1] + 3], dtype=t.dtype, device=t.device)
     inner = wide[..., 1 : 1 + t.shape[-1]]
     inner.copy_(t)
     return inner
@@ -252,6 +253,22 @@ def check_op(
         errors: (arguments, exception class, regular expression) triples.
     """
     cases = list(cases)
+    if device != "cpu":
+        from device_check import check_on_device
+
+        check_on_device(
+            fn,
+            cases,
+            dtypes=dtypes,
+            ints=ints,
+            bools=bools,
+            grad=grad,
+            layouts=layouts,
+            elementwise=elementwise,
+            tol=tol,
+            grad_tol=grad_tol,
+        )
+        return
     for case in cases:
         args, kwargs = _split(case)
         where = f"{_describe(args)} {kwargs or ''}"

@@ -68,7 +68,8 @@ def test_in_place_ops_keep_their_dtype():
         assert z.dtype == pynn.float32
 
 
-def test_other_devices_are_disabled_with_a_warning():
+def test_other_devices_are_disabled_with_a_warning(monkeypatch):
+    monkeypatch.setattr(pynn.cuda, "is_available", lambda: False)
     with pytest.warns(UserWarning, match="CUDA is not available"):
         with autocast("cuda"):
             assert (X @ X).dtype == pynn.float32
@@ -105,7 +106,8 @@ def test_custom_functions():
     assert seen == [(pynn.float32, False), False] and x.grad.tolist() == [2, 2]
 
 
-def test_grad_scaler_steps():
+def test_grad_scaler_steps(monkeypatch):
+    monkeypatch.setattr(pynn.cuda, "is_available", lambda: False)
     weight = nn.Parameter(pynn.ones(2))
     optimizer = pynn.optim.SGD([weight], lr=0.5)
     with pytest.warns(UserWarning, match="CUDA is not available"):

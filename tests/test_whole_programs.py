@@ -105,16 +105,26 @@ def test_parallel_wrappers():
 
 def test_back_ends():
     cudnn = pynn.backends.cudnn
-    assert cudnn.enabled and not cudnn.benchmark and not cudnn.is_available() and cudnn.version() is None
+    assert cudnn.enabled and not cudnn.benchmark and cudnn.is_available() is (cudnn.version() is not None)
     with cudnn.flags(enabled=False, benchmark=True):
         assert not cudnn.enabled and cudnn.benchmark
     assert cudnn.enabled and not cudnn.benchmark
-    assert not pynn.backends.mps.is_available() and not pynn.backends.cuda.is_built()
-    pynn.backends.cuda.matmul.allow_tf32 = True
+    assert not pynn.backends.mps.is_available()
+    assert pynn.backends.cuda.is_built() is pynn._C._build_info()["cuda"]
+    matmul = pynn.backends.cuda.matmul
+    for precision, allowed in (("high", True), ("highest", False)):
+        pynn.set_float32_matmul_precision(precision)
+        assert matmul.allow_tf32 is allowed and pynn.get_float32_matmul_precision() == precision
+    matmul.fp32_precision = "tf32"
+    assert matmul.allow_tf32 and pynn.get_float32_matmul_precision() == "high"
+    matmul.allow_tf32 = False
+    assert matmul.fp32_precision == "none" and pynn.get_float32_matmul_precision() == "highest"
     with pynn.backends.cuda.sdp_kernel(enable_flash=False):
         assert not pynn.backends.cuda.flash_sdp_enabled()
     assert pynn.backends.cuda.flash_sdp_enabled() and pynn.backends.cpu.get_cpu_capability()
     assert not pynn.mps.is_available() and not pynn.xpu.is_available() and pynn.cpu.is_available()
+    if pynn.cuda.is_available():
+        return
     assert pynn.cuda.memory_allocated() == 0 and pynn.cuda.get_rng_state_all() == []
     for call in (pynn.cuda.current_stream, pynn.cuda.Stream, pynn.cuda.get_device_properties):
         with pytest.raises(RuntimeError, match="no CUDA support"):

@@ -57,10 +57,10 @@ def run(case: Case, frameworks: dict[str, Any], rounds: int, seconds: float) -> 
     for name, fw in frameworks.items():
         try:
             build = case.reference if name == "torch" and case.reference else case.build
-            call = build(fw)
-            elapsed(fw, call, 1)
-            sides[name] = (fw, call)
+            sides[name] = (fw, build(fw))
+            elapsed(*sides[name], 1)
         except Exception as error:  # the other rows still count
+            sides.pop(name, None)
             record[f"{name}_error"] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
     try:
         record.update(measure(sides, rounds, seconds))

@@ -16,8 +16,9 @@ Tensor copy_like(const Tensor& g, const Tensor& like);
 Tensor clone_strided(const Tensor& g, Dims strides);
 Tensor zeros_for(const OutputMeta& meta);
 Tensor ones_like(const Tensor& t);
-// A view of x that starts at storage offset `offset`; recorded.
-Tensor as_strided_view(const Tensor& x, Dims sizes, Dims strides, int64_t offset);
+// A view of x that starts at storage offset `offset`; recorded. Of x's dtype, or of the real (complex) one for complex
+// (real) x: then sizes, strides and offset count elements of that.
+Tensor as_strided_view(const Tensor& x, DType dtype, Dims sizes, Dims strides, int64_t offset);
 void copy_into(const Tensor& to, const Tensor& from);
 void add_in_place(const Tensor& to, const Tensor& g);  // to += g, not recorded
 bool has_nan(const Tensor& t);

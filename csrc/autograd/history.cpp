@@ -22,7 +22,8 @@ class CopySlices final : public Node {
         base_strides_(base.strides()),
         sizes_(view.sizes()),
         strides_(view.strides()),
-        offset_(view.offset() - base.offset()) {
+        dtype_(view.dtype()),
+        offset_(view.offset() - in_elements_of(view, base)) {
     edges.push_back(base.requires_grad() ? autograd::edge_of(base) : Edge{});
     // Edge 0 of the inner node led to the view, which needs a gradient just when its base does; the others are ours.
     for (size_t i = 1; i < inner_->edges.size(); ++i) edges.push_back(inner_->edges[i]);
@@ -36,7 +37,7 @@ class CopySlices final : public Node {
     if (!grads[0].defined()) return out;
     // A dense tensor laid out as the base, so that the view's strides fit it.
     Tensor whole = autograd::clone_strided(grads[0], base_strides_);
-    Tensor part = autograd::as_strided_view(whole, sizes_, strides_, whole.offset() + offset_);
+    Tensor part = autograd::as_strided_view(whole, dtype_, sizes_, strides_, offset_);  // whole starts at 0
     Gradients in;
     in.push_back(autograd::copy_gradient(part));
     Gradients inner = inner_->apply(in);
@@ -52,8 +53,13 @@ class CopySlices final : public Node {
   }
 
  private:
+  static int64_t in_elements_of(const Tensor& view, const Tensor& base) {
+    return base.offset() * static_cast<int64_t>(item_size(base.dtype())) /
+           static_cast<int64_t>(item_size(view.dtype()));
+  }
   Ref<Node> inner_;
   StoredDims base_sizes_, base_strides_, sizes_, strides_;
+  DType dtype_;  // of the view: another one than the base's if it shows complex numbers as real, or the reverse
   int64_t offset_;
 };
 
@@ -72,7 +78,7 @@ Ref<Node> grad_fn(const Tensor& t) {
     {
       // The base changed since this view was taken: see Note [Writes through a view].
       GradMode on(true);
-      Tensor fresh = as_strided_view(Tensor(p->base), p->sizes, p->strides, p->offset);
+      Tensor fresh = as_strided_view(Tensor(p->base), p->dtype, p->sizes, p->strides, p->offset);
       Ref<Node> node = fresh.impl()->grad_fn, result = node;
       GraphLock lock;
       std::swap(p->grad_fn, node);  // the old one goes after the lock

@@ -19,7 +19,7 @@ enum class DType : uint8_t {
   BFloat16,
   Float32,
   Float64,
-  Complex64,  // storage only until the fft part
+  Complex64,
   Complex128,
 };
 constexpr int kDTypes = 12;
@@ -39,6 +39,14 @@ constexpr bool is_floating(DType t) { return t >= DType::Float16 && t <= DType::
 constexpr bool is_complex(DType t) { return t >= DType::Complex64; }
 constexpr bool is_integral(DType t) { return t <= DType::Int64; }  // bool included
 constexpr bool is_signed(DType t) { return t > DType::UInt8; }
+
+// The type of the parts of a complex number, and the complex type whose parts are of this one (half types: Complex64).
+constexpr DType real_of(DType t) {
+  return t == DType::Complex64 ? DType::Float32 : t == DType::Complex128 ? DType::Float64 : t;
+}
+constexpr DType complex_of(DType t) {
+  return t == DType::Float64 || t == DType::Complex128 ? DType::Complex128 : DType::Complex64;
+}
 
 const char* dtype_name(DType t);  // "float32"
 DType promote(DType a, DType b);

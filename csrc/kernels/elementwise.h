@@ -29,8 +29,9 @@ struct MapArgs {
   int64_t numel;
   int noperands;
   Operand operands[4];
-  DType compute;       // type of the loop: Float32, Float64, Int32 or Int64 (narrow integers compute in Int32 and wrap)
-  double params[4];    // alpha, beta, negative_slope ...: meaning is the op's
+  DType compute;       // type of the loop: Float32, Float64, Int32, Int64 (narrow integers compute in Int32 and wrap),
+                       // Complex64 or Complex128
+  double params[4];    // alpha, beta, negative_slope ...: meaning is the op's; a complex one takes two
   int64_t iparams[2];  // the same for compute type Int64, whose values a double cannot hold
 };
 
@@ -83,10 +84,14 @@ enum class Unary : uint8_t {
   IsInf,
   IsFinite,  // all but the first yield bool
   Clamp,
+  Conj,   // of complex numbers
+  Angle,  // the same
   Count
 };
 // params: LeakyRelu {slope}; Elu {alpha}; Softplus {beta, threshold}; Clamp {min, max} (NaN gives NaN).
-// Integers have Copy, Neg, Abs, Sign, Square, Relu, Clamp, BitNot, LogicalNot and the roundings (which copy).
+// Complex numbers have the functions from Neg to Atanh, Sigmoid, Conj, Angle and those that yield bool. Sign is z /
+// |z|; Abs and Angle give a complex number whose imaginary part is 0. Integers have Copy, Neg, Abs, Sign, Square, Relu,
+// Clamp, BitNot, LogicalNot and the roundings (which copy).
 constexpr bool yields_bool(Unary op) { return op >= Unary::LogicalNot && op <= Unary::IsFinite; }
 
 enum class Binary : uint8_t {
@@ -131,6 +136,7 @@ enum class Binary : uint8_t {
 // Integers: everything wraps around. Div cuts towards zero, FloorDiv and Remainder take the divisor's sign, Pow with a
 // negative exponent is 1/a cut to an integer, shifts by less than 0 or by the width or more give 0 (right: the sign).
 // Bit operations and shifts have no floating-point form, Atan2 and backward maps (but ReluBackward) no integer one.
+// Complex numbers have Add to Div, Pow, Eq, Ne and the logical ones; of three operands all but Clamp.
 constexpr bool yields_bool(Binary op) { return op >= Binary::Eq && op <= Binary::LogicalXor; }
 
 enum class Ternary : uint8_t {

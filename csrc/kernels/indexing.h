@@ -25,7 +25,7 @@ PYNN_KERNEL(int64_t, rows_gather, (const RowsArgs& args));
 // y[index[r], :] += x[r, :], deterministic on every device.
 PYNN_KERNEL(int64_t, rows_add, (const RowsArgs& args));
 // y[index[r], :] = x[r, :]; x's rows lie x_step elements apart (0: one row for all). Where an index repeats, the last
-// row wins on the CPU, any of them on CUDA.
+// row wins on the CPU; on CUDA each element may come from any of them.
 PYNN_KERNEL(int64_t, rows_assign, (const RowsArgs& args, int64_t x_step));
 
 // Along the middle dim of contiguous tensors: x [outer, nx, inner], index and y (or src) [outer, nindex, inner].

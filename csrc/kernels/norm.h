@@ -1,4 +1,5 @@
-// norm.h -- layer normalisation of rows [rows, n]: y = (x - mean) / sqrt(var + eps) * w + b.
+// norm.h -- layer normalisation of rows [rows, n]: y = (x - mean) / sqrt(var + eps) * w + b; not centered it is RMS
+// normalisation: y = x / sqrt(mean(x^2) + eps) * w.
 #pragma once
 #include <cstdint>
 
@@ -17,6 +18,7 @@ struct LayerNormArgs {
   DType dtype;
   int64_t rows, n;
   double eps;
+  bool centered;  // else mean is written as 0
   // backward
   const void* dy;
   void* dx;       // nullable

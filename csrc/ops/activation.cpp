@@ -68,20 +68,24 @@ Tensor gelu(const Tensor& x, std::string_view approximate) {
   PYNN_CHECK(approximate == "tanh", "gelu: approximate argument must be either none or tanh, got ", approximate);
   return activation<Unary::GeluTanh, Binary::GeluTanhBackward>("gelu", x);
 }
-Tensor silu(const Tensor& x) { return activation<Unary::Silu, Binary::SiluBackward>("silu", x); }
+Tensor silu(const Tensor& x) {
+  if (is_complex(x.dtype())) return mul(x, sigmoid(x));
+  return activation<Unary::Silu, Binary::SiluBackward>("silu", x);
+}
 Tensor leaky_relu(const Tensor& x, double slope) {
   return activation<Unary::LeakyRelu, Binary::LeakyReluBackward>("leaky_relu", x, slope);
 }
 Tensor elu(const Tensor& x, double alpha) { return activation<Unary::Elu, Binary::EluBackward>("elu", x, alpha); }
-Tensor softplus(const Tensor& x, double beta, double threshold) {
-  return activation<Unary::Softplus, Binary::SoftplusBackward>("softplus", x, beta, threshold);
-}
 Tensor relu_(const Tensor& x) {
   assign("relu_", x, relu(thread_state.grad_enabled && x.requires_grad() ? clone_of(x) : x));
   return x;
 }
 
 }  // namespace
+
+Tensor softplus(const Tensor& x, double beta, double threshold) {
+  return activation<Unary::Softplus, Binary::SoftplusBackward>("softplus", x, beta, threshold);
+}
 
 PYNN_OP(relu, "_nn.relu(Tensor input) -> Tensor", "max(x, 0). Same as torch.nn.functional.relu.");
 PYNN_OP(relu_, "_nn.relu_(Tensor input) -> Tensor", "relu in place.");

@@ -6,6 +6,7 @@
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
+#include "ops/complex.h"
 #include "ops/reduce.h"
 #include "ops/ternary.h"
 #include "ops/unary.h"
@@ -72,20 +73,29 @@ constexpr double kOne[4] = {1, 0, 0, 0};
 constexpr int64_t kOneInt[2] = {1, 0};
 
 struct Alpha {
-  explicit Alpha(Scalar s) : d{s.to_double()}, i{s.to_int()} {}
+  explicit Alpha(Scalar s) {
+    if (s.is_complex()) {
+      d[0] = s.to_complex().re, d[1] = s.to_complex().im;
+    } else {
+      d[0] = s.to_double(), i[0] = s.to_int();
+    }
+  }
   double d[4] = {};
   int64_t i[2] = {};
 };
 
-DType arithmetic_type(const char* op, Other a, Other b) {
-  const DType t = result_type(a, b);
-  PYNN_CHECK(!is_complex(t), op, ": complex tensors are not supported yet");
-  return t;
-}
+DType ordered_type(const char* op, Other a, Other b) { return real_type(op, result_type(a, b)); }
 
 DType float_type(Other a, Other b) {
   const DType t = result_type(a, b);
   return is_integral(t) ? default_dtype() : t;
+}
+
+// The logarithm of a base: a complex one where the power is.
+Scalar log_of(Scalar s, DType t) {
+  if (!pynn::is_complex(t)) return std::log(s.to_double());
+  const Complex128 z = s.to_complex();
+  return Complex128{std::log(std::hypot(z.re, z.im)), std::atan2(z.im, z.re)};
 }
 
 const Tensor& input(const Other& o) { return o.tensor ? *o.tensor : kUndefined; }
@@ -100,7 +110,7 @@ Other other(const Tensor& t, Scalar s) { return t.defined() ? Other(t) : Other(s
 }  // namespace
 
 Tensor add(Other a, Other b, Scalar alpha) {
-  const DType t = arithmetic_type("add", a, b);
+  const DType t = result_type(a, b);
   check_alpha("add", alpha, t);
   Tensor y = new_result("add", a, b, t);
   if (t == DType::Bool) {
@@ -115,11 +125,11 @@ Tensor add(Other a, Other b, Scalar alpha) {
   }
   return record(
       "add", std::move(y), inputs(input(a), input(b)), save(alpha), [](const Tensor& g, Scalar) { return g; },
-      [](const Tensor& g, Scalar alpha) { return alpha.equals(1) ? g : mul(g, alpha); });
+      [](const Tensor& g, Scalar alpha) { return alpha.equals(1) ? g : mul_conj(g, alpha); });
 }
 
 Tensor sub(Other a, Other b, Scalar alpha) {
-  const DType t = arithmetic_type("sub", a, b);
+  const DType t = result_type(a, b);
   check_subtraction("sub", a, b);
   check_alpha("sub", alpha, t);
   Tensor y = new_result("sub", a, b, t);
@@ -131,18 +141,18 @@ Tensor sub(Other a, Other b, Scalar alpha) {
   }
   return record(
       a.is_scalar() ? "rsub.1" : "sub", std::move(y), inputs(input(a), input(b)), save(alpha),
-      [](const Tensor& g, Scalar) { return g; }, [](const Tensor& g, Scalar alpha) { return mul(g, -alpha); });
+      [](const Tensor& g, Scalar) { return g; }, [](const Tensor& g, Scalar alpha) { return mul_conj(g, -alpha); });
 }
 
 Tensor mul(Other a, Other b) {
-  const DType t = arithmetic_type("mul", a, b);
+  const DType t = result_type(a, b);
   Tensor y = new_result("mul", a, b, t);
   compute(t == DType::Bool ? Binary::LogicalAnd : Binary::Mul, y, a, b);
   return record(
       "mul", std::move(y), inputs(input(a), input(b)),
       save(needed_by(input(b), input(a)), a.scalar, needed_by(input(a), input(b)), b.scalar),
-      [](const Tensor& g, const Tensor&, Scalar, const Tensor& b, Scalar s) { return mul(g, other(b, s)); },
-      [](const Tensor& g, const Tensor& a, Scalar s, const Tensor&, Scalar) { return mul(g, other(a, s)); });
+      [](const Tensor& g, const Tensor&, Scalar, const Tensor& b, Scalar s) { return mul_conj(g, other(b, s)); },
+      [](const Tensor& g, const Tensor& a, Scalar s, const Tensor&, Scalar) { return mul_conj(g, other(a, s)); });
 }
 
 Tensor div(Other a, Other b) {
@@ -152,14 +162,16 @@ Tensor div(Other a, Other b) {
   return record(
       "div", std::move(y), inputs(input(a), input(b)),
       save(needed_by(input(b), input(a)), a.scalar, input(b), b.scalar),
-      [](const Tensor& g, const Tensor&, Scalar, const Tensor& b, Scalar s) { return div(g, other(b, s)); },
+      [](const Tensor& g, const Tensor&, Scalar, const Tensor& b, Scalar s) {
+        return b.defined() ? div(g, conj(b)) : div(g, s.conj());
+      },
       [](const Tensor& g, const Tensor& a, Scalar s, const Tensor& b, Scalar) {
-        return mul(neg(g), div(div(other(a, s), b), b));
+        return mul_conj(neg(g), div(div(other(a, s), b), b));
       });
 }
 
 Tensor floor_divide(Other a, Other b) {
-  const DType t = number_type("floor_divide", arithmetic_type("floor_divide", a, b));
+  const DType t = number_type("floor_divide", ordered_type("floor_divide", a, b));
   Tensor y = new_result("floor_divide", a, b, t);
   check_zero_division("floor_divide", y, b);
   compute(Binary::FloorDiv, y, a, b);
@@ -168,7 +180,7 @@ Tensor floor_divide(Other a, Other b) {
 }
 
 Tensor trunc_divide(Other a, Other b) {
-  const DType t = number_type("div", arithmetic_type("div", a, b));
+  const DType t = number_type("div", ordered_type("div", a, b));
   if (is_integral(t)) {
     // a - fmod(a, b) is a multiple of b, where floor and truncation agree.
     return floor_divide(add(a, fmod(a, b), -1), b);
@@ -177,7 +189,7 @@ Tensor trunc_divide(Other a, Other b) {
 }
 
 Tensor remainder(Other a, Other b) {
-  const DType t = number_type("remainder", arithmetic_type("remainder", a, b));
+  const DType t = number_type("remainder", ordered_type("remainder", a, b));
   Tensor y = new_result("remainder", a, b, t);
   check_zero_division("remainder", y, b);
   compute(Binary::Remainder, y, a, b);
@@ -190,7 +202,7 @@ Tensor remainder(Other a, Other b) {
 }
 
 Tensor fmod(Other a, Other b) {
-  const DType t = number_type("fmod", arithmetic_type("fmod", a, b));
+  const DType t = number_type("fmod", ordered_type("fmod", a, b));
   Tensor y = new_result("fmod", a, b, t);
   check_zero_division("fmod", y, b);
   compute(Binary::Fmod, y, a, b);
@@ -204,7 +216,7 @@ Tensor fmod(Other a, Other b) {
 
 // d(a^b)/da = b a^(b-1), 0 where b is 0;  d(a^b)/db = a^b log a, 0 where a is 0 and b >= 0.
 Tensor pow(Other a, Other b) {
-  DType t = arithmetic_type("pow", a, b);
+  DType t = result_type(a, b);
   if (b.tensor) t = number_type("pow", t);  // x ** True is x, x ** False is 1
   PYNN_CHECK(!is_integral(t) || b.tensor || b.scalar.to_int() >= 0,
              "pow: Integers to negative integer powers are not allowed.");
@@ -217,24 +229,28 @@ Tensor pow(Other a, Other b) {
       y, inputs(input(a), input(b)), save(input(a), a.scalar, input(b), b.scalar, needed_by(input(b), y)),
       [](const Tensor& g, const Tensor& a, Scalar, const Tensor& b, Scalar s, const Tensor&) -> Tensor {
         if (!b.defined()) {
+          if (s.is_complex()) {
+            const Complex128 p = s.to_complex();
+            return mul_conj(g, mul(pow(a, Scalar(Complex128{p.re - 1, p.im})), s));
+          }
           const double p = s.to_double();
           if (p == 0) return mul(g, 0.0);
-          if (!thread_state.grad_enabled && p == 2) return mul(g, mul(a, 2.0));
-          return mul(g, mul(pow(a, p - 1), p));
+          if (!thread_state.grad_enabled && p == 2) return mul_conj(g, mul(a, 2.0));
+          return mul_conj(g, mul(pow(a, p - 1), p));
         }
-        return mul(g, where(eq(b, 0.0), 0.0, mul(b, pow(a, sub(b, 1.0)))));
+        return mul_conj(g, where(eq(b, 0.0), 0.0, mul(b, pow(a, sub(b, 1.0)))));
       },
       [](const Tensor& g, const Tensor& a, Scalar s, const Tensor& b, Scalar, const Tensor& y) -> Tensor {
-        if (!a.defined()) {
-          if (s.to_double() == 0) return mul(g, where(ge(b, 0.0), 0.0, mul(y, std::log(0.0))));
-          return mul(g, mul(y, std::log(s.to_double())));
-        }
-        return mul(g, where(logical_and(eq(a, 0.0), ge(b, 0.0)), 0.0, mul(y, log(a))));
+        const bool zero_base = !a.defined() && s.equals(0);
+        const Tensor no_growth = zero_base || a.defined() ? ge(real(b), 0.0) : Tensor();  // at a base of 0
+        if (zero_base) return mul(g, where(no_growth, 0.0, mul(y, std::log(0.0))));
+        if (!a.defined()) return mul_conj(g, mul(y, log_of(s, y.dtype())));
+        return mul_conj(g, where(logical_and(eq(a, 0.0), no_growth), 0.0, mul(y, log(a))));
       });
 }
 
 Tensor atan2(Other a, Other b) {
-  Tensor y = new_result("atan2", a, b, float_type(a, b));
+  Tensor y = new_result("atan2", a, b, real_type("atan2", float_type(a, b)));
   compute(Binary::Atan2, y, a, b);
   return record(
       "atan2", std::move(y), inputs(input(a), input(b)), save(input(a), input(b)),
@@ -247,7 +263,7 @@ namespace {
 // The larger (smaller) one gets the gradient; ties share it, as in PyTorch.
 template <Binary op, bool larger>
 Tensor extremum(const char* name, Other a, Other b) {
-  Tensor y = new_result(name, a, b, arithmetic_type(name, a, b));
+  Tensor y = new_result(name, a, b, ordered_type(name, a, b));
   compute(op, y, a, b);
   return record(
       name, std::move(y), inputs(input(a), input(b)), save(input(a), input(b)),
@@ -260,14 +276,15 @@ Tensor extremum(const char* name, Other a, Other b) {
 }
 
 Tensor compare(const char* name, Binary op, Other a, Other b) {
-  const DType t = arithmetic_type(name, a, b);
+  const DType t = result_type(a, b);
+  if (op >= Binary::Lt && op <= Binary::Ge) real_type(name, t);
   Tensor y = new_result(name, a, b, DType::Bool);
   run_binary(op, y, a, b, t);
   return no_gradient(std::move(y));
 }
 
 Tensor bitwise(const char* name, Binary op, Other a, Other b) {
-  const DType t = arithmetic_type(name, a, b);
+  const DType t = ordered_type(name, a, b);
   PYNN_CHECK_KIND(NotImplemented, is_integral(t), name, ": integer or bool operands are required, got ", dtype_name(t));
   Tensor y = new_result(name, a, b, t);
   compute(op, y, a, b);
@@ -275,7 +292,7 @@ Tensor bitwise(const char* name, Binary op, Other a, Other b) {
 }
 
 Tensor shift(const char* name, Binary op, Other a, Other b) {
-  number_type(name, arithmetic_type(name, a, b));
+  number_type(name, ordered_type(name, a, b));
   return bitwise(name, op, a, b);
 }
 
@@ -298,6 +315,11 @@ Tensor bitwise_xor(Other a, Other b) { return bitwise("bitwise_xor", Binary::Bit
 Tensor bitwise_left_shift(Other a, Other b) { return shift("bitwise_left_shift", Binary::ShiftLeft, a, b); }
 Tensor bitwise_right_shift(Other a, Other b) { return shift("bitwise_right_shift", Binary::ShiftRight, a, b); }
 
+Tensor mul_conj(const Tensor& g, Other factor) {
+  if (!factor.tensor) return mul(g, factor.scalar.conj());
+  return is_complex(factor.tensor->dtype()) ? mul(g, conj(*factor.tensor)) : mul(g, factor);
+}
+
 Tensor map_backward(Binary op, const Tensor& g, const Tensor& saved, double p0, double p1) {
   const double params[4] = {p0, p1, 0, 0};
   Tensor out = new_result("map_backward", g, saved, g.dtype());
@@ -314,8 +336,10 @@ void check_subtraction(const char* op, Other a, Other b) {
 
 void check_alpha(const char* op, Scalar alpha, DType t) {
   PYNN_CHECK(!alpha.is_bool() || t == DType::Bool, op, ": Boolean alpha only supported for Boolean results.");
-  PYNN_CHECK(!alpha.is_float() || is_floating(t), op,
+  PYNN_CHECK(!alpha.is_float() || !is_integral(t), op,
              ": For integral input tensors, argument alpha must not be a floating point number.");
+  PYNN_CHECK(!alpha.is_complex() || is_complex(t), op,
+             ": For non-complex input tensors, argument alpha must not be a complex number.");
 }
 
 void check_zero_division(const char* op, const Tensor& y, Other b) {

@@ -49,8 +49,14 @@ inline Tensor operator/(Other a, Other b) { return div(a, b); }
 // PyTorch's result type: dimensioned tensors first, then 0-d tensors, then numbers, each only if of a higher category.
 DType result_type(Other a, Other b);
 
+// The type of a tensor of such numbers.
+DType number_dtype(Scalar s);
+
 // Integer division by zero is an error, not a trap; dividing nothing is fine.
 void check_zero_division(const char* op, const Tensor& y, Other b);
+
+// g times the conjugate: what a derivative multiplies by, since gradients of complex numbers are conjugate ones.
+Tensor mul_conj(const Tensor& g, Other factor);
 
 // The rules of add and sub about bool operands and alpha.
 void check_subtraction(const char* op, Other a, Other b);
@@ -59,6 +65,9 @@ void check_alpha(const char* op, Scalar alpha, DType t);
 // t itself, of an op that PyTorch has for numbers only: bool is refused.
 DType number_type(const char* op, DType t);
 
+// t itself, of an op that has no meaning, or no loop, for complex numbers.
+DType real_type(const char* op, DType t);
+
 // Plans and runs one map; operands must broadcast to out's shape. Values only. `type` is the operands' common type:
 // the loop runs in compute_type(type), and numbers and 0-d tensors wrap to a narrow integer type, as in PyTorch.
 void run_unary(Unary op, const Tensor& out, const Tensor& x, DType type, const double* params = nullptr,
@@ -66,7 +75,7 @@ void run_unary(Unary op, const Tensor& out, const Tensor& x, DType type, const d
 void run_binary(Binary op, const Tensor& out, Other a, Other b, DType type, const double* params = nullptr,
                 const int64_t* iparams = nullptr);
 void run_ternary(Ternary op, const Tensor& out, Other a, Other b, Other c, DType type, const double* params = nullptr);
-// The loop type for a result type: Float32, Float64, Int32 or Int64.
+// The loop type for a result type: Float32, Float64, Int32, Int64, Complex64 or Complex128.
 DType compute_type(DType t);
 
 }  // namespace pynn::ops

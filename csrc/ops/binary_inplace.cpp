@@ -4,6 +4,7 @@
 #include "core/shape.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/complex.h"
 #include "ops/unary.h"
 
 namespace pynn::ops {
@@ -37,8 +38,9 @@ Tensor before_write(const Tensor& a, Other b) {
 void run(Binary op, const Tensor& a, Other b, DType type, Scalar alpha = 1) {
   const bool plain = a.dtype() == type && a.is_contiguous() && a.device().is_cpu() &&
                      (type == DType::Float32 || type == DType::Float64);
-  const double params[4] = {alpha.to_double(), 0, 0, 0};
-  const int64_t iparams[2] = {alpha.to_int(), 0};
+  const Complex128 z = alpha.to_complex();
+  const double params[4] = {z.re, z.im, 0, 0};
+  const int64_t iparams[2] = {alpha.is_complex() ? 0 : alpha.to_int(), 0};
   if (plain && !b.tensor) {
     float f = static_cast<float>(b.scalar.to_double());
     double d = b.scalar.to_double();
@@ -64,7 +66,7 @@ Tensor add_(const Tensor& a, Other b, Scalar alpha) {
   }
   record_inplace(
       "add_", a, inputs(a, input(b)), save(alpha), [](const Tensor& g, Scalar) { return g; },
-      [](const Tensor& g, Scalar alpha) { return alpha.equals(1) ? g : mul(g, alpha); });
+      [](const Tensor& g, Scalar alpha) { return alpha.equals(1) ? g : mul_conj(g, alpha); });
   return a;
 }
 
@@ -75,7 +77,7 @@ Tensor sub_(const Tensor& a, Other b, Scalar alpha) {
   run(Binary::Sub, a, b, t, alpha);
   record_inplace(
       "sub_", a, inputs(a, input(b)), save(alpha), [](const Tensor& g, Scalar) { return g; },
-      [](const Tensor& g, Scalar alpha) { return mul(g, -alpha); });
+      [](const Tensor& g, Scalar alpha) { return mul_conj(g, -alpha); });
   return a;
 }
 
@@ -85,8 +87,8 @@ Tensor mul_(const Tensor& a, Other b) {
   run(t == DType::Bool ? Binary::LogicalAnd : Binary::Mul, a, b, t);
   record_inplace(
       "mul_", a, inputs(a, input(b)), save(before, input(b), b.scalar),
-      [](const Tensor& g, const Tensor&, const Tensor& b, Scalar s) { return mul(g, other(b, s)); },
-      [](const Tensor& g, const Tensor& before, const Tensor&, Scalar) { return mul(g, before); });
+      [](const Tensor& g, const Tensor&, const Tensor& b, Scalar s) { return mul_conj(g, other(b, s)); },
+      [](const Tensor& g, const Tensor& before, const Tensor&, Scalar) { return mul_conj(g, before); });
   return a;
 }
 
@@ -96,9 +98,11 @@ Tensor div_(const Tensor& a, Other b) {
   run(Binary::Div, a, b, t);
   record_inplace(
       "div_", a, inputs(a, input(b)), save(before, input(b), b.scalar),
-      [](const Tensor& g, const Tensor&, const Tensor& b, Scalar s) { return div(g, other(b, s)); },
+      [](const Tensor& g, const Tensor&, const Tensor& b, Scalar s) {
+        return b.defined() ? div(g, conj(b)) : div(g, s.conj());
+      },
       [](const Tensor& g, const Tensor& before, const Tensor& b, Scalar) {
-        return mul(neg(g), div(div(before, b), b));
+        return mul_conj(neg(g), div(div(before, b), b));
       });
   return a;
 }

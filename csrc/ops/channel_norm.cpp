@@ -1,6 +1,6 @@
-// channel_norm.cpp -- batch_norm, instance_norm, group_norm and rms_norm.
+// channel_norm.cpp -- batch_norm, instance_norm and group_norm.
 //
-// One kernel for the first three (kernels/channel_norm.h says how they differ). Its derivative has a kernel too; when
+// One kernel for all (kernels/channel_norm.h says how they differ). Its derivative has a kernel too; when
 // that is to be differentiated again, it is composed of ops.
 #include "kernels/channel_norm.h"
 
@@ -132,7 +132,8 @@ Tensor normalize(const char* op, const Tensor& input, const Tensor& weight, cons
     const Tensor x = operand(input, wide), w = operand(weight, dtype), b = operand(bias, dtype);
     y = empty(x.sizes(), wide, x.device());
     if (l.measure) {
-      Tensor (*const made)(Dims, DType, Device) = x.numel() ? static_cast<Tensor (*)(Dims, DType, Device)>(empty) : zeros;
+      Tensor (*const made)(Dims, DType, Device) =
+          x.numel() ? static_cast<Tensor (*)(Dims, DType, Device)>(empty) : zeros;
       mean = made(DimVector{l.stats()}, dtype, x.device());
       rstd = made(DimVector{l.stats()}, dtype, x.device());
     }
@@ -257,28 +258,6 @@ Tensor instance_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, 
   return reshape(y, x.sizes());
 }
 
-Tensor rms_norm(const Tensor& x, Dims shape, const Tensor& weight, std::optional<double> eps) {
-  const char* op = "rms_norm";
-  PYNN_CHECK(!shape.empty(), op,
-             ": expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, got ()");
-  const size_t k = shape.size();
-  PYNN_CHECK(x.sizes().size() >= k && same(x.sizes().last(k), shape), op, ": Given normalized_shape=", dims_str(shape),
-             ", expected input with shape [*, ...] ending in it, but got input of size ", dims_str(x.sizes()));
-  PYNN_CHECK(!weight.defined() || same(weight.sizes(), shape), op,
-             ": expected weight to be of same shape as normalized_shape, got weight of shape ",
-             dims_str(weight.defined() ? weight.sizes() : Dims()), " and normalized_shape = ", dims_str(shape));
-  PYNN_CHECK_KIND(NotImplemented, is_floating(x.dtype()), op, ": floating-point input is required, got ",
-                  dtype_name(x.dtype()));
-  const DType dtype = computed_in(x.dtype());
-  DimVector dims;
-  for (size_t d = 0; d < k; ++d) dims.push_back(static_cast<int64_t>(d) - static_cast<int64_t>(k));
-  const Tensor wide = to_dtype(x, dtype);
-  const double floor = eps.value_or(dtype == DType::Float64 ? 0x1p-52 : 0x1p-23);
-  Tensor y = mul(wide, rsqrt(add(mean(square(wide), Dims(dims), true), Scalar(floor))));
-  if (weight.defined()) y = mul(y, weight);
-  return to_dtype(y, weight.defined() ? promote(x.dtype(), weight.dtype()) : x.dtype());
-}
-
 }  // namespace
 
 PYNN_OP(
@@ -300,9 +279,4 @@ PYNN_OP(instance_norm,
         "The same by statistics of each image and channel. Ulyanov et al. 2016, arXiv:1607.08022. Same as "
         "torch.instance_norm.",
         kFunctionOnly);
-PYNN_OP(rms_norm, "rms_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor",
-        "x / sqrt(mean(x^2) + eps) * weight over the last dims. Zhang and Sennrich 2019, arXiv:1910.07467. Same as "
-        "torch.rms_norm.",
-        kFunctionOnly);
-
 }  // namespace pynn::ops

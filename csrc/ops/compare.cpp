@@ -5,6 +5,7 @@
 #include "core/shape.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/complex.h"
 #include "ops/creation.h"
 #include "ops/reduce.h"
 #include "ops/ternary.h"
@@ -21,9 +22,9 @@ Tensor isclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool 
   PYNN_CHECK(atol >= 0, "isclose: atol must be greater than or equal to zero, but got ", atol);
   GradMode off(false);
   Tensor close = eq(a, b);
-  if (equal_nan && is_floating(a.dtype())) close = logical_or(close, logical_and(isnan(a), isnan(b)));
+  if (equal_nan && !is_integral(a.dtype())) close = logical_or(close, logical_and(isnan(a), isnan(b)));
   if (rtol == 0 && atol == 0) return close;
-  const Tensor other = is_floating(b.dtype()) ? b : to_dtype(b, default_dtype());
+  const Tensor other = !is_integral(b.dtype()) ? b : to_dtype(b, default_dtype());
   const Tensor error = abs(sub(a.dtype() == DType::Bool ? to_dtype(a, other.dtype()) : a, other));
   const Tensor near = logical_and(isfinite(error), le(error, add(abs(mul(other, rtol)), atol)));
   return no_gradient(logical_or(close, near));
@@ -55,7 +56,8 @@ double largest(DType t) {
 
 Tensor nan_to_num(const Tensor& x, std::optional<double> nan, std::optional<double> posinf,
                   std::optional<double> neginf) {
-  if (!is_floating(x.dtype())) return clone_of(x);
+  if (is_integral(x.dtype())) return clone_of(x);
+  if (is_complex(x.dtype())) return view_as_complex(nan_to_num(view_as_real(contiguous(x)), nan, posinf, neginf));
   constexpr double inf = std::numeric_limits<double>::infinity();
   Tensor y;
   {

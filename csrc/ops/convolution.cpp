@@ -6,6 +6,8 @@
 
 #include "autograd/record.h"
 #include "core/shape.h"
+#include "ops/binary.h"
+#include "ops/complex.h"
 #include "ops/creation.h"
 #include "ops/reduce.h"
 #include "ops/unary.h"
@@ -194,9 +196,26 @@ void check_weight_dims(const char* op, const Tensor& w, int64_t dims) {
   PYNN_CHECK(w.dim() == dims + 2, op, ": weight must have ", dims + 2, " dims, got ", dims_str(w.sizes()));
 }
 
+// A convolution of complex tensors is made of four of their parts; f takes x, w, b.
+template <class F>
+Tensor of_parts(const Tensor& x, const Tensor& w, const Tensor& b, F&& f) {
+  const auto re = [](const Tensor& t) { return contiguous(real(t)); };
+  const auto im = [](const Tensor& t) { return contiguous(imag(t)); };
+  const Tensor xr = re(x), xi = im(x), wr = re(w), wi = im(w);
+  return make_complex(sub(f(xr, wr, b.defined() ? re(b) : b), f(xi, wi, Tensor())),
+                      add(f(xr, wi, b.defined() ? im(b) : b), f(xi, wr, Tensor())));
+}
+bool all_complex(const Tensor& x, const Tensor& w, const Tensor& b) {
+  return is_complex(x.dtype()) && x.dtype() == w.dtype() && (!b.defined() || b.dtype() == x.dtype());
+}
+
 // `after` holds the padding behind; the geometry has the one in front.
 Tensor convolve(const char* op, const Tensor& input, const Tensor& w, const Tensor& b, Dims stride, Dims before,
                 Dims after, Dims dilation, int64_t groups) {
+  if (all_complex(input, w, b))
+    return of_parts(input, w, b, [&](const Tensor& x, const Tensor& weight, const Tensor& bias) {
+      return convolve(op, x, weight, bias, stride, before, after, dilation, groups);
+    });
   check_types(op, input, w, b, false);
   const Tensor x = batched(op, input, w, stride, before, dilation, groups);
   check_channels(op, x, w, b, w.size(1) * groups, w.size(0), groups);
@@ -213,6 +232,10 @@ Tensor convolve(const char* op, const Tensor& input, const Tensor& w, const Tens
 
 Tensor transposed(const char* op, const Tensor& input, const Tensor& w, const Tensor& b, Dims stride, Dims padding,
                   Dims output_padding, Dims dilation, int64_t groups) {
+  if (all_complex(input, w, b))
+    return of_parts(input, w, b, [&](const Tensor& x, const Tensor& weight, const Tensor& bias) {
+      return transposed(op, x, weight, bias, stride, padding, output_padding, dilation, groups);
+    });
   check_types(op, input, w, b, true);
   const Tensor y = batched(op, input, w, stride, padding, dilation, groups);
   check_channels(op, y, w, b, w.size(0), w.size(1) * groups, groups);

@@ -2,6 +2,7 @@
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/binary.h"
+#include "ops/complex.h"
 #include "ops/concat.h"
 #include "ops/creation.h"
 #include "ops/matmul.h"
@@ -46,7 +47,7 @@ Tensor cov(const Tensor& input, int64_t correction, const Tensor& fweights, cons
   const Tensor average = w.defined() ? div(sum(mul(x, w), Dims(rows)), total) : mean(x, Dims(rows));
   Tensor divisor;
   if (!w.defined()) {
-    divisor = full({}, Scalar(static_cast<double>(n - correction)), type, x.device());
+    divisor = full({}, Scalar(static_cast<double>(n - correction)), real_of(type), x.device());
   } else if (!aweights.defined() || correction == 0) {
     divisor = sub(total, Scalar(correction));
   } else {
@@ -55,7 +56,7 @@ Tensor cov(const Tensor& input, int64_t correction, const Tensor& fweights, cons
   divisor = where(lt(divisor, 0), 0.0, divisor);
   const Tensor centered = sub(x, unsqueeze(average, 1));
   const Tensor weighted = w.defined() ? mul(centered, w) : centered;
-  const Tensor c = div(mm(centered, to_dtype(transpose(weighted, 0, 1), type)), to_dtype(divisor, type));
+  const Tensor c = div(mm(centered, to_dtype(conj(transpose(weighted, 0, 1)), type)), to_dtype(divisor, type));
   return squeeze(c);  // one variable: a number
 }
 
@@ -65,7 +66,9 @@ Tensor corrcoef(const Tensor& input) {
   const Tensor c = cov(input, 1, {}, {});
   if (c.dim() == 0) return div(c, c);
   const Tensor d = sqrt(diagonal(c));
-  return clamp(div(div(c, unsqueeze(d, 1)), unsqueeze(d, 0)), Scalar(-1.0), Scalar(1.0));
+  const Tensor r = div(div(c, unsqueeze(d, 1)), unsqueeze(d, 0));
+  if (is_complex(r.dtype())) return view_as_complex(clamp(view_as_real(r), Scalar(-1.0), Scalar(1.0)));
+  return clamp(r, Scalar(-1.0), Scalar(1.0));
 }
 
 Tensor trace(const Tensor& x) {

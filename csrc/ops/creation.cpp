@@ -10,6 +10,7 @@
 #include "kernels/sequence.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/complex.h"
 #include "ops/device.h"
 #include "ops/element.h"
 
@@ -70,7 +71,7 @@ Tensor contiguous(const Tensor& x, MemoryFormat format) {
 Tensor to_copy(const Tensor& x, DType t, MemoryFormat format) {
   Tensor y = empty_like(x, t, format);
   copy_data(y, x);
-  if (!is_floating(t)) return no_gradient(std::move(y));
+  if (is_integral(t)) return no_gradient(std::move(y));
   // The engine casts the gradient back.
   return record("to_copy", std::move(y), inputs(x), save(), [](const Tensor& g) { return g; });
 }
@@ -92,7 +93,6 @@ Tensor with_grad(Tensor t, bool requires_grad) {
   }
   return t;
 }
-DType type_of_number(Scalar s) { return s.is_float() ? default_dtype() : s.kind(); }
 
 Tensor op_empty(Dims sizes, OptType t, OptDevice d, bool grad, OptFormat f) {
   return with_grad(
@@ -105,7 +105,7 @@ Tensor op_ones(Dims sizes, OptType t, OptDevice d, bool grad) {
   return with_grad(ones(sizes, t.value_or(default_dtype()), d.value_or(Device{})), grad);
 }
 Tensor op_full(Dims sizes, Scalar value, OptType t, OptDevice d, bool grad) {
-  return with_grad(full(sizes, value, t.value_or(type_of_number(value)), d.value_or(Device{})), grad);
+  return with_grad(full(sizes, value, t.value_or(number_dtype(value)), d.value_or(Device{})), grad);
 }
 Tensor op_empty_strided(Dims sizes, Dims strides, OptType t, OptDevice d, bool grad) {
   return with_grad(empty_strided(sizes, strides, t.value_or(default_dtype()), d.value_or(Device{})), grad);
@@ -185,7 +185,8 @@ Tensor op_arange(Scalar start, Scalar end, Scalar step, OptType t, OptDevice d, 
   PYNN_CHECK(!step.equals(0), "arange: step must be nonzero");
   PYNN_CHECK(std::isfinite(start.to_double()) && std::isfinite(end.to_double()),
              "arange: unsupported range: ", start.to_double(), " -> ", end.to_double());
-  PYNN_CHECK_KIND(NotImplemented, t != DType::Bool, "arange: not implemented for bool");
+  PYNN_CHECK_KIND(NotImplemented, t != DType::Bool && !(t && is_complex(*t)), "arange: not implemented for ",
+                  dtype_name(*t));
   const bool up = step.to_double() > 0;
   PYNN_CHECK(up ? end.to_double() >= start.to_double() : end.to_double() <= start.to_double(),
              "arange: upper bound and lower bound inconsistent with step sign");
@@ -260,6 +261,16 @@ Tensor spaced(const char* op, double start, double end, int64_t steps, std::opti
   return with_grad(to_device(y, device), grad);
 }
 Tensor op_linspace(Scalar start, Scalar end, int64_t steps, OptType t, OptDevice d, bool grad) {
+  if (start.is_complex() || end.is_complex()) {  // each part is a linspace of its own
+    const DType type = t.value_or(complex_of(default_dtype()));
+    PYNN_CHECK(is_complex(type), "linspace: inferred dtype is complex, but the dtype that was given is ",
+               dtype_name(type));
+    const Complex128 a = start.to_complex(), b = end.to_complex();
+    Tensor y = empty(DimVector{steps}, type, d.value_or(Device{}));
+    copy_data(real(y), op_linspace(a.re, b.re, steps, real_of(type), d, false));
+    copy_data(imag(y), op_linspace(a.im, b.im, steps, real_of(type), d, false));
+    return with_grad(std::move(y), grad);
+  }
   return spaced("linspace", start.to_double(), end.to_double(), steps, {}, t, d, grad);
 }
 Tensor op_logspace(Scalar start, Scalar end, int64_t steps, double base, OptType t, OptDevice d, bool grad) {

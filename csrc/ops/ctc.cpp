@@ -76,29 +76,28 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets_in, const Tensor&
   for (Tensor* t : {&input_lengths, &target_lengths, &offsets}) *t = to_device(*t, x.device());
   const Tensor raw = empty(DimVector{batch}, x.dtype(), x.device()), on_x = to_device(targets, x.device());
   if (batch)
-    kernels::ctc_forward(x.device(),
-                         arguments(x, on_x, offsets, input_lengths, target_lengths, longest, blank, raw));
+    kernels::ctc_forward(x.device(), arguments(x, on_x, offsets, input_lengths, target_lengths, longest, blank, raw));
   Tensor loss = raw;
   if (zero_infinity) {
     GradMode off(false);
     loss = where(isinf(raw), 0.0, raw);
   }
   const Tensor kept = zero_infinity ? raw : Tensor();
-  return record("ctc_loss", loss, inputs(x), save(x, on_x, offsets, input_lengths, target_lengths, longest, blank, kept),
-                [](const Tensor& g, const Tensor& x, const Tensor& targets, const Tensor& offsets,
-                   const Tensor& input_lengths, const Tensor& target_lengths, int64_t longest, int64_t blank,
-                   const Tensor& raw) {
-                  PYNN_CHECK(!thread_state.grad_enabled || !(g.requires_grad() || x.requires_grad()),
-                             "ctc_loss: derivative of the gradient is not implemented");
-                  const Tensor dloss = contiguous(g);
-                  Tensor dx = zeros(x.sizes(), x.dtype(), x.device());
-                  CtcArgs a = arguments(x, targets, offsets, input_lengths, target_lengths, longest, blank,
-                                        raw.defined() ? raw : dloss);
-                  a.dloss = dloss.data(), a.dlog_probs = dx.data();
-                  a.zero_infinity = raw.defined();
-                  if (x.numel()) kernels::ctc_backward(x.device(), a);
-                  return dx;
-                });
+  return record(
+      "ctc_loss", loss, inputs(x), save(x, on_x, offsets, input_lengths, target_lengths, longest, blank, kept),
+      [](const Tensor& g, const Tensor& x, const Tensor& targets, const Tensor& offsets, const Tensor& input_lengths,
+         const Tensor& target_lengths, int64_t longest, int64_t blank, const Tensor& raw) {
+        PYNN_CHECK(!thread_state.grad_enabled || !(g.requires_grad() || x.requires_grad()),
+                   "ctc_loss: derivative of the gradient is not implemented");
+        const Tensor dloss = contiguous(g);
+        Tensor dx = zeros(x.sizes(), x.dtype(), x.device());
+        CtcArgs a =
+            arguments(x, targets, offsets, input_lengths, target_lengths, longest, blank, raw.defined() ? raw : dloss);
+        a.dloss = dloss.data(), a.dlog_probs = dx.data();
+        a.zero_infinity = raw.defined();
+        if (x.numel()) kernels::ctc_backward(x.device(), a);
+        return dx;
+      });
 }
 
 }  // namespace
@@ -106,6 +105,7 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets_in, const Tensor&
 PYNN_OP(ctc_loss,
         "_nn.ctc_loss(Tensor log_probs, Tensor targets, Tensor input_lengths, Tensor target_lengths, int blank=0, bool "
         "zero_infinity=False) -> Tensor",
-        "The CTC loss of each sequence. Same as torch.nn.functional.ctc_loss with reduction='none'.");
+        "The CTC loss of each sequence. Same as torch.nn.functional.ctc_loss with reduction='none'.",
+        kAnyDevice);
 
 }  // namespace pynn::ops

@@ -3,6 +3,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "ops/assign.h"
+
 namespace pynn::ops {
 namespace {
 
@@ -33,8 +35,8 @@ void store(const char* op, void* to, DType type, Scalar value) {
     }
     out = static_cast<T>(value.to_int());
   } else if constexpr (std::is_same_v<T, Complex64> || std::is_same_v<T, Complex128>) {
-    out.re = static_cast<decltype(out.re)>(value.to_double());
-    out.im = 0;
+    const Complex128 z = value.to_complex();
+    out = {static_cast<decltype(out.re)>(z.re), static_cast<decltype(out.im)>(z.im)};
   } else if constexpr (std::is_same_v<T, double>) {
     out = value.to_double();
   } else {
@@ -76,6 +78,13 @@ Scalar as_element(const char* op, Scalar value, DType type) {
 Tensor element_tensor(const char* op, Scalar value, DType type) {
   Tensor t = empty({}, type);
   store_element(op, t.data(), type, value);
+  return t;
+}
+
+Tensor element_on(Device device, const Tensor& value) {
+  if (value.device() == device) return value;
+  Tensor t = empty({}, value.dtype(), device);
+  copy_data(t, value);
   return t;
 }
 

@@ -13,6 +13,8 @@ void store_element(const char* op, void* to, DType type, Scalar value);
 Scalar as_element(const char* op, Scalar value, DType type);
 // A 0-d tensor that holds the number.
 Tensor element_tensor(const char* op, Scalar value, DType type);
+// A 0-d tensor on the device with the value of one there or on the CPU; a number of the CPU costs no transfer.
+Tensor element_on(Device device, const Tensor& value);
 // The first element of x, which is of type T. Waits for the device that x is on.
 template <class T>
 T first_element(const Tensor& x) {

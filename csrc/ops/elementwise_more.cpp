@@ -1,4 +1,4 @@
-// elementwise_more.cpp -- small maps made of other ops, numbers on the left, and what complex functions are of reals.
+// elementwise_more.cpp -- small maps made of other ops, and numbers on the left.
 #include <limits>
 #include <numbers>
 
@@ -17,41 +17,20 @@ namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
-Tensor floating(const Tensor& x) { return is_integral(x.dtype()) ? to_dtype(x, default_dtype()) : x; }
-Tensor deg2rad(const Tensor& x) { return mul(floating(x), std::numbers::pi / 180); }
-Tensor rad2deg(const Tensor& x) { return mul(floating(x), 180 / std::numbers::pi); }
+Tensor floating(const char* op, const Tensor& x) {
+  PYNN_CHECK(!is_complex(x.dtype()), op, ": ", op, " is not supported for complex tensors.");
+  return is_integral(x.dtype()) ? to_dtype(x, default_dtype()) : x;
+}
+Tensor deg2rad(const Tensor& x) { return mul(floating("deg2rad", x), std::numbers::pi / 180); }
+Tensor rad2deg(const Tensor& x) { return mul(floating("rad2deg", x), 180 / std::numbers::pi); }
 
 Tensor none_of(const Tensor& x, bool value) { return full(x.sizes(), Scalar(value), DType::Bool, x.device()); }
-Tensor isposinf(const Tensor& x) { return is_floating(x.dtype()) ? eq(x, kInf) : none_of(x, false); }
-Tensor isneginf(const Tensor& x) { return is_floating(x.dtype()) ? eq(x, -kInf) : none_of(x, false); }
-
-// Real tensors are their own real part and conjugate.
-void check_real(const char* op, const Tensor& x) {
-  PYNN_CHECK_KIND(NotImplemented, !is_complex(x.dtype()), op, ": complex tensors are not supported yet");
+bool has_infinities(const char* op, const Tensor& x) {
+  PYNN_CHECK(!is_complex(x.dtype()), op, ": ", op, " does not support complex inputs.");
+  return is_floating(x.dtype());
 }
-Tensor isreal(const Tensor& x) {
-  check_real("isreal", x);
-  return none_of(x, true);
-}
-Tensor itself(const Tensor& x) {
-  check_real("conj", x);
-  return x;
-}
-Tensor conj_physical(const Tensor& x) {
-  check_real("conj_physical", x);
-  return clone_of(x);
-}
-// 0, or pi of negative numbers.
-Tensor angle(const Tensor& x) {
-  check_real("angle", x);
-  Tensor y;
-  {
-    GradMode off(false);
-    y = to_dtype(where(lt(x, 0), std::numbers::pi, Scalar(0.0)), is_integral(x.dtype()) ? default_dtype() : x.dtype());
-    if (is_floating(x.dtype())) y = where(isnan(x), x, y);
-  }
-  return record("angle", std::move(y), inputs(x), save(), [](const Tensor& g) { return mul(g, 0.0); });
-}
+Tensor isposinf(const Tensor& x) { return has_infinities("isposinf", x) ? eq(x, kInf) : none_of(x, false); }
+Tensor isneginf(const Tensor& x) { return has_infinities("isneginf", x) ? eq(x, -kInf) : none_of(x, false); }
 
 #define PYNN_NUMBER_FIRST(name) \
   Tensor number_##name(Scalar a, const Tensor& b) { return name(a, b); }
@@ -95,14 +74,6 @@ PYNN_OP(deg2rad, "deg2rad(Tensor input) -> Tensor", "Degrees to radians. Same as
 PYNN_OP(rad2deg, "rad2deg(Tensor input) -> Tensor", "Radians to degrees. Same as torch.rad2deg.", kOut | kInplace);
 PYNN_OP(isposinf, "isposinf(Tensor input) -> Tensor", "True where it is +inf. Same as torch.isposinf.", kOut);
 PYNN_OP(isneginf, "isneginf(Tensor input) -> Tensor", "True where it is -inf. Same as torch.isneginf.", kOut);
-PYNN_OP(isreal, "isreal(Tensor input) -> Tensor", "True where the imaginary part is 0. Same as torch.isreal.");
-PYNN_OP(itself, "conj(Tensor input) -> Tensor", "The complex conjugate: of real tensors itself. Same as torch.conj.");
-PYNN_OP(itself, "resolve_conj(Tensor input) -> Tensor", "Itself.");
-PYNN_OP(itself, "resolve_neg(Tensor input) -> Tensor", "Itself.");
-PYNN_OP(itself, "real(Tensor input) -> Tensor", "The real part: of real tensors itself. Same as torch.real.",
-        kFunctionOnly);
-PYNN_OP(conj_physical, "conj_physical(Tensor input) -> Tensor", "The complex conjugate.", kOut | kInplace);
-PYNN_OP(angle, "angle(Tensor input) -> Tensor", "0, or pi of negative numbers. Same as torch.angle.", kOut);
 PYNN_OP(acosh, "arccosh(Tensor input) -> Tensor", "Alias of acosh.", kOut | kInplace);
 PYNN_OP(asinh, "arcsinh(Tensor input) -> Tensor", "Alias of asinh.", kOut | kInplace);
 PYNN_OP(atanh, "arctanh(Tensor input) -> Tensor", "Alias of atanh.", kOut | kInplace);

@@ -4,6 +4,7 @@
 #include "core/thread_state.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/complex.h"
 #include "ops/creation.h"
 #include "ops/device.h"
 #include "ops/reduce.h"
@@ -54,8 +55,14 @@ Tensor clone_strided(const Tensor& g, Dims strides) {
 Tensor zeros_for(const OutputMeta& meta) { return ops::zeros(meta.sizes, meta.dtype, meta.device); }
 Tensor ones_like(const Tensor& t) { return ops::ones(t.sizes(), t.dtype(), t.device()); }
 
-Tensor as_strided_view(const Tensor& x, Dims sizes, Dims strides, int64_t offset) {
-  return ops::as_strided(x, sizes, strides, offset);
+Tensor as_strided_view(const Tensor& x, DType dtype, Dims sizes, Dims strides, int64_t offset) {
+  if (dtype == x.dtype()) return ops::as_strided(x, sizes, strides, offset);
+  if (is_complex(x.dtype())) return ops::as_strided(ops::view_as_real(x), sizes, strides, offset);
+  DimVector pairs(sizes), steps(strides);
+  for (int64_t& s : steps) s *= 2;
+  pairs.push_back(2);
+  steps.push_back(1);
+  return ops::view_as_complex(ops::as_strided(x, pairs, steps, 2 * offset));
 }
 
 void copy_into(const Tensor& to, const Tensor& from) { ops::copy_(to, from); }
@@ -67,7 +74,7 @@ void add_in_place(const Tensor& to, const Tensor& g) {
 
 bool has_nan(const Tensor& t) {
   GradMode off(false);
-  return is_floating(t.dtype()) && ops::any_nonzero(ops::isnan(t));
+  return !is_integral(t.dtype()) && ops::any_nonzero(ops::isnan(t));
 }
 
 }  // namespace pynn::autograd

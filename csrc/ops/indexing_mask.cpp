@@ -64,8 +64,8 @@ Tensor nonzero_flat(const Tensor& x) {
 
 // Flat positions to coordinates, that of dim d of position i in to[i * step + d * jump].
 void run_coordinates(const Tensor& flat, Dims sizes, const Tensor& to, int64_t step, int64_t jump) {
-  CoordinatesArgs a{flat.data_as<int64_t>(), to.data_as<int64_t>(), flat.numel(), step, jump,
-                    static_cast<int>(sizes.size()), {}};
+  CoordinatesArgs a{
+      flat.data_as<int64_t>(), to.data_as<int64_t>(), flat.numel(), step, jump, static_cast<int>(sizes.size()), {}};
   std::copy(sizes.begin(), sizes.end(), a.sizes);
   kernels::coordinates(flat.device(), a);
 }

@@ -8,6 +8,7 @@
 #include "kernels/indexing.h"
 #include "ops/creation.h"
 #include "ops/device.h"
+#include "ops/element.h"
 #include "ops/indexing.h"
 #include "ops/view.h"
 
@@ -50,8 +51,9 @@ std::vector<int64_t> offsets(const Walk& w) {
 // Index tensors may be on the CPU, whatever is indexed.
 Tensor brought(const char* op, const Tensor& index, const Tensor& x) {
   if (x.device().is_meta() || index.device().is_meta() || index.device() == x.device()) return index;
-  PYNN_CHECK(index.device().is_cpu(), op, ": indices should be either on cpu or on the same device as the indexed tensor (",
-             x.device().str(), "), got ", index.device().str());
+  PYNN_CHECK(index.device().is_cpu(), op,
+             ": indices should be either on cpu or on the same device as the indexed tensor (", x.device().str(),
+             "), got ", index.device().str());
   return to_device(index, x.device());
 }
 
@@ -217,9 +219,9 @@ void write_rows(const char* op, const IndexPlan& plan, const Tensor& x, const Te
   GradMode off(false);
   const bool one = value.numel() == 1 && how == Write::Assign;  // then one run serves all
   // A number may come from the CPU.
-  const Tensor here = value.dim() == 0 ? to_device(value, x.device()) : value;
-  Tensor from = one ? contiguous(expand(reshape(here, DimVector{1}), DimVector{plan.row}))
-                    : contiguous(expand(here, plan.sizes));
+  const Tensor here = value.dim() == 0 ? element_on(x.device(), value) : value;
+  Tensor from =
+      one ? contiguous(expand(reshape(here, DimVector{1}), DimVector{plan.row})) : contiguous(expand(here, plan.sizes));
   if (from.storage().get() == x.storage().get()) from = clone_contiguous(from);
   const char* source = static_cast<const char*>(from.data());
   for_blocks(op, plan, static_cast<char*>(x.data()), x.dtype(), [&](RowsArgs& a, char* to, int64_t at) {

@@ -6,8 +6,9 @@
 
 namespace pynn::ops {
 
-// Masks become the positions of their true elements, other integer types int64, all on x's device. The result has one entry per dim of x
-// that is indexed or passed over; IndexError when there are more than x has, or a mask's shape differs from x's.
+// Masks become the positions of their true elements, other integer types int64, all on x's device. The result has one
+// entry per dim of x that is indexed or passed over; IndexError when there are more than x has, or a mask's shape
+// differs from x's.
 std::vector<Tensor> expand_indices(const char* op, const Tensor& x, TensorSpan indices);
 
 // x[indices] as runs of `row` elements: run r of block b starts row * (blocks[b] + rows[r]) elements behind x's first

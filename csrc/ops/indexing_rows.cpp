@@ -57,6 +57,8 @@ void add_slices(const char* op, const Tensor& self, int64_t dim, const Tensor& i
   s.check_source(source);
   PYNN_CHECK(!alpha.is_float() || is_floating(self.dtype()) || is_complex(self.dtype()), op,
              ": For integral input tensors, argument alpha must not be a floating point number.");
+  PYNN_CHECK(!alpha.is_complex() || is_complex(self.dtype()), op,
+             ": For non-complex input tensors, argument alpha must not be a complex number.");
   write_rows(op, s.plan, s.x, alpha.equals(1) ? source : to_dtype(mul(source, alpha), self.dtype()), Write::Add);
 }
 void copy_slices(const char* op, const Tensor& self, int64_t dim, const Tensor& index, const Tensor& source) {
@@ -81,7 +83,7 @@ Tensor select_like(const Tensor& g, int64_t dim, const Tensor& index, Dims sizes
 constexpr auto kKeep = [](const Tensor& g, int64_t, const Tensor&, Dims, Scalar) { return g; };
 constexpr auto kScaled = [](const Tensor& g, int64_t dim, const Tensor& index, Dims sizes, Scalar alpha) {
   const Tensor part = select_like(g, dim, index, sizes);
-  return alpha.equals(1) ? part : mul(part, alpha);
+  return alpha.equals(1) ? part : mul_conj(part, alpha);
 };
 constexpr auto kCleared = [](const Tensor& g, int64_t dim, const Tensor& index, Dims) {
   return index_fill(g, dim, index, 0);

@@ -89,7 +89,7 @@ void run_scatter(const char* op, const Tensor& self, int64_t dim, const Tensor& 
   GradMode off(false);
   const Tensor part = self.dim() ? crop(self, index.sizes(), dim) : self;
   const Tensor to = contiguous(part), where = dense_index(index, self);
-  Tensor from = contiguous(to_device(source, self.device()));  // a single value comes from the CPU
+  Tensor from = one_value ? element_on(self.device(), source) : contiguous(source);
   if (from.storage().get() == self.storage().get()) from = clone_contiguous(from);
   GatherArgs a = along(op, to, dim, where);
   a.y = to.data();

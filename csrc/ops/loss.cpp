@@ -17,6 +17,9 @@
 #include "ops/view.h"
 
 namespace pynn::ops {
+
+Tensor softplus(const Tensor& x, double beta, double threshold);  // activation.cpp
+
 namespace {
 
 enum class Reduction { None, Mean, Sum };
@@ -83,7 +86,7 @@ Tensor bce_with_logits(const Tensor& x, const Tensor& y, const Tensor& weight, c
   PYNN_CHECK_KIND(Value, same(x.sizes(), y.sizes()), "binary_cross_entropy_with_logits: Target size (",
                   dims_str(y.sizes()), ") must be the same as input size (", dims_str(x.sizes()), ")");
   ops::check_floating("binary_cross_entropy_with_logits", x);
-  const Tensor softplus_minus = add(clamp(neg(x), Scalar(0.0), {}), log1p(exp(neg(abs(x)))));  // log(1 + e^-x)
+  const Tensor softplus_minus = softplus(neg(x), 1.0, 80.0);  // log(1 + e^-x); float32 holds e^80
   const Tensor z = pos_weight.defined() ? mul(add(mul(sub(pos_weight, 1.0), y), 1.0), softplus_minus) : softplus_minus;
   Tensor loss = add(mul(sub(1.0, y), x), z);
   if (weight.defined()) loss = mul(loss, weight);

@@ -10,6 +10,11 @@ int category(DType t) { return t == DType::Bool ? 0 : is_integral(t) ? 1 : is_fl
 
 }  // namespace
 
+DType number_dtype(Scalar s) {
+  if (s.is_complex()) return complex_of(default_dtype());
+  return s.is_float() ? default_dtype() : s.kind();
+}
+
 DType result_type(Other a, Other b) {
   // The common case first: two tensors of one type.
   if (a.tensor && b.tensor && a.tensor->dtype() == b.tensor->dtype()) return a.tensor->dtype();
@@ -17,7 +22,7 @@ DType result_type(Other a, Other b) {
   bool any[3] = {};
   for (const Other* o : {&a, &b}) {
     const int rank = !o->tensor ? 2 : o->tensor->dim() > 0 ? 0 : 1;
-    DType t = o->tensor ? o->tensor->dtype() : o->scalar.is_float() ? default_dtype() : o->scalar.kind();
+    DType t = o->tensor ? o->tensor->dtype() : number_dtype(o->scalar);
     type[rank] = any[rank] ? promote(type[rank], t) : t;
     any[rank] = true;
   }
@@ -26,7 +31,12 @@ DType result_type(Other a, Other b) {
   DType out = DType::Bool;
   for (int rank = 0; rank < 3; ++rank) {
     if (!any[rank]) continue;
-    if (!have || category(type[rank]) > category(out)) out = have ? promote(out, type[rank]) : type[rank];
+    if (!have) {
+      out = type[rank];
+    } else if (category(type[rank]) > category(out)) {
+      // Of floats that meet a complex number the precision stays.
+      out = is_floating(out) ? complex_of(out) : promote(out, type[rank]);
+    }
     have = true;
   }
   return out;
@@ -44,7 +54,7 @@ DType compute_type(DType t) {
       return DType::Int64;
     case DType::Complex64:
     case DType::Complex128:
-      fail(ErrorKind::NotImplemented, "arithmetic of complex tensors is not supported yet");
+      return t;
     default:
       return DType::Int32;
   }
@@ -52,6 +62,11 @@ DType compute_type(DType t) {
 
 DType number_type(const char* op, DType t) {
   PYNN_CHECK_KIND(NotImplemented, t != DType::Bool, op, ": not implemented for bool");
+  return t;
+}
+
+DType real_type(const char* op, DType t) {
+  PYNN_CHECK_KIND(NotImplemented, !is_complex(t), op, ": not implemented for complex tensors, got ", dtype_name(t));
   return t;
 }
 
@@ -80,6 +95,8 @@ struct ScalarCell {
     double d;
     int32_t i;
     int64_t l;
+    Complex64 c;
+    Complex128 z;
   };
   void set(Scalar s, DType type) {
     switch (compute_type(type)) {
@@ -91,6 +108,13 @@ struct ScalarCell {
         break;
       case DType::Int32:
         i = static_cast<int32_t>(wrapped(s.to_int(), type));
+        break;
+      case DType::Complex64:
+        z = s.to_complex();
+        c = {static_cast<float>(z.re), static_cast<float>(z.im)};
+        break;
+      case DType::Complex128:
+        z = s.to_complex();
         break;
       default:
         l = s.to_int();

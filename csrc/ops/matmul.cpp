@@ -7,6 +7,7 @@
 #include "kernels/gemm.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/complex.h"
 #include "ops/creation.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
@@ -20,13 +21,35 @@ void check_operands(const char* op, const Tensor& a, const Tensor& b) {
   PYNN_CHECK(a.device() == b.device(), op, ": expected all tensors to be on the same device, got ", a.device().str(),
              " and ", b.device().str());
   PYNN_CHECK_KIND(NotImplemented, a.dtype() != DType::Bool, op, ": not supported for bool tensors");
-  PYNN_CHECK(!is_complex(a.dtype()), op, ": complex tensors are not supported yet");
 }
 
 void check_inner(const char* op, const Tensor& a, const Tensor& b, int64_t k, int64_t k2) {
   PYNN_CHECK_KIND(Shape, k == k2, op, ": inner sizes differ, got ", dims_str(a.sizes()), " @ ", dims_str(b.sizes()),
                   "; ", k, " != ", k2, " (mat1 and mat2 shapes cannot be multiplied)");
 }
+
+namespace {
+
+// (Ar + i Ai)(Br + i Bi) as four products of the parts, which lie two elements apart.
+void complex_gemm(Device device, GemmArgs g) {
+  g.dtype = real_of(g.dtype);
+  for (int64_t* s : {&g.a_rs, &g.a_cs, &g.b_rs, &g.b_cs, &g.c_rs, &g.c_cs, &g.a_batch, &g.b_batch, &g.c_batch}) *s *= 2;
+  const auto part = [&](const void* p, int i) {
+    return static_cast<char*>(const_cast<void*>(p)) + i * static_cast<int64_t>(item_size(g.dtype));
+  };
+  const auto product = [&](int a, int b, double alpha, double beta) {
+    GemmArgs p = g;
+    p.a = part(g.a, a), p.b = part(g.b, b), p.c = part(g.c, a ^ b);
+    p.alpha = alpha, p.beta = beta;
+    kernels::gemm(device, p);
+  };
+  product(0, 0, g.alpha, g.beta);
+  product(1, 1, -g.alpha, 1);
+  product(0, 1, g.alpha, g.beta);
+  product(1, 0, g.alpha, 1);
+}
+
+}  // namespace
 
 void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& bias, double alpha, double beta) {
   if (c.numel() == 0 || c.device().is_meta()) return;
@@ -47,7 +70,10 @@ void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& b
     g.b_batch = b.dim() == 3 ? b.stride(0) : 0;
     g.c_batch = c.stride(0);
   }
-  kernels::gemm(c.device(), g);
+  if (is_complex(c.dtype()))
+    complex_gemm(c.device(), g);
+  else
+    kernels::gemm(c.device(), g);
 }
 
 Tensor mm(const Tensor& a, const Tensor& b) {
@@ -59,8 +85,8 @@ Tensor mm(const Tensor& a, const Tensor& b) {
   run_gemm(c, a, b, kUndefined);
   return record(
       "mm", std::move(c), inputs(a, b), save(needed_by(b, a), needed_by(a, b)),
-      [](const Tensor& g, const Tensor&, const Tensor& b) { return mm(g, transpose(b, 0, 1)); },
-      [](const Tensor& g, const Tensor& a, const Tensor&) { return mm(transpose(a, 0, 1), g); });
+      [](const Tensor& g, const Tensor&, const Tensor& b) { return mm(g, conj(transpose(b, 0, 1))); },
+      [](const Tensor& g, const Tensor& a, const Tensor&) { return mm(conj(transpose(a, 0, 1)), g); });
 }
 
 Tensor bmm(const Tensor& a, const Tensor& b) {
@@ -74,8 +100,8 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
   run_gemm(c, a, b, kUndefined);
   return record(
       "bmm", std::move(c), inputs(a, b), save(needed_by(b, a), needed_by(a, b)),
-      [](const Tensor& g, const Tensor&, const Tensor& b) { return bmm(g, transpose(b, 1, 2)); },
-      [](const Tensor& g, const Tensor& a, const Tensor&) { return bmm(transpose(a, 1, 2), g); });
+      [](const Tensor& g, const Tensor&, const Tensor& b) { return bmm(g, conj(transpose(b, 1, 2))); },
+      [](const Tensor& g, const Tensor& a, const Tensor&) { return bmm(conj(transpose(a, 1, 2)), g); });
 }
 
 namespace {
@@ -144,7 +170,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
                dtype_name(x.dtype()));
     PYNN_CHECK_KIND(Shape, b.dim() <= 1 && (b.dim() == 0 || b.size(0) == out || b.size(0) == 1),
                     "linear: bias must have ", out, " elements, got ", dims_str(b.sizes()));
-    if (b.dim() != 1 || b.size(0) != out || b.stride(0) != 1) return add(linear(x, w, {}), b);
+    if (is_complex(x.dtype()) || b.dim() != 1 || b.size(0) != out || b.stride(0) != 1) return add(linear(x, w, {}), b);
   }
   DimVector sizes(x.sizes());
   sizes.back() = out;
@@ -161,10 +187,10 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
       // As PyTorch composes it.
       x.dim() == 2 ? (b.defined() ? "addmm" : "mm") : (b.defined() ? "view" : "unsafe_view"), std::move(y),
       inputs(x, w, b), save(needed_by(w, x), needed_by(x, w)),
-      [](const Tensor& g, const Tensor&, const Tensor& w) { return matmul(g, w); },
+      [](const Tensor& g, const Tensor&, const Tensor& w) { return matmul(g, conj(w)); },
       [](const Tensor& g, const Tensor& x, const Tensor&) {
-        if (g.dim() == 2) return mm(transpose(g, 0, 1), x);
-        return mm(transpose(as_rows(g), 0, 1), as_rows(x));
+        if (g.dim() == 2) return mm(transpose(g, 0, 1), conj(x));
+        return mm(transpose(as_rows(g), 0, 1), conj(as_rows(x)));
       },
       [](const Tensor& g, const Tensor&, const Tensor&) { return sum_to(g, DimVector{g.size(-1)}); });
 }

@@ -25,13 +25,13 @@ class Steps {
                " for ", dims_str(param.sizes()), " ", dtype_name(param.dtype()));
     PYNN_CHECK(param.device() == grad.device(), op_, ": a gradient must be on its parameter's device, got ",
                grad.device().str(), " for ", param.device().str());
-    PYNN_CHECK(is_floating(param.dtype()), op_, ": parameters must be of a floating point type, got ",
+    PYNN_CHECK(!is_integral(param.dtype()), op_, ": parameters must be of a floating point type, got ",
                dtype_name(param.dtype()));
     OptimTensor t{};
     t.param = writable(param);
     t.grad = readable(grad);
-    t.n = param.numel();
-    t.dtype = param.dtype();
+    t.n = param.numel() * (is_complex(param.dtype()) ? 2 : 1);  // complex numbers are stepped as pairs
+    t.dtype = real_of(param.dtype());
     autograd::bump_version(param);
     devices_.push_back(param.device());
     items_.push_back(t);

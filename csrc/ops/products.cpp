@@ -4,6 +4,7 @@
 #include "core/shape.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/complex.h"
 #include "ops/creation.h"
 #include "ops/matmul.h"
 #include "ops/reduce.h"
@@ -27,7 +28,7 @@ Tensor dot(const Tensor& a, const Tensor& b) {
   check_inner("dot", a, b, a.size(0), b.size(0));
   return named("dot", reshape(mm(unsqueeze(a, 0), unsqueeze(b, 1)), {}));
 }
-Tensor vdot(const Tensor& a, const Tensor& b) { return named("vdot", dot(a, b)); }
+Tensor vdot(const Tensor& a, const Tensor& b) { return named("vdot", dot(conj(a), b)); }
 
 Tensor outer(const Tensor& a, const Tensor& b) {
   PYNN_CHECK(a.dim() == 1 && b.dim() == 1, "outer: Expected 1-D arguments, but got ", a.dim(), "-D and ", b.dim(),
@@ -67,12 +68,18 @@ Tensor start_from(const char* op, const Tensor& x, const Tensor& a, Dims sizes, 
 // A scalar times a tensor, where 1 costs nothing.
 Tensor scaled(const Tensor& t, Scalar s) { return s.equals(1) ? t : mul(t, s); }
 
+// Of complex tensors, where beta and alpha may be complex too.
+Tensor added(const char* op, const Tensor& x, const Tensor& product, Scalar beta, Scalar alpha) {
+  return named(op, beta.equals(0) ? scaled(product, alpha) : add(scaled(x, beta), product, alpha));
+}
+
 Tensor addmm(const Tensor& x, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
   PYNN_CHECK(a.dim() == 2 && b.dim() == 2, "addmm: mat1 and mat2 must be matrices, got ", dims_str(a.sizes()), " and ",
              dims_str(b.sizes()));
   check_operands("addmm", a, b);
   check_inner("addmm", a, b, a.size(1), b.size(0));
   Tensor c = start_from("addmm", x, a, DimVector{a.size(0), b.size(1)}, beta);
+  if (is_complex(a.dtype())) return added("addmm", x, mm(a, b), beta, alpha);
   run_gemm(c, a, b, kUndefined, alpha.to_double(), beta.to_double());
   return record(
       "addmm", std::move(c), inputs(x, a, b), save(a, b, beta, alpha),
@@ -93,6 +100,7 @@ Tensor baddbmm(const Tensor& x, const Tensor& a, const Tensor& b, Scalar beta, S
                   dims_str(b.sizes()));
   check_inner("baddbmm", a, b, a.size(2), b.size(1));
   Tensor c = start_from("baddbmm", x, a, DimVector{a.size(0), a.size(1), b.size(2)}, beta);
+  if (is_complex(a.dtype())) return added("baddbmm", x, bmm(a, b), beta, alpha);
   run_gemm(c, a, b, kUndefined, alpha.to_double(), beta.to_double());
   return record(
       "baddbmm", std::move(c), inputs(x, a, b), save(a, b, beta, alpha),

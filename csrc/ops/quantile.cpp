@@ -90,7 +90,7 @@ fine:
     PYNN_CHECK(q >= 0 && q <= 1, #name, ": q must be in the range [0, 1] but got ", q);                             \
     PYNN_CHECK(is_floating(x.dtype()), #name, ": input tensor must be either float or double dtype, got ",          \
                dtype_name(x.dtype()));                                                                              \
-    return quantiles(#name, x, full({}, Scalar(q), x.dtype(), x.device()), dim, keepdim, how, skip_nan);           \
+    return quantiles(#name, x, full({}, Scalar(q), x.dtype(), x.device()), dim, keepdim, how, skip_nan);            \
   }
 PYNN_QUANTILE(quantile, false)
 PYNN_QUANTILE(nanquantile, true)

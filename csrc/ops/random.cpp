@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <mutex>
+#include <numbers>
 
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/complex.h"
 #include "ops/creation.h"
 #include "ops/op.h"
 #include "ops/random.h"
@@ -62,7 +64,8 @@ using OptFormat = std::optional<MemoryFormat>;
 
 Tensor with_grad(Tensor t, bool requires_grad) {
   if (requires_grad) {
-    check_floating("requires_grad", t);
+    PYNN_CHECK(!is_integral(t.dtype()), "requires_grad: a floating point or complex dtype is required, got ",
+               dtype_name(t.dtype()));
     t.impl()->requires_grad = true;
   }
   return t;
@@ -113,8 +116,12 @@ void draw_floating(const char* op, const Tensor& x, Generator* generator, F&& f)
   }
 }
 
+// Complex numbers as real ones.
+Tensor parts(const Tensor& x) { return detach(view_as_real(x)); }
+
 void fill_uniform(const Tensor& x, double from, double to, Generator* generator) {
   PYNN_CHECK(from <= to, "uniform_: expects to return a [from, to) range, but found from=", from, " > to=", to);
+  if (is_complex(x.dtype())) return fill_uniform(parts(x), from, to, generator);
   check_floating("uniform_", x);
   if (x.device().is_cuda()) return fill_cuda(x, generator, {.kind = Distribution::Uniform, .a = from, .b = to});
   draw_floating("uniform_", x, generator, [&](CpuGenerator& g, auto* p, int64_t n) { g.uniform(p, n, from, to); });
@@ -122,6 +129,8 @@ void fill_uniform(const Tensor& x, double from, double to, Generator* generator)
 
 void fill_normal(const Tensor& x, double mean, double std, Generator* generator) {
   PYNN_CHECK(std >= 0, "normal_: expects std >= 0.0, but found std ", std);
+  // The variance is that of both parts; the mean, as in PyTorch, is that of each.
+  if (is_complex(x.dtype())) return fill_normal(parts(x), mean, std / std::numbers::sqrt2, generator);
   check_floating("normal_", x);
   if (x.device().is_cuda()) return fill_cuda(x, generator, {.kind = Distribution::Normal, .a = mean, .b = std});
   if (!x.is_contiguous()) {  // drawn one at a time, whatever the size
@@ -159,6 +168,8 @@ void check_bounds(const char* op, DType type, int64_t least, int64_t greatest) {
 
 void fill_randint(const char* op, const Tensor& x, int64_t low, int64_t high, Generator* generator) {
   PYNN_CHECK(low < high, op, ": expects 'from' to be less than 'to', but got from=", low, " >= to=", high);
+  PYNN_CHECK(!is_complex(x.dtype()), op, ": handles only integral, floating-point and boolean types, got ",
+             dtype_name(x.dtype()));
   check_bounds(op, x.dtype(), low, high - 1);
   const uint64_t range = static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
   if (x.device().is_cuda()) return fill_cuda(x, generator, {.kind = Distribution::Range, .low = low, .range = range});
@@ -168,15 +179,15 @@ void fill_randint(const char* op, const Tensor& x, int64_t low, int64_t high, Ge
 }
 
 Tensor op_rand(Dims sizes, Generator* g, OptType t, OptDevice d, bool grad) {
-  PYNN_CHECK_KIND(NotImplemented, is_floating(t.value_or(default_dtype())),
-                  "rand: a floating point dtype is required, got ", dtype_name(*t));
+  PYNN_CHECK_KIND(NotImplemented, !is_integral(t.value_or(default_dtype())),
+                  "rand: a floating point or complex dtype is required, got ", dtype_name(*t));
   Tensor x = empty(sizes, t.value_or(default_dtype()), d.value_or(Device{}));
   fill_uniform(x, 0, 1, g);
   return with_grad(std::move(x), grad);
 }
 Tensor op_randn(Dims sizes, Generator* g, OptType t, OptDevice d, bool grad) {
-  PYNN_CHECK_KIND(NotImplemented, is_floating(t.value_or(default_dtype())),
-                  "randn: a floating point dtype is required, got ", dtype_name(*t));
+  PYNN_CHECK_KIND(NotImplemented, !is_integral(t.value_or(default_dtype())),
+                  "randn: a floating point or complex dtype is required, got ", dtype_name(*t));
   Tensor x = empty(sizes, t.value_or(default_dtype()), d.value_or(Device{}));
   fill_normal(x, 0, 1, g);
   return with_grad(std::move(x), grad);

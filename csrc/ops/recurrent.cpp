@@ -43,6 +43,9 @@ void check_gates(const char* op, const Tensor& x, const Tensor& h, const Tensor&
   check_floating(op, x);
   PYNN_CHECK(x.dtype() == h.dtype() && x.dtype() == state.dtype(), op, ": operands must have one dtype, got ",
              dtype_name(x.dtype()), ", ", dtype_name(h.dtype()), " and ", dtype_name(state.dtype()));
+  PYNN_CHECK(x.device() == h.device() && x.device() == state.device(), op,
+             ": expected all tensors to be on the same device, got ", x.device().str(), ", ", h.device().str(), " and ",
+             state.device().str());
   PYNN_CHECK(state.dim() == 2 && x.dim() == 2 && same(x.sizes(), h.sizes()) && x.size(0) == state.size(0) &&
                  x.size(1) == count * state.size(1),
              op, ": gates must be (rows, ", count, " * n) and the state (rows, n), got ", dims_str(x.sizes()), ", ",
@@ -351,14 +354,14 @@ PYNN_OP(op_lstm, "lstm(Tensor input, Tensor[] hx, Tensor[] params, " PYNN_SEQUEN
         "Layers of LSTM cells over sequences: (output, h_n, c_n). Same as torch.lstm.", kFunctionOnly);
 PYNN_OP(op_lstm_packed,
         "lstm(Tensor data, Tensor batch_sizes, Tensor[] hx, Tensor[] params, " PYNN_SEQUENCE ") -> Tensor[]",
-        "The same of packed sequences.", kFunctionOnly);
+        "The same of packed sequences; batch sizes are on the CPU.", kFunctionOnly + kAnyDevice);
 #define PYNN_RNN(name, mode, what)                                                                                  \
   PYNN_OP(op_rnn<mode>,                                                                                             \
           name "(Tensor input, Tensor hx, Tensor[] params, " PYNN_SEQUENCE ", bool batch_first) -> Tensor[]", what, \
           kFunctionOnly);                                                                                           \
   PYNN_OP(op_rnn_packed<mode>,                                                                                      \
           name "(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, " PYNN_SEQUENCE ") -> Tensor[]",      \
-          "The same of packed sequences.", kFunctionOnly);                                                          \
+          "The same of packed sequences; batch sizes are on the CPU.", kFunctionOnly + kAnyDevice);                 \
   PYNN_OP(cell<mode>,                                                                                               \
           name                                                                                                      \
           "_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) "         \

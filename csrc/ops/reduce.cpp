@@ -6,10 +6,11 @@
 
 #include "autograd/record.h"
 #include "core/shape.h"
+#include "kernels/complex.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
 #include "ops/creation.h"
-#include "ops/device.h"
+#include "ops/element.h"
 #include "ops/reduce_plan.h"
 #include "ops/view.h"
 
@@ -67,8 +68,29 @@ ReducePlan::ReducePlan(const Tensor& input, int64_t mask) : x(input) {
   for (int64_t i = 0; i < n; ++i) (i < first ? outer : i < last ? reduced : inner) *= x.size(i);
 }
 
+namespace {
+
+// Sums of complex numbers are those of twice as many real columns.
+void run_complex_reduce(Reduce op, const Tensor& x, int64_t mask, const Tensor& y) {
+  if (op == Reduce::Any || op == Reduce::All || op == Reduce::CountNonzero) {
+    GradMode off(false);
+    return run_reduce(op, ne(x, 0), mask, y);
+  }
+  PYNN_CHECK_KIND(NotImplemented, op == Reduce::Sum || op == Reduce::Mean || op == Reduce::Prod,
+                  "reduce: not implemented for complex tensors, got ", dtype_name(x.dtype()));
+  const ReducePlan p(x, mask);
+  ReduceArgs args{p.x.data(), p.x.dtype(), y.data(), y.dtype(), nullptr, p.outer, p.reduced, p.inner, 0};
+  if (op == Reduce::Prod) return kernels::complex_prod(x.device(), args);
+  args.dtype = args.y_dtype = real_of(x.dtype());
+  args.inner *= 2;
+  kernels::reduce(x.device(), op, args);
+}
+
+}  // namespace
+
 void run_reduce(Reduce op, const Tensor& x, int64_t mask, const Tensor& y, int64_t* index, double param) {
   if (y.numel() == 0 || y.device().is_meta()) return;
+  if (is_complex(x.dtype())) return run_complex_reduce(op, x, mask, y);
   const ReducePlan p(x, mask);
   ReduceArgs args{p.x.data(), p.x.dtype(), y.data(), y.dtype(), index, p.outer, p.reduced, p.inner, param};
   kernels::reduce(x.device(), op, args);
@@ -88,7 +110,7 @@ Tensor sum(const Tensor& x, std::optional<Dims> dims, bool keepdim, std::optiona
 
 Tensor mean(const Tensor& x, std::optional<Dims> dims, bool keepdim, std::optional<DType> dtype) {
   const DType t = dtype.value_or(x.dtype());
-  PYNN_CHECK(is_floating(t),
+  PYNN_CHECK(!is_integral(t),
              "mean: could not infer output dtype. Input dtype must be either a floating point or complex "
              "dtype. Got: ",
              dtype_name(t));
@@ -111,18 +133,19 @@ Tensor sum_to(const Tensor& x, Dims sizes) {
   return dims.empty() ? x : reshape(sum(x, Dims(dims), true), sizes);
 }
 
+// Of a meta tensor nothing is known: false.
 bool any_nonzero(const Tensor& x) {
-  if (x.numel() == 0) return false;
+  if (x.numel() == 0 || x.device().is_meta()) return false;
   Tensor y = empty({}, DType::Bool, x.device());
   run_reduce(Reduce::Any, x, dims_mask("any", x, {}), y);
-  return *on_host(y).data_as<bool>();
+  return first_element<bool>(y);
 }
 
 bool any_zero(const Tensor& x) {
-  if (x.numel() == 0) return false;
+  if (x.numel() == 0 || x.device().is_meta()) return false;
   Tensor y = empty({}, DType::Bool, x.device());
   run_reduce(Reduce::All, x, dims_mask("all", x, {}), y);
-  return !*on_host(y).data_as<bool>();
+  return !first_element<bool>(y);
 }
 
 namespace {

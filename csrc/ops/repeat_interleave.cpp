@@ -91,7 +91,8 @@ Tensor nonzero_static(const Tensor& x, int64_t size, int64_t fill) {
   PYNN_CHECK(size >= 0, "nonzero_static: 'size' must be an non-negative integer, got ", size);
   const Tensor found = nonzero(x);
   const int64_t n = std::min(size, found.size(0));
-  const Tensor parts[] = {slice(found, 0, 0, n, 1), full(DimVector{size - n, x.dim()}, Scalar(fill), DType::Int64, x.device())};
+  const Tensor parts[] = {slice(found, 0, 0, n, 1),
+                          full(DimVector{size - n, x.dim()}, Scalar(fill), DType::Int64, x.device())};
   return no_gradient(cat(parts, 0));
 }
 

@@ -3,9 +3,11 @@
 
 #include "autograd/record.h"
 #include "core/shape.h"
+#include "kernels/complex.h"
 #include "kernels/reduce.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/complex.h"
 #include "ops/concat.h"
 #include "ops/creation.h"
 #include "ops/reduce.h"
@@ -25,7 +27,16 @@ Tensor run(const char* op, Scan scan, const Tensor& in, int64_t& dim, std::optio
   a.x = c.data(), a.dtype = c.dtype(), a.y = y.data(), a.y_dtype = y.dtype();
   a.outer = a.nreduce = a.inner = 1;
   for (int64_t d = 0; d < c.dim(); ++d) (d < dim ? a.outer : d == dim ? a.nreduce : a.inner) *= c.size(d);
-  if (y.numel() && !y.device().is_meta()) kernels::scan(y.device(), scan, a);
+  if (y.numel() == 0 || y.device().is_meta()) return y;
+  if (is_complex(a.dtype)) {
+    if (scan == Scan::Prod) {
+      kernels::complex_cumprod(y.device(), a);
+      return y;
+    }
+    a.dtype = a.y_dtype = real_of(a.dtype);  // sums of both parts, as columns
+    a.inner *= 2;
+  }
+  kernels::scan(y.device(), scan, a);
   return y;
 }
 
@@ -58,7 +69,7 @@ Tensor cumprod(const Tensor& in, int64_t dim, std::optional<DType> dtype) {
                     GradMode off(false);
                     zero = any_zero(x);
                   }
-                  if (!zero && !thread_state.grad_enabled) return div(reverse_cumsum(mul(g, y), dim), x);
+                  if (!zero && !thread_state.grad_enabled) return div(reverse_cumsum(mul_conj(g, y), dim), conj(x));
                   const int64_t n = x.size(dim);
                   const int64_t dims[] = {dim};
                   std::vector<Tensor> parts;
@@ -67,8 +78,8 @@ Tensor cumprod(const Tensor& in, int64_t dim, std::optional<DType> dtype) {
                     const Tensor unit = ones(narrow(x, dim, 0, 1).sizes(), x.dtype(), x.device());
                     const Tensor chain[] = {unit, later};
                     const Tensor run_from = cumprod(cat(chain, dim), dim);
-                    Tensor term = sum(mul(narrow(g, dim, i, n - i), run_from), Dims(dims), true);
-                    if (i > 0) term = mul(term, narrow(y, dim, i - 1, 1));
+                    Tensor term = sum(mul_conj(narrow(g, dim, i, n - i), run_from), Dims(dims), true);
+                    if (i > 0) term = mul_conj(term, narrow(y, dim, i - 1, 1));
                     parts.push_back(term);
                   }
                   return cat(parts, dim);

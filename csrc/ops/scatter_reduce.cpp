@@ -100,7 +100,7 @@ Tensor for_self(const Tensor& g, const Tensor& x, const Tensor& y, const Tensor&
                 const Spec& s) {
   Tensor out = g;
   if (s.way == Way::Prod) {
-    out = mul(g, product_for_self(x, index, source, s));
+    out = mul_conj(g, product_for_self(x, index, source, s));
   } else if (s.way == Way::Mean) {
     out = div(g, counts(g, s.dim, index, s.include_self));
   } else if (s.way != Way::Sum) {
@@ -118,7 +118,7 @@ Tensor for_source(const Tensor& g, const Tensor& x, const Tensor& y, const Tenso
     case Way::Mean:
       return gather(div(g, counts(g, s.dim, index, s.include_self)), s.dim, index);
     case Way::Prod:
-      return mul(gather(g, s.dim, index), product_for_source(x, y, index, source, s));
+      return mul_conj(gather(g, s.dim, index), product_for_source(x, y, index, source, s));
     default: {
       const Tensor mine = to_dtype(eq(x, y), g.dtype());
       const Tensor theirs = to_dtype(eq(source, gather(y, s.dim, index)), g.dtype());

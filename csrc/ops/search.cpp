@@ -75,7 +75,7 @@ bool from_right(bool right, OptStr side) {
 }
 
 Tensor op_searchsorted(const Tensor& sorted, const Tensor& values, bool int32, bool right, OptStr side,
-                    const Tensor& sorter) {
+                       const Tensor& sorter) {
   return places("searchsorted", sorted, values, int32, from_right(right, side), sorter);
 }
 Tensor searchsorted_number(const Tensor& sorted, Scalar value, bool int32, bool right, OptStr side,
@@ -87,7 +87,8 @@ Tensor searchsorted_number(const Tensor& sorted, Scalar value, bool int32, bool 
   // A fraction among whole boundaries must not be cut.
   const bool wide = value.is_float() && is_integral(sorted.dtype());
   const Tensor row = wide ? to_dtype(sorted, default_dtype()) : sorted;
-  return places("searchsorted", row, full({}, value, row.dtype(), row.device()), int32, from_right(right, side), sorter);
+  return places("searchsorted", row, full({}, value, row.dtype(), row.device()), int32, from_right(right, side),
+                sorter);
 }
 Tensor bucketize(const Tensor& values, const Tensor& boundaries, bool int32, bool right) {
   PYNN_CHECK(boundaries.dim() == 1, "bucketize: boundaries tensor must be 1 dimension, but got dim(", boundaries.dim(),

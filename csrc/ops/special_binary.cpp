@@ -198,11 +198,12 @@ Tensor divisor(const Tensor& a, const Tensor& b) {
   return no_gradient(to_dtype(y, type));
 }
 
-Tensor wide(const Tensor& x) { return to_dtype(x, DType::Float64); }
+Tensor wide(const Tensor& x) { return to_dtype(x, is_complex(x.dtype()) ? DType::Complex128 : DType::Float64); }
+Scalar wide(Scalar s) { return s.is_complex() ? s : Scalar(s.to_double()); }
 Tensor float_power(const Tensor& a, Other b) {
-  return b.tensor ? pow(wide(a), wide(*b.tensor)) : pow(wide(a), Scalar(b.scalar.to_double()));
+  return b.tensor ? pow(wide(a), wide(*b.tensor)) : pow(wide(a), wide(b.scalar));
 }
-Tensor float_power_number(Scalar a, const Tensor& b) { return pow(Scalar(a.to_double()), wide(b)); }
+Tensor float_power_number(Scalar a, const Tensor& b) { return pow(wide(a), wide(b)); }
 Tensor float_power_(const Tensor& a, Other b) {
   PYNN_CHECK(a.dtype() == DType::Float64, "float_power_: the base given to float_power_ has dtype ",
              dtype_name(a.dtype()), " but the operation's result requires dtype float64");

@@ -6,6 +6,7 @@
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/binary.h"
+#include "ops/complex.h"
 #include "ops/concat.h"
 #include "ops/creation.h"
 #include "ops/reduce.h"
@@ -44,7 +45,8 @@ Tensor prod_dim(const Tensor& input, int64_t dim, bool keepdim, std::optional<DT
                     GradMode off(false);
                     zeros_in = any_zero(x);
                   }
-                  if (!zeros_in && !thread_state.grad_enabled) return mul(gw, div(wide(y, mask, keepdim, x.dim()), x));
+                  if (!zeros_in && !thread_state.grad_enabled)
+                    return mul_conj(gw, div(wide(y, mask, keepdim, x.dim()), x));
                   const int64_t n = x.size(dim);
                   if (n == 0) return mul(gw, x);
                   DimVector one(x.sizes());
@@ -55,7 +57,7 @@ Tensor prod_dim(const Tensor& input, int64_t dim, bool keepdim, std::optional<DT
                     const Tensor parts[] = {unit, narrow(t, dim, 0, n - 1)};
                     return cumprod(cat(parts, dim), dim);
                   };
-                  return mul(gw, mul(before(x), flip_dims(before(flip_dims(x, dims)), dims)));
+                  return mul_conj(gw, mul(before(x), flip_dims(before(flip_dims(x, dims)), dims)));
                 });
 }
 Tensor prod_all(const Tensor& x, std::optional<DType> dtype) {
@@ -64,11 +66,17 @@ Tensor prod_all(const Tensor& x, std::optional<DType> dtype) {
 
 // Two-pass variance; d/dx = 2 (x - mean) / (n - correction).
 Tensor variance(const char* op, const Tensor& x, std::optional<Dims> dims, double correction, bool keepdim) {
-  PYNN_CHECK(is_floating(x.dtype()), op, ": std and var only support floating point and complex dtypes, got ",
+  PYNN_CHECK(!is_integral(x.dtype()), op, ": std and var only support floating point and complex dtypes, got ",
              dtype_name(x.dtype()));
   const int64_t mask = dims_mask(op, x, dims);
-  Tensor y = empty(reduced_sizes(x, mask, keepdim), x.dtype(), x.device());
-  run_reduce(Reduce::Var, x, mask, y, nullptr, correction);
+  Tensor y;
+  if (is_complex(x.dtype())) {
+    GradMode off(false);
+    y = add(variance(op, real(x), dims, correction, keepdim), variance(op, imag(x), dims, correction, keepdim));
+  } else {
+    y = empty(reduced_sizes(x, mask, keepdim), x.dtype(), x.device());
+    run_reduce(Reduce::Var, x, mask, y, nullptr, correction);
+  }
   const double n = static_cast<double>(x.numel()) / static_cast<double>(std::max<int64_t>(y.numel(), 1));
   const double scale = 2 / std::max(n - correction, 0.0);
   return record(op, std::move(y), inputs(x), save(x, mask, keepdim, scale),
@@ -142,6 +150,7 @@ std::tuple<Tensor, Tensor> std_mean_all(const Tensor& x, bool unbiased) {
 // (sum |x|^p)^(1/p). The gradient at 0 is 0.
 Tensor norm(const Tensor& input, Scalar order, std::optional<Dims> dims, bool keepdim, std::optional<DType> dtype) {
   const Tensor x = dtype ? to_dtype(input, *dtype) : input;
+  if (is_complex(x.dtype())) return norm(abs(x), order, dims, keepdim, {});
   PYNN_CHECK(is_floating(x.dtype()), "norm: Expected a floating point or complex tensor as input. Got ",
              dtype_name(x.dtype()));
   const double p = order.to_double();
@@ -189,6 +198,18 @@ Tensor dist(const Tensor& a, const Tensor& b, Scalar p) { return norm(sub(a, b),
 Tensor logsumexp(const Tensor& input, Dims dims, bool keepdim) {
   const Tensor x = is_integral(input.dtype()) ? to_dtype(input, default_dtype()) : input;
   const int64_t mask = dims_mask("logsumexp", x, dims);
+  if (is_complex(x.dtype())) {
+    Tensor high;
+    {
+      GradMode off(false);
+      const Tensor size = real(x);
+      high = empty(reduced_sizes(x, mask, true), size.dtype(), x.device());
+      if (x.numel()) run_reduce(Reduce::Max, size, mask, high);
+      high = where(isfinite(high), high, 0.0);
+    }
+    const Tensor y = add(log(sum(exp(sub(x, high)), dims, true)), high);
+    return keepdim || x.dim() == 0 ? y : reshape(y, reduced_sizes(x, mask, false));
+  }
   Tensor y = empty(reduced_sizes(x, mask, keepdim), x.dtype(), x.device());
   run_reduce(Reduce::LogSumExp, x, mask, y);
   return record("logsumexp", y, inputs(x), save(x, y, mask, keepdim),

@@ -9,6 +9,7 @@
 #include "core/shape.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/complex.h"
 #include "ops/creation.h"
 #include "ops/element.h"
 #include "ops/indexing.h"
@@ -52,7 +53,8 @@ Tensor where(const Tensor& condition, Other a, Other b) {
 
 // a + w (b - a), computed from the nearer end.
 Tensor lerp(const Tensor& a, const Tensor& b, Other w) {
-  check_floating("lerp", a);
+  PYNN_CHECK_KIND(NotImplemented, !is_integral(a.dtype()), "lerp: a floating point tensor is required, got ",
+                  dtype_name(a.dtype()));
   PYNN_CHECK(a.dtype() == b.dtype(), "lerp: expected dtype ", dtype_name(a.dtype()), " for `end` but got dtype ",
              dtype_name(b.dtype()));
   PYNN_CHECK(!w.tensor || w.tensor->dtype() == a.dtype(), "lerp: expected dtype ", dtype_name(a.dtype()),
@@ -62,23 +64,24 @@ Tensor lerp(const Tensor& a, const Tensor& b, Other w) {
   return record(
       w.tensor ? "lerp.1" : "lerp", std::move(y), inputs(a, b, input(w)), save(a, b, input(w), w.scalar),
       [](const Tensor& g, const Tensor&, const Tensor&, const Tensor& w, Scalar s) {
-        return mul(g, w.defined() ? sub(1.0, w) : Other(1 - s.to_double()));
+        return w.defined() ? mul_conj(g, sub(1.0, w)) : sub(g, mul_conj(g, s));
       },
       [](const Tensor& g, const Tensor&, const Tensor&, const Tensor& w, Scalar s) {
-        return mul(g, w.defined() ? Other(w) : Other(s));
+        return mul_conj(g, w.defined() ? Other(w) : Other(s));
       },
-      [](const Tensor& g, const Tensor& a, const Tensor& b, const Tensor&, Scalar) { return mul(g, sub(b, a)); });
+      [](const Tensor& g, const Tensor& a, const Tensor& b, const Tensor&, Scalar) { return mul_conj(g, sub(b, a)); });
 }
 
 namespace {
 
 Tensor addc(const char* op, Ternary kind, const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) {
   const DType t = number_type(op, promote(promote(x.dtype(), a.dtype()), b.dtype()));
-  PYNN_CHECK(kind != Ternary::Addcdiv || is_floating(a.dtype()) || is_floating(b.dtype()),
+  PYNN_CHECK(kind != Ternary::Addcdiv || !is_integral(a.dtype()) || !is_integral(b.dtype()),
              "addcdiv: integer division with addcdiv is no longer supported (convert the operands to a floating type)");
   value = as_element(op, value, t);
   Tensor y = empty(common_sizes(op, {x, a, b}), t, x.device());
-  const double params[4] = {value.to_double(), 0, 0, 0};
+  const Complex128 z = is_complex(t) ? value.to_complex() : Complex128{value.to_double(), 0};
+  const double params[4] = {z.re, z.im, 0, 0};
   run_ternary(kind, y, x, a, b, t, params);
   return y;
 }
@@ -89,19 +92,26 @@ Tensor addcmul(const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) 
   return record(
       "addcmul", addc("addcmul", Ternary::Addcmul, x, a, b, value), inputs(x, a, b), save(a, b, value),
       [](const Tensor& g, const Tensor&, const Tensor&, Scalar) { return g; },
-      [](const Tensor& g, const Tensor&, const Tensor& b, Scalar v) { return mul(mul(g, b), v); },
-      [](const Tensor& g, const Tensor& a, const Tensor&, Scalar v) { return mul(mul(g, a), v); });
+      [](const Tensor& g, const Tensor&, const Tensor& b, Scalar v) { return mul_conj(mul_conj(g, b), v); },
+      [](const Tensor& g, const Tensor& a, const Tensor&, Scalar v) { return mul_conj(mul_conj(g, a), v); });
 }
 
 Tensor addcdiv(const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) {
   return record(
       "addcdiv", addc("addcdiv", Ternary::Addcdiv, x, a, b, value), inputs(x, a, b), save(a, b, value),
       [](const Tensor& g, const Tensor&, const Tensor&, Scalar) { return g; },
-      [](const Tensor& g, const Tensor&, const Tensor& b, Scalar v) { return mul(div(g, b), v); },
+      [](const Tensor& g, const Tensor&, const Tensor& b, Scalar v) { return mul_conj(div(g, conj(b)), v); },
       [](const Tensor& g, const Tensor& a, const Tensor& b, Scalar v) {
-        return mul(mul(neg(g), div(a, mul(b, b))), v);
+        return mul_conj(mul_conj(neg(g), div(a, mul(b, b))), v);
       });
 }
+
+namespace {
+DType clamp_type(DType t) {
+  PYNN_CHECK_KIND(NotImplemented, !is_complex(t), "clamp: clamp is not supported for complex types");
+  return t;
+}
+}  // namespace
 
 // The gradient passes where min <= x <= max, borders included.
 Tensor clamp(const Tensor& x, std::optional<Scalar> min, std::optional<Scalar> max) {
@@ -109,7 +119,7 @@ Tensor clamp(const Tensor& x, std::optional<Scalar> min, std::optional<Scalar> m
   DType t = x.dtype();
   if (min) t = result_type(x, *min);
   if (max) t = promote(t, result_type(x, *max));
-  t = number_type("clamp", t);
+  t = number_type("clamp", clamp_type(t));
   if (min) min = as_element("clamp", *min, t);
   if (max) max = as_element("clamp", *max, t);
   constexpr double inf = std::numeric_limits<double>::infinity();
@@ -133,6 +143,7 @@ Tensor op_clamp_tensors(const Tensor& x, const Tensor& min_in, const Tensor& max
   DType t = x.dtype();
   if (min.defined()) t = result_type(x, min);
   if (max.defined()) t = promote(t, result_type(x, max));
+  clamp_type(t);
   if (min.defined() && max.defined()) t = number_type("clamp", t);
   for (Tensor* bound : {&min, &max})  // an integer of a wider type wraps
     if (bound->defined() && bound->dim() == 0 && is_integral(t)) *bound = to_dtype(*bound, t);

@@ -8,6 +8,7 @@
 #include "core/shape.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/complex.h"
 #include "ops/ternary.h"
 
 namespace pynn::ops {
@@ -35,8 +36,9 @@ DType float_result(const Tensor& x) { return is_integral(x.dtype()) ? default_dt
 // In place: straight into x's memory. A derivative that reads the old x gets a copy of it.
 template <Unary op, bool floats>
 void map_in_place(const char* name, const Tensor& x, DType) {  // the result's type, for the checks made on the way
-  PYNN_CHECK(!floats || is_floating(x.dtype()), name, ": result type ", dtype_name(float_result(x)),
+  PYNN_CHECK(!floats || !is_integral(x.dtype()), name, ": result type ", dtype_name(float_result(x)),
              " can't be cast to the desired output type ", dtype_name(x.dtype()));
+  PYNN_CHECK(op != Unary::Abs || !is_complex(x.dtype()), name, ": In-place abs is not supported for complex tensors.");
   autograd::check_inplace(name, x);
   const DType t = x.dtype();
   if ((t == DType::Float32 || t == DType::Float64) && x.is_contiguous() && x.device().is_cpu()) {
@@ -76,8 +78,21 @@ void map_in_place(const char* name, const Tensor& x, DType) {  // the result's t
 #define PYNN_FROM_INPUT(name, loop, derivative, doc) \
   PYNN_UNARY_OF(name, loop, float_result(x), true, x, true, derivative, doc)
 #define PYNN_KEEPS_TYPE(name, loop, derivative, doc) \
-  PYNN_UNARY_OF(name, loop, number_type(#name, x.dtype()), false, x, true, derivative, doc)
+  PYNN_UNARY_OF(name, loop, number_type(#name, real_type(#name, x.dtype())), false, x, true, derivative, doc)
+#define PYNN_REAL(name, loop, derivative, doc) \
+  PYNN_UNARY_OF(name, loop, real_type(#name, float_result(x)), true, x, true, derivative, doc)
 
+static DType sign_type(const Tensor& x) {
+  PYNN_CHECK_KIND(NotImplemented, !is_complex(x.dtype()),
+                  "sign: Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn "
+                  "instead.");
+  return x.dtype();
+}
+// 1 / sqrt(x^2 - 1), on the branch that acosh takes; of real x below 1 NaN.
+static Tensor acosh_slope(const Tensor& x) {
+  if (is_complex(x.dtype())) return mul(rsqrt(sub(x, 1.0)), rsqrt(add(x, 1.0)));
+  return rsqrt(mul(sub(x, 1.0), add(x, 1.0)));
+}
 static DType float_type(const char* op, const Tensor& x) {
   check_floating(op, x);
   return x.dtype();
@@ -93,34 +108,34 @@ using std::numbers::inv_sqrtpi;
 using std::numbers::ln10;
 using std::numbers::ln2;
 
-PYNN_FROM_RESULT(exp, Exp, mul(g, y), "e^x.")
-PYNN_FROM_RESULT(exp2, Exp2, mul(mul(g, y), ln2), "2^x.")
-PYNN_FROM_RESULT(expm1, Expm1, mul(g, add(y, 1.0)), "e^x - 1, exact near 0.")
-PYNN_FROM_INPUT(log, Log, div(g, x), "The natural logarithm.")
-PYNN_FROM_INPUT(log2, Log2, div(g, mul(x, ln2)), "The logarithm to base 2.")
-PYNN_FROM_INPUT(log10, Log10, div(g, mul(x, ln10)), "The logarithm to base 10.")
-PYNN_FROM_INPUT(log1p, Log1p, div(g, add(x, 1.0)), "log(1 + x), exact near 0.")
-PYNN_FROM_RESULT(sqrt, Sqrt, div(g, mul(y, 2.0)), "The square root; NaN below 0.")
-PYNN_FROM_RESULT(rsqrt, Rsqrt, mul(mul(g, -0.5), pow(y, 3.0)), "1 / sqrt(x).")
-PYNN_FROM_RESULT(reciprocal, Reciprocal, mul(neg(g), mul(y, y)), "1 / x.")
-PYNN_FROM_INPUT(sin, Sin, mul(g, cos(x)), "The sine of radians.")
-PYNN_FROM_INPUT(cos, Cos, mul(neg(g), sin(x)), "The cosine of radians.")
-PYNN_FROM_RESULT(tan, Tan, mul(g, add(mul(y, y), 1.0)), "The tangent of radians.")
-PYNN_FROM_INPUT(asin, Asin, mul(g, rsqrt(sub(1.0, mul(x, x)))), "The angle in [-pi/2, pi/2] whose sine is x.")
-PYNN_FROM_INPUT(acos, Acos, mul(neg(g), rsqrt(sub(1.0, mul(x, x)))), "The angle in [0, pi] whose cosine is x.")
-PYNN_FROM_INPUT(atan, Atan, div(g, add(mul(x, x), 1.0)), "The angle in [-pi/2, pi/2] whose tangent is x.")
-PYNN_FROM_INPUT(sinh, Sinh, mul(g, cosh(x)), "(e^x - e^-x) / 2.")
-PYNN_FROM_INPUT(cosh, Cosh, mul(g, sinh(x)), "(e^x + e^-x) / 2.")
-PYNN_FROM_INPUT(asinh, Asinh, mul(g, rsqrt(add(mul(x, x), 1.0))), "The inverse of sinh.")
-PYNN_FROM_INPUT(acosh, Acosh, mul(g, rsqrt(mul(sub(x, 1.0), add(x, 1.0)))), "The inverse of cosh, for x >= 1.")
-PYNN_FROM_INPUT(atanh, Atanh, div(g, sub(1.0, mul(x, x))), "The inverse of tanh, for |x| < 1.")
-PYNN_FROM_INPUT(erf, Erf, mul(mul(g, 2 * inv_sqrtpi), exp(neg(mul(x, x)))),
-                "2/sqrt(pi) times the integral of e^(-t^2) from 0 to x.")
-PYNN_FROM_INPUT(erfc, Erfc, mul(mul(g, -2 * inv_sqrtpi), exp(neg(mul(x, x)))), "1 - erf(x), exact for large x.")
+PYNN_FROM_RESULT(exp, Exp, mul_conj(g, y), "e^x.")
+PYNN_FROM_RESULT(exp2, Exp2, mul(mul_conj(g, y), ln2), "2^x.")
+PYNN_FROM_RESULT(expm1, Expm1, mul_conj(g, add(y, 1.0)), "e^x - 1, exact near 0.")
+PYNN_FROM_INPUT(log, Log, div(g, conj(x)), "The natural logarithm.")
+PYNN_FROM_INPUT(log2, Log2, div(g, conj(mul(x, ln2))), "The logarithm to base 2.")
+PYNN_FROM_INPUT(log10, Log10, div(g, conj(mul(x, ln10))), "The logarithm to base 10.")
+PYNN_FROM_INPUT(log1p, Log1p, div(g, conj(add(x, 1.0))), "log(1 + x), exact near 0.")
+PYNN_FROM_RESULT(sqrt, Sqrt, div(g, conj(mul(y, 2.0))), "The square root; NaN below 0.")
+PYNN_FROM_RESULT(rsqrt, Rsqrt, mul_conj(mul(g, -0.5), pow(y, 3.0)), "1 / sqrt(x).")
+PYNN_FROM_RESULT(reciprocal, Reciprocal, mul_conj(neg(g), mul(y, y)), "1 / x.")
+PYNN_FROM_INPUT(sin, Sin, mul_conj(g, cos(x)), "The sine of radians.")
+PYNN_FROM_INPUT(cos, Cos, mul_conj(neg(g), sin(x)), "The cosine of radians.")
+PYNN_FROM_RESULT(tan, Tan, mul_conj(g, add(mul(y, y), 1.0)), "The tangent of radians.")
+PYNN_FROM_INPUT(asin, Asin, mul_conj(g, rsqrt(sub(1.0, mul(x, x)))), "The angle in [-pi/2, pi/2] whose sine is x.")
+PYNN_FROM_INPUT(acos, Acos, mul_conj(neg(g), rsqrt(sub(1.0, mul(x, x)))), "The angle in [0, pi] whose cosine is x.")
+PYNN_FROM_INPUT(atan, Atan, div(g, conj(add(mul(x, x), 1.0))), "The angle in [-pi/2, pi/2] whose tangent is x.")
+PYNN_FROM_INPUT(sinh, Sinh, mul_conj(g, cosh(x)), "(e^x - e^-x) / 2.")
+PYNN_FROM_INPUT(cosh, Cosh, mul_conj(g, sinh(x)), "(e^x + e^-x) / 2.")
+PYNN_FROM_INPUT(asinh, Asinh, mul_conj(g, rsqrt(add(mul(x, x), 1.0))), "The inverse of sinh.")
+PYNN_FROM_INPUT(acosh, Acosh, mul_conj(g, acosh_slope(x)), "The inverse of cosh, for x >= 1.")
+PYNN_FROM_INPUT(atanh, Atanh, div(g, conj(sub(1.0, mul(x, x)))), "The inverse of tanh, for |x| < 1.")
+PYNN_REAL(erf, Erf, mul(mul(g, 2 * inv_sqrtpi), exp(neg(mul(x, x)))),
+          "2/sqrt(pi) times the integral of e^(-t^2) from 0 to x.")
+PYNN_REAL(erfc, Erfc, mul(mul(g, -2 * inv_sqrtpi), exp(neg(mul(x, x)))), "1 - erf(x), exact for large x.")
 
 PYNN_UNARY_OF(neg, Neg, signed_type("neg", x), false, x, true, neg(g), "-x.")
-PYNN_KEEPS_TYPE(abs, Abs, mul(g, sign(x)), "The absolute value.")
-PYNN_UNARY_OF(sign, Sign, x.dtype(), false, x, true, mul(g, 0.0), "-1, 0 or 1.")
+PYNN_UNARY_OF(abs, Abs, number_type("abs", real_of(x.dtype())), false, x, true, mul(g, sgn(x)), "The absolute value.")
+PYNN_UNARY_OF(sign, Sign, sign_type(x), false, x, true, mul(g, 0.0), "-1, 0 or 1.")
 PYNN_KEEPS_TYPE(floor, Floor, mul(g, 0.0), "The next integer below.")
 PYNN_KEEPS_TYPE(ceil, Ceil, mul(g, 0.0), "The next integer above.")
 PYNN_KEEPS_TYPE(trunc, Trunc, mul(g, 0.0), "The next integer towards 0.")
@@ -130,12 +145,14 @@ PYNN_UNARY_OF(frac, Frac, float_type("frac", x), false, x, true, g, "x - trunc(x
 namespace {
 
 Tensor tanh_backward(const Tensor& g, const Tensor& y) {
+  if (is_complex(y.dtype())) return mul_conj(g, sub(1.0, mul(y, y)));
   return record(
       "tanh_backward", map_backward(Binary::TanhBackward, g, y), inputs(g, y), save(g, y),
       [](const Tensor& gg, const Tensor&, const Tensor& y) { return tanh_backward(gg, y); },
       [](const Tensor& gg, const Tensor& g, const Tensor& y) { return mul(mul(gg, g), mul(y, -2.0)); });
 }
 Tensor sigmoid_backward(const Tensor& g, const Tensor& y) {
+  if (is_complex(y.dtype())) return mul_conj(g, mul(y, sub(1.0, y)));
   return record(
       "sigmoid_backward", map_backward(Binary::SigmoidBackward, g, y), inputs(g, y), save(g, y),
       [](const Tensor& gg, const Tensor&, const Tensor& y) { return sigmoid_backward(gg, y); },
@@ -151,19 +168,20 @@ Tensor relu_backward(const Tensor& g, const Tensor& y) {
 }  // namespace
 PYNN_FROM_RESULT(tanh, Tanh, tanh_backward(g, y), "(e^x - e^-x) / (e^x + e^-x).")
 PYNN_FROM_RESULT(sigmoid, Sigmoid, sigmoid_backward(g, y), "1 / (1 + e^-x).")
-PYNN_UNARY_OF(relu, Relu, number_type("relu", x.dtype()), false, y, false, relu_backward(g, y), "max(x, 0).")
+PYNN_UNARY_OF(relu, Relu, number_type("relu", real_type("relu", x.dtype())), false, y, false, relu_backward(g, y),
+              "max(x, 0).")
 
 // x * x as one map; integers keep their type.
 Tensor square(const Tensor& x) {
   Tensor y = map_unary(Unary::Square, x, x.dtype() == DType::Bool ? DType::Int64 : x.dtype());
   return record("pow", std::move(y), inputs(x), save(x),
-                [](const Tensor& g, const Tensor& x) { return mul(g, mul(x, 2.0)); });
+                [](const Tensor& g, const Tensor& x) { return mul_conj(g, mul(x, 2.0)); });
 }
 PYNN_OP(square, "square(Tensor input) -> Tensor", "x * x. Same as torch.square.", kOut | kInplace);
 
 Tensor round(const Tensor& x) {
-  return record("round", map_unary(Unary::Round, x, number_type("round", x.dtype())), inputs(x), save(),
-                [](const Tensor& g) { return mul(g, 0.0); });
+  return record("round", map_unary(Unary::Round, x, number_type("round", real_type("round", x.dtype()))), inputs(x),
+                save(), [](const Tensor& g) { return mul(g, 0.0); });
 }
 namespace {
 Tensor op_round(const Tensor& x, int64_t decimals) {
@@ -187,7 +205,7 @@ Tensor predicate(Unary op, const Tensor& x) {
   return no_gradient(std::move(y));
 }
 Tensor constant_if_integral(Unary op, const Tensor& x, bool value) {
-  if (is_floating(x.dtype())) return predicate(op, x);
+  if (!is_integral(x.dtype())) return predicate(op, x);
   Tensor y = empty_like(x, DType::Bool);
   run_binary(value ? Binary::Eq : Binary::Ne, y, x, x, x.dtype());
   return y;
@@ -212,7 +230,6 @@ PYNN_OP(isinf, "isinf(Tensor input) -> Tensor", "True where x is infinite. Same 
 PYNN_OP(isfinite, "isfinite(Tensor input) -> Tensor", "True where x is a finite number. Same as torch.isfinite.");
 PYNN_OP(neg, "negative(Tensor input) -> Tensor", "Alias of neg.", kOut | kInplace);
 PYNN_OP(abs, "absolute(Tensor input) -> Tensor", "Alias of abs.", kOut | kInplace);
-PYNN_OP(sign, "sgn(Tensor input) -> Tensor", "Alias of sign for real tensors.", kOut | kInplace);
 PYNN_OP(trunc, "fix(Tensor input) -> Tensor", "Alias of trunc.", kOut | kInplace);
 PYNN_OP(asin, "arcsin(Tensor input) -> Tensor", "Alias of asin.", kOut | kInplace);
 PYNN_OP(acos, "arccos(Tensor input) -> Tensor", "Alias of acos.", kOut | kInplace);

@@ -16,7 +16,10 @@
 namespace pynn::ops {
 
 Tensor make_view(const Tensor& x, Dims sizes, Dims strides, int64_t offset) {
-  Tensor v = alias(x, sizes, strides, offset);
+  return make_view(x, sizes, strides, offset, x.dtype());
+}
+Tensor make_view(const Tensor& x, Dims sizes, Dims strides, int64_t offset, DType dtype) {
+  Tensor v(TensorImpl::make(x.storage(), dtype, sizes, strides, offset));
   TensorImpl* p = v.impl();
   p->base = x.impl()->base ? x.impl()->base : x.ref();
   p->view_version = x.version();

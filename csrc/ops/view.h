@@ -6,6 +6,8 @@ namespace pynn::ops {
 
 // A view of x's storage (offset absolute), tied to x's base for in-place writes. The caller records its derivative.
 Tensor make_view(const Tensor& x, Dims sizes, Dims strides, int64_t offset);
+// The same of another type: sizes, strides and offset count its elements.
+Tensor make_view(const Tensor& x, Dims sizes, Dims strides, int64_t offset, DType dtype);
 
 Tensor view(const Tensor& x, Dims sizes);     // error if it needs a copy
 Tensor reshape(const Tensor& x, Dims sizes);  // a view if possible

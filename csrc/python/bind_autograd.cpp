@@ -127,6 +127,9 @@ void run_backward_one(const Tensor& root, bool keep, bool create) {
   PYNN_CHECK(root.requires_grad(), "backward: element 0 of tensors does not require grad and does not have a grad_fn");
   PYNN_CHECK(root.numel() == 1, "backward: grad can be implicitly created only for scalar outputs, got shape ",
              dims_str(root.sizes()));
+  PYNN_CHECK(!is_complex(root.dtype()),
+             "backward: grad can be implicitly created only for real scalar outputs but got ", "torch.",
+             dtype_name(root.dtype()));
   NoGil release;
   const Tensor g = autograd::ones_like(root);
   autograd::backward({&root, 1}, {&g, 1}, {keep, create});

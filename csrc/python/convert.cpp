@@ -1,6 +1,8 @@
 // convert.cpp -- Tensor.to() in all its forms, float(), long() ..., cpu(), cuda(), type_as().
 #include "python/convert.h"
 
+#include <utility>
+
 #include "autograd/record.h"
 #include "ops/assign.h"
 #include "ops/creation.h"
@@ -9,6 +11,17 @@
 #include "python/interop.h"
 
 namespace pynn::python {
+
+namespace {
+
+void warn_of_lost_part() {  // once, as PyTorch does
+  static bool warned = false;
+  if (std::exchange(warned, true)) return;
+  if (PyErr_WarnEx(PyExc_UserWarning, "Casting complex values to real discards the imaginary part", 1) < 0)
+    throw PythonError();
+}
+
+}  // namespace
 
 Tensor convert(const Tensor& x, std::optional<DType> dtype, std::optional<Device> device, bool copy,
                MemoryFormat format, bool asynchronous) {
@@ -23,6 +36,7 @@ Tensor convert(const Tensor& x, std::optional<DType> dtype, std::optional<Device
   }
   const bool in_place = format == MemoryFormat::Preserve || format == suggested_format(x);
   if (t == x.dtype() && !copy && in_place) return x;
+  if (is_complex(x.dtype()) && !is_complex(t) && t != DType::Bool) warn_of_lost_part();
   NoGil release(x.numel() >= (1 << 15));
   return ops::to_copy(x, t, format);
 }
@@ -163,6 +177,8 @@ PyMethodDef methods[] = {
     PYNN_TYPE_METHOD("char", Int8),
     PYNN_TYPE_METHOD("byte", UInt8),
     PYNN_TYPE_METHOD("bool", Bool),
+    PYNN_TYPE_METHOD("cfloat", Complex64),
+    PYNN_TYPE_METHOD("cdouble", Complex128),
     {}};
 
 }  // namespace

@@ -131,7 +131,7 @@ bool parse_value(const ParamSpec& p, PyObject* o, Frame& f, Value& v) {
         v.given = Kind::None;
         return true;
       }
-      if (is_tensor(o) ? tensor_of(o).numel() != 1 || tensor_of(o).requires_grad() : !is_number(o)) return false;
+      if (is_tensor(o) ? tensor_of(o).numel() != 1 || tensor_of(o).requires_grad() : !is_scalar(o)) return false;
       v.scalar = scalar_of(o);
       v.given = Kind::Number;
       return true;
@@ -269,12 +269,23 @@ bool is_number(PyObject* o) {
   if (is_tensor(o)) return false;
   // NumPy scalars convert; arrays and sequences do not count as numbers.
   const PyNumberMethods* n = Py_TYPE(o)->tp_as_number;
-  return n && (n->nb_float || n->nb_index) && !PyComplex_Check(o) && !PySequence_Check(o) && !PyUnicode_Check(o);
+  return n && (n->nb_float || n->nb_index) && !is_complex_number(o) && !PySequence_Check(o) && !PyUnicode_Check(o);
 }
+
+// NumPy's complex128 is a Python complex, its complex64 is not.
+bool is_complex_number(PyObject* o) {
+  return PyComplex_Check(o) || (Py_TYPE(o)->tp_name[0] == 'n' && strcmp(Py_TYPE(o)->tp_name, "numpy.complex64") == 0);
+}
+bool is_scalar(PyObject* o) { return is_number(o) || is_complex_number(o); }
 
 Scalar scalar_of(PyObject* o) {
   if (PyFloat_Check(o)) return Scalar(PyFloat_AS_DOUBLE(o));
   if (PyBool_Check(o)) return Scalar(o == Py_True);
+  if (is_complex_number(o)) {
+    const Py_complex z = PyComplex_AsCComplex(o);
+    if (z.real == -1 && PyErr_Occurred()) throw PythonError();
+    return Scalar(Complex128{z.real, z.imag});
+  }
   if (is_tensor(o)) {
     Object item(checked(PyObject_CallMethod(o, "item", nullptr)));
     return scalar_of(item.get());
@@ -303,7 +314,7 @@ bool parse_other(PyObject* o, Value& v) {
     v.given = Kind::Tensor;
     return true;
   }
-  if (!is_number(o)) return false;
+  if (!is_scalar(o)) return false;
   v.scalar = scalar_of(o);
   v.given = Kind::Number;
   return true;

@@ -341,8 +341,8 @@ void set_item(const Tensor& t, PyObject* index, PyObject* value) {
   Items items;
   read_index(index, items);
   const bool number = !is_tensor(value);
-  if (number && !is_number(value))
-    fail(PyComplex_Check(value) ? ErrorKind::Runtime : ErrorKind::Type, "can't assign a ", Py_TYPE(value)->tp_name,
+  if (number && !is_number(value) && !(is_complex_number(value) && is_complex(t.dtype())))
+    fail(is_complex_number(value) ? ErrorKind::Runtime : ErrorKind::Type, "can't assign a ", Py_TYPE(value)->tp_name,
          " to a ", type_name(t));
   if (nothing) return;
   const Reader reader(t, items);

@@ -172,5 +172,7 @@ void init_types(PyObject* module);
 
 Generator* generator_of(PyObject* o);  // nullptr unless a Generator (bind_random.cpp)
 bool is_number(PyObject* o);           // bool, int, float, NumPy scalars; not tensors
+bool is_complex_number(PyObject* o);
+bool is_scalar(PyObject* o);  // a number of either kind
 
 }  // namespace pynn::python

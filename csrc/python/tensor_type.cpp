@@ -4,7 +4,10 @@
 #include "autograd/node.h"
 #include "core/shape.h"
 #include "core/thread_state.h"
+#include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/complex.h"
+#include "ops/element.h"
 #include "ops/indexing.h"
 #include "ops/view.h"
 #include "python/fastcall.h"
@@ -220,10 +223,18 @@ int nb_bool(PyObject* self) {
   });
 }
 PyObject* nb_int(PyObject* self) {
-  return guard([&] { return PyNumber_Long(item_of(self, "int").get()); });
+  return guard([&] {
+    Object item = item_of(self, "int");
+    if (PyComplex_Check(item.get())) return PyLong_FromLongLong(scalar_of(item.get()).to_int());
+    return PyNumber_Long(item.get());
+  });
 }
 PyObject* nb_float(PyObject* self) {
-  return guard([&] { return PyNumber_Float(item_of(self, "float").get()); });
+  return guard([&] {
+    Object item = item_of(self, "float");
+    if (PyComplex_Check(item.get())) return PyFloat_FromDouble(scalar_of(item.get()).to_double());
+    return PyNumber_Float(item.get());
+  });
 }
 PyObject* nb_index(PyObject* self) {
   return guard([&]() -> PyObject* {
@@ -313,7 +324,17 @@ PYNN_GET(mT, ([&] {
            PYNN_CHECK(t.dim() != 1, "mT: matrices or batches of matrices are required, got a 1-D tensor");
            return wrap(t.dim() ? ops::transpose(t, -2, -1) : t);
          }()))
-PYNN_GET(real, Py_NewRef(self))
+PYNN_GET(real, is_complex(t.dtype()) ? wrap(ops::real(t)) : Py_NewRef(self))
+PYNN_GET(imag, wrap(ops::imag(t)))
+PYNN_GET(H, ([&] {
+           PYNN_CHECK(t.dim() == 0 || t.dim() == 2, "tensor.H is only supported on matrices (2-D tensors). Got ",
+                      t.dim(), "-D tensor.", t.dim() > 2 ? " For batches of matrices, consider using tensor.mH" : "");
+           return wrap(ops::conj(t.dim() ? ops::transpose(t, 0, 1) : t));
+         }()))
+PYNN_GET(mH, ([&] {
+           PYNN_CHECK(t.dim() != 1, "tensor.mH is only supported on matrices or batches of matrices. Got 1-D tensor.");
+           return wrap(ops::conj(t.dim() ? ops::transpose(t, -2, -1) : t));
+         }()))
 PYNN_GET(data, ([&] {
            Tensor d(TensorImpl::make(Storage::alias(t.storage()), t.dtype(), t.sizes(), t.strides(), t.offset()));
            return wrap(std::move(d));
@@ -341,6 +362,16 @@ int set_grad(PyObject* self, PyObject* value, void*) {
                " for ", dtype_name(t->dtype));
     PYNN_CHECK(g.device() == t->storage->device(), "grad: assigned grad is on a different device");
     autograd::set_grad(tensor_of(self), g);
+    return 0;
+  });
+}
+// x.real = value, x.imag = value
+template <Tensor part(const Tensor&)>
+int set_part(PyObject* self, PyObject* value, void*) {
+  return guard([&] {
+    if (!value) fail(ErrorKind::Type, "real, imag: cannot be deleted");
+    const Tensor to = part(tensor_of(self));
+    ops::copy_(to, is_tensor(value) ? tensor_of(value) : ops::element_tensor("real", scalar_of(value), to.dtype()));
     return 0;
   });
 }
@@ -384,8 +415,10 @@ PyGetSetDef getset[] = {
     {"retains_grad", get_retains_grad, nullptr, "Whether retain_grad() was called.", nullptr},
     {"T", get_T, nullptr, "All dims in reverse order.", nullptr},
     {"mT", get_mT, nullptr, "The last two dims swapped.", nullptr},
-    {"H", get_mT, nullptr, nullptr, nullptr},
-    {"real", get_real, nullptr, nullptr, nullptr},
+    {"H", get_H, nullptr, "The conjugate transpose of a matrix.", nullptr},
+    {"mH", get_mH, nullptr, "The last two dims swapped, and conjugated.", nullptr},
+    {"real", get_real, set_part<ops::real>, "The real part, a view; of real tensors the tensor itself.", nullptr},
+    {"imag", get_imag, set_part<ops::imag>, "The imaginary part, a view.", nullptr},
     {"data", get_data, set_data, "The same memory, outside of the graph.", nullptr},
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
     {}};

@@ -45,7 +45,21 @@ PyObject* dtype_reduce(PyObject* self, PyObject*) {  // pickles as the name in t
   return PyUnicode_FromString(name_of(self));
 }
 
-PyMethodDef dtype_methods[] = {{"__reduce__", dtype_reduce, METH_NOARGS, nullptr}, {}};
+// complex64 -> float32, and back.
+PyObject* dtype_to_real(PyObject* self, PyObject*) { return wrap(real_of(type_of(self))); }
+PyObject* dtype_to_complex(PyObject* self, PyObject*) {
+  return guard([&] {
+    const DType t = type_of(self);
+    PYNN_CHECK(t >= DType::Float32 && !is_integral(t), "to_complex: Unknown Complex ScalarType for ", dtype_name(t));
+    return wrap(complex_of(t));
+  });
+}
+
+PyMethodDef dtype_methods[] = {
+    {"__reduce__", dtype_reduce, METH_NOARGS, nullptr},
+    {"to_real", dtype_to_real, METH_NOARGS, "to_real() -> dtype\n\nOf the parts of a complex dtype, else itself."},
+    {"to_complex", dtype_to_complex, METH_NOARGS, "to_complex() -> dtype\n\nThe complex dtype with such parts."},
+    {}};
 PyGetSetDef dtype_getset[] = {
     {"is_floating_point",
      [](PyObject* s, void*) {

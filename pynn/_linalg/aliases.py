@@ -65,10 +65,10 @@ def qr(input: Tensor, some: bool = True) -> Any:
 
 @with_out
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
-    """input = U diag(S) V^T. Same as torch.svd; see linalg.svd."""
+    """input = U diag(S) V^H. Same as torch.svd; see linalg.svd."""
     if compute_uv:
         u, s, vh = spectral.svd(input, not some)
-        return SVD(u, s, vh.mT)
+        return SVD(u, s, vh.mH)
     m, n = input.shape[-2:]
     batch = input.shape[:-2]
     u, v = (_C.zeros(*batch, k, k, dtype=input.dtype, device=input.device) for k in (m, n))
@@ -120,10 +120,10 @@ def geqrf(input: Tensor) -> Any:
 
 @with_out
 def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False) -> Tensor:
-    """Q other, Q^T other (transpose), or other Q (not left), Q the product of the reflections that geqrf gave. Same as torch.ormqr."""
+    """Q other, Q^H other (transpose), or other Q (not left), Q the product of the reflections that geqrf gave. Same as torch.ormqr."""
     check_matrix("ormqr", input)
     if not left:
-        return ormqr(input, tau, other.mT, True, not transpose).mT
+        return ormqr(input, tau, other.mH, True, not transpose).mH
     m = input.size(-2)
     if other.size(-2) != m:
         raise RuntimeError(
@@ -131,9 +131,10 @@ def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpos
         )
     unit = input.tril(-1) + _C.eye(m, input.size(-1), dtype=input.dtype, device=input.device)
     count = range(tau.size(-1))
+    tau = tau.conj() if transpose else tau
     for i in count if transpose else reversed(count):
         v = unit[..., i : i + 1]
-        other = other - tau[..., i : i + 1, None] * (v @ (v.mT @ other))
+        other = other - tau[..., i : i + 1, None] * (v @ (v.mH @ other))
     return other
 
 
@@ -165,7 +166,7 @@ def svd_lowrank(
     """U, S, V of about the q largest singular values of A - M, by random projection. Same as torch.svd_lowrank.
 
     Args:
-        niter: how often the projection is sharpened by another product with A and its transpose.
+        niter: how often the projection is sharpened by another product with A and its adjoint.
     """
     q = 6 if q is None else q
     m, n = A.shape[-2:]
@@ -173,13 +174,13 @@ def svd_lowrank(
         raise ValueError(f"q(={q}) must be non-negative integer and not greater than min(m, n)={min(m, n)}")
     x = A if M is None else A - M
     if m < n:
-        x = x.mT
+        x = x.mH
     basis = factor.qr(x @ _C.randn(x.size(-1), q, dtype=A.dtype, device=A.device)).Q
     for _ in range(2 if niter is None else niter):
-        basis = factor.qr(x.mT @ basis).Q
+        basis = factor.qr(x.mH @ basis).Q
         basis = factor.qr(x @ basis).Q
-    u, s, vh = spectral.svd(basis.mT @ x, full_matrices=False)
-    u, v = basis @ u, vh.mT
+    u, s, vh = spectral.svd(basis.mH @ x, full_matrices=False)
+    u, v = basis @ u, vh.mH
     return (v, s, u) if m < n else (u, s, v)
 
 

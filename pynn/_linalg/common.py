@@ -28,7 +28,7 @@ def check_floating(name: str, *tensors: Tensor) -> None:
             raise TypeError(f"{name}: a Tensor is required, got {type(x).__name__}")
         if x.dtype in (_C.float16, _C.bfloat16):
             raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {x.dtype}")
-        if not x.is_floating_point():
+        if not (x.is_floating_point() or x.is_complex()):
             raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {x.dtype}")
     if len({x.dtype for x in tensors}) > 1:
         raise RuntimeError(
@@ -70,10 +70,11 @@ def beside(a: Any, like: Tensor) -> Tensor:
 
 
 def tensor(a: Any, like: Tensor) -> Tensor:
-    """Fresh contiguous memory with the array's values, of `like`'s dtype and device."""
+    """Fresh contiguous memory with the array's values, real or complex, in the precision of `like` and on its device."""
     import numpy as np
 
-    return _C.from_numpy(np.array(a, order="C")).to(like.device, like.dtype)
+    dtype = like.dtype.to_complex() if np.iscomplexobj(a) else like.dtype.to_real()
+    return _C.from_numpy(np.array(a, order="C")).to(like.device, dtype)
 
 
 def failing(name: str, x: Any, what: Any) -> LinAlgError:

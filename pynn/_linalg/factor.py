@@ -52,18 +52,18 @@ class _Cholesky(Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
-        # L^-T phi(L^T g) L^-1, phi the lower triangle with half the diagonal; symmetric.
+        # L^-H phi(L^H g) L^-1, phi the lower triangle with half the diagonal; Hermitian.
         (factor,) = ctx.saved_tensors
-        p = (factor.mT @ g).tril()
+        p = (factor.mH @ g).tril()
         p = p - 0.5 * _C.diag_embed(p.diagonal(0, -2, -1))
-        left = solve_triangular(factor.mT, p, upper=True)
-        inner = solve_triangular(factor.mT, left.mT, upper=True).mT
-        return 0.5 * (inner + inner.mT), None
+        left = solve_triangular(factor.mH, p, upper=True)
+        inner = solve_triangular(factor.mH, left.mH, upper=True).mH
+        return 0.5 * (inner + inner.mH), None
 
 
 @with_out
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
-    """L with A = L L^T, or (upper) its transpose, of symmetric positive definite matrices. Same as torch.linalg.cholesky.
+    """L with A = L L^H, or (upper) its transpose, of Hermitian positive definite matrices. Same as torch.linalg.cholesky.
 
     Raises:
         LinAlgError: a matrix is not positive definite.
@@ -88,7 +88,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
     import numpy as np
 
     check_square("linalg.cholesky", A)
-    values = array(A.mT if upper else A)
+    values = array(A.mH if upper else A)
     info = np.zeros(values.shape[:-2], np.int32)
     try:
         factors = np.linalg.cholesky(values)
@@ -102,7 +102,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
             if not flat[i]:
                 to[...] = np.linalg.cholesky(a)
     factor = _Cholesky.apply(A, factors)
-    return CholeskyEx(factor.mT if upper else factor, beside(info, A))
+    return CholeskyEx(factor.mH if upper else factor, beside(info, A))
 
 
 # -- QR -------------------------------------------------------------------------------------------------------------
@@ -121,11 +121,11 @@ class _QR(Function):
 
     @staticmethod
     def backward(ctx: Any, gq: Tensor, gr: Tensor) -> Any:
-        # (gQ + Q s) R^-T, s = M + M^T - diag(M) of M = triu(gR R^T - Q^T gQ).
+        # (gQ + Q s) R^-H, s = M + M^H - Re diag(M) of M = triu(gR R^H - Q^H gQ).
         q, r = ctx.saved_tensors
-        m = (gr @ r.mT - q.mT @ gq).triu()
-        s = m + m.mT - _C.diag_embed(m.diagonal(0, -2, -1))
-        return solve_triangular(r, (gq + q @ s).mT, upper=True).mT
+        m = (gr @ r.mH - q.mH @ gq).triu()
+        s = m + m.mH - _C.diag_embed(m.diagonal(0, -2, -1).real)
+        return solve_triangular(r, (gq + q @ s).mH, upper=True).mH
 
 
 @with_out
@@ -173,7 +173,7 @@ def _qr_reduced(A: Tensor) -> Any:
     if m >= n:
         return _QR.apply(A)
     q, left = _QR.apply(A[..., :m])
-    return q, _C.cat([left, q.mT @ A[..., m:]], -1)
+    return q, _C.cat([left, q.mH @ A[..., m:]], -1)
 
 
 class _NoGradient(Function):
@@ -191,7 +191,7 @@ class _NoGradient(Function):
 
 @with_out
 def householder_product(A: Tensor, tau: Tensor) -> Tensor:
-    """The first columns of H_1 H_2 ..., H_i = I - tau_i v_i v_i^T with v_i below A's diagonal. Same as torch.linalg.householder_product."""
+    """The first columns of H_1 H_2 ..., H_i = I - tau_i v_i v_i^H with v_i below A's diagonal. Same as torch.linalg.householder_product."""
     check_matrix("linalg.householder_product", A, "input")
     m, n = A.shape[-2:]
     if m < n:
@@ -214,7 +214,7 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
     q = _C.eye(m, n, dtype=A.dtype, device=A.device).expand(A.shape)
     for i in range(tau.size(-1) - 1, -1, -1):
         v = unit[..., i : i + 1]
-        q = q - tau[..., i : i + 1, None] * (v @ (v.mT @ q))
+        q = q - tau[..., i : i + 1, None] * (v @ (v.mH @ q))
     return q
 
 
@@ -234,7 +234,12 @@ def _lu_numpy(a: Any, pivot: bool) -> Any:
     every = np.arange(count)
     for j in range(k):
         if pivot:
-            at = j + np.argmax(np.abs(lu[:, j:, j]), axis=1) if count else np.zeros(0, int)
+            column = lu[:, j:, j]
+            at = (
+                j + np.argmax(np.abs(column.real) + np.abs(column.imag), axis=1)
+                if count
+                else np.zeros(0, int)
+            )
             pivots[:, j] = at + 1
             swapped = lu[every, at].copy()
             lu[every, at] = lu[:, j]
@@ -283,12 +288,12 @@ class _SquareLU(Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
-        # L^-T (tril(L^T gL, -1) + triu(gU U^T)) U^-T
+        # L^-H (tril(L^H gL, -1) + triu(gU U^H)) U^-H
         (lu,) = ctx.saved_tensors
         lower, upper = _unit_lower(lu), lu.triu()
-        inner = (lower.mT @ g.tril(-1)).tril(-1) + (g.triu() @ upper.mT).triu()
-        right = solve_triangular(upper, inner.mT, upper=True).mT
-        return solve_triangular(lower.mT, right, upper=True, unitriangular=True), None
+        inner = (lower.mH @ g.tril(-1)).tril(-1) + (g.triu() @ upper.mH).triu()
+        right = solve_triangular(upper, inner.mH, upper=True).mH
+        return solve_triangular(lower.mH, right, upper=True, unitriangular=True), None
 
 
 def _unit_lower(lu: Tensor) -> Tensor:
@@ -368,7 +373,9 @@ def lu_unpack(
     p = lower = upper = none
     if unpack_pivots:
         order = _order(LU_pivots, m)
-        p = _C.zeros(*order.shape, m, dtype=LU_data.dtype, device=LU_data.device).scatter_(-2, order[..., None, :], 1.0)
+        p = _C.zeros(*order.shape, m, dtype=LU_data.dtype, device=LU_data.device).scatter_(
+            -2, order[..., None, :], 1.0
+        )
         p = p.mT.contiguous().mT
     if unpack_data:
         lower, upper = _unit_lower(LU_data), LU_data[..., : min(m, n), :].triu()

@@ -13,9 +13,9 @@ _INF = float("inf")
 
 
 def _typed(name: str, x: Tensor, dtype: Any) -> Tensor:
-    if not x.is_floating_point():
+    if not (x.is_floating_point() or x.is_complex()):
         raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {x.dtype}")
-    if dtype is not None and not dtype.is_floating_point:
+    if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
         raise RuntimeError(f"{name}: dtype should be floating point or complex, but got {dtype}")
     return x if dtype is None else x.to(dtype)
 

@@ -63,10 +63,10 @@ class _Exp(Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Tensor:
-        # The upper right block of exp([[A^T, g], [0, A^T]]).
+        # The upper right block of exp([[A^H, g], [0, A^H]]).
         (a,) = ctx.saved_tensors
         n = a.size(-1)
-        at = a.mT
+        at = a.mH
         top = _C.cat([at, g], -1)
         bottom = _C.cat([_C.zeros_like(at), at], -1)
         return _Exp.apply(_C.cat([top, bottom], -2))[..., :n, n:]
@@ -145,8 +145,8 @@ def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
 
 @with_out
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
-    """Sums of products along a dim. Same as torch.linalg.vecdot."""
-    return (x * y).sum(dim)
+    """Sums of conj(x) y along a dim. Same as torch.linalg.vecdot."""
+    return (x.conj() * y).sum(dim)
 
 
 @with_out
@@ -186,6 +186,6 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
     n = x.size(-1) if N is None else N
     if n <= 1:
         raise RuntimeError(f"linalg.vander: N must be greater than 1, got {n}")
-    x = x if x.is_floating_point() else x.to(_C.int64)
+    x = x if x.is_floating_point() or x.is_complex() else x.to(_C.int64)
     first = _C.ones(*x.shape, 1, dtype=x.dtype, device=x.device)
     return _C.cat([first, x.unsqueeze(-1).expand(*x.shape, n - 1)], -1).cumprod(-1)

@@ -57,7 +57,7 @@ class _Inverse(Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         (y,) = ctx.saved_tensors
-        return -(y.mT @ g @ y.mT), None
+        return -(y.mH @ g @ y.mH), None
 
 
 @with_out
@@ -100,7 +100,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
 
 
 def _cofactors(a: Tensor) -> Tensor:
-    """The derivative of det, also of singular matrices."""
+    """The conjugate derivative of det, also of singular matrices."""
     import numpy as np
 
     u, s, vh = np.linalg.svd(array(a))
@@ -109,7 +109,7 @@ def _cofactors(a: Tensor) -> Tensor:
     for i in range(n):
         others[..., i] = np.prod(np.delete(s, i, -1), -1)
     signs = np.linalg.det(u) * np.linalg.det(vh)
-    return tensor(signs[..., None, None] * (u * others[..., None, :]) @ vh, a)
+    return tensor(np.conj(signs)[..., None, None] * (u * others[..., None, :]) @ vh, a)
 
 
 class _Det(Function):
@@ -126,7 +126,7 @@ class _Det(Function):
         a, y = ctx.saved_tensors
         g = g[..., None, None]
         try:
-            return g * y[..., None, None] * inv(a).mT
+            return g * y[..., None, None].conj() * inv(a).mH
         except LinAlgError:
             return g * _cofactors(a)
 
@@ -145,13 +145,15 @@ class _Slogdet(Function):
 
         sign, logabs = np.linalg.slogdet(array(a))
         sign, logabs = tensor(sign, a), tensor(logabs, a)
-        ctx.save_for_backward(a)
+        ctx.save_for_backward(a, sign)
         return sign, logabs
 
     @staticmethod
-    def backward(ctx: Any, _: Any, g: Tensor) -> Any:  # the sign is constant
-        (a,) = ctx.saved_tensors
-        return g[..., None, None] * inv(a).mT
+    def backward(ctx: Any, gs: Tensor, g: Tensor) -> Any:  # a real sign is constant
+        a, sign = ctx.saved_tensors
+        if sign.is_complex():
+            g = g - 1j * (gs.conj() * sign).imag
+        return g[..., None, None] * inv(a).mH
 
 
 @with_out
@@ -165,6 +167,8 @@ def logdet(input: Tensor) -> Tensor:
     """The logarithm of the determinant; NaN where that is negative. Same as torch.logdet."""
     check_square("logdet", input)
     sign, logabs = slogdet(input)
+    if sign.is_complex():
+        return sign.log() + logabs
     return _C.where(sign == -1, float("nan"), logabs)
 
 
@@ -183,8 +187,8 @@ class _Solve(Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         a, x = ctx.saved_tensors
-        gb = solve(a.mT, g)
-        return (-gb @ x.mT if ctx.needs_input_grad[0] else None), gb, None
+        gb = solve(a.mH, g)
+        return (-gb @ x.mH if ctx.needs_input_grad[0] else None), gb, None
 
 
 @with_out
@@ -249,7 +253,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
 
 @with_out
 def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False) -> Tensor:
-    """The solution of A X = B (A^T X = B if adjoint; X A = B if not left) from A's lu_factor. Same as torch.linalg.lu_solve."""
+    """The solution of A X = B (A^H X = B if adjoint; X A = B if not left) from A's lu_factor. Same as torch.linalg.lu_solve."""
     check_floating("linalg.lu_solve", LU, B)
     check_square("linalg.lu_solve", LU, "LU")
     check_matrix("linalg.lu_solve", B, "B")
@@ -263,15 +267,15 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
             f"({tuple(LU.shape)} and {tuple(B.shape)})"
         )
     if not left:
-        return lu_solve(LU, pivots, B.mT, adjoint=not adjoint).mT
+        return lu_solve(LU, pivots, B.mH, adjoint=not adjoint).mH
     lu, b = batched("linalg.lu_solve", LU, B)
     order = _order(pivots, LU.size(-1)).expand(*b.shape[:-1])
     lower, upper = _unit_lower(lu), lu.triu()
     if not adjoint:
         y = solve_triangular(lower, _permuted(b, order), upper=False, unitriangular=True)
         return solve_triangular(upper, y, upper=True)
-    y = solve_triangular(upper.mT, b, upper=False)
-    y = solve_triangular(lower.mT, y, upper=True, unitriangular=True)
+    y = solve_triangular(upper.mH, b, upper=False)
+    y = solve_triangular(lower.mH, y, upper=True, unitriangular=True)
     return _permuted(y, order.argsort(-1))
 
 
@@ -281,8 +285,8 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     check_floating("cholesky_solve", B, L)
     check_matrix("cholesky_solve", B, "B")
     check_square("cholesky_solve", L)
-    lower = L.mT if upper else L
-    return solve_triangular(lower.mT, solve_triangular(lower, B, upper=False), upper=True)
+    lower = L.mH if upper else L
+    return solve_triangular(lower.mH, solve_triangular(lower, B, upper=False), upper=True)
 
 
 @with_out
@@ -328,7 +332,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     x = pinv(a, rtol=0.0 if driver == "gels" else relative) @ b
     residuals = A.new_empty(0)
     if m > n and driver != "gelsy" and (rank == n).all():
-        residuals = ((a @ x - b) ** 2).sum(-2)
+        residuals = ((a @ x - b).abs() ** 2).sum(-2)
     return Lstsq(
         x.squeeze(-1) if vector else x,
         residuals,

@@ -20,7 +20,7 @@ def _gaps(v: Tensor) -> Tensor:
     return d + _C.diag_embed(_C.full(v.shape, float("inf"), dtype=v.dtype, device=v.device))
 
 
-# -- Symmetric ------------------------------------------------------------------------------------------------------
+# -- Hermitian ------------------------------------------------------------------------------------------------------
 
 
 class _Eigh(Function):
@@ -41,8 +41,8 @@ class _Eigh(Function):
         if gl is not None:
             inner = inner + _C.diag_embed(gl)
         if gv is not None:
-            inner = inner + (v.mT @ gv) / _gaps(values)
-        return v @ inner @ v.mT, None
+            inner = inner + (v.mH @ gv) / _gaps(values)
+        return v @ inner @ v.mH, None
 
 
 def _triangle(name: str, UPLO: str) -> bool:
@@ -53,14 +53,14 @@ def _triangle(name: str, UPLO: str) -> bool:
 
 @with_out
 def eigh(A: Tensor, UPLO: str = "L") -> Any:
-    """Eigenvalues, ascending, and orthonormal eigenvectors of symmetric matrices, whose lower triangle is read. Same as torch.linalg.eigh."""
+    """Eigenvalues, ascending, and orthonormal eigenvectors of Hermitian matrices, whose lower triangle is read. Same as torch.linalg.eigh."""
     check_square("linalg.eigh", A)
     return Eigh(*_Eigh.apply(A, _triangle("linalg.eigh", UPLO)))
 
 
 @with_out
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
-    """Eigenvalues of symmetric matrices. Same as torch.linalg.eigvalsh."""
+    """Eigenvalues of Hermitian matrices. Same as torch.linalg.eigvalsh."""
     check_square("linalg.eigvalsh", A)
     return _Eigh.apply(A, _triangle("linalg.eigvalsh", UPLO))[0]
 
@@ -73,43 +73,43 @@ class _Eig(Function):
     def forward(ctx: Any, a: Tensor) -> Any:
         import numpy as np
 
-        found = np.linalg.eig(array(a))
-        if found[0].imag.any():
-            raise NotImplementedError(
-                "linalg.eig: eigenvalues are complex, and complex tensors are not supported yet (linalg.eigh takes "
-                "symmetric matrices, whose eigenvalues are real)"
-            )
-        values, vectors = (tensor(x.real, a) for x in found)
+        values, vectors = (
+            tensor(x.astype(np.result_type(x, 1j), copy=False), a) for x in np.linalg.eig(array(a))
+        )
         ctx.save_for_backward(values, vectors)
+        ctx.set_materialize_grads(False)
         return values, vectors
 
     @staticmethod
-    def backward(ctx: Any, gl: Tensor, gv: Tensor) -> Any:
-        # V^-T ((V^T gV - V^T V diag(V^T gV)) / gaps + diag(gL)) V^T: vectors have length 1.
+    def backward(ctx: Any, gl: Tensor | None, gv: Tensor | None) -> Any:
+        # V^-H ((V^H gV - V^H V diag(Re V^H gV)) / conj(gaps) + diag(gL)) V^H: vectors have length 1.
         from pynn._linalg.solve import solve
 
         values, v = ctx.saved_tensors
-        m = v.mT @ gv
-        m = m - (v.mT @ v) * m.diagonal(0, -2, -1).unsqueeze(-2)
-        return solve(v.mT, (m / _gaps(values) + _C.diag_embed(gl)) @ v.mT)
+        vh = v.mH
+        inner = _C.zeros_like(v) if gl is None else _C.diag_embed(gl)
+        if gv is not None:
+            m = vh @ gv
+            diagonal = m.diagonal(0, -2, -1)
+            if not _C.allclose(diagonal.imag, _C.zeros_like(diagonal.imag), 1e-2, 1e-2):
+                raise RuntimeError(
+                    "linalg_eig_backward: The eigenvectors in the complex case are specified up to multiplication by "
+                    "e^{i phi}. The specified loss function depends on this quantity, so it is ill-defined."
+                )
+            inner = inner + (m - (vh @ v) * diagonal.real.unsqueeze(-2)) / _gaps(values).conj()
+        return solve(vh, inner @ vh)
 
 
 @with_out
 def eig(A: Tensor) -> Any:
-    """Eigenvalues and eigenvectors of square matrices, where they are real; the results are real tensors.
-
-    torch.linalg.eig gives complex ones always.
-
-    Raises:
-        NotImplementedError: an eigenvalue is complex.
-    """
+    """Eigenvalues and eigenvectors of square matrices, complex always. Same as torch.linalg.eig."""
     check_square("linalg.eig", A)
     return Eig(*_Eig.apply(A))
 
 
 @with_out
 def eigvals(A: Tensor) -> Tensor:
-    """Eigenvalues of square matrices, where they are real. See eig."""
+    """Eigenvalues of square matrices, complex always. Same as torch.linalg.eigvals."""
     check_square("linalg.eigvals", A)
     return _Eig.apply(A)[0]
 
@@ -134,21 +134,24 @@ class _SVD(Function):
             return None if gs is None else u * gs.unsqueeze(-2) @ vh
         gu = _C.zeros_like(u) if gu is None else gu
         gs = _C.zeros_like(s) if gs is None else gs
-        gv, v = _C.zeros_like(vh.mT) if gvh is None else gvh.mT, vh.mT
+        gv, v = _C.zeros_like(vh.mH) if gvh is None else gvh.mH, vh.mH
         row, column = s.unsqueeze(-2), s.unsqueeze(-1)
         gaps = (row - column) * (row + column)
         gaps = gaps + _C.diag_embed(_C.full(s.shape, float("inf"), dtype=s.dtype, device=s.device))
 
         def skew(x: Tensor) -> Tensor:
-            return (x - x.mT) / gaps
+            return (x - x.mH) / gaps
 
-        inner = skew(u.mT @ gu) * row + column * skew(v.mT @ gv) + _C.diag_embed(gs)
+        inner = skew(u.mH @ gu) * row + column * skew(v.mH @ gv) + _C.diag_embed(gs)
+        if u.is_complex():  # u's columns, and with them v's, may turn
+            turn = (u.mH @ gu).diagonal(0, -2, -1).imag
+            inner = inner + _C.diag_embed(1j * turn / s)
         out = u @ inner @ vh
         m, n, k = u.size(-2), v.size(-2), s.size(-1)
         if m > k:
-            out = out + ((gu - u @ (u.mT @ gu)) / row) @ vh
+            out = out + ((gu - u @ (u.mH @ gu)) / row) @ vh
         if n > k:
-            out = out + u @ ((gv - v @ (v.mT @ gv)) / row).mT
+            out = out + u @ ((gv - v @ (v.mH @ gv)) / row).mH
         return out
 
 
@@ -204,13 +207,16 @@ def _tolerance(name: str, A: Tensor, largest: Tensor, atol: Any, rtol: Any) -> T
         rtol = 0.0 if positive else _eps(A) * max(A.shape[-2:])
     atol = 0.0 if atol is None else atol
     absolute, relative = (
-        t.to(A.dtype) if isinstance(t, Tensor) else _C.full((), float(t), dtype=A.dtype, device=A.device) for t in (atol, rtol)
+        t.to(largest.dtype)
+        if isinstance(t, Tensor)
+        else _C.full((), float(t), dtype=largest.dtype, device=A.device)
+        for t in (atol, rtol)
     )
     return _C.maximum(absolute, relative * largest)
 
 
 def _eps(A: Tensor) -> float:
-    return 2.0**-23 if A.dtype == _C.float32 else 2.0**-52
+    return 2.0**-23 if A.dtype in (_C.float32, _C.complex64) else 2.0**-52
 
 
 def _magnitudes(A: Tensor, hermitian: bool) -> Tensor:
@@ -241,9 +247,9 @@ class _Pinv(Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
-        # Of constant rank: dP = -P dA P + P P^T dA^T (I - A P) + (I - P A) dA^T P^T P.
+        # Of constant rank: dP = -P dA P + P P^H dA^H (I - A P) + (I - P A) dA^H P^H P.
         a, p = ctx.saved_tensors
-        gt, pt = g.mT, p.mT
+        gt, pt = g.mH, p.mH
         left = gt @ p @ pt
         right = pt @ p @ gt
         return -(pt @ g @ pt) + left - a @ (p @ left) + right - (right @ p) @ a, None
@@ -264,13 +270,13 @@ def pinv(
     if hermitian:
         check_square("linalg.pinv", A)
         values, vectors = np.linalg.eigh(array(A))
-        u, s, vh = vectors, values, np.swapaxes(vectors, -1, -2)
+        u, s, vh = vectors, values, np.swapaxes(vectors, -1, -2).conj()
     else:
         u, s, vh = np.linalg.svd(array(A), full_matrices=False)
     singular = tensor(s, A)
     limit = _tolerance("linalg.pinv", A, singular.abs().amax(-1), atol, rtol).unsqueeze(-1)
     inverse = array(_C.where(singular.abs() > limit, 1 / _C.where(singular == 0, 1.0, singular), 0.0))
-    values = np.swapaxes(vh, -1, -2) @ (inverse[..., None] * np.swapaxes(u, -1, -2))
+    values = np.swapaxes(vh, -1, -2).conj() @ (inverse[..., None] * np.swapaxes(u, -1, -2).conj())
     return _Pinv.apply(A, tensor(values, A))
 
 
@@ -282,7 +288,7 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
 
     check_matrix("linalg.cond", A)
     if A.numel() == 0 and A.size(-1) == A.size(-2):
-        return _C.zeros(A.shape[:-2], dtype=A.dtype, device=A.device)
+        return _C.zeros(A.shape[:-2], dtype=A.dtype.to_real(), device=A.device)
     if p is None or p in (2, -2):
         s = svdvals(A)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
@@ -293,7 +299,7 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
 
             return matrix_norm(A, p) * matrix_norm(inv(A), p)
         except LinAlgError:
-            return _C.full(A.shape[:-2], float("inf"), dtype=A.dtype, device=A.device)
+            return _C.full(A.shape[:-2], float("inf"), dtype=A.dtype.to_real(), device=A.device)
     inverse, info = inv_ex(A)
     found = matrix_norm(A, p) * matrix_norm(inverse, p)
     return _C.where(info != 0, float("inf"), found) if info.any() else found

@@ -46,10 +46,10 @@ class _Solve(Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         a, x = ctx.saved_tensors
-        gb = _Solve.apply(a.mT, g, not ctx.upper, ctx.unit)
+        gb = _Solve.apply(a.mH, g, not ctx.upper, ctx.unit)
         ga = None
         if ctx.needs_input_grad[0]:
-            ga = -gb @ x.mT
+            ga = -gb @ x.mH
             ga = ga.triu(int(ctx.unit)) if ctx.upper else ga.tril(-int(ctx.unit))
         return ga, gb, None, None
 

@@ -54,6 +54,10 @@ def _root_grads(op: str, roots: tuple[Tensor, ...], grads: Any) -> list[Tensor]:
                 raise RuntimeError(
                     f"grad can be implicitly created only for scalar outputs, got shape {tuple(root.shape)}"
                 )
+            if root.requires_grad and root.is_complex():
+                raise RuntimeError(
+                    f"grad can be implicitly created only for real scalar outputs but got {root.dtype}"
+                )
             g = _C.ones_like(root)
         out.append(g)
     return out

@@ -2,6 +2,7 @@
 
 The Jacobian of a function f at x is built twice. Numerically, column j is (f(x + eps e_j) - f(x - eps e_j)) / 2 eps;
 by backward, row i is the gradient of output i. In fast mode only the number u' J v is compared, for random u and v.
+A function of complex numbers is checked as one of their parts.
 """
 
 from __future__ import annotations
@@ -43,6 +44,24 @@ def _not_supported(**options: bool) -> None:
             )
 
 
+def _of_parts(func: Callable[..., Any], inputs: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """`func` and its arguments with pairs of real numbers, along a last dim, for complex ones that require grad."""
+    args = _as_tuple(inputs)
+    pairs = [isinstance(x, Tensor) and x.is_complex() and x.requires_grad for x in args]
+
+    def real_func(*xs: Any) -> tuple[Any, ...]:
+        outputs = func(*(pynn.view_as_complex(x) if p else x for p, x in zip(pairs, xs, strict=True)))
+        return tuple(_parts(o) for o in _as_tuple(outputs))
+
+    return real_func, tuple(
+        _parts(x.detach()).requires_grad_() if p else x for p, x in zip(pairs, args, strict=True)
+    )
+
+
+def _parts(x: Any) -> Any:
+    return pynn.view_as_real(x) if isinstance(x, Tensor) and x.is_complex() else x
+
+
 def _check_inputs(inputs: tuple[Any, ...]) -> list[int]:
     """The positions of the inputs to differentiate; raises when one of them cannot be perturbed."""
     where = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
@@ -51,7 +70,9 @@ def _check_inputs(inputs: tuple[Any, ...]) -> list[int]:
     for i in where:
         x = inputs[i]
         if not x.is_floating_point():
-            raise ValueError(f"gradcheck: inputs must be real floating point, got {x.dtype} for input {i}")
+            raise ValueError(
+                f"gradcheck: inputs must be floating point or complex, got {x.dtype} for input {i}"
+            )
         if x.dtype != pynn.float64:
             import warnings
 
@@ -315,7 +336,7 @@ def gradcheck(
         GradcheckError: a gradient is wrong, missing, of the wrong shape or not repeatable.
         NotImplementedError: forward-mode or batched checks are asked for.
 
-    Same as torch.autograd.gradcheck for real backward-mode gradients.
+    Same as torch.autograd.gradcheck for backward-mode gradients.
     """
     _not_supported(
         check_batched_grad=check_batched_grad,
@@ -325,7 +346,7 @@ def gradcheck(
     if not check_backward_ad:
         raise AssertionError("gradcheck: check_forward_ad or check_backward_ad must be True, got neither")
     try:
-        _check(func, _as_tuple(inputs), eps, atol, rtol, nondet_tol, check_grad_dtypes, fast_mode)
+        _check(*_of_parts(func, inputs), eps, atol, rtol, nondet_tol, check_grad_dtypes, fast_mode)
     except GradcheckError:
         if raise_exception:
             raise
@@ -366,19 +387,21 @@ def gradgradcheck(
     Differentiates (inputs, grad_outputs) -> gradients of `func`, with respect to both. Random `grad_outputs` are
     drawn when none are given. The other arguments are those of `gradcheck`.
 
-    Same as torch.autograd.gradgradcheck for real backward-mode gradients.
+    Same as torch.autograd.gradgradcheck for backward-mode gradients.
     """
     _not_supported(check_batched_grad=check_batched_grad, check_fwd_over_rev=check_fwd_over_rev)
     if not check_rev_over_rev:
         raise AssertionError(
             "gradgradcheck: check_fwd_over_rev or check_rev_over_rev must be True, got neither"
         )
-    args = _as_tuple(inputs)
+    func, args = _of_parts(func, inputs)
     if grad_outputs is None:
         outputs = _differentiable(func(*args))
         seeds = tuple(_random_grad(o, gen_non_contig_grad_outputs) for o in outputs)
     else:
-        seeds = _as_tuple(grad_outputs)
+        seeds = tuple(
+            _parts(g.detach()).requires_grad_() if g.is_complex() else g for g in _as_tuple(grad_outputs)
+        )
     if not seeds:
         return gradcheck(func, args, eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception)
     n = len(args)

@@ -30,7 +30,8 @@ def _window(
     """f(n, N) of n = 0 .. M - 1 in float64 and the last position N."""
     dtype = options.pop("dtype", None) or _C.get_default_dtype()
     requires_grad = options.pop("requires_grad", False)
-    unknown = set(options) - {"layout", "device"}
+    device = options.pop("device", None) or "cpu"
+    unknown = set(options) - {"layout"}
     if unknown:
         raise TypeError(f"{name}() got an unexpected keyword argument '{unknown.pop()}'")
     if not dtype.is_floating_point or dtype not in (_C.float32, _C.float64):
@@ -42,6 +43,7 @@ def _window(
     else:
         n = _C.arange(M, dtype=_C.float64)
         out = f(n, float(M - 1 if sym else M)).to(dtype)
+    out = out.to(device)
     return out.requires_grad_() if requires_grad else out
 
 

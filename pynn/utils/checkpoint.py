@@ -37,25 +37,34 @@ def set_checkpoint_early_stop(enable: bool) -> Iterator[None]:
     yield
 
 
+def _random_state() -> Any:
+    return pynn.get_rng_state(), pynn.cuda.get_rng_state_all() if pynn.cuda.is_available() else []
+
+
+def _set_random_state(state: Any) -> None:
+    pynn.set_rng_state(state[0])
+    pynn.cuda.set_rng_state_all(state[1])
+
+
 class _State:
     """Random numbers and autocast as they are now, to be the same when a part is computed again."""
 
     def __init__(self, random_numbers: bool) -> None:
-        self._rng = pynn.get_rng_state() if random_numbers else None
+        self._rng = _random_state() if random_numbers else None
         self._autocast = _C._autocast_on(), _C._autocast_dtype()
 
     @contextlib.contextmanager
     def again(self) -> Iterator[None]:
-        rng = pynn.get_rng_state() if self._rng is not None else None
+        rng = _random_state() if self._rng is not None else None
         autocast = _C._set_autocast(*self._autocast)
         if self._rng is not None:
-            pynn.set_rng_state(self._rng)
+            _set_random_state(self._rng)
         try:
             yield
         finally:
             _C._set_autocast(*autocast)
             if rng is not None:
-                pynn.set_rng_state(rng)
+                _set_random_state(rng)
 
 
 def detach_variable(inputs: tuple[Any, ...]) -> tuple[Any, ...]:

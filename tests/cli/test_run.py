@@ -76,7 +76,7 @@ def test_a_training_script(tmp_path):
             for _ in range(30):
                 for a, b in loader:
                     optimizer.zero_grad()
-                    loss = nn.functional.mse_loss(model(a), b)
+                    loss = nn.functional.mse_loss(model(a.to(device)), b.to(device))
                     loss.backward()
                     optimizer.step()
             print(type(model).__module__, loss.item() < 0.1)

@@ -283,3 +283,17 @@ def test_special_functions():
     p, q = numbers(200, torch.int64), numbers(200, torch.int64).flip(0)
     check(torch.gcd(p.cuda(), q.cuda()), torch.gcd(p, q))
     check(torch.lcm(p.cuda(), q.cuda()), torch.lcm(p, q))
+
+
+def test_many_dims():
+    a = torch.arange(4**8).reshape([4] * 8)[(slice(None, None, 3),) * 8].permute(5, 2, 7, 0, 3, 6, 1, 4)
+    d = (
+        torch.arange(4**8)
+        .cuda()
+        .reshape([4] * 8)[(slice(None, None, 3),) * 8]
+        .permute(5, 2, 7, 0, 3, 6, 1, 4)
+    )
+    check(d.contiguous(), a.contiguous(), exact=True)
+    check(d.float(), a.float(), exact=True)
+    check(d + d.contiguous(), a + a, exact=True)
+    check(torch.where(d > 9, d, 0), torch.where(a > 9, a, 0), exact=True)

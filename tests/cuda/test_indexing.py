@@ -14,7 +14,10 @@ def same(result, expected, tol=0.0):
     assert result.device.type == "cuda"
     assert result.dtype == expected.dtype
     assert result.shape == expected.shape
-    torch.testing.assert_close(result.cpu(), expected, rtol=tol, atol=tol, equal_nan=True)
+    if expected.is_complex():
+        assert result.tolist() == expected.tolist()
+    else:
+        torch.testing.assert_close(result.cpu(), expected, rtol=tol, atol=tol, equal_nan=True)
 
 
 def moved(x):
@@ -53,28 +56,16 @@ INDICES = {
 @pytest.mark.parametrize("on_host", [False, True], ids=["cuda index", "cpu index"])
 @pytest.mark.parametrize("index", INDICES.values(), ids=INDICES)
 def test_getitem_and_setitem(index, on_host):
-    for x in (
-        torch.arange(120.0).reshape(4, 5, 6),
-        torch.arange(240.0).reshape(6, 5, 8).mT[::1, ::2].mT[:4, :, :],
-    ):
-        x = x if x.shape == (4, 5, 6) else torch.arange(120.0).reshape(6, 5, 4).permute(2, 1, 0)
+    for x in (torch.arange(120.0).reshape(4, 5, 6), torch.arange(120.0).reshape(6, 5, 4).permute(2, 1, 0)):
         d = x.cuda()
         at = index if on_host else moved(index)
         expected = x[index]
         same(d[at], expected)
-        for value in (3, 2.5, torch.tensor(7.0), torch.randn(expected.shape)):
+        for value in (3, torch.tensor(7.0), torch.randn(expected.shape[-1:]) if expected.dim() else 2.5):
             want, have = x.clone(), d.clone()
-            unique = index is not INDICES["integer"] and "I" not in str(index)
-            if isinstance(value, torch.Tensor) and value.dim() and not unique:
-                continue
             want[index] = value
             have[at] = moved(value) if isinstance(value, torch.Tensor) and value.dim() else value
-            if (
-                isinstance(value, torch.Tensor) and value.dim()
-            ):  # where an index repeats, any of its values may stay
-                assert have[at].shape == want[index].shape
-            else:
-                same(have, want)
+            same(have, want)  # equal values go to each place, whatever index comes last
 
 
 @pytest.mark.parametrize("index", INDICES.values(), ids=INDICES)

@@ -93,7 +93,7 @@ def test_linear_gradients():
     x, w, b = torch.randn(9, 12), torch.randn(20, 12), torch.randn(20)
     grads = []
     for device in ("cpu", "cuda"):
-        inputs = [t.to(device).requires_grad_() for t in (x, w, b)]
+        inputs = [t.clone().to(device).requires_grad_() for t in (x, w, b)]
         y = torch.nn.functional.linear(*inputs)
         y.backward(torch.ones(9, 20).to(device))
         grads.append([t.grad.cpu() for t in inputs])

@@ -14,7 +14,7 @@ def run(net, x, device, dtype):
     net = net.to(device).to(dtype)
     for p in net.parameters():
         p.grad = None
-    x = x.to(device).to(dtype).requires_grad_()
+    x = x.clone().to(device).to(dtype).requires_grad_()
     out, state = net(x)
     out.float().sum().backward()
     states = state if isinstance(state, tuple) else (state,)

@@ -52,6 +52,7 @@ int devices() {
   static const int n = static_cast<int>(std::min<size_t>(setting("PYNN_EMULATED_CUDA_DEVICES", 1), kMaxDevices));
   return n;
 }
+const bool crash_on_touch = setting("PYNN_EMULATED_CUDA_CRASH", 0) != 0;
 size_t memory_size() {
   static const size_t n = setting("PYNN_EMULATED_CUDA_MEMORY", size_t(4) << 30);
   return n;
@@ -88,15 +89,27 @@ int device_of(const void* p) {
   return (a - b) % kSpacing < mapped_size() ? d : -1;
 }
 
+void move(Byte* from, Byte* to) {
+  if (mremap(from, mapped_size(), mapped_size(), MREMAP_MAYMOVE | MREMAP_FIXED, to) != to) {
+    std::perror("cuda emulator: mremap");
+    std::abort();
+  }
+}
+
+// Host code that touches device memory gets it, so that a test ends with an error and not the whole run; the next call
+// of a function that reports errors says so. PYNN_EMULATED_CUDA_CRASH=1: it crashes, where a debugger can see it.
 struct sigaction before;
+std::atomic<int> touched{-1};  // this device's memory, which lies open since
 void on_fault(int, siginfo_t* info, void*) {
-  if (device_of(info->si_addr) >= 0) {
-    char line[160];
-    const int n = std::snprintf(line, sizeof line,
-                                "cuda emulator: host code, or a kernel of another device, touched device memory at "
-                                "%p\n",
-                                info->si_addr);
-    if (write(2, line, static_cast<size_t>(n)) < 0) _exit(139);
+  const int d = device_of(info->si_addr);
+  if (d >= 0) {
+    static const char line[] = "cuda emulator: host code touched device memory\n";
+    if (write(2, line, sizeof line - 1) < 0) _exit(139);
+    if (memories[d].mapped && !memories[d].open && touched < 0 && !crash_on_touch) {
+      touched = d;
+      move(away(d), base(d));
+      return;
+    }
   }
   sigaction(SIGSEGV, &before, nullptr);  // and fault again
 }
@@ -118,13 +131,6 @@ void map_memory(int device) {
     installed = true;
   }
 }
-void move(Byte* from, Byte* to) {
-  if (mremap(from, mapped_size(), mapped_size(), MREMAP_MAYMOVE | MREMAP_FIXED, to) != to) {
-    std::perror("cuda emulator: mremap");
-    std::abort();
-  }
-}
-
 CUgraph_st* capturing = nullptr;
 
 cudaError_t fault(cudaError_t e) { return last_error = e; }
@@ -132,8 +138,22 @@ cudaError_t fault(cudaError_t e, const char* why) {
   std::fprintf(stderr, "cuda emulator: %s\n", why);
   return fault(e);
 }
+bool touch_to_report = false;
+void take_away_touched() {
+  const int d = touched.exchange(-1);
+  if (d < 0) return;
+  move(base(d), away(d));
+  touch_to_report = true;
+}
+bool report_touch() {
+  std::lock_guard lock(mutex);
+  take_away_touched();
+  if (touch_to_report) last_error = cudaErrorIllegalAddress;
+  return std::exchange(touch_to_report, false);
+}
 // What may not be asked for while work is only recorded.
 bool breaks_capture() {
+  if (report_touch()) return true;
   if (!capturing) return false;
   capturing->broken = true;
   last_error = cudaErrorStreamCaptureUnsupported;
@@ -168,6 +188,7 @@ bool is_pinned(const void* p, size_t n) {
 
 MemoryAccess::MemoryAccess(int device) : device_(device) {
   mutex.lock();
+  take_away_touched();
   for (int d = 0; d < kMaxDevices; d++)
     if ((d == device || device < 0) && memories[d].mapped && memories[d].open++ == 0) move(away(d), base(d));
 }
@@ -198,6 +219,8 @@ const char* cudaGetErrorString(cudaError_t e) {
       return "no error";
     case cudaErrorInvalidValue:
       return "invalid argument";
+    case cudaErrorIllegalAddress:
+      return "an illegal memory access was encountered: host code touched device memory";
     case cudaErrorMemoryAllocation:
       return "out of memory";
     case cudaErrorNoDevice:
@@ -402,6 +425,7 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* a, const void* p) {
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t n, cudaMemcpyKind kind, cudaStream_t) {
+  if (report_touch()) return last_error;
   if (!n) return cudaSuccess;
   if (!kind_fits(to, kind, true) || !kind_fits(from, kind, false))
     return fault(cudaErrorInvalidValue, "cudaMemcpy: the pointers are not where `kind` says");

@@ -97,7 +97,7 @@ class Maker:
         self.rng = rng
         self.tensors: list[pynn.Tensor] = []
         self.shape = self._shape()
-        self.dtype = rng.choices(DTYPES, WEIGHTS)[0]
+        self.dtype = rng.choices(DTYPES + COMPLEX, [*WEIGHTS, 2, 1])[0]
         self.calm = rng.random() < 0.6  # no absurd value in this call: most reach the kernels
 
     def odd(self, chance: float) -> bool:
@@ -163,7 +163,7 @@ class Maker:
         t = self._filled(shape, dtype)
         if r.random() < 0.4:
             t = self._view(t)
-        if t.is_floating_point() and r.random() < 0.3:
+        if (t.is_floating_point() or t.is_complex()) and r.random() < 0.3:
             t = t.detach().requires_grad_()
             if r.random() < 0.2:
                 t = t * 1  # no leaf
@@ -241,7 +241,7 @@ class Maker:
         r = self.rng
         if self.odd(0.3):
             return r.choice([*FLOATS, *HUGE, True, np.float32(2), np.int8(3), 1j, pynn.tensor(2.0)])
-        return r.choice([0, 1, 2, -1, 0.5, -1.5, 3, 1.0, 2.0])
+        return r.choice([0, 1, 2, -1, 0.5, -1.5, 3, 1.0, 2.0, *([2j] if self.dtype.is_complex else [])])
 
     def indexing(self) -> Any:
         """What may stand in brackets."""

@@ -49,7 +49,7 @@ def test_batch_norm_by_given_statistics(shape):
     mean, var = arr(shape[1], seed=7), arr(shape[1], low=0.5, seed=8)
 
     def given(x, w, b):
-        m, v = (tensor(a, w.dtype) for a in (mean, var))
+        m, v = (tensor(a).to(w) for a in (mean, var))
         return F.batch_norm(x, m, v, w, b, eps=1e-3)
 
     def expected(x, w, b):

@@ -1,7 +1,7 @@
 """diff, gradient, trapezoid, cumulative_trapezoid."""
 
 import numpy as np
-from helpers import arr, arrs, check_op
+from helpers import arr, arrs, check_op, tensor
 
 import pynn
 
@@ -30,7 +30,7 @@ def test_gradient():
             [(x,), (arr(4, 5),)],
         )
         check_op(
-            lambda a, o=order: pynn.gradient(a, spacing=(pynn.tensor(at, dtype=a.dtype),), edge_order=o),
+            lambda a, o=order: pynn.gradient(a, spacing=(tensor(at).to(a),), edge_order=o),
             lambda a, o=order: ref(a, (at,), edge_order=o),
             [(x,)],
             dtypes=(pynn.float64, pynn.float32),

@@ -83,7 +83,11 @@ def test_cov():
         expected = {{"correction": "ddof"}.get(k, k): v for k, v in kwargs.items()}
         check_op(
             lambda x, g=given: pynn.cov(
-                x, **{k: v.to(x.dtype) if k == "aweights" else v for k, v in g.items()}
+                x,
+                **{
+                    k: v.to(x) if k == "aweights" else v.to(x.device) if k == "fweights" else v
+                    for k, v in g.items()
+                },
             ),
             lambda x, e=expected: np.cov(x, **e),
             [(x,)],

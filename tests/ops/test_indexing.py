@@ -354,7 +354,13 @@ def test_index_put():
         return a
 
     i = tensor(index)
-    check_op(lambda a, v: a.index_put((i,), v, accumulate=True), ref, [(base, values)], tol=2, grad_tol=2)
+    check_op(
+        lambda a, v: a.index_put((i.to(a.device),), v, accumulate=True),
+        ref,
+        [(base, values)],
+        tol=2,
+        grad_tol=2,
+    )
 
 
 @pytest.mark.parametrize("dtype", ALL_DTYPES)

@@ -80,7 +80,7 @@ def test_binary_cross_entropy(reduction, weighted):
     # Not differentiable twice in the weight; target and weight are data here.
     target, weight = tensor(t), tensor(w)
     check_op(
-        lambda x: op(x, target.to(x.dtype), weight.to(x.dtype) if weighted else None),
+        lambda x: op(x, target.to(x), weight.to(x) if weighted else None),
         lambda x: ref(x, t, w if weighted else 1.0),
         [p],
         dtypes=(pynn.float64, pynn.float32),
@@ -113,7 +113,7 @@ def test_binary_cross_entropy_with_logits(reduction, pos_weight):
         return reduced(-(pw * y * log_sigmoid + (1 - y) * (log_sigmoid - x)), reduction)
 
     def op(x, y):
-        pw = pynn.tensor(pos_weight, dtype=x.dtype) if pos_weight else None
+        pw = x.new_tensor(pos_weight) if pos_weight else None
         return F.binary_cross_entropy_with_logits(x, y, pos_weight=pw, reduction=reduction)
 
     check_op(op, ref, [(arr(3, 4), arr(3, 4, low=0, high=1, seed=1))], dtypes=FLOATS[:2], tol=3, grad_tol=3)
@@ -158,7 +158,7 @@ def test_cross_entropy(reduction, smoothing, weighted):
         (arr(2, 5, 3), ints(2, 3, low=0, high=5)),
     ]
     check_op(
-        lambda x, t: F.cross_entropy(x, t, weight=None if w is None else tensor(w, x.dtype), **options),
+        lambda x, t: F.cross_entropy(x, t, weight=None if w is None else tensor(w).to(x), **options),
         lambda x, t: cross_entropy(x, t, w, **options),
         cases,
         dtypes=FLOATS[:2],
@@ -187,9 +187,7 @@ def test_cross_entropy_with_probabilities(reduction, smoothing):
         return loss.sum() / len(x) if reduction == "mean" else reduced(loss, reduction)
 
     def op(x, p):
-        return F.cross_entropy(
-            x, p, weight=tensor(w, x.dtype), reduction=reduction, label_smoothing=smoothing
-        )
+        return F.cross_entropy(x, p, weight=tensor(w).to(x), reduction=reduction, label_smoothing=smoothing)
 
     check_op(op, ref, [(arr(4, 5), arr(4, 5, low=0, high=1, seed=1))], dtypes=FLOATS[:2], tol=3, grad_tol=3)
 
@@ -277,7 +275,7 @@ def test_nll_loss(reduction):
         return loss.sum() / (w[t] * keep).sum() if reduction == "mean" else reduced(loss, reduction)
 
     check_op(
-        lambda x, t: F.nll_loss(x, t, weight=tensor(w, x.dtype), ignore_index=1, reduction=reduction),
+        lambda x, t: F.nll_loss(x, t, weight=tensor(w).to(x), ignore_index=1, reduction=reduction),
         ref,
         [(arr(4, 5), np.array([0, 4, 1, 2]))],
         dtypes=FLOATS[:2],
@@ -313,3 +311,15 @@ def test_ties_of_absolute_losses():
     x = tensor(distinct(4), requires_grad=True)
     F.l1_loss(x, x.detach().clone(), reduction="sum").backward()
     assert x.grad.tolist() == [0.0] * 4
+
+
+def test_bce_with_logits_has_its_slope_at_zero():
+    """sigmoid(0) - target: the two sides of |x| meet there without a kink."""
+    x = tensor(np.zeros(3), requires_grad=True)
+    target = tensor(np.array([0.0, 0.5, 1.0]))
+    for weight in (None, tensor(np.array([3.0]))):
+        loss = F.binary_cross_entropy_with_logits(x, target, pos_weight=weight, reduction="sum")
+        (slope,) = pynn.autograd.grad(loss, x)
+        positive = 1.0 if weight is None else 3.0
+        expected = (1 - target.numpy()) * 0.5 - positive * target.numpy() * 0.5
+        np.testing.assert_allclose(slope.numpy(), expected)

@@ -26,7 +26,7 @@ def test_scatter_reduce(way, include_self):
     index = np.array([[0, 1, 1], [0, 2, 0], [3, 1, 0], [0, 2, 3], [3, 2, 2]])
     values = distinct(9, 3, seed=3)
     check_op(
-        lambda x, s: pynn.scatter_reduce(x, 0, tensor(index), s, way, include_self=include_self),
+        lambda x, s: pynn.scatter_reduce(x, 0, tensor(index).to(x.device), s, way, include_self=include_self),
         lambda x, s: _reduced(x, index, s, FOLD[way], include_self),
         [(values[:4], values[4:])],
         layouts=False,
@@ -45,7 +45,7 @@ def test_index_reduce(way):
     values = distinct(7, 3, seed=4)
     full = np.broadcast_to(index[:, None], (4, 3))
     check_op(
-        lambda x, s: pynn.index_reduce(x, 0, tensor(index), s, way),
+        lambda x, s: pynn.index_reduce(x, 0, tensor(index).to(x.device), s, way),
         lambda x, s: _reduced(x, full, s, FOLD[way], True),
         [(values[:3], values[3:])],
         layouts=False,
@@ -59,7 +59,7 @@ def test_index_reduce(way):
 def test_repeat_interleave():
     counts = np.array([2, 0, 3])
     check_op(
-        lambda x: x.repeat_interleave(tensor(counts), 0),
+        lambda x: x.repeat_interleave(tensor(counts).to(x.device), 0),
         lambda x: np.repeat(x, counts, 0),
         [(arr(3, 2),)],
         ints="same",

@@ -205,6 +205,6 @@ def test_refused_modes(cls):
         cls([leaf([1.0])], differentiable=True)
     p = leaf([1.0])
     optimizer = cls([p], capturable=True)
-    p.grad = pynn.ones(1)
+    p.grad = pynn.ones(1, dtype=p.dtype)
     with pytest.raises(AssertionError, match="capturable=True is for parameters on CUDA"):
         optimizer.step()

@@ -13,16 +13,18 @@ namespace {
 
 // ---- Tables of loops: [operation][type], null where there is none.
 
-constexpr DType kColumns[] = {DType::Float32,  DType::Float64, DType::Int32, DType::Int64, DType::Float16,
-                              DType::BFloat16, DType::Int8,    DType::UInt8, DType::Int16};
+constexpr DType kColumns[] = {DType::Float32, DType::Float64,   DType::Int32,     DType::Int64,
+                              DType::Float16, DType::BFloat16,  DType::Int8,      DType::UInt8,
+                              DType::Int16,   DType::Complex64, DType::Complex128};
+constexpr int kColumnCount = 11;
 constexpr int column_of(DType t) {
-  for (int i = 0; i < 9; ++i)
+  for (int i = 0; i < kColumnCount; ++i)
     if (kColumns[i] == t) return i;
   return -1;
 }
 template <class Loop>
 struct Row {
-  Loop of[9];
+  Loop of[kColumnCount];
 };
 template <class Loop, int count>
 struct Table {
@@ -38,6 +40,8 @@ struct Table {
     if constexpr (has_loop(op, TypeClass::Half)) row.of[4] = &loop<op, Half>, row.of[5] = &loop<op, BFloat16>;   \
     if constexpr (has_loop(op, TypeClass::Narrow))                                                               \
       row.of[6] = &loop<op, int8_t>, row.of[7] = &loop<op, uint8_t>, row.of[8] = &loop<op, int16_t>;             \
+    if constexpr (has_loop(op, TypeClass::Complex))                                                              \
+      row.of[9] = &complex_##loop<op, Complex64>, row.of[10] = &complex_##loop<op, Complex128>;                  \
     return row;                                                                                                  \
   }                                                                                                              \
   template <int... i>                                                                                            \
@@ -235,7 +239,8 @@ PYNN_INLINE bool run_op(const Table<Loop, count>& table, Op op, const MapArgs& a
   const DType type = loop ? own : args.compute;
   if (!loop) loop = find_loop(table, op, type, name);
   const DType result = yields_bool(op) ? DType::Bool : type;
-  return run(args, {call, reinterpret_cast<void (*)()>(loop), {args.params, args.iparams}, type, result, cost(op)});
+  const double ns = cost(op) * (is_complex(type) ? 8 : 1);
+  return run(args, {call, reinterpret_cast<void (*)()>(loop), {args.params, args.iparams}, type, result, ns});
 }
 
 }  // namespace

@@ -45,12 +45,37 @@ template <Ternary op, class S>
 void ternary_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, const void* c, int64_t c_step,
                   int64_t n, LoopParams p);
 
+// The same of complex types, whose loops stand in complex.cpp.
+template <Unary op, class S>
+void complex_unary_loop(void* y, const void* x, int64_t n, LoopParams p);
+template <Binary op, class S>
+bool complex_binary_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n,
+                         LoopParams p);
+template <Ternary op, class S>
+void complex_ternary_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, const void* c,
+                          int64_t c_step, int64_t n, LoopParams p);
+
 // Which loops exist: of Full types (float, double), Wide integers (int32, int64), Half types (float16, bfloat16) and
-// Narrow integers (int8, uint8, int16). The last two are there for speed: without one, the engine converts.
-enum class TypeClass { Full, Wide, Half, Narrow };
+// Narrow integers (int8, uint8, int16), Complex types (complex64, complex128). Half and Narrow are there for speed:
+// without one, the engine converts.
+enum class TypeClass { Full, Wide, Half, Narrow, Complex };
+
+constexpr bool has_complex_loop(Unary op) {
+  return (op >= Unary::Neg && op <= Unary::Atanh) || op == Unary::Sigmoid || op == Unary::Conj || op == Unary::Angle ||
+         yields_bool(op);
+}
+constexpr bool has_complex_loop(Binary op) {
+  return op <= Binary::Div || op == Binary::Pow || op == Binary::Eq || op == Binary::Ne ||
+         (op >= Binary::LogicalAnd && op <= Binary::LogicalXor);
+}
+constexpr bool has_complex_loop(Ternary op) { return op != Ternary::Clamp; }
 
 constexpr bool has_loop(Unary op, TypeClass type) {
+  if (type == TypeClass::Complex) return has_complex_loop(op);
   switch (op) {
+    case Unary::Conj:
+    case Unary::Angle:
+      return false;
     case Unary::Neg:
     case Unary::Abs:
       return true;
@@ -74,6 +99,7 @@ constexpr bool has_loop(Unary op, TypeClass type) {
   }
 }
 constexpr bool has_loop(Binary op, TypeClass type) {
+  if (type == TypeClass::Complex) return has_complex_loop(op);
   switch (op) {
     case Binary::Add:
     case Binary::Sub:
@@ -97,6 +123,7 @@ constexpr bool has_loop(Binary op, TypeClass type) {
   }
 }
 constexpr bool has_loop(Ternary op, TypeClass type) {
+  if (type == TypeClass::Complex) return has_complex_loop(op);
   return type == TypeClass::Full || (type == TypeClass::Wide && op != Ternary::Lerp && op != Ternary::Addcdiv);
 }
 

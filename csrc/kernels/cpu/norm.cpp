@@ -1,6 +1,7 @@
 // norm.cpp -- layer normalisation of rows [rows, n], forward and backward.
 //
 //   y = h w + b,  h = (x - mean) rstd,  rstd = 1 / sqrt(mean((x - mean)^2) + eps)
+//   not centered: mean = 0 throughout, mean(g) too
 //   g = dy w,  dx = rstd (g - mean(g) - h mean(g h)),  dweight = sum_r dy h,  dbias = sum_r dy
 //
 // Parallel over rows; dweight and dbias over fixed runs of rows, merged in order. Row sums: lanes of T over blocks,
@@ -37,7 +38,7 @@ void forward(const LayerNormArgs& a) {
     const Scratch<T> out(store ? n : 0);
     for (int64_t r = begin; r < end; ++r) {
       const T* x = rows.get(r * n, n);
-      const T mean = static_cast<T>(row_sum(x, n) / static_cast<double>(n));
+      const T mean = a.centered ? static_cast<T>(row_sum(x, n) / static_cast<double>(n)) : T(0);
       const T rstd = static_cast<T>(1 / __builtin_sqrt(row_squares(x, n, mean) / static_cast<double>(n) + a.eps));
       T* y = store ? out.get() : static_cast<T*>(a.y) + r * n;
       const V m(mean), s(rstd);
@@ -56,7 +57,7 @@ void forward(const LayerNormArgs& a) {
 
 // One row: dx, and dy * h and dy added to the sums where wanted.
 template <class T>
-void backward_row(const T* x, const T* dy, const T* w, T mean, T rstd, int64_t n, T* dx, T* dw, T* db) {
+void backward_row(const T* x, const T* dy, const T* w, T mean, T rstd, int64_t n, bool centered, T* dx, T* dw, T* db) {
   using V = Vec<T>;
   const V m(mean), s(rstd), zero(T(0));
   if (dw || db)
@@ -79,7 +80,7 @@ void backward_row(const T* x, const T* dy, const T* w, T mean, T rstd, int64_t n
     sum_g += static_cast<double>(reduce_add(acc));
     sum_gh += static_cast<double>(reduce_add(acc_h));
   }
-  const V mean_g(static_cast<T>(sum_g / static_cast<double>(n))),
+  const V mean_g(centered ? static_cast<T>(sum_g / static_cast<double>(n)) : T(0)),
       mean_gh(static_cast<T>(sum_gh / static_cast<double>(n)));
   for (int64_t i = 0; i < n; i += V::kSize) {
     V g = V::load(dy + i, n - i);
@@ -114,8 +115,8 @@ void backward(const LayerNormArgs& a) {
                      for (int64_t r = r0; r < min_of(r0 + kBlockRows, min_of(a.rows, (k + 1) * run)); ++r) {
                        T* dx = !a.dx ? nullptr : half ? out.get() : static_cast<T*>(a.dx) + r * n;
                        backward_row(xs.get(r * n, n), dys.get(r * n, n), w, static_cast<const T*>(a.mean)[r],
-                                    static_cast<const T*>(a.rstd)[r], n, dx, a.dweight ? part.get() : nullptr,
-                                    a.dbias ? part.get() + n : nullptr);
+                                    static_cast<const T*>(a.rstd)[r], n, a.centered, dx,
+                                    a.dweight ? part.get() : nullptr, a.dbias ? part.get() + n : nullptr);
                        if (half && dx) store(static_cast<char*>(a.dx) + r * n * item, {0, 1}, dx, {0, 1}, 1, n);
                      }
                      if (sums)

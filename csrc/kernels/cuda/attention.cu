@@ -53,7 +53,8 @@ struct Masked {
 
 // A block for a row too long to hold.
 template <class T>
-__global__ void masked_long(const T* x, T* y, int64_t rows, int64_t n, Masked<T> score) {
+__global__ void __launch_bounds__(kMostHolders)
+    masked_long(const T* x, T* y, int64_t rows, int64_t n, Masked<T> score) {
   using E = Element<T>;
   const ExpSum<T> f;
   for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {

@@ -93,8 +93,6 @@ struct BinaryFn<Binary::Pow, C> : MapFunction<true, 2, C> {
 // First operand the gradient, second what the forward saved.
 PYNN_BINARY(TanhBackward, kReal<C>, 0, return a * (C(1) - b * b))
 PYNN_BINARY(SigmoidBackward, kReal<C>, 0, return a * b * (C(1) - b))
-PYNN_BINARY(GeluBackward, kReal<C>, 1,
-            return a * (math::normal_cdf(b) + b * C(0.39894228040143267794) * math::exp(C(-0.5) * b * b)))
 PYNN_BINARY(GeluTanhBackward, kReal<C>, 1,
             const C t = math::tanh(C(0.79788456080286535588) * (b + C(0.044715) * b * b * b));
             const C slope = C(0.79788456080286535588) * (C(1) + C(3 * 0.044715) * b * b);
@@ -102,6 +100,17 @@ PYNN_BINARY(GeluTanhBackward, kReal<C>, 1,
 PYNN_BINARY(SiluBackward, kReal<C>, 1, const C s = math::sigmoid(b); return a * (s * (C(1) + b * (C(1) - s))))
 PYNN_BINARY_P1(LeakyReluBackward, kReal<C>, 0, slope, return b > C(0) ? a : a * slope)
 PYNN_BINARY_P1(EluBackward, kReal<C>, 1, alpha, return b > C(0) ? a : a * alpha * math::exp(b))
+
+template <class C>
+struct BinaryFn<Binary::GeluBackward, C> : MapFunction<kReal<C>, 1, C> {
+  bool coarse;
+  explicit BinaryFn(const MapArgs& args) : coarse(is_coarse(args)) {}
+  __device__ C operator()(C g, C x) const {
+    if constexpr (std::is_same_v<C, float>)
+      if (coarse) return g * (math::normal_cdf_coarse(x) + x * 0.39894228040143267794f * __expf(-0.5f * x * x));
+    return g * (math::normal_cdf(x) + x * C(0.39894228040143267794) * math::exp(C(-0.5) * x * x));
+  }
+};
 
 template <class C>
 struct BinaryFn<Binary::SoftplusBackward, C> : MapFunction<kReal<C>, 1, C> {

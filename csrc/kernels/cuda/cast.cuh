@@ -33,12 +33,12 @@ __device__ inline To cast(From x) {
   }
 }
 
-#define PYNN_FOR_EACH_REAL(F)                                                                                    \
-  F(bool, Bool)                                                                                                  \
-  F(uint8_t, UInt8)                                                                                              \
-  F(int8_t, Int8)                                                                                                \
-  F(int16_t, Int16) F(int32_t, Int32) F(int64_t, Int64) F(Half, Float16) F(BFloat16, BFloat16) F(float, Float32) \
-      F(double, Float64)
+#define PYNN_FOR_EACH_REAL(F) \
+  F(bool, Bool)               \
+  F(uint8_t, UInt8)           \
+  F(int8_t, Int8)             \
+  F(int16_t, Int16)           \
+  F(int32_t, Int32) F(int64_t, Int64) F(Half, Float16) F(BFloat16, BFloat16) F(float, Float32) F(double, Float64)
 
 // Element i of an array of that dtype, which is real.
 template <class C>
@@ -83,11 +83,14 @@ struct FastDivisor {
   }
 };
 
+// More dims, which hardly any tensor has when neighbours are joined, would make every launch's arguments longer.
+constexpr int kLayoutDims = 6;
+
 template <int N>
 struct Layout {
   int ndim;  // innermost dim first, at least one
-  FastDivisor sizes[kMaxDims];
-  int64_t strides[kMaxDims][N];
+  FastDivisor sizes[kLayoutDims];
+  int64_t strides[kLayoutDims][N];
 
   // at[k] += position of element `i` in operand k.
   __device__ void locate(uint32_t i, int64_t (&at)[N]) const {

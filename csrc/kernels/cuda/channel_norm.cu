@@ -136,7 +136,7 @@ __device__ typename Moments<T>::State fold_piece(const Net<T>& p, int64_t s, int
 
 // A block for a statistic.
 template <class T, int P>
-__global__ void forward_whole(Net<T> p) {
+__global__ void __launch_bounds__(kMostInRow) forward_whole(Net<T> p) {
   using E = Element<T>;
   for (int64_t s = blockIdx.x; s < p.stats; s += gridDim.x) {
     const auto t = fold_piece<T, P>(p, s, 0, p.count());
@@ -147,7 +147,8 @@ __global__ void forward_whole(Net<T> p) {
 
 // partial [stats, pieces]
 template <class T, int P>
-__global__ void measure_pieces(Net<T> p, int64_t piece, int64_t pieces, typename Moments<T>::State* partial) {
+__global__ void __launch_bounds__(kBlock)
+    measure_pieces(Net<T> p, int64_t piece, int64_t pieces, typename Moments<T>::State* partial) {
   for (int64_t task = blockIdx.x; task < p.stats * pieces; task += gridDim.x) {
     const int64_t s = task / pieces, begin = (task - s * pieces) * piece;
     const auto t = fold_piece<T, P>(p, s, begin, begin + piece < p.count() ? begin + piece : p.count());
@@ -155,7 +156,8 @@ __global__ void measure_pieces(Net<T> p, int64_t piece, int64_t pieces, typename
   }
 }
 template <class T, int P>
-__global__ void forward_pieces(Net<T> p, int64_t piece, int64_t pieces, const typename Moments<T>::State* partial) {
+__global__ void __launch_bounds__(kBlock)
+    forward_pieces(Net<T> p, int64_t piece, int64_t pieces, const typename Moments<T>::State* partial) {
   using E = Element<T>;
   const Moments<T> f;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
@@ -180,8 +182,8 @@ __global__ void forward_pieces(Net<T> p, int64_t piece, int64_t pieces, const ty
 // `subs` pieces of each span of a statistic: of a run where its channels differ, else of the whole. `group` threads for
 // each; sums [stats, spans * subs].
 template <class T, int P>
-__global__ void gradient_pieces(Net<T> p, int64_t span, int64_t piece, int64_t subs, int group,
-                                typename Gradient<Element<T>>::State* sums) {
+__global__ void __launch_bounds__(kBlock) gradient_pieces(Net<T> p, int64_t span, int64_t piece, int64_t subs,
+                                                          int group, typename Gradient<Element<T>>::State* sums) {
   using E = Element<T>;
   const Gradient<E> f;
   const int per_block = static_cast<int>(blockDim.x) / group, lane = static_cast<int>(threadIdx.x) % group;
@@ -236,8 +238,9 @@ __device__ void write_channel(const Net<T>& p, int64_t c, const typename Gradien
 }
 
 template <class T, int P>
-__global__ void backward_pieces(Net<T> p, int64_t piece, int64_t pieces, int64_t sum_pieces, int64_t per_run,
-                                const typename Gradient<Element<T>>::State* sums) {
+__global__ void __launch_bounds__(kBlock)
+    backward_pieces(Net<T> p, int64_t piece, int64_t pieces, int64_t sum_pieces, int64_t per_run,
+                    const typename Gradient<Element<T>>::State* sums) {
   using E = Element<T>;
   for (int64_t task = blockIdx.x; task < p.stats * pieces; task += gridDim.x) {
     const int64_t s = task / pieces, begin = (task - s * pieces) * piece;
@@ -259,8 +262,8 @@ __global__ void backward_pieces(Net<T> p, int64_t piece, int64_t pieces, int64_t
       Pack<T, P> v = pack_at<T, P>(p.dy, at);
 #pragma unroll
       for (int k = 0; k < P; ++k)
-        v.v[k] = store_as<T>(static_cast<E>(load(v.v[k])) * scale + (static_cast<E>(load(x.v[k])) - mean) * by_x +
-                             shift);
+        v.v[k] =
+            store_as<T>(static_cast<E>(load(v.v[k])) * scale + (static_cast<E>(load(x.v[k])) - mean) * by_x + shift);
       *reinterpret_cast<Pack<T, P>*>(p.dx + at) = v;
     }
   }
@@ -268,7 +271,8 @@ __global__ void backward_pieces(Net<T> p, int64_t piece, int64_t pieces, int64_t
 
 // dweight and dbias of groups: a warp for a channel.
 template <class T>
-__global__ void channel_sums(Net<T> p, int64_t per_run, const typename Gradient<Element<T>>::State* sums) {
+__global__ void __launch_bounds__(kBlock)
+    channel_sums(Net<T> p, int64_t per_run, const typename Gradient<Element<T>>::State* sums) {
   using E = Element<T>;
   const Gradient<E> f;
   const int64_t warps = static_cast<int64_t>(gridDim.x) * (blockDim.x / kWarp);
@@ -290,7 +294,7 @@ __global__ void channel_sums(Net<T> p, int64_t per_run, const typename Gradient<
 // ---- columns: x [chunks, stats] ----
 
 template <class T, int P>
-__global__ void forward_columns(Net<T> p) {
+__global__ void __launch_bounds__(kBlock) forward_columns(Net<T> p) {
   using E = Element<T>;
   const int64_t width = p.stats / P;
   PYNN_GRID_LOOP(q, p.chunks * width) {
@@ -305,8 +309,8 @@ __global__ void forward_columns(Net<T> p) {
 }
 // sums [stats, splits]: 32 columns by 8 rows of threads.
 template <class T>
-__global__ void gradient_columns(Net<T> p, int64_t piece, int64_t splits,
-                                 typename Gradient<Element<T>>::State* sums) {
+__global__ void __launch_bounds__(kBlock)
+    gradient_columns(Net<T> p, int64_t piece, int64_t splits, typename Gradient<Element<T>>::State* sums) {
   using E = Element<T>;
   using S = typename Gradient<E>::State;
   const Gradient<E> f;
@@ -337,8 +341,8 @@ __global__ void gradient_columns(Net<T> p, int64_t piece, int64_t splits,
 }
 // 32 columns by 8 rows of threads, `piece` rows.
 template <class T>
-__global__ void backward_columns(Net<T> p, int64_t piece, int64_t splits, int64_t sum_splits,
-                                 const typename Gradient<Element<T>>::State* sums) {
+__global__ void __launch_bounds__(kBlock) backward_columns(Net<T> p, int64_t piece, int64_t splits, int64_t sum_splits,
+                                                           const typename Gradient<Element<T>>::State* sums) {
   using E = Element<T>;
   const Gradient<E> f;
   const int lane = static_cast<int>(threadIdx.x) % kWarp, y = static_cast<int>(threadIdx.x) / kWarp;
@@ -357,8 +361,8 @@ __global__ void backward_columns(Net<T> p, int64_t piece, int64_t splits, int64_
 #pragma unroll 4
     for (int64_t row = split * piece + y; row < end; row += height) {
       const int64_t at = row * p.chunk_step + s;
-      p.dx[at] = store_as<T>(static_cast<E>(load(p.dy[at])) * scale + (static_cast<E>(load(p.x[at])) - mean) * by_x +
-                             shift);
+      p.dx[at] =
+          store_as<T>(static_cast<E>(load(p.dy[at])) * scale + (static_cast<E>(load(p.x[at])) - mean) * by_x + shift);
     }
   }
 }
@@ -396,7 +400,7 @@ void forward(const Net<T>& p) {
     constexpr int P = decltype(pack)::value;
     const int64_t count = p.count(), piece = piece_of(count, p.stats, 64), pieces = ceil_div(count, piece);
     if (p.measure && (pieces == 1 || (p.stats >= multiprocessors() && count <= 1 << 15))) {
-      const int block = power_of_two(std::max<int64_t>(count / P / 4, kWarp), 512);
+      const int block = power_of_two(std::max<int64_t>(count / P / 4, kWarp), kMostInRow);
       return launch(forward_whole<T, P>, blocks_for(p.stats), block, p);
     }
     const unsigned grid = blocks_for(p.stats * pieces);
@@ -422,12 +426,13 @@ void backward(const Net<T>& p) {
   with_run_pack(p, [&](auto pack) {
     constexpr int P = decltype(pack)::value;
     const int64_t span = p.groups ? p.length : p.count(), spans = p.count() / span;
-    const int64_t part = p.stats * spans >= 2 * sm && span <= 1 << 15 ? span : std::min(piece_of(span, p.stats * spans, 64), span);
+    const int64_t part =
+        p.stats * spans >= 2 * sm && span <= 1 << 15 ? span : std::min(piece_of(span, p.stats * spans, 64), span);
     const int64_t subs = ceil_div(span, part), sum_pieces = spans * subs;
     const int group = power_of_two(ceil_div(part, P * 4), kBlock);
     const Scratch sums(static_cast<size_t>(p.stats * sum_pieces) * sizeof(S));
-    launch(gradient_pieces<T, P>, blocks_for(ceil_div(p.stats * sum_pieces * group, kBlock)), kBlock, p, span,
-           part, subs, group, sums.as<S>());
+    launch(gradient_pieces<T, P>, blocks_for(ceil_div(p.stats * sum_pieces * group, kBlock)), kBlock, p, span, part,
+           subs, group, sums.as<S>());
     const S* totals = sums.as<S>();
     const int64_t piece = piece_of(p.count(), p.stats, 64), pieces = ceil_div(p.count(), piece);
     if (p.dx || !p.groups)

@@ -174,8 +174,7 @@ void backward_weight(const ConvArgs& a) {
 // Half types on float32 copies.
 template <class T>
 void widen(Direction direction, const ConvArgs& a, void (*plain)(const ConvArgs&)) {
-  const int64_t sizes[3] = {a.batch * a.groups * a.ci * product3(a.g.in),
-                            a.groups * a.co * a.ci * product3(a.g.kernel),
+  const int64_t sizes[3] = {a.batch * a.groups * a.ci * product3(a.g.in), a.groups * a.co * a.ci * product3(a.g.kernel),
                             a.batch * a.groups * a.co * product3(a.g.out)};
   void* const halves[3] = {a.x, a.w, a.y};
   const int result = direction == Direction::Forward ? 2 : direction == Direction::Input ? 0 : 1;

@@ -38,7 +38,8 @@ struct SmoothFold {
 };
 
 template <class T, class F>
-__global__ void forward(CrossEntropyArgs a, F f, int group, Deferred* found, const char* op) {
+__global__ void __launch_bounds__(kMostInRow)
+    forward(CrossEntropyArgs a, F f, int group, Deferred* found, const char* op) {
   const T *x = static_cast<const T*>(a.x), *weight = static_cast<const T*>(a.weight);
   T *loss = static_cast<T*>(a.loss), *row_weight = static_cast<T*>(a.row_weight), *lse = static_cast<T*>(a.lse);
   const T eps = static_cast<T>(a.smoothing), spread = eps / static_cast<T>(a.classes);
@@ -79,7 +80,8 @@ __global__ void forward(CrossEntropyArgs a, F f, int group, Deferred* found, con
 
 // y = sum(loss) / sum(row_weight), total = sum(row_weight); or the two sums of each block.
 template <class T>
-__global__ void sums(const T* loss, const T* row_weight, int64_t rows, T* y, T* total, double* partial) {
+__global__ void __launch_bounds__(kMostThreads)
+    sums(const T* loss, const T* row_weight, int64_t rows, T* y, T* total, double* partial) {
   double sum = 0, weights = 0;
   PYNN_GRID_LOOP(i, rows) {
     sum += static_cast<double>(loss[i]);
@@ -97,7 +99,7 @@ __global__ void sums(const T* loss, const T* row_weight, int64_t rows, T* y, T* 
   }
 }
 template <class T>
-__global__ void last_sums(const double* partial, int count, T* y, T* total) {
+__global__ void __launch_bounds__(kMostThreads) last_sums(const double* partial, int count, T* y, T* total) {
   double sum = 0, weights = 0;
   for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x)) {
     sum += partial[i];
@@ -112,7 +114,7 @@ __global__ void last_sums(const double* partial, int count, T* y, T* total) {
 
 // What the smoothing's derivative needs of the weights, once for all rows.
 template <class T>
-__global__ void sum_weights(const T* weight, int64_t classes, T* out) {
+__global__ void __launch_bounds__(kMostThreads) sum_weights(const T* weight, int64_t classes, T* out) {
   double sum = 0;
   for (int64_t c = threadIdx.x; c < classes; c += blockDim.x) sum += static_cast<double>(weight[c]);
   sum = block_sum(sum);
@@ -120,7 +122,7 @@ __global__ void sum_weights(const T* weight, int64_t classes, T* out) {
 }
 
 template <class T, int P>
-__global__ void backward(CrossEntropyArgs a, int group, const T* weights_sum) {
+__global__ void __launch_bounds__(kMostInRow) backward(CrossEntropyArgs a, int group, const T* weights_sum) {
   const T *weight = static_cast<const T*>(a.weight), *lse = static_cast<const T*>(a.lse);
   const T eps = static_cast<T>(a.smoothing), spread = eps / static_cast<T>(a.classes);
   const int per_block = static_cast<int>(blockDim.x) / group, lane = static_cast<int>(threadIdx.x) % group;
@@ -168,7 +170,7 @@ int64_t cross_entropy_forward(const CrossEntropyArgs& a) {
   if (a.rows == 0) return -1;
   dispatch(a.dtype, [&](auto t) {
     using T = decltype(t);
-    const int group = row_group<T>(a.rows, a.classes, 512), block = std::max(group, 128);
+    const int group = row_group<T>(a.rows, a.classes, kMostInRow), block = std::max(group, 128);
     const unsigned grid = blocks_for(ceil_div(a.rows * group, block));
     const char* op = "cross_entropy";  // a literal of the host
     if (a.smoothing != 0) {
@@ -204,7 +206,7 @@ void cross_entropy_backward(const CrossEntropyArgs& a) {
     const bool needs_sum = a.smoothing != 0 && a.weight;
     const Scratch sum(needs_sum ? sizeof(T) : 0);
     if (needs_sum) launch(sum_weights<T>, 1, kBlock, static_cast<const T*>(a.weight), a.classes, sum.as<T>());
-    const int group = row_group<T>(a.rows, a.classes, 512), block = std::max(group, 128);
+    const int group = row_group<T>(a.rows, a.classes, kMostInRow), block = std::max(group, 128);
     const unsigned grid = blocks_for(ceil_div(a.rows * group, block));
     if (a.classes % kPack<T> == 0 && aligned(a.x, 16) && aligned(a.dx, 16))
       launch(backward<T, kPack<T>>, grid, block, a, group, static_cast<const T*>(sum.as<T>()));

@@ -40,8 +40,8 @@ struct Sample {
         if (t == 0)
           row[s] = s < 2 ? at(0, s) : -INFINITY;
         else
-          row[s] = at(t, s) +
-                   log_sum(before[s], s >= 1 ? before[s - 1] : -INFINITY, skips(s) ? before[s - 2] : -INFINITY);
+          row[s] =
+              at(t, s) + log_sum(before[s], s >= 1 ? before[s - 1] : -INFINITY, skips(s) ? before[s - 2] : -INFINITY);
       }
       __syncthreads();
     }

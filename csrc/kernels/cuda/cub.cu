@@ -15,16 +15,18 @@ namespace {
 template <class Key>
 bool sort(Key* keys, Key* other_keys, uint32_t* values, uint32_t* other_values, int64_t n, int bits) {
 #ifdef PYNN_CUDA_EMULATED
-  emulator::run(1, 1, 0, [=] {
-    const Key mask = bits < static_cast<int>(8 * sizeof(Key)) ? (Key(1) << bits) - 1 : ~Key(0);
-    std::vector<int64_t> order(static_cast<size_t>(n));
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return (keys[a] & mask) < (keys[b] & mask); });
-    for (int64_t i = 0; i < n; ++i) {
-      other_keys[i] = keys[order[i]];
-      other_values[i] = values[order[i]];
-    }
-  });
+  const auto count = static_cast<size_t>(n);
+  const Key mask = bits < static_cast<int>(8 * sizeof(Key)) ? (Key(1) << bits) - 1 : ~Key(0);
+  std::vector<Key> k(count), sorted_keys(count);
+  std::vector<uint32_t> v(count), sorted_values(count);
+  download(k.data(), keys, count * sizeof(Key));
+  download(v.data(), values, count * sizeof(uint32_t));
+  std::vector<size_t> order(count);
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return (k[a] & mask) < (k[b] & mask); });
+  for (size_t i = 0; i < count; ++i) sorted_keys[i] = k[order[i]], sorted_values[i] = v[order[i]];
+  upload(other_keys, sorted_keys.data(), count * sizeof(Key));
+  upload(other_values, sorted_values.data(), count * sizeof(uint32_t));
   return true;
 #else
   cub::DoubleBuffer<Key> k(keys, other_keys);

@@ -42,9 +42,7 @@ struct ExpSumScan : ExpSum<T> {
     this->merge(a, b);
     return a;
   }
-  __device__ void write(int64_t at, const State& s) const {
-    y[at] = store_as<T>(isinf(s.m) ? s.m : s.m + log(s.s));
-  }
+  __device__ void write(int64_t at, const State& s) const { y[at] = store_as<T>(isinf(s.m) ? s.m : s.m + log(s.s)); }
 };
 
 // Of the runs of equal elements in a sorted row the longest, of those the first.
@@ -60,7 +58,8 @@ struct LongestRun {
 
 // A block for a row. Whoever holds the last of a run finds its first by bisection; NaN, which are last, are one run.
 template <class T>
-__global__ void modes(const T* sorted, const int64_t* index, T* mode, int64_t* position, int64_t rows, int64_t n) {
+__global__ void __launch_bounds__(kBlock)
+    modes(const T* sorted, const int64_t* index, T* mode, int64_t* position, int64_t rows, int64_t n) {
   using E = Element<T>;
   const LongestRun f;
   for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {

@@ -17,7 +17,8 @@ namespace {
 
 constexpr int kTile = 64, kDepth = 16, kSide = 16, kEach = kTile / kSide;  // 16 x 16 threads, 4 x 4 results each
 
-// All integer types in one kernel, which asks for the type at each load: a tenth of the code, for products that are rare.
+// All integer types in one kernel, which asks for the type at each load: a tenth of the code, for products that are
+// rare.
 struct Integer {};
 
 template <class T>
@@ -218,16 +219,17 @@ bool by_library(const GemmArgs& g) {
     right(a, !a.columns_together);
     p.bias = g.bias;
     p.relu = g.epilogue == Epilogue::Relu;
-    return cublaslt_product(p);
+    if (cublaslt_product(p)) return true;
+    p.bias = nullptr, p.relu = false;  // there may be a way without the epilogue
+  } else {
+    p.m = g.m, p.n = g.n;
+    left(a, a.columns_together);
+    right(b, b.columns_together);
   }
-  p.m = g.m, p.n = g.n;
-  left(a, a.columns_together);
-  right(b, b.columns_together);
   if (!cublaslt_product(p)) return false;
   if (g.bias || g.epilogue == Epilogue::Relu)
-    dispatch_floating("matmul", g.dtype, [&](auto t) {
-      launch(add_bias<decltype(t)>, grid_for(g.m * g.n * g.batch), kBlock, g);
-    });
+    dispatch_floating("matmul", g.dtype,
+                      [&](auto t) { launch(add_bias<decltype(t)>, grid_for(g.m * g.n * g.batch), kBlock, g); });
   return true;
 }
 

@@ -141,7 +141,8 @@ PYNN_CUDA_KERNEL(rows_assign);
 
 int64_t gather(const GatherArgs& a) {
   const int64_t n = a.outer * a.nindex * a.inner;
-  if (n) dispatch_size(a.dtype, [&](auto e) { launch(gather_along<decltype(e)>, blocks_for(n), kBlock, a, deferred()); });
+  if (n)
+    dispatch_size(a.dtype, [&](auto e) { launch(gather_along<decltype(e)>, blocks_for(n), kBlock, a, deferred()); });
   return -1;
 }
 PYNN_CUDA_KERNEL(gather);

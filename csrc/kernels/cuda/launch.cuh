@@ -22,6 +22,9 @@ namespace pynn::cuda {
 
 constexpr int kBlock = 256;  // threads of a block where nothing speaks for another size
 constexpr int kWarp = 32;
+// Of any block. A kernel whose blocks may be as large says __launch_bounds__(kMostThreads): only then does the compiler
+// keep to the registers that so many threads can have, and the emulator cannot tell.
+constexpr int kMostThreads = 1024;
 
 // `shared` bytes of dynamic shared memory.
 template <class... P, class... A>

@@ -12,6 +12,9 @@
 
 namespace pynn::cuda {
 
+// Whether the result is of a half type, for which less exact functions do.
+inline bool is_coarse(const MapArgs& args) { return item_size(args.operands[0].dtype) == 2; }
+
 // The op's parameters in the loop's type.
 template <class C>
 C parameter(const MapArgs& args, int k) {
@@ -238,26 +241,42 @@ __global__ void __launch_bounds__(kBlock) map_any(AnyArgs<N, C> a, Fn f) {
 
 // ---- Host side
 
-// Calls run(part) for parts of the map below 2^31 elements each.
+// `count` places of dim d from `begin` on.
+inline MapArgs slice(const MapArgs& args, int d, int64_t begin, int64_t count) {
+  MapArgs part = args;
+  part.sizes[d] = count;
+  part.numel = args.numel / args.sizes[d] * count;
+  for (int k = 0; k < args.noperands; ++k) {
+    const Operand& o = args.operands[k];
+    if (!o.host)
+      part.operands[k].data =
+          static_cast<char*>(o.data) + begin * o.strides[d] * static_cast<int64_t>(item_size(o.dtype));
+  }
+  return part;
+}
+
+// Calls run(part) for parts of the map of less than 2^31 elements and no more than kLayoutDims dims each.
 template <class F>
 void each_part(const MapArgs& args, F run) {
-  if (args.numel < (int64_t{1} << 31)) return run(args);
-  int d = 0;  // the largest dim in two
-  for (int i = 1; i < args.ndim; ++i)
-    if (args.sizes[i] > args.sizes[d]) d = i;
-  MapArgs part = args;
-  const int64_t half = args.sizes[d] / 2;
-  part.sizes[d] = half;
-  part.numel = args.numel / args.sizes[d] * half;
-  each_part(part, run);
-  for (int k = 0; k < args.noperands; ++k)
-    if (!args.operands[k].host)
-      part.operands[k].data =
-          static_cast<char*>(args.operands[k].data) +
-          half * args.operands[k].strides[d] * static_cast<int64_t>(item_size(args.operands[k].dtype));
-  part.sizes[d] = args.sizes[d] - half;
-  part.numel = args.numel - part.numel;
-  each_part(part, run);
+  if (args.ndim > kLayoutDims) {
+    for (int64_t i = 0; i < args.sizes[0]; ++i) {
+      MapArgs part = slice(args, 0, i, 1);
+      --part.ndim;
+      std::copy(part.sizes + 1, part.sizes + args.ndim, part.sizes);
+      for (int k = 0; k < args.noperands; ++k)
+        std::copy(part.operands[k].strides + 1, part.operands[k].strides + args.ndim, part.operands[k].strides);
+      each_part(part, run);
+    }
+  } else if (args.numel < (int64_t{1} << 31)) {
+    run(args);
+  } else {  // the largest dim in two
+    int d = 0;
+    for (int i = 1; i < args.ndim; ++i)
+      if (args.sizes[i] > args.sizes[d]) d = i;
+    const int64_t half = args.sizes[d] / 2;
+    each_part(slice(args, d, 0, half), run);
+    each_part(slice(args, d, half, args.sizes[d] - half), run);
+  }
 }
 
 // Sizes innermost first; `pack` elements of the innermost dim count as one.
@@ -283,6 +302,7 @@ bool plan_packs(PackArgs<N>& p, const MapArgs& args, bool bool_result, bool bool
   const auto is_type = [&](DType t) {
     return kHalf ? t == (p.bfloat ? DType::BFloat16 : DType::Float16) : t == DType::Float32;
   };
+  if (args.ndim > kLayoutDims) return false;
   p.bfloat = false;
   for (int k = 0; k <= N; ++k)
     if (!args.operands[k].host && args.operands[k].dtype == DType::BFloat16) p.bfloat = true;

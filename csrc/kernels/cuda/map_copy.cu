@@ -5,6 +5,8 @@
 //   transpose  x's memory runs along another dim than y's: tiles through shared memory
 //   move       the same dtype: whole units of up to 16 bytes, as large as both layouts allow
 //   convert    whatever else: an element per thread
+#include <cstring>
+
 #include "kernels/cuda/map.cuh"
 
 namespace pynn::cuda {
@@ -165,7 +167,10 @@ __global__ void __launch_bounds__(kBlock) move_units(MoveArgs a) {
     int64_t at[2] = {};
     a.layout.locate(i, at);
     to[u] = at[0];
-    x[u] = a.in ? static_cast<const E*>(a.in)[at[1]] : *reinterpret_cast<const E*>(&a.bits);
+    if (a.in)
+      x[u] = static_cast<const E*>(a.in)[at[1]];
+    else
+      memcpy(&x[u], &a.bits, sizeof(E));
   }
 #pragma unroll
   for (int u = 0; u < kItems; ++u)
@@ -322,6 +327,7 @@ void run_complex(const MapArgs& args) {
 
 void map_copy(const MapArgs& args) {
   if (args.numel == 0) return;
+  if (args.ndim > kLayoutDims) return each_part(args, map_copy);
   const Operand &out = args.operands[0], &in = args.operands[1];
   const bool contiguous = args.ndim == 0 || (args.ndim == 1 && out.strides[0] == 1);
   const size_t size = item_size(out.dtype);

@@ -57,7 +57,7 @@ __global__ void count_tiles(const W* x, int64_t n, uint64_t mask, int64_t* count
 }
 
 // counts[t] becomes the sum of those before, counts[tiles] that of all.
-__global__ void sum_counts(int64_t* counts, int64_t tiles) {
+__global__ void __launch_bounds__(kMostThreads) sum_counts(int64_t* counts, int64_t tiles) {
   int64_t sum = 0;
   for (int64_t begin = 0; begin < tiles; begin += blockDim.x) {
     const int64_t t = begin + threadIdx.x;

@@ -1,6 +1,7 @@
 // norm.cu -- layer normalisation of rows [rows, n], forward and backward.
 //
 //   y = h w + b,  h = (x - mean) rstd,  rstd = 1 / sqrt(mean((x - mean)^2) + eps)
+//   not centered: mean = 0 throughout, mean(g) too
 //   g = dy w,  dx = rstd (g - mean(g) - h mean(g h)),  dweight = sum_r dy h,  dbias = sum_r dy
 //
 // A group of threads holds a row in registers: one read, one write. In the backward the blocks stay, and every thread
@@ -21,6 +22,7 @@ struct Operands {
   E *mean, *rstd;
   int64_t rows, n;
   E eps;
+  bool centered;
   explicit Operands(const LayerNormArgs& a)
       : x(static_cast<const T*>(a.x)),
         dy(static_cast<const T*>(a.dy)),
@@ -32,7 +34,8 @@ struct Operands {
         rstd(static_cast<E*>(a.rstd)),
         rows(a.rows),
         n(a.n),
-        eps(static_cast<E>(a.eps)) {}
+        eps(static_cast<E>(a.eps)),
+        centered(a.centered) {}
 };
 
 template <class T, int P>
@@ -81,7 +84,7 @@ __global__ void __launch_bounds__(kMostHolders) forward_held(Operands<T> a, int 
       }
       return merge_group(SumOf<E>{}, total, group) * share;
     };
-    const E mean = sum([](E v) { return v; });
+    const E mean = a.centered ? sum([](E v) { return v; }) : E(0);
     const E rstd = E(1) / sqrt(sum([mean](E v) { return (v - mean) * (v - mean); }) + a.eps);
     if (columns && lane == 0) {
       a.mean[row] = mean;
@@ -95,20 +98,21 @@ __global__ void __launch_bounds__(kMostHolders) forward_held(Operands<T> a, int 
 }
 // A block for a row.
 template <class T>
-__global__ void forward_long(Operands<T> a) {
+__global__ void __launch_bounds__(kMostHolders) forward_long(Operands<T> a) {
   using E = Element<T>;
   const int group = static_cast<int>(blockDim.x), lane = static_cast<int>(threadIdx.x);
   for (int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) {
     const Moments<T> f;
     const auto s = merge_group(f, fold_run(f, a.x + row * a.n, a.n, 0, lane, group), group);
-    const E rstd = E(1) / sqrt(s.squares / s.n + a.eps);
+    const E mean = a.centered ? s.mean : E(0);
+    const E rstd = E(1) / sqrt(s.squares / s.n + (s.mean - mean) * (s.mean - mean) + a.eps);
     if (lane == 0) {
-      a.mean[row] = s.mean;
+      a.mean[row] = mean;
       a.rstd[row] = rstd;
     }
     for (int64_t c = lane; c < a.n; c += group)
       *reinterpret_cast<Pack<T, 1>*>(a.y + row * a.n + c) =
-          normalized<T, 1>(a, pack_at<T, 1>(a.x, row * a.n + c), c, s.mean, rstd);
+          normalized<T, 1>(a, pack_at<T, 1>(a.x, row * a.n + c), c, mean, rstd);
   }
 }
 
@@ -176,7 +180,7 @@ __global__ void __launch_bounds__(kMostHolders) backward_held(Operands<T> a, int
     }
     if (!a.dx) continue;
     sums = merge_group(Pair<E>{}, sums, group);
-    r.mean_g = sums.a / static_cast<E>(a.n), r.mean_gh = sums.b / static_cast<E>(a.n);
+    r.mean_g = a.centered ? sums.a / static_cast<E>(a.n) : E(0), r.mean_gh = sums.b / static_cast<E>(a.n);
 #pragma unroll
     for (int j = 0; j < H; ++j) {
       const int64_t c = (j * group + lane) * P;
@@ -210,7 +214,7 @@ __global__ void __launch_bounds__(kMostHolders) backward_held(Operands<T> a, int
 }
 // A block for a row; dx alone.
 template <class T>
-__global__ void backward_long(Operands<T> a) {
+__global__ void __launch_bounds__(kMostHolders) backward_long(Operands<T> a) {
   using E = Element<T>;
   for (int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) {
     const T *x = a.x + row * a.n, *dy = a.dy + row * a.n;
@@ -226,14 +230,14 @@ __global__ void backward_long(Operands<T> a) {
       sums.b += g(c) * r.h(x[c]);
     }
     sums = merge_group(Pair<E>{}, sums, static_cast<int>(blockDim.x));
-    r.mean_g = sums.a / static_cast<E>(a.n), r.mean_gh = sums.b / static_cast<E>(a.n);
+    r.mean_g = a.centered ? sums.a / static_cast<E>(a.n) : E(0), r.mean_gh = sums.b / static_cast<E>(a.n);
 #pragma unroll 4
     for (int64_t c = threadIdx.x; c < a.n; c += blockDim.x) a.dx[row * a.n + c] = store_as<T>(r.dx(g(c), r.h(x[c])));
   }
 }
 // part [gridDim.y, 2, n] for pieces of rows: a thread per column.
 template <class T>
-__global__ void weight_sums_long(Operands<T> a, int64_t piece, Element<T>* part) {
+__global__ void __launch_bounds__(kBlock) weight_sums_long(Operands<T> a, int64_t piece, Element<T>* part) {
   using E = Element<T>;
   const int64_t begin = blockIdx.y * piece, end = begin + piece < a.rows ? begin + piece : a.rows;
   PYNN_GRID_LOOP(c, a.n) {
@@ -250,7 +254,8 @@ __global__ void weight_sums_long(Operands<T> a, int64_t piece, Element<T>* part)
 
 // dweight and dbias from part [count, 2, n]: 32 columns by rows of threads.
 template <class T>
-__global__ void add_parts(const Element<T>* part, int count, int64_t n, T* dweight, T* dbias) {
+__global__ void __launch_bounds__(kBlock)
+    add_parts(const Element<T>* part, int count, int64_t n, T* dweight, T* dbias) {
   using E = Element<T>;
   __shared__ E shared[kBlock];
   const int lane = static_cast<int>(threadIdx.x) % kWarp, y = static_cast<int>(threadIdx.x) / kWarp;

@@ -1,8 +1,8 @@
 // optim.cuh -- one launch for many tensors: what the optimisers' steps share.
 //
-// A step is a struct of constants with  operator()(p, g, s0, s1, s2, t)  on one element in the compute type; t holds the
-// tensor's own coefficients. Tensors go to the kernel as a table in its arguments, so nothing is copied to the device;
-// a block takes one stretch of one tensor.
+// A step is a struct of constants with  operator()(p, g, s0, s1, s2, t)  on one element in the compute type; t holds
+// the tensor's own coefficients. Tensors go to the kernel as a table in its arguments, so nothing is copied to the
+// device; a block takes one stretch of one tensor.
 #pragma once
 #include "kernels/cuda/launch.cuh"
 #include "kernels/optim.h"

@@ -137,8 +137,7 @@ void nadam_step(const OptimTensor* tensors, int64_t count, const MomentsArgs& ar
 PYNN_CUDA_KERNEL(nadam_step);
 
 void radam_step(const OptimTensor* tensors, int64_t count, const MomentsArgs& args) {
-  optim_step<false>(
-      "radam_step", tensors, count, [&](auto c) { return Moments<decltype(c), false>(args); }, kAsGiven);
+  optim_step<false>("radam_step", tensors, count, [&](auto c) { return Moments<decltype(c), false>(args); }, kAsGiven);
 }
 PYNN_CUDA_KERNEL(radam_step);
 

@@ -116,10 +116,12 @@ __device__ typename F::State fold_run(const F& f, const T* x, int64_t n, int64_t
   return total;
 }
 
+constexpr int kMostInRow = 512;  // threads of a group
+
 // x [rows, n] in `splits` pieces of each row, a group of threads for each.
 template <class T, class F>
-__global__ void reduce_rows(F f, const T* x, int64_t rows, int64_t n, int64_t piece, int64_t splits, int group,
-                            typename F::State* partial) {
+__global__ void __launch_bounds__(kMostInRow) reduce_rows(F f, const T* x, int64_t rows, int64_t n, int64_t piece,
+                                                          int64_t splits, int group, typename F::State* partial) {
   const int per_block = static_cast<int>(blockDim.x) / group, lane = static_cast<int>(threadIdx.x) % group;
   const int64_t tasks = rows * splits;
   for (int64_t first = static_cast<int64_t>(blockIdx.x) * per_block; first < tasks;
@@ -139,8 +141,9 @@ __global__ void reduce_rows(F f, const T* x, int64_t rows, int64_t n, int64_t pi
 
 // x [outer, n, inner], inner > 1, in `splits` pieces of n. A block is `lanes` packs of P columns by rows.
 template <class T, int P, class F>
-__global__ void reduce_columns(F f, const T* x, int64_t outer, int64_t n, int64_t inner, int64_t piece, int64_t splits,
-                               int lanes, typename F::State* partial) {
+__global__ void __launch_bounds__(kBlock)
+    reduce_columns(F f, const T* x, int64_t outer, int64_t n, int64_t inner, int64_t piece, int64_t splits, int lanes,
+                   typename F::State* partial) {
   using E = Element<T>;
   using S = typename F::State;
   S* shared = dynamic_shared<S>();
@@ -208,7 +211,8 @@ __global__ void reduce_columns(F f, const T* x, int64_t outer, int64_t n, int64_
 
 // partial [splits, outputs]
 template <class F>
-__global__ void reduce_finish(F f, const typename F::State* partial, int64_t outputs, int64_t splits, int group) {
+__global__ void __launch_bounds__(kBlock)
+    reduce_finish(F f, const typename F::State* partial, int64_t outputs, int64_t splits, int group) {
   const int per_block = static_cast<int>(blockDim.x) / group, lane = static_cast<int>(threadIdx.x) % group;
   for (int64_t first = static_cast<int64_t>(blockIdx.x) * per_block; first < outputs;
        first += static_cast<int64_t>(gridDim.x) * per_block) {
@@ -245,7 +249,7 @@ void launch_rows(const F& f, const T* x, int64_t rows, int64_t n) {
   using S = typename F::State;
   const int64_t sm = multiprocessors();
   const bool small = rows * n * static_cast<int64_t>(sizeof(T)) <= 128 << 10;  // not worth a second launch
-  const int group = row_group<T>(rows, n, small ? 1024 : 256);
+  const int group = row_group<T>(rows, n, small ? kMostInRow : 256);
   const int64_t least = 8 * kPack<T> * kBlock;  // elements of a piece
   const int64_t wanted = small || group < 256 || rows >= 4 * sm ? 1 : ceil_div(8 * sm, rows);
   const int64_t piece = std::max(ceil_div(ceil_div(n, wanted), kPack<T>) * kPack<T>, least);
@@ -270,8 +274,8 @@ void launch_columns(const F& f, const T* x, int64_t outer, int64_t n, int64_t in
   const int64_t splits = piece ? std::max<int64_t>(ceil_div(n, piece), 1) : 1;
   const Scratch partial(splits > 1 ? static_cast<size_t>(outer * inner * splits) * sizeof(S) : 0);
   launch_shared(reduce_columns<T, P, F>, blocks_for(blocks * splits), lanes * height,
-                static_cast<size_t>(lanes * height / 2 + 1) * P * sizeof(S), f, x, outer, n, inner, piece, splits, lanes,
-                partial.as<S>());
+                static_cast<size_t>(lanes * height / 2 + 1) * P * sizeof(S), f, x, outer, n, inner, piece, splits,
+                lanes, partial.as<S>());
   if (splits > 1) launch_finish(f, partial.as<S>(), outer * inner, splits);
 }
 

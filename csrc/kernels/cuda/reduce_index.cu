@@ -19,9 +19,7 @@ struct IndexFold {
   int64_t* index;
   bool largest;
 
-  __device__ bool better(E x, E best) const {
-    return (largest ? x > best : x < best) || (x != x && best == best);
-  }
+  __device__ bool better(E x, E best) const { return (largest ? x > best : x < best) || (x != x && best == best); }
   __device__ State identity() const { return {E(0), -1}; }
   template <int K>
   __device__ void take(State& a, const E (&v)[K], int64_t first, int64_t step) const {
@@ -50,9 +48,9 @@ void reduce_index(Reduce op, const ReduceArgs& a) {
   const bool largest = op == Reduce::ArgMax || op == Reduce::Max;
   dispatch_real("reduce", a.dtype, [&](auto t) {
     using T = decltype(t);
-    launch_reduce<T>(IndexFold<T>{only_index ? nullptr : a.y, a.y_dtype,
-                                  only_index ? static_cast<int64_t*>(a.y) : a.index, largest},
-                     a.x, a.outer, a.nreduce, a.inner);
+    launch_reduce<T>(
+        IndexFold<T>{only_index ? nullptr : a.y, a.y_dtype, only_index ? static_cast<int64_t*>(a.y) : a.index, largest},
+        a.x, a.outer, a.nreduce, a.inner);
   });
 }
 

@@ -1,8 +1,8 @@
 // resample.cu -- a sparse linear map along one dim: a thread per output, one sum in order.
 //
-// The map (starts, first taps, weights) travels in the kernel's arguments while it is small, as that of most pools is, and
-// in arguments of some launches more where it is not: a graph that is captured then holds it, which it would not do of
-// memory that is copied.
+// The map (starts, first taps, weights) travels in the kernel's arguments while it is small, as that of most pools is,
+// and in arguments of some launches more where it is not: a graph that is captured then holds it, which it would not do
+// of memory that is copied.
 #include "kernels/resample.h"
 
 #include <cstring>

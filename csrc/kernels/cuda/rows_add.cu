@@ -67,7 +67,8 @@ __global__ void add_few(RowsArgs a, Deferred* bad) {
   for (int w = 0; w < words; ++w) {
     if (w % threads == tid) {
       int at = count;
-      for (unsigned rest = equal[w]; rest; rest &= rest - 1) rows[at++] = static_cast<unsigned short>(w * kWarp + __ffs(static_cast<int>(rest)) - 1);
+      for (unsigned rest = equal[w]; rest; rest &= rest - 1)
+        rows[at++] = static_cast<unsigned short>(w * kWarp + __ffs(static_cast<int>(rest)) - 1);
     }
     count += __popc(equal[w]);
   }
@@ -121,7 +122,9 @@ __global__ void make_pairs(RowsArgs a, Key* keys, uint32_t* from, Deferred* bad)
 }
 
 // Whether the run of equal indices that chunk c begins with began before it.
-__device__ inline bool carried(const Sorted& s, int64_t c) { return c > 0 && s.key(c * s.chunk - 1) == s.key(c * s.chunk); }
+__device__ inline bool carried(const Sorted& s, int64_t c) {
+  return c > 0 && s.key(c * s.chunk - 1) == s.key(c * s.chunk);
+}
 
 template <class S, int N>
 __global__ void add_chunks(Sorted s, RowsArgs a, Sum<S, N>* partial, int64_t chunks) {

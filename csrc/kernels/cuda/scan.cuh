@@ -51,8 +51,8 @@ __device__ S scan_block(const Op& op, S s, S& total) {
 
 // totals [rows, pieces]: written if only_totals, else the inclusive scan of those along a row.
 template <class Op>
-__global__ void scan_rows(Op op, int64_t rows, int64_t n, int64_t piece, int64_t pieces, typename Op::State* totals,
-                          bool only_totals) {
+__global__ void __launch_bounds__(kBlock) scan_rows(Op op, int64_t rows, int64_t n, int64_t piece, int64_t pieces,
+                                                    typename Op::State* totals, bool only_totals) {
   using S = typename Op::State;
   S* tile = dynamic_shared<S>();
   const int threads = static_cast<int>(blockDim.x), t = static_cast<int>(threadIdx.x);
@@ -91,8 +91,8 @@ __global__ void scan_rows(Op op, int64_t rows, int64_t n, int64_t piece, int64_t
 
 // totals [pieces, lines]
 template <class Op>
-__global__ void scan_lines(Op op, int64_t outer, int64_t n, int64_t inner, int64_t piece, int64_t pieces,
-                           typename Op::State* totals, bool only_totals) {
+__global__ void __launch_bounds__(kBlock) scan_lines(Op op, int64_t outer, int64_t n, int64_t inner, int64_t piece,
+                                                     int64_t pieces, typename Op::State* totals, bool only_totals) {
   const int64_t lines = outer * inner;
   PYNN_GRID_LOOP(task, lines * pieces) {
     const int64_t k = task / lines, line = task - k * lines, o = line / inner;

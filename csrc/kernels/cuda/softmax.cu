@@ -34,9 +34,7 @@ struct Forward : ExpSum<T> {
     this->take(s, v, 0, 0);
   }
   __device__ void finish(const State& s, int64_t at) const { totals[at] = s; }
-  __device__ E result(const State& s, E x, E) const {
-    return log_ ? x - s.m - log(s.s) : exp_for<T>(x - s.m) / s.s;
-  }
+  __device__ E result(const State& s, E x, E) const { return log_ ? x - s.m - log(s.s) : exp_for<T>(x - s.m) / s.s; }
 };
 template <class T>
 struct Backward {
@@ -94,8 +92,9 @@ __global__ void __launch_bounds__(kMostHolders)
 // [outer, n, inner] in pieces of n: a block is `lanes` columns by rows. With `only_total` the totals of the pieces are
 // left in partial [splits, outer * inner]; else there is one piece, and results are written.
 template <class T, class F>
-__global__ void columns_kernel(F f, const T* a, const T* b, T* out, int64_t outer, int64_t n, int64_t inner,
-                               int64_t piece, int64_t splits, int lanes, typename F::State* partial) {
+__global__ void __launch_bounds__(kBlock)
+    columns_kernel(F f, const T* a, const T* b, T* out, int64_t outer, int64_t n, int64_t inner, int64_t piece,
+                   int64_t splits, int lanes, typename F::State* partial) {
   using S = typename F::State;
   using E = Element<T>;
   S* shared = dynamic_shared<S>();
@@ -132,8 +131,8 @@ __global__ void columns_kernel(F f, const T* a, const T* b, T* out, int64_t oute
 
 // out = result(total of the line, a, b). A block takes a piece of a row of n * inner.
 template <class T, int P, class F>
-__global__ void map_kernel(F f, const T* a, const T* b, T* out, int64_t outer, int64_t n, int64_t inner,
-                           int64_t piece) {
+__global__ void __launch_bounds__(kBlock)
+    map_kernel(F f, const T* a, const T* b, T* out, int64_t outer, int64_t n, int64_t inner, int64_t piece) {
   using E = Element<T>;
   const int64_t length = n * inner, pieces = (length + piece - 1) / piece;
   for (int64_t task = blockIdx.x; task < outer * pieces; task += gridDim.x) {
@@ -194,8 +193,8 @@ void run(F f, const SoftmaxArgs& s, const void* second) {
   with_pack<T>(s.n * s.inner, {out, a, b}, [&](auto pack) {
     constexpr int P = decltype(pack)::value;
     constexpr int64_t piece = int64_t{kBlock} * 8 * kPack<T>;
-    launch(map_kernel<T, P, F>, blocks_for(s.outer * ceil_div(s.n * s.inner, piece)), kBlock, f, a, b, out, s.outer, s.n,
-           s.inner, piece);
+    launch(map_kernel<T, P, F>, blocks_for(s.outer * ceil_div(s.n * s.inner, piece)), kBlock, f, a, b, out, s.outer,
+           s.n, s.inner, piece);
   });
 }
 

@@ -16,9 +16,11 @@ struct SumOf {
 };
 
 // Packs of P elements that a thread holds, and the longest row that a block of them does.
-constexpr int kMostHolders = 512;
+constexpr int kMostHolders = kMostInRow;
 template <class T, int P>
-constexpr int kHeld = sizeof(T) == 2 && P > 1 ? 4 : sizeof(T) == 8 ? 8 / P : 16 / P;
+constexpr int kHeld = sizeof(T) == 2 && P > 1 ? 4
+                      : sizeof(T) == 8        ? 8 / P
+                                              : 16 / P;
 template <class T, int P, int H = kHeld<T, P>>
 constexpr int64_t kLongestRow = int64_t{kMostHolders} * P * H;
 
@@ -27,7 +29,8 @@ template <class T, int P, int H = kHeld<T, P>>
 int held_group(int64_t rows, int64_t n) {
   const int64_t packs = ceil_div(n, P);
   int group = power_of_two(ceil_div(packs, H), kMostHolders);
-  while (group < kMostHolders && group < packs && rows * group < static_cast<int64_t>(multiprocessors()) * 512) group *= 2;
+  while (group < kMostHolders && group < packs && rows * group < static_cast<int64_t>(multiprocessors()) * 512)
+    group *= 2;
   return group;
 }
 // f(Pack size) for rows of n at p: 16 bytes where every row is aligned, else single elements.

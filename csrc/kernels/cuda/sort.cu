@@ -37,7 +37,7 @@ __device__ inline uint64_t key_at(const void* x, DType dtype, int64_t i) {
     case DType::BFloat16:
       return float_key<float, uint32_t>(load(static_cast<const BFloat16*>(x)[i]));
     case DType::Int64:
-      return static_cast<uint64_t>(static_cast<const int64_t*>(x)[i]) ^ uint64_t{1} << 63;
+      return static_cast<uint64_t>(static_cast<const int64_t*>(x)[i]) ^ uint64_t { 1 } << 63;
     case DType::Int32:
       return static_cast<uint32_t>(static_cast<const int32_t*>(x)[i]) ^ 0x80000000u;
     case DType::Int16:
@@ -129,13 +129,14 @@ __device__ inline void put(const SortArgs& a, int item, int64_t row, int64_t j, 
 }
 
 template <class Item>
-__global__ void sort_short(SortArgs a, int bytes, int size, int threads) {
+__global__ void __launch_bounds__(kMostThreads) sort_short(SortArgs a, int bytes, int size, int threads) {
   const int group = static_cast<int>(threadIdx.x) / threads, me = static_cast<int>(threadIdx.x) % threads;
   Item* p = dynamic_shared<Item>() + group * size;
   const int64_t row = static_cast<int64_t>(blockIdx.x) * (blockDim.x / threads) + group;
   for (int i = me; i < size; i += threads)
-    p[i] = row < a.rows && i < a.n ? Item::of(key_at(a.x, a.dtype, row * a.n + i), static_cast<uint32_t>(i), a.descending)
-                                   : Item::last();
+    p[i] = row < a.rows && i < a.n
+               ? Item::of(key_at(a.x, a.dtype, row * a.n + i), static_cast<uint32_t>(i), a.descending)
+               : Item::last();
   bitonic_sort(p, size, me, threads);
   if (row >= a.rows) return;
   for (int j = me; j < a.k; j += threads) put(a, bytes, row, j, p[j].position());
@@ -160,9 +161,17 @@ __global__ void first_of_row(SortArgs a, int bytes, int size) {
     __syncthreads();
     const Item prefix = bound.first_digits(digits);
     const int shown = digits;
-    for (int64_t i = tid; i < a.n; i += threads) {
-      const Item x = item(i);
-      if (x.first_digits(shown) == prefix) atomicAdd(&count[0][x.digit(shown)], 1u);
+    for (int64_t i = tid; i - tid < a.n; i += threads) {  // whole warps
+      const Item x = i < a.n ? item(i) : Item{};
+      const bool counts = i < a.n && x.first_digits(shown) == prefix;
+      const unsigned digit = x.digit(shown);
+      if (shown == 0) {  // most values share few exponents: those of a warp are counted at once
+        const unsigned alike = __match_any_sync(0xffffffffu, counts ? digit : 256u);
+        if (counts && tid % kWarp == __ffs(static_cast<int>(alike)) - 1)
+          atomicAdd(&count[0][digit], static_cast<unsigned>(__popc(alike)));
+      } else if (counts) {
+        atomicAdd(&count[0][digit], 1u);
+      }
     }
     __syncthreads();
     int at = 0;  // running sums, doubling the distance each time
@@ -220,7 +229,8 @@ void sort_long(const SortArgs& a) {
   const int64_t count = a.rows * a.n;
   const int bytes = static_cast<int>(item_size(a.dtype));
   const bool wide = bytes == 8, several = a.rows > 1;
-  Scratch keys(2 * static_cast<size_t>(count) * sizeof(Key)), positions(2 * static_cast<size_t>(count) * sizeof(uint32_t));
+  Scratch keys(2 * static_cast<size_t>(count) * sizeof(Key)),
+      positions(2 * static_cast<size_t>(count) * sizeof(uint32_t));
   auto* k = keys.as<Key>();
   auto* p = positions.as<uint32_t>();
   auto* other = p + count;

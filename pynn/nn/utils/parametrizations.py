@@ -199,7 +199,9 @@ class _Orthogonal(Module):
                 return vectors.mT if wide else vectors
             # The matrix is kept as `base`, and what is trained starts as the map of no rotation.
             if n != k:
-                q = _orthogonalized(pynn.cat([q, pynn.randn(*q.shape[:-2], n, n - k, dtype=q.dtype, device=q.device)], -1))
+                q = _orthogonalized(
+                    pynn.cat([q, pynn.randn(*q.shape[:-2], n, n - k, dtype=q.dtype, device=q.device)], -1)
+                )
             elif _is_orthogonal(q):
                 q = q.clone()
             else:

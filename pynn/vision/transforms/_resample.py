@@ -165,7 +165,9 @@ def affine(
     else:
         raise ValueError(f"affine: nearest or bilinear is required for tensors, got {mode}")
     if fill is not None:
-        values = pynn.tensor(fill if isinstance(fill, (list, tuple)) else [fill], dtype=source.dtype, device=x.device)
+        values = pynn.tensor(
+            fill if isinstance(fill, (list, tuple)) else [fill], dtype=source.dtype, device=x.device
+        )
         background = values.reshape(-1, 1, 1)
         if mode == "nearest":
             out = pynn.where(covered < 0.5, background, out)

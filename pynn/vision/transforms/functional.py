@@ -103,7 +103,7 @@ def to_pil_image(pic: Any, mode: str | None = None) -> Any:
         image = pic.detach() if pic.dim() == 3 else pic.detach()[None]
         if image.is_floating_point() and mode != "F":
             image = (image * 255).to(pynn.uint8)
-        return _pil.from_array(image.permute(1, 2, 0).numpy(), mode)
+        return _pil.from_array(image.permute(1, 2, 0).cpu().numpy(), mode)
     if type(pic).__module__ == "numpy" and hasattr(pic, "ndim"):
         if pic.ndim not in (2, 3):
             raise ValueError(f"pic should be 2/3 dimensional. Got {pic.ndim} dimensions.")
@@ -512,7 +512,7 @@ def equalize(img: Any) -> Any:
             raise TypeError(f"Only torch.uint8 image tensors are supported, but found {img.dtype}")
         planes = img.reshape(-1, *img.shape[-2:])
         done = [pil_to_tensor(ImageOps.equalize(to_pil_image(plane)))[0] for plane in planes]
-        return pynn.stack(done).reshape(img.shape)
+        return pynn.stack(done).reshape(img.shape).to(img.device)
     return ImageOps.equalize(img)
 
 

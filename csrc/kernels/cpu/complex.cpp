@@ -1,0 +1,224 @@
+// complex.cpp -- the elementwise loops of complex types, and products along a dim.
+//
+// Sums and products are computed in the type of the parts, everything else in double.
+#include "kernels/complex.h"
+
+#include "core/parallel.h"
+#include "kernels/cpu/complex_math.h"
+#include "kernels/cpu/loops.h"
+#include "kernels/cpu/sizes.h"
+
+namespace PYNN_CPU_NAMESPACE {
+namespace {
+
+template <class S>
+PYNN_INLINE Z wide(S a) {
+  return {static_cast<double>(a.re), static_cast<double>(a.im)};
+}
+template <class S>
+PYNN_INLINE S narrow(Z a) {
+  using T = decltype(S{}.re);
+  return {static_cast<T>(a.re), static_cast<T>(a.im)};
+}
+
+PYNN_INLINE bool is_nan(double x) { return x != x; }
+PYNN_INLINE bool is_inf(double x) { return __builtin_isinf(x); }
+PYNN_INLINE bool is_finite(double x) { return x - x == 0; }
+
+template <Unary op>
+PYNN_INLINE auto unary(Z a) {
+  using enum Unary;
+  if constexpr (op == Neg) return Z{-a.re, -a.im};
+  if constexpr (op == Conj) return Z{a.re, -a.im};
+  if constexpr (op == Abs) return Z{length(a), 0};
+  if constexpr (op == Angle) return Z{angle(a), 0};
+  if constexpr (op == Sign) return sign(a);
+  if constexpr (op == Square) return mul(a, a);
+  if constexpr (op == Sqrt) return sqrt(a);
+  if constexpr (op == Rsqrt) return reciprocal(sqrt(a));
+  if constexpr (op == Reciprocal) return reciprocal(a);
+  if constexpr (op == Exp) return exp(a);
+  if constexpr (op == Exp2) return exp(scale(a, __builtin_log(2)));
+  if constexpr (op == Expm1) return expm1(a);
+  if constexpr (op == Log) return log(a);
+  if constexpr (op == Log2) return scale(log(a), 1 / __builtin_log(2));
+  if constexpr (op == Log10) return scale(log(a), 1 / __builtin_log(10));
+  if constexpr (op == Log1p) return log1p(a);
+  if constexpr (op == Sin) return sin(a);
+  if constexpr (op == Cos) return cos(a);
+  if constexpr (op == Tan) return tan(a);
+  if constexpr (op == Asin) return asin(a);
+  if constexpr (op == Acos) return acos(a);
+  if constexpr (op == Atan) return atan(a);
+  if constexpr (op == Sinh) return sinh(a);
+  if constexpr (op == Cosh) return cosh(a);
+  if constexpr (op == Tanh) return tanh(a);
+  if constexpr (op == Asinh) return asinh(a);
+  if constexpr (op == Acosh) return acosh(a);
+  if constexpr (op == Atanh) return atanh(a);
+  if constexpr (op == Sigmoid) return sigmoid(a);
+  if constexpr (op == LogicalNot) return !nonzero(a);
+  if constexpr (op == IsNan) return is_nan(a.re) || is_nan(a.im);
+  if constexpr (op == IsInf) return is_inf(a.re) || is_inf(a.im);
+  if constexpr (op == IsFinite) return is_finite(a.re) && is_finite(a.im);
+}
+
+// In S, the type in memory, what needs no wider one.
+template <Binary op, class S>
+PYNN_INLINE auto binary(S a, S b, S alpha, bool plain) {
+  using enum Binary;
+  if constexpr (op == Add) return add(a, plain ? b : mul(alpha, b));
+  if constexpr (op == Sub) return sub(a, plain ? b : mul(alpha, b));
+  if constexpr (op == Mul) return mul(a, b);
+  if constexpr (op == Div) return narrow<S>(div(wide(a), wide(b)));
+  if constexpr (op == Pow) return narrow<S>(pow(wide(a), wide(b)));
+  if constexpr (op == Eq) return a.re == b.re && a.im == b.im;
+  if constexpr (op == Ne) return a.re != b.re || a.im != b.im;
+  if constexpr (op == LogicalAnd) return nonzero(a) && nonzero(b);
+  if constexpr (op == LogicalOr) return nonzero(a) || nonzero(b);
+  if constexpr (op == LogicalXor) return nonzero(a) != nonzero(b);
+}
+
+template <Ternary op, class S>
+PYNN_INLINE S ternary(S a, S b, S c, S value) {
+  if constexpr (op == Ternary::Where) return nonzero(a) ? b : c;
+  if constexpr (op == Ternary::Addcmul) return add(a, mul(mul(value, b), c));
+  if constexpr (op == Ternary::Addcdiv) return add(a, narrow<S>(div(wide(mul(value, b)), wide(c))));
+  if constexpr (op == Ternary::Lerp) {  // from the nearer end
+    const bool near = c.re * c.re + c.im * c.im < decltype(c.re)(0.25);
+    return near ? add(a, mul(c, sub(b, a))) : sub(b, mul(sub(b, a), sub(S{1, 0}, c)));
+  }
+}
+
+template <class S>
+PYNN_INLINE S parameter(LoopParams p) {
+  return narrow<S>({p.f[0], p.f[1]});
+}
+
+}  // namespace
+
+template <Unary op, class S>
+void complex_unary_loop(void* y, const void* x, int64_t n, LoopParams) {
+  const S* from = static_cast<const S*>(x);
+  if constexpr (yields_bool(op)) {
+    for (int64_t i = 0; i < n; ++i) static_cast<bool*>(y)[i] = unary<op>(wide(from[i]));
+  } else {
+    for (int64_t i = 0; i < n; ++i) static_cast<S*>(y)[i] = narrow<S>(unary<op>(wide(from[i])));
+  }
+}
+
+template <Binary op, class S>
+bool complex_binary_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n,
+                         LoopParams p) {
+  using Out = std::conditional_t<yields_bool(op), bool, S>;
+  constexpr bool has_alpha = op == Binary::Add || op == Binary::Sub;
+  const S alpha = has_alpha ? parameter<S>(p) : S{1, 0};
+  const bool plain = alpha.re == 1 && alpha.im == 0;
+  const S *from_a = static_cast<const S*>(a), *from_b = static_cast<const S*>(b);
+  Out* to = static_cast<Out*>(y);
+  for (int64_t i = 0; i < n; ++i) to[i] = binary<op>(from_a[i * a_step], from_b[i * b_step], alpha, plain);
+  return true;
+}
+
+template <Ternary op, class S>
+void complex_ternary_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, const void* c,
+                          int64_t c_step, int64_t n, LoopParams p) {
+  constexpr bool has_value = op == Ternary::Addcmul || op == Ternary::Addcdiv;
+  const S value = has_value ? parameter<S>(p) : S{1, 0};
+  const S *from_a = static_cast<const S*>(a), *from_b = static_cast<const S*>(b), *from_c = static_cast<const S*>(c);
+  for (int64_t i = 0; i < n; ++i)
+    static_cast<S*>(y)[i] = ternary<op>(from_a[i * a_step], from_b[i * b_step], from_c[i * c_step], value);
+}
+
+#define PYNN_UNARY(op)                                                                             \
+  template void complex_unary_loop<Unary::op, Complex64>(void*, const void*, int64_t, LoopParams); \
+  template void complex_unary_loop<Unary::op, Complex128>(void*, const void*, int64_t, LoopParams);
+#define PYNN_BINARY_OF(op, S)                                                                                  \
+  template bool complex_binary_loop<Binary::op, S>(void*, const void*, int64_t, const void*, int64_t, int64_t, \
+                                                   LoopParams);
+#define PYNN_BINARY(op) PYNN_BINARY_OF(op, Complex64) PYNN_BINARY_OF(op, Complex128)
+#define PYNN_TERNARY_OF(op, S)                                                                                       \
+  template void complex_ternary_loop<Ternary::op, S>(void*, const void*, int64_t, const void*, int64_t, const void*, \
+                                                     int64_t, int64_t, LoopParams);
+#define PYNN_TERNARY(op) PYNN_TERNARY_OF(op, Complex64) PYNN_TERNARY_OF(op, Complex128)
+
+PYNN_UNARY(Neg)
+PYNN_UNARY(Abs)
+PYNN_UNARY(Sign)
+PYNN_UNARY(Square)
+PYNN_UNARY(Sqrt)
+PYNN_UNARY(Rsqrt)
+PYNN_UNARY(Reciprocal)
+PYNN_UNARY(Exp)
+PYNN_UNARY(Exp2)
+PYNN_UNARY(Expm1)
+PYNN_UNARY(Log)
+PYNN_UNARY(Log2)
+PYNN_UNARY(Log10)
+PYNN_UNARY(Log1p)
+PYNN_UNARY(Sin)
+PYNN_UNARY(Cos)
+PYNN_UNARY(Tan)
+PYNN_UNARY(Asin)
+PYNN_UNARY(Acos)
+PYNN_UNARY(Atan)
+PYNN_UNARY(Sinh)
+PYNN_UNARY(Cosh)
+PYNN_UNARY(Tanh)
+PYNN_UNARY(Asinh)
+PYNN_UNARY(Acosh)
+PYNN_UNARY(Atanh)
+PYNN_UNARY(Sigmoid)
+PYNN_UNARY(Conj)
+PYNN_UNARY(Angle)
+PYNN_UNARY(LogicalNot)
+PYNN_UNARY(IsNan)
+PYNN_UNARY(IsInf)
+PYNN_UNARY(IsFinite)
+PYNN_BINARY(Add)
+PYNN_BINARY(Sub)
+PYNN_BINARY(Mul)
+PYNN_BINARY(Div)
+PYNN_BINARY(Pow)
+PYNN_BINARY(Eq)
+PYNN_BINARY(Ne)
+PYNN_BINARY(LogicalAnd)
+PYNN_BINARY(LogicalOr)
+PYNN_BINARY(LogicalXor)
+PYNN_TERNARY(Where)
+PYNN_TERNARY(Addcmul)
+PYNN_TERNARY(Addcdiv)
+PYNN_TERNARY(Lerp)
+
+// ---- Products along the middle of [outer, n, inner], accumulated in double.
+
+namespace {
+
+template <class S, bool running>
+void products(const ReduceArgs& a) {
+  const S* x = static_cast<const S*>(a.x);
+  S* y = static_cast<S*>(a.y);
+  const double ns = 2 * static_cast<double>(a.nreduce) + 5;
+  parallel_for(0, a.outer * a.inner, grain_for(ns), [&](int64_t begin, int64_t end) {
+    for (int64_t line = begin; line < end; ++line) {
+      const int64_t start = line / a.inner * a.nreduce * a.inner + line % a.inner;
+      Z total = {1, 0};
+      for (int64_t r = 0, at = start; r < a.nreduce; ++r, at += a.inner) {
+        total = mul(total, wide(x[at]));
+        if constexpr (running) y[at] = narrow<S>(total);
+      }
+      if constexpr (!running) y[line] = narrow<S>(total);
+    }
+  });
+}
+
+}  // namespace
+
+void complex_prod(const ReduceArgs& a) {
+  a.dtype == DType::Complex64 ? products<Complex64, false>(a) : products<Complex128, false>(a);
+}
+void complex_cumprod(const ReduceArgs& a) {
+  a.dtype == DType::Complex64 ? products<Complex64, true>(a) : products<Complex128, true>(a);
+}
+
+}  // namespace PYNN_CPU_NAMESPACE
