@@ -154,8 +154,8 @@ void map_unary(Unary op, const MapArgs& args) {
 #undef PYNN_CASE
     case Unary::Copy:
       return map_copy(args);
-    case Unary::Count:
-      break;
+    default:
+      no_loop("map_unary", args.compute);
   }
 }
 PYNN_CUDA_KERNEL(map_unary);
