@@ -1,7 +1,7 @@
 """torch._foreach_*: one op over lists of tensors, as optimisers outside of torch.optim call it.
 
-`_foreach_x(tensors, ...)` gives a tuple, `_foreach_x_(tensors, ...)` changes its tensors and gives nothing. Each further
-argument is one value for all, or a list with one for each.
+`_foreach_x(tensors, ...)` gives a tuple, `_foreach_x_(tensors, ...)` changes its tensors and gives a list of them. Each
+further argument is one value for all, or a list with one for each.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _UNARY = (
 ).split()
 _BINARY = "add sub mul div pow lerp clamp_min clamp_max maximum minimum".split()
 _WITH_VALUE = "addcmul addcdiv".split()
-_OF_NUMBERS = {"maximum": "clamp_min", "minimum": "clamp_max"}  # methods whose other argument may be a number
+_METHODS = {"maximum": "clamp_min", "minimum": "clamp_max"}  # which take numbers, and have in-place forms
 _KEYWORDS = {
     "scalar",
     "scalars",
@@ -47,12 +47,12 @@ def _rows(name: str, tensors: Sequence[Tensor], columns: Sequence[Any]) -> Itera
 
 def _make(op: str, inplace: bool) -> Callable[..., Any]:
     name = f"_foreach_{op}" + "_" * inplace
+    method = _METHODS.get(op, op) + "_" * inplace
 
     def one(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        kind = _OF_NUMBERS[op] if op in _OF_NUMBERS and not isinstance(args[0], Tensor) else op
-        return getattr(Tensor, kind + "_" * inplace)(x, *args, **kwargs)
+        return getattr(Tensor, method)(x, *args, **kwargs)  # type: ignore[no-any-return]
 
-    def foreach(self: Any, *args: Any, alpha: Any = 1, **kwargs: Any) -> tuple[Tensor, ...] | None:
+    def foreach(self: Any, *args: Any, alpha: Any = 1, **kwargs: Any) -> Sequence[Tensor]:
         if not kwargs.keys() <= _KEYWORDS:
             raise TypeError(f"{name}() got an unexpected keyword argument {min(kwargs.keys() - _KEYWORDS)!r}")
         if op == "pow" and not isinstance(self, list | tuple):
@@ -65,7 +65,7 @@ def _make(op: str, inplace: bool) -> Callable[..., Any]:
             out = [one(*row, alpha=alpha) for row in _rows(name, self, args)]
         else:
             out = [one(*row) for row in _rows(name, self, args)]
-        return None if inplace else tuple(out)
+        return out if inplace else tuple(out)
 
     foreach.__name__ = foreach.__qualname__ = name
     return foreach
@@ -93,13 +93,11 @@ def _foreach_clone(self: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return tuple(x.clone() for (x,) in _rows("_foreach_clone", self, ()))
 
 
-def _foreach_copy_(self: Sequence[Tensor], src: Sequence[Tensor], non_blocking: bool = False) -> None:
+def _foreach_copy_(self: Sequence[Tensor], src: Sequence[Tensor], non_blocking: bool = False) -> list[Tensor]:
     """Writes to each tensor what its source holds."""
-    for x, y in _rows("_foreach_copy_", self, (list(src),)):
-        x.copy_(y)
+    return [x.copy_(y) for x, y in _rows("_foreach_copy_", self, (list(src),))]
 
 
-def _foreach_zero_(self: Sequence[Tensor]) -> None:
+def _foreach_zero_(self: Sequence[Tensor]) -> list[Tensor]:
     """Fills each tensor with zeros."""
-    for (x,) in _rows("_foreach_zero_", self, ()):
-        x.zero_()
+    return [x.zero_() for (x,) in _rows("_foreach_zero_", self, ())]

@@ -8,12 +8,16 @@ from pynn import _C
 
 __all__ = ["finfo", "iinfo"]
 
-# name: (bits, significand bits without the leading one, smallest normal exponent, largest exponent)
+# name: (bits, significand bits without the leading one, smallest normal exponent, largest exponent[, largest number])
 _FLOATS = {
     "float16": (16, 10, -14, 15),
     "bfloat16": (16, 7, -126, 127),
     "float32": (32, 23, -126, 127),
     "float64": (64, 52, -1022, 1023),
+    "float8_e4m3fn": (8, 3, -6, 8, 448.0),  # all ones is NaN
+    "float8_e5m2": (8, 2, -14, 15),
+    "float8_e4m3fnuz": (8, 3, -7, 7),
+    "float8_e5m2fnuz": (8, 2, -15, 15),
 }
 _INTEGERS = {
     "uint8": (8, False),
@@ -21,6 +25,9 @@ _INTEGERS = {
     "int16": (16, True),
     "int32": (32, True),
     "int64": (64, True),
+    "uint16": (16, False),
+    "uint32": (32, False),
+    "uint64": (64, False),
 }
 
 
@@ -31,10 +38,10 @@ class finfo:
         name = str(_C.get_default_dtype() if type is None else type.to_real())[6:]
         if name not in _FLOATS:
             raise TypeError(f"finfo: requires a floating point dtype, got {type} (use iinfo for integers)")
-        self.bits, digits, low, high = _FLOATS[name]
+        self.bits, digits, low, high, *largest = _FLOATS[name]
         self.dtype = name
         self.eps = 2.0**-digits
-        self.max = (2.0 - self.eps) * 2.0**high
+        self.max = largest[0] if largest else (2.0 - self.eps) * 2.0**high
         self.min = -self.max
         self.tiny = self.smallest_normal = 2.0**low
         self.resolution = 10.0 ** -int(digits * 0.30103)

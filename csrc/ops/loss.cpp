@@ -10,6 +10,7 @@
 #include "ops/binary.h"
 #include "ops/creation.h"
 #include "ops/indexing.h"
+#include "ops/pair_loss.h"
 #include "ops/reduce.h"
 #include "ops/softmax.h"
 #include "ops/ternary.h"
@@ -21,8 +22,6 @@ namespace pynn::ops {
 Tensor softplus(const Tensor& x, double beta, double threshold);  // activation.cpp
 
 namespace {
-
-enum class Reduction { None, Mean, Sum };
 
 void check_floating(const char* op, const Tensor& x, const Tensor& y) {
   if (!is_floating(y.dtype())) ops::check_floating(op, x);  // one is enough: the other is promoted
@@ -40,27 +39,33 @@ Tensor reduced(const Tensor& loss, Reduction r) {
 
 Tensor mse_loss(const Tensor& x, const Tensor& y, std::string_view reduction) {
   check_floating("mse_loss", x, y);
+  if (auto fused = pair_loss(PairLoss::Squared, "mse_loss", x, y, reduction_of("mse_loss", reduction))) return *fused;
   return named("mse_loss", reduced(square(sub(x, y)), reduction_of("mse_loss", reduction)));
 }
 Tensor l1_loss(const Tensor& x, const Tensor& y, std::string_view reduction) {
-  return reduced(abs(sub(x, y)), reduction_of("l1_loss", reduction));
+  const Reduction r = reduction_of("l1_loss", reduction);
+  const char* last = r == Reduction::Mean ? "mean" : r == Reduction::Sum ? "sum" : "abs";
+  if (auto fused = pair_loss(PairLoss::Absolute, last, x, y, r)) return *fused;
+  return reduced(abs(sub(x, y)), r);
 }
 // 0.5 d^2 / beta where |d| < beta, else |d| - 0.5 beta.
 Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, std::string_view reduction, double beta) {
   PYNN_CHECK(beta >= 0, "smooth_l1_loss: does not support negative values for beta, got ", beta);
   if (beta == 0) return l1_loss(x, y, reduction);
   check_floating("smooth_l1_loss", x, y);
+  const Reduction r = reduction_of("smooth_l1_loss", reduction);
+  if (auto fused = pair_loss(PairLoss::SmoothL1, "smooth_l1_loss", x, y, r, beta)) return *fused;
   const Tensor d = abs(sub(x, y));
-  return named("smooth_l1_loss", reduced(where(lt(d, beta), mul(square(d), 0.5 / beta), sub(d, 0.5 * beta)),
-                                         reduction_of("smooth_l1_loss", reduction)));
+  return named("smooth_l1_loss", reduced(where(lt(d, beta), mul(square(d), 0.5 / beta), sub(d, 0.5 * beta)), r));
 }
 // 0.5 d^2 where |d| <= delta, else delta (|d| - 0.5 delta).
 Tensor huber_loss(const Tensor& x, const Tensor& y, std::string_view reduction, double delta) {
   PYNN_CHECK(delta > 0, "huber_loss: does not support non-positive values for delta, got ", delta);
   check_floating("huber_loss", x, y);
+  const Reduction r = reduction_of("huber_loss", reduction);
+  if (auto fused = pair_loss(PairLoss::Huber, "huber_loss", x, y, r, delta)) return *fused;
   const Tensor d = abs(sub(x, y));
-  return named("huber_loss", reduced(where(le(d, delta), mul(square(d), 0.5), mul(sub(d, 0.5 * delta), delta)),
-                                     reduction_of("huber_loss", reduction)));
+  return named("huber_loss", reduced(where(le(d, delta), mul(square(d), 0.5), mul(sub(d, 0.5 * delta), delta)), r));
 }
 
 // -w (y log x + (1 - y) log(1 - x)), logarithms bounded at -100.
@@ -85,13 +90,16 @@ Tensor bce_with_logits(const Tensor& x, const Tensor& y, const Tensor& weight, c
                        std::string_view reduction) {
   PYNN_CHECK_KIND(Value, same(x.sizes(), y.sizes()), "binary_cross_entropy_with_logits: Target size (",
                   dims_str(y.sizes()), ") must be the same as input size (", dims_str(x.sizes()), ")");
-  ops::check_floating("binary_cross_entropy_with_logits", x);
+  const char* op = "binary_cross_entropy_with_logits";
+  ops::check_floating(op, x);
+  const Reduction r = reduction_of(op, reduction);
+  if (!weight.defined() && !pos_weight.defined())
+    if (auto fused = pair_loss(PairLoss::Logistic, op, x, y, r)) return *fused;
   const Tensor softplus_minus = softplus(neg(x), 1.0, 80.0);  // log(1 + e^-x); float32 holds e^80
   const Tensor z = pos_weight.defined() ? mul(add(mul(sub(pos_weight, 1.0), y), 1.0), softplus_minus) : softplus_minus;
   Tensor loss = add(mul(sub(1.0, y), x), z);
   if (weight.defined()) loss = mul(loss, weight);
-  return named("binary_cross_entropy_with_logits",
-               reduced(loss, reduction_of("binary_cross_entropy_with_logits", reduction)));
+  return named(op, reduced(loss, r));
 }
 
 // y (log y - x), 0 where y is 0; with log_target e^y (y - x).

@@ -20,6 +20,7 @@ Tensor make_view(const Tensor& x, Dims sizes, Dims strides, int64_t offset) {
 }
 Tensor make_view(const Tensor& x, Dims sizes, Dims strides, int64_t offset, DType dtype) {
   Tensor v(TensorImpl::make(x.storage(), dtype, sizes, strides, offset));
+  v.impl()->inference = x.impl()->inference;
   TensorImpl* p = v.impl();
   p->base = x.impl()->base ? x.impl()->base : x.ref();
   p->view_version = x.version();

@@ -249,11 +249,13 @@ namespace {
 
 bool is_key(PyObject* given, PyObject* key) { return given == key || PyUnicode_Compare(given, key) == 0; }
 
-// NumPy's names for two common parameters, and names that have no effect here.
+// Other names of common parameters: NumPy's, and those of methods that differ from their functions'.
 bool is_alias(PyObject* given, const std::string& name) {
-  return (name == "dim" && PyUnicode_CompareWithASCIIString(given, "axis") == 0) ||
-         (name == "keepdim" && PyUnicode_CompareWithASCIIString(given, "keepdims") == 0) ||
-         (name == "input" && PyUnicode_CompareWithASCIIString(given, "self") == 0);
+  const auto is = [&](const char* mine, const char* other) {
+    return name == mine && PyUnicode_CompareWithASCIIString(given, other) == 0;
+  };
+  return is("dim", "axis") || is("keepdim", "keepdims") || is("input", "self") ||
+         is("split_size_or_sections", "split_size") || is("sizes", "size") || is("shape", "size");
 }
 bool has_no_effect(const Schema& s, PyObject* given) {
   return s.accepts_layout && (PyUnicode_CompareWithASCIIString(given, "layout") == 0 ||

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pynn
 from pynn import Tensor
 from pynn._C import _optim_step
 
 from .optimizer import Optimizer, _check_lr, _check_modes, _check_nonnegative, _missing, _new_step
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 class FusedOptimizer(Optimizer):

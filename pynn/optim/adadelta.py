@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pynn import Tensor
 from pynn._C import _optim
 
 from ._fused import FusedOptimizer, check_options
 from .optimizer import ParamsT
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 class Adadelta(FusedOptimizer):

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pynn
 from pynn import Tensor
 
 from .optimizer import Optimizer, ParamsT, _new_step, _steps_to_tensors
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 class Adafactor(Optimizer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pynn
 from pynn import Tensor
@@ -18,10 +19,6 @@ from .optimizer import (
     _new_step,
     _steps_to_tensors,
 )
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 # The entries of a parameter's state that the native step reads, in the order of its arguments.
 _KEYS = ("exp_avg", "exp_avg_sq", None, "step")

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pynn
 from pynn import Tensor
 
 from .optimizer import Optimizer, ParamsT
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 class Muon(Optimizer):

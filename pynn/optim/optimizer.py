@@ -7,16 +7,13 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from copy import deepcopy
 from itertools import chain
+from typing import Any, TypeAlias
 from weakref import ref
 
 import pynn
 from pynn import Tensor
 from pynn._C import _drop_grads
 from pynn.utils.hooks import RemovableHandle
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, TypeAlias
 
 ParamsT: TypeAlias = "Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]"
 

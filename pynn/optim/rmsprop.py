@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pynn
 from pynn import Tensor
@@ -18,10 +19,6 @@ from .optimizer import (
     _new_step,
     _steps_to_tensors,
 )
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 class RMSprop(Optimizer):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pynn
 from pynn import Tensor
 from pynn._C import _optim
 
 from ._fused import FusedOptimizer, check_options
 from .optimizer import ParamsT
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 class Rprop(FusedOptimizer):

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pynn
 from pynn import Tensor
 from pynn._C import _optim, _optim_step
 
 from .optimizer import Optimizer, ParamsT, _check_lr, _check_modes, _check_nonnegative
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 # The entries of a parameter's state that the native step reads, in the order of its arguments.
 _MOMENTUM = ("momentum_buffer",)

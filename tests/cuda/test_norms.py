@@ -72,6 +72,7 @@ def test_layer_norm(shape, dtype):
     rows = x.numel() / n
     both(lambda x, w, b: F.layer_norm(x, (n,), w, b), x, w, b, factor=max(1.0, rows**0.5))
     both(lambda x: F.layer_norm(x + 10, (n,)), x, factor=8)
+    both(lambda x, w: F.rms_norm(x, (n,), w), x, w, factor=max(1.0, rows**0.5))
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
@@ -162,6 +163,35 @@ def test_losses(reduction):
     both(lambda x, y: F.binary_cross_entropy_with_logits(x, y.detach(), reduction=reduction), x, q)
     both(lambda x, y: F.binary_cross_entropy(x, y.detach(), reduction=reduction), p, q)
     both(lambda x, y: F.kl_div(x.log(), y, reduction="sum" if reduction == "mean" else reduction), p, q)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@pytest.mark.parametrize("n", [1, 7, 4096, 70000])
+def test_losses_of_pairs(n, reduction, dtype):
+    x, y = floats(n, dtype=dtype), floats(n, dtype=dtype, seed=3)
+    for f in (F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss):
+        both(lambda x, y, f=f: f(x, y, reduction=reduction), x, y)
+
+    def logistic(x):
+        return F.binary_cross_entropy_with_logits(x, (x.detach() > 0.3).to(x.dtype), reduction=reduction)
+
+    both(logistic, x)
+
+
+def test_losses_of_pairs_twice_and_broadcast():
+    x, y = floats(4, 3), floats(4, 3, seed=3)
+    for f in (F.mse_loss, F.l1_loss, lambda x, y: F.huber_loss(x, y, delta=0.4), F.smooth_l1_loss):
+
+        def second(x, y, f=f):
+            (g,) = torch.autograd.grad(f(x, y), x, create_graph=True)
+            return (g * torch.arange(3.0, device=x.device)).sum() + g.square().sum()
+
+        both(second, x, y)
+    with pytest.warns(UserWarning):
+        both(F.mse_loss, x, floats(3))
+    assert F.mse_loss(x.cuda(), y.cuda().requires_grad_()).grad_fn.name() == "MseLossBackward0"
+    assert math.isnan(F.mse_loss(x[:0].cuda(), y[:0].cuda()).item())
 
 
 @pytest.mark.parametrize("zero_infinity", [False, True])

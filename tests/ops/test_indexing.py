@@ -332,6 +332,12 @@ def test_augmented_assignment():
     y = pynn.zeros(3)
     y[[0, 0, 1]] += 1  # repeated positions count once
     assert y.tolist() == [1.0, 1.0, 0.0]
+    for index in (slice(2, 3), slice(0, 1), (slice(1, 2), slice(2)), (slice(None), slice(1, 2))):
+        z = pynn.zeros(3, 2)
+        z[index] += 1  # views that begin with dims of size 1 are written to themselves
+        expected = np.zeros((3, 2))
+        expected[index] += 1
+        assert z.tolist() == expected.tolist()
 
 
 def test_index_put():

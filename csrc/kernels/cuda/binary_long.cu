@@ -140,6 +140,7 @@ void map_binary_long(Binary op, const MapArgs& args) {
     default:
       break;
   }
+  no_loop("map_binary", args.compute);
 }
 
 }  // namespace pynn::cuda

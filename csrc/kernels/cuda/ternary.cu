@@ -39,6 +39,7 @@ void map_ternary(Ternary op, const MapArgs& args) {
     case Ternary::Count:
       break;
   }
+  no_loop("map_ternary", args.compute);
 }
 PYNN_CUDA_KERNEL(map_ternary);
 

@@ -154,9 +154,12 @@ void map_unary(Unary op, const MapArgs& args) {
 #undef PYNN_CASE
     case Unary::Copy:
       return map_copy(args);
-    default:
-      no_loop("map_unary", args.compute);
+    case Unary::Conj:
+    case Unary::Angle:
+    case Unary::Count:
+      break;
   }
+  no_loop("map_unary", args.compute);
 }
 PYNN_CUDA_KERNEL(map_unary);
 

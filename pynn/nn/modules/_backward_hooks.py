@@ -9,13 +9,11 @@ return. If no input needs a gradient there is no input tap, and the output tap r
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 from pynn import Tensor, is_grad_enabled
 from pynn.autograd import Function
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Any
 
 
 class _Tap(Function):

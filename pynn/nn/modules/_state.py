@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict, namedtuple
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pynn
 from pynn import Tensor
 from pynn.utils.hooks import RemovableHandle
 
 from ..parameter import Parameter
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
 
 _EXTRA_STATE = "_extra_state"
 

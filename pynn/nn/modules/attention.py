@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pynn
 from pynn import Tensor
 
@@ -10,10 +12,6 @@ from .._attention import additive_mask, multi_head_attention_forward
 from ..parameter import Parameter
 from .linear import Linear
 from .module import Module
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 __all__ = [
     "MultiheadAttention",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pynn import Tensor
 
 from .. import functional as F
@@ -9,8 +11,6 @@ from .module import Module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     Size = int | Sequence[int]
 
 __all__ = ["Fold", "Unfold"]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pynn import Tensor
 
 from .. import functional as F
 from .batchnorm import _NormBase
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 __all__ = ["InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"]
 

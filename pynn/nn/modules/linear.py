@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pynn
 from pynn import Tensor
@@ -11,10 +12,6 @@ from .. import functional as F
 from .. import init
 from ..parameter import Parameter
 from .module import Module
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 __all__ = [
     "Bilinear",

@@ -13,6 +13,7 @@ on the error, so that the outermost leaves the full path there. Calls that succe
 
 from __future__ import annotations
 
+from typing import Any
 from weakref import ref
 
 from pynn import _C, Tensor
@@ -23,10 +24,6 @@ from ._convert import Convert
 from ._members import Members
 from ._state import State, _IncompatibleKeys
 from ._traverse import Traverse
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 __all__ = [
     "Module",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pynn import Tensor
 
 from .. import functional as F
@@ -10,8 +12,6 @@ from .utils import ntuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     Size = int | Sequence[int]
 
 __all__ = [

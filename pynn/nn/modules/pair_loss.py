@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from pynn import Tensor
 
 from .. import functional as F
 from .loss import NLLLoss, _Loss, _WeightedLoss
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
 
 __all__ = [
     "CTCLoss",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from pynn import Tensor
 
 from .. import functional as F
@@ -10,9 +13,6 @@ from .utils import ntuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
-
     Size = int | Sequence[int]
 
 __all__ = [

@@ -1,0 +1,135 @@
+"""Small names that public programs and libraries import: each exists, and does what it says."""
+
+import pickle
+
+import pytest
+
+import pynn
+from pynn import nn
+
+
+def test_dtypes_without_tensors():
+    for name, size in (
+        ("uint16", 2),
+        ("float8_e4m3fn", 1),
+        ("float8_e5m2", 1),
+        ("complex32", 4),
+        ("qint8", 1),
+    ):
+        dtype = getattr(pynn, name)
+        assert repr(dtype) == f"torch.{name}" and dtype.itemsize == size and dtype != pynn.float32
+        assert dtype.is_floating_point == name.startswith("float") and dtype.is_complex == (
+            name == "complex32"
+        )
+        assert pickle.loads(pickle.dumps(dtype)) is dtype
+        for call in (
+            lambda d=dtype: pynn.zeros(2, dtype=d),
+            lambda d=dtype: pynn.ones(2).to(d),
+            lambda d=dtype: pynn.tensor([1], dtype=d),
+            lambda d=dtype: pynn.promote_types(d, pynn.float32),
+            lambda d=dtype: pynn.set_default_dtype(d),
+        ):
+            with pytest.raises(TypeError, match=f"tensors of {name} are not supported"):
+                call()
+    assert not pynn.uint32.is_signed and pynn.float8_e5m2.is_signed
+
+
+def test_functions_take_attributes():
+    pynn.tanh.gain = 2.0
+    try:
+        assert nn.functional.tanh.gain == 2.0 and vars(pynn.tanh) == {"gain": 2.0}
+    finally:
+        del pynn.tanh.gain
+    assert not hasattr(pynn.tanh, "gain")
+
+
+def test_conditions():
+    pynn._assert(True, "")
+    pynn._check(True)
+    pynn._check_is_size(3)
+    for check, error in (
+        (pynn._check, RuntimeError),
+        (pynn._check_value, ValueError),
+        (pynn._check_index, IndexError),
+        (pynn._check_type, TypeError),
+        (pynn._check_not_implemented, NotImplementedError),
+    ):
+        with pytest.raises(error, match="why"):
+            check(False, lambda: "why")
+    with pytest.raises(AssertionError, match="why"):
+        pynn._assert(False, "why")
+    with pytest.raises(RuntimeError):
+        pynn._check_is_size(-1)
+
+
+def test_sync_batch_norm_is_batch_norm_in_one_process():
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.BatchNorm2d(4)), nn.BatchNorm1d(2)).eval()
+    net = nn.SyncBatchNorm.convert_sync_batchnorm(plain)
+    assert (
+        isinstance(net[1][0], nn.SyncBatchNorm)
+        and isinstance(net[2], nn.SyncBatchNorm)
+        and not net[2].training
+    )
+    assert list(net.state_dict()) == list(plain.state_dict())
+    pynn.manual_seed(0)
+    x, a, b = pynn.randn(5, 4, 3, 3), nn.SyncBatchNorm(4), nn.BatchNorm2d(4)
+    assert pynn.equal(a(x), b(x)) and pynn.equal(a.running_var, b.running_var)
+    assert a(pynn.randn(5, 4)).shape == (5, 4)
+
+
+def test_types_of_cuda():
+    assert not isinstance(pynn.ones(2), pynn.cuda.FloatTensor)
+    if pynn.cuda.is_available():
+        assert isinstance(pynn.cuda.FloatTensor([1, 2]), pynn.cuda.FloatTensor)
+        assert pynn.ones(2).type("torch.cuda.LongTensor").type() == "torch.cuda.LongTensor"
+        return
+    for call in (
+        lambda: pynn.cuda.FloatTensor(2),
+        lambda: pynn.ones(2).type(pynn.cuda.LongTensor),
+        lambda: pynn.ones(2).type("torch.cuda.LongTensor"),
+    ):
+        with pytest.raises(TypeError, match=r"torch\.cuda\.\w+Tensor not available"):
+            call()
+
+
+def test_attention_kernels():
+    from pynn.backends import cuda
+    from pynn.nn.attention import SDPBackend, sdpa_kernel
+
+    before = cuda.flash_sdp_enabled(), cuda.math_sdp_enabled()
+    with sdpa_kernel([SDPBackend.MATH, SDPBackend.CUDNN_ATTENTION]):
+        assert cuda.math_sdp_enabled() and cuda.cudnn_sdp_enabled() and not cuda.flash_sdp_enabled()
+    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        assert cuda.flash_sdp_enabled() and not cuda.math_sdp_enabled()
+    assert (cuda.flash_sdp_enabled(), cuda.math_sdp_enabled()) == before
+    with pytest.raises(AssertionError), sdpa_kernel("math"):
+        pass
+
+
+def test_words_for_compilers():
+    import pynn.fx
+    import pynn.onnx
+
+    f = len
+    assert pynn.jit.script_method(f) is f and pynn.jit._script_if_tracing(f) is f and pynn.fx.wrap(f) is f
+    assert (
+        pynn.fx.wrap("len") == "len" and pynn._dynamo.allow_in_graph(f) is f and pynn._dynamo.disable(f) is f
+    )
+    assert not pynn._dynamo.is_compiling() and not pynn.onnx.is_in_onnx_export()
+    pynn._dynamo.mark_static_address(pynn.ones(2))
+    pynn._dynamo.config.suppress_errors = True
+    with pytest.raises(RuntimeError):
+        pynn.fx.wrap(3)
+    with pytest.raises(NotImplementedError, match="no exporter"):
+        pynn.onnx.export(nn.Linear(2, 2), pynn.ones(1, 2), "x.onnx")
+    assert pynn.legacy_contiguous_format is pynn.contiguous_format
+
+
+def test_lists_as_one_vector():
+    from pynn._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+
+    parts = [pynn.randn(2, 3), pynn.randn(4), pynn.tensor(1.0)]
+    flat = _flatten_dense_tensors(parts)
+    assert flat.shape == (11,)
+    for a, b in zip(parts, _unflatten_dense_tensors(flat, parts), strict=True):
+        assert pynn.equal(a, b)
