@@ -13,6 +13,8 @@
 #include "core/shape.h"
 #include "ops/binary.h"
 #include "ops/creation.h"
+#include "ops/device.h"
+#include "ops/random.h"
 #include "ops/reduce.h"
 #include "ops/unary.h"
 #include "ops/view.h"
@@ -20,9 +22,10 @@
 namespace pynn::ops {
 namespace {
 
-Generator& pick(Generator* g) { return g ? *g : default_generator(); }
-double uniform(Generator& g) { return unit_double(g.random64()); }
-Tensor wide(const Tensor& t) { return contiguous(to_dtype(t, DType::Float64)); }
+double uniform(CpuGenerator& g) { return unit_double(g.random64()); }
+// Draws and slopes are made on the host.
+Tensor wide(const Tensor& t) { return contiguous(to_dtype(on_host(t), DType::Float64)); }
+Tensor like(const Tensor& y, const Tensor& x) { return to_device(to_dtype(y, x.dtype()), x.device()); }
 
 double smallest(DType t) {  // normal number
   return t == DType::Float64   ? std::numeric_limits<double>::min()
@@ -30,7 +33,7 @@ double smallest(DType t) {  // normal number
                                : std::numeric_limits<float>::min();
 }
 
-double gamma_one(double a, Generator& g) {
+double gamma_one(double a, CpuGenerator& g) {
   if (!(a > 0)) return std::isnan(a) ? a : 0;
   double scale = 1;
   if (a < 1) {
@@ -54,7 +57,7 @@ Tensor draw_gamma(const Tensor& input, Generator* generator) {
   GradMode off(false);
   const Tensor a = wide(input);
   Tensor y = empty(a.sizes(), DType::Float64);
-  Generator& g = pick(generator);
+  CpuGenerator& g = cpu_generator(generator);
   std::lock_guard lock(g.mutex);
   for (int64_t i = 0; i < a.numel(); ++i) y.data_as<double>()[i] = gamma_one(a.data_as<double>()[i], g);
   return y;
@@ -67,13 +70,14 @@ Tensor raise_to(const Tensor& y, double low) {
 }
 
 template <class F>
-Tensor slopes(const char* op, const Tensor& like, F run) {
-  PYNN_CHECK(is_floating(like.dtype()), op, ": expected a floating dtype, got ", dtype_name(like.dtype()));
-  Tensor y = empty(like.sizes(), DType::Float64);
+Tensor slopes(const char* op, const Tensor& x, F run) {
+  PYNN_CHECK(is_floating(x.dtype()), op, ": expected a floating dtype, got ", dtype_name(x.dtype()));
+  if (x.device().is_meta()) return empty_like(x);
+  Tensor y = empty(x.sizes(), DType::Float64);
   {
     GradMode off(false);
     if (y.numel()) run(y.data_as<double>());
-    y = to_dtype(y, like.dtype());
+    y = like(y, x);
   }
   return y;
 }
@@ -87,7 +91,7 @@ Tensor standard_gamma_grad(const Tensor& a, const Tensor& x) {
              dims_str(a.sizes()), " and ", dims_str(x.sizes()));
   const Tensor y = slopes("_standard_gamma_grad", a, [&](double* out) {
     const Tensor wa = wide(a), wx = wide(x);
-    kernels::gamma_slope(a.device(), out, wa.data_as<double>(), wx.data_as<double>(), wa.numel());
+    kernels::gamma_slope(wa.device(), out, wa.data_as<double>(), wx.data_as<double>(), wa.numel());
   });
   const auto refuse = [](const Tensor& g) { return once(g, "_standard_gamma"); };
   return record("_standard_gamma_grad", y, inputs(a, x), save(), refuse, refuse);
@@ -97,7 +101,7 @@ Tensor standard_gamma(const Tensor& input, Generator* generator) {
   check_floating("_standard_gamma", input);
   const Tensor y = input.device().is_meta()
                        ? empty_like(input)
-                       : to_dtype(raise_to(draw_gamma(input, generator), smallest(input.dtype())), input.dtype());
+                       : like(raise_to(draw_gamma(input, generator), smallest(input.dtype())), input);
   return record("_standard_gamma", y, inputs(input), save(input, y),
                 [](const Tensor& g, const Tensor& a, const Tensor& y) { return mul(g, standard_gamma_grad(a, y)); });
 }
@@ -108,7 +112,7 @@ Tensor dirichlet_grad(const Tensor& x, const Tensor& a, const Tensor& total) {
              dims_str(a.sizes()), " and ", dims_str(total.sizes()));
   const Tensor y = slopes("_dirichlet_grad", x, [&](double* out) {
     const Tensor wx = wide(x), wa = wide(a), wt = wide(total);
-    kernels::beta_slope(x.device(), out, wx.data_as<double>(), wa.data_as<double>(), wt.data_as<double>(), wx.numel());
+    kernels::beta_slope(wx.device(), out, wx.data_as<double>(), wa.data_as<double>(), wt.data_as<double>(), wx.numel());
   });
   const auto refuse = [](const Tensor& g) { return once(g, "_sample_dirichlet"); };
   return record("_dirichlet_grad", y, inputs(x, a, total), save(), refuse, refuse, refuse);
@@ -129,7 +133,7 @@ Tensor sample_dirichlet(const Tensor& input, Generator* generator) {
       for (int64_t i = 0; i < n; ++i) total += p[i];
       for (int64_t i = 0; i < n; ++i) p[i] /= total;
     }
-    y = to_dtype(raise_to(draws, smallest(input.dtype())), input.dtype());
+    y = like(raise_to(draws, smallest(input.dtype())), input);
   }
   return record("_sample_dirichlet", y, inputs(input), save(input, y),
                 [](const Tensor& g, const Tensor& a, const Tensor& x) {
