@@ -327,6 +327,24 @@ def _from_linalg(name: str) -> Any:
     return method
 
 
+def _from_functional(name: str) -> Any:
+    """A method that loads nn.functional when first called."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        from pynn.nn import functional
+
+        return getattr(functional, name)(self, *args, **kwargs)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"See pynn.nn.functional.{name}."
+    return method
+
+
+def module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
+    """What load_state_dict puts in self's place for `other`. Same as torch.Tensor.module_load."""
+    return other.detach() if assign else self.copy_(other).detach()
+
+
 def _is(name: str) -> Any:
     return property(lambda self: False, doc=f"False: there are no {name} tensors.")
 
@@ -347,6 +365,7 @@ _METHODS: dict[str, Any] = {
     "mH": property(_mH, doc="The last two dims swapped."),
     "map2_": map2_,
     "map_": map_,
+    "module_load": module_load,
     "name": property(lambda self: None, doc="None: tensors have no names."),
     "resize": resize,
     "resize_as": resize_as,
@@ -362,6 +381,8 @@ for _name in (
     "pinverse qr slogdet svd triangular_solve"
 ).split():
     _METHODS[_name] = _from_linalg(_name)
+for _name in ("hardshrink", "prelu"):
+    _METHODS[_name] = _from_functional(_name)
 for _name, _function in _METHODS.items():
     if not hasattr(Tensor, _name) or _name in ("H", "mH"):
         setattr(Tensor, _name, _function)
