@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from pynn import Tensor
 
 from .. import functional as F
 from .linear import Linear
 from .loss import _WeightedLoss
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 __all__ = ["LinearCrossEntropyLoss", "LinearCrossEntropyOptions"]
 
