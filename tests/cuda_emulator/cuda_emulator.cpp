@@ -178,6 +178,7 @@ std::string where() {
 }
 
 std::string describe_deadlock() {
+  kernel_state.over = true;
   unsigned warp = 0;
   for (unsigned t = 0; t < block.threads; t++) warp += block.state[t] == State::Warp;
   return pynn::concat("cuda emulator: deadlock: of ", block.threads, " threads ", block.at_barrier,
@@ -307,6 +308,7 @@ void run_grid(dim3 grid, dim3 size, size_t shared, const Body& body) {
     ~Running() { in_kernel = false; }
   } running;
   shadow_activate(current_device());
+  kernel_state.over = false;
   kernel_state.parameters = reinterpret_cast<uintptr_t>(body.parameters());
   kernel_state.parameters_size = body.size();
   kernel_state.shared = reinterpret_cast<uintptr_t>(dynamic_shared);
@@ -338,7 +340,10 @@ void run(dim3 grid, dim3 size, size_t shared, Body body) {
 
 void* dynamic_shared_memory() { return dynamic_shared; }
 int lane() { return static_cast<int>(block.current % kWarpSize); }
-void trap(const char* what) { pynn::fail(pynn::ErrorKind::Runtime, "cuda emulator: ", what, where()); }
+void trap(const char* what) {
+  kernel_state.over = true;
+  pynn::fail(pynn::ErrorKind::Runtime, "cuda emulator: ", what, where());
+}
 
 void abandon(const std::string& why) {
   block.error =

@@ -38,6 +38,7 @@ bool is_pinned(const void* p, size_t n);
 struct KernelState {
   uintptr_t stack = 0, stack_size = 0;  // of the thread; size 0: no kernel runs
   uintptr_t parameters = 0, parameters_size = 0;
+  bool over = false;  // the launch ends with an error that is being put into words
   uintptr_t shared = 0, shared_size = 0, shared_capacity = 0;
 };
 extern KernelState kernel_state;

@@ -3,7 +3,7 @@
 // The compiler calls the functions below for each access of the .cu files (-fsanitize=kernel-address, whose runtime
 // this is). A kernel may touch its stack, its parameters, shared memory, variables of the program, pinned memory, and
 // blocks of its device that are allocated; anything else, a host tensor for example, ends the launch with an error. One
-// shadow byte says of eight bytes of device memory: 0, all are allocated; 1 to 7, so many from the first; 0xFF, none.
+// shadow byte says how many of eight bytes of device memory are allocated, from the first.
 #include <link.h>
 #include <sys/mman.h>
 
@@ -50,31 +50,31 @@ Range find_program() {
 }
 
 bool allocated(const Byte* shadow, size_t offset, size_t n) {
-  for (size_t i = offset / 8; i <= (offset + n - 1) / 8; i++) {
-    if (!shadow[i]) continue;
-    const size_t end = std::min(offset + n - i * 8, size_t(8));
-    if (shadow[i] == 0xFF || end > shadow[i]) return false;
-  }
+  for (size_t i = offset / 8; i <= (offset + n - 1) / 8; i++)
+    if (shadow[i] < std::min(offset + n - i * 8, size_t(8))) return false;
   return true;
 }
 
 void look(uintptr_t address, size_t n, const char* what) {
-  const KernelState& k = kernel_state;
+  KernelState& k = kernel_state;
   // Host code of a .cu file is compiled with the same checks.
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  if (here - k.stack >= k.stack_size) return;
+  if (here - k.stack >= k.stack_size || k.over) return;
   if (address - k.stack < k.stack_size || !n) return;
   if (active && active->memory.holds(address, n)) {
     if (allocated(active->shadow, address - active->memory.first, n)) return;
+    k.over = true;
     abandon(pynn::concat("a kernel ", what, " ", n, " bytes of device memory at ", address, " that are not allocated"));
   }
   if (address - k.parameters < k.parameters_size) return;
   if (address - k.shared < k.shared_capacity) {
     if (address - k.shared + n <= k.shared_size) return;
+    k.over = true;
     abandon(pynn::concat("a kernel ", what, " byte ", address - k.shared, " of ", k.shared_size,
                          " bytes of dynamic shared memory"));
   }
   if (program.holds(address, n) || is_pinned(reinterpret_cast<const void*>(address), n)) return;
+  k.over = true;
   abandon(pynn::concat("a kernel ", what, " ", n, " bytes of host memory, or of another device, at ", address));
 }
 
@@ -91,11 +91,8 @@ void shadow_device(int device, const void* memory, size_t size) {
 void shadow_block(int device, const void* block, size_t size, bool allocated) {
   const DeviceShadow& d = shadows[device];
   Byte* s = d.shadow + (reinterpret_cast<uintptr_t>(block) - d.memory.first) / 8;
-  std::memset(s, allocated ? 0 : 0xFF, (size + 7) / 8);
-  if (size % 8) s[size / 8] = allocated ? static_cast<Byte>(size % 8) : 0xFF;
-  // What follows, up to the unit in which blocks are handed out, belongs to nobody.
-  const size_t rest = (kAlign - size % kAlign) % kAlign / 8;
-  std::memset(s + (size + 7) / 8, 0xFF, rest);
+  std::memset(s, allocated ? 8 : 0, size / 8);
+  if (size % 8) s[size / 8] = allocated ? static_cast<Byte>(size % 8) : 0;
 }
 
 void shadow_activate(int device) { active = shadows[device].shadow ? &shadows[device] : nullptr; }
