@@ -1,7 +1,7 @@
 """The fuzzer's calls of the registry's ops, on the CPU and on a CUDA device: what works on one works on the other.
 
-    python tests/cuda/compare_devices.py --seconds 60 --seed 0
-    python tests/cuda/compare_devices.py --seed 0 --only 1234
+python tests/cuda/compare_devices.py --seconds 60 --seed 0
+python tests/cuda/compare_devices.py --seed 0 --only 1234
 """
 
 import argparse
@@ -124,7 +124,9 @@ def compare_outcomes(cpu: Any, cuda: Any) -> str | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--match", default="")
@@ -147,7 +149,9 @@ def main() -> None:
         if args.only is not None:
             break
         number += 1
-    print(f"{number} calls, {faults} faults, of {len(chosen)} targets, seed {random.Random(args.seed).random()}")
+    print(
+        f"{number} calls, {faults} faults, of {len(chosen)} targets, seed {random.Random(args.seed).random()}"
+    )
     sys.exit(bool(faults))
 
 
