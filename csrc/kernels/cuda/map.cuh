@@ -258,8 +258,8 @@ __global__ void __launch_bounds__(kBlock) map_any(AnyArgs<N, C> a, Fn f) {
     a.layout.locate(i, at);
     C x[N];
 #pragma unroll
-    for (int k = 0; k < N; ++k) x[k] = a.data[k] ? load_real<C>(a.data[k], at[k + 1], a.from[k]) : a.host[k];
-    store_real<R>(a.out, at[0], a.to, apply<N>(f, x));
+    for (int k = 0; k < N; ++k) x[k] = a.data[k] ? load_as<C>(a.data[k], at[k + 1], a.from[k]) : a.host[k];
+    store_from<R>(a.out, at[0], a.to, apply<N>(f, x));
   }
 }
 
@@ -404,7 +404,7 @@ void run_any(const MapArgs& whole, const Fn& f) {
     for (int k = 0; k < N; ++k) {
       const Operand& o = args.operands[k + 1];
       a.data[k] = o.host ? nullptr : o.data;
-      a.host[k] = o.host ? *static_cast<const C*>(o.data) : C(0);
+      a.host[k] = o.host ? *static_cast<const C*>(o.data) : C{};
       a.from[k] = o.dtype;
       a.plain &= o.host || o.dtype == DTypeOf<C>::value;
     }
@@ -431,6 +431,11 @@ inline void set_contiguous(Operand& o, void* data, DType type, int64_t step) {
   o.dtype = type;
   o.strides[0] = step;
 }
+
+// Of compute type Complex64 or Complex128 (complex.cu).
+void map_complex(Unary op, const MapArgs& args);
+void map_complex(Binary op, const MapArgs& args);
+void map_complex(Ternary op, const MapArgs& args);
 
 // One op: Fn<op, C> of N operands for the compute types it has.
 template <template <auto, class> class Fn, auto op, int N>

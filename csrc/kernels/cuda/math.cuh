@@ -44,6 +44,7 @@ PYNN_MATH(pow)
 PYNN_MATH(atan2)
 PYNN_MATH(fmod)
 PYNN_MATH(copysign)
+PYNN_MATH(hypot)
 PYNN_MATH(nextafter)
 #undef PYNN_MATH
 __device__ inline float fma(float a, float b, float c) { return ::fmaf(a, b, c); }
