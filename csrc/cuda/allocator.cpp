@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -23,6 +24,12 @@ constexpr size_t kUnit = 512;
 constexpr size_t kMiB = size_t{1} << 20;
 constexpr size_t kSmall = kMiB, kSmallSegment = 2 * kMiB;
 constexpr size_t kMedium = 10 * kMiB, kMediumSegment = 20 * kMiB;
+
+// Not set: each tensor has memory of exactly its size from the device, so that tools see where it ends.
+bool caching() {
+  static const bool on = !std::getenv("PYNN_NO_CUDA_MEMORY_CACHING");
+  return on;
+}
 
 constexpr size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
@@ -63,6 +70,7 @@ class DeviceAllocator {
     const size_t size = std::max(kUnit, round_up(bytes, kUnit));
     PYNN_CHECK_KIND(Memory, size >= bytes, "CUDA out of memory: ", bytes, " bytes asked for");
     if (!waiting_.empty()) collect_waiting();
+    if (!caching()) return allocate_exactly(bytes, device);
     Pool* pool = &main_;
     for (const Capture& c : captures_)
       if (c.stream == stream) pool = c.pool;
@@ -79,6 +87,14 @@ class DeviceAllocator {
 
   void deallocate(void* data) noexcept {
     std::lock_guard lock(mutex_);
+    if (const auto exact = exact_.find(data); exact != exact_.end()) {
+      stats_.allocated -= exact->second;
+      stats_.reserved -= exact->second;
+      --stats_.segments;
+      exact_.erase(exact);
+      (void)cudaFree(data);
+      return;
+    }
     const auto it = used_.find(data);
     if (it == used_.end()) return;
     Block* block = it->second;
@@ -169,6 +185,24 @@ class DeviceAllocator {
     shelf.erase(it);
     block->free = false;
     return block;
+  }
+
+  void* allocate_exactly(size_t bytes, int device) {
+    DeviceGuard guard(device);
+    const size_t size = std::max<size_t>(bytes, 1);
+    void* data = nullptr;
+    if (cudaMalloc(&data, size) != cudaSuccess) {
+      (void)cudaGetLastError();
+      out_of_memory(size, device);
+    }
+    exact_.emplace(data, static_cast<int64_t>(size));
+    ++stats_.allocations;
+    ++stats_.segments;
+    stats_.allocated += static_cast<int64_t>(size);
+    stats_.reserved += static_cast<int64_t>(size);
+    stats_.peak_allocated = std::max(stats_.peak_allocated, stats_.allocated);
+    stats_.peak_reserved = std::max(stats_.peak_reserved, stats_.reserved);
+    return data;
   }
 
   // A segment from the device.
@@ -287,6 +321,7 @@ class DeviceAllocator {
   std::unordered_map<uint64_t, std::unique_ptr<Pool>> pools_;
   std::vector<Capture> captures_;
   std::unordered_map<void*, Block*> used_;
+  std::unordered_map<void*, int64_t> exact_;
   std::vector<Waiting> waiting_;
   DeviceMemoryStats stats_{};
   int64_t limit_ = 0;
