@@ -307,6 +307,11 @@ def _from_module(name: str, module: str) -> Any:
     return method
 
 
+def module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
+    """What load_state_dict puts in self's place for `other`. Same as torch.Tensor.module_load."""
+    return other.detach() if assign else self.copy_(other).detach()
+
+
 def _is(name: str) -> Any:
     return property(lambda self: False, doc=f"False: there are no {name} tensors.")
 
@@ -324,6 +329,7 @@ _METHODS: dict[str, Any] = {
     "is_set_to": is_set_to,
     "map2_": map2_,
     "map_": map_,
+    "module_load": module_load,
     "name": property(lambda self: None, doc="None: tensors have no names."),
     "resize": resize,
     "resize_as": resize_as,
@@ -341,6 +347,8 @@ for _name in (
     _METHODS[_name] = _from_module(_name, "pynn._linalg.aliases")
 for _name in ("istft", "stft"):
     _METHODS[_name] = _from_module(_name, "pynn._spectral")
+for _name in ("hardshrink", "prelu"):
+    _METHODS[_name] = _from_module(_name, "pynn.nn.functional")
 for _name, _function in _METHODS.items():
     if not hasattr(Tensor, _name):
         setattr(Tensor, _name, _function)

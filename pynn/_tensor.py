@@ -11,6 +11,7 @@ import pynn
 from pynn import _C, _legacy
 from pynn._C import Tensor
 from pynn._legacy import *  # noqa: F403
+from pynn.autograd.graph import _end_pass, _waiting
 from pynn.storage import UntypedStorage, is_storage
 
 __all__ = [
@@ -109,7 +110,14 @@ def backward(
 ) -> None:
     """Add this tensor's gradients to the .grad of the leaves it came from. Same as torch.Tensor.backward."""
     if gradient is None and inputs is None:
-        _backward_one(self, create_graph if retain_graph is None else retain_graph, create_graph)
+        mark = len(_waiting)
+        try:
+            _backward_one(self, create_graph if retain_graph is None else retain_graph, create_graph)
+        except BaseException:
+            _end_pass(mark, True)
+            raise
+        if len(_waiting) > mark:
+            _end_pass(mark, False)
     else:
         from pynn import autograd
 

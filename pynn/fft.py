@@ -52,7 +52,7 @@ class FftC2C(Function):
 
         ctx.args = dims, not forward, _OTHER_WAY[norm]
         transform = np.fft.fftn if forward else np.fft.ifftn
-        return beside(transform(array(x), axes=dims, norm=norm), x).to(x.dtype)
+        return beside(transform(array(x), axes=dims, norm=norm), x).to(x.dtype)  # type: ignore[arg-type]
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -67,7 +67,7 @@ class FftR2C(Function):
         import numpy as np
 
         ctx.args = dim, x.size(dim), norm
-        return beside(np.fft.rfft(array(x), axis=dim, norm=norm), x).to(x.dtype.to_complex())
+        return beside(np.fft.rfft(array(x), axis=dim, norm=norm), x).to(x.dtype.to_complex())  # type: ignore[arg-type]
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -83,7 +83,7 @@ class FftC2R(Function):
         import numpy as np
 
         ctx.args = dim, n, norm
-        return beside(np.fft.irfft(array(x), n, axis=dim, norm=norm), x).to(x.dtype.to_real())
+        return beside(np.fft.irfft(array(x), n, axis=dim, norm=norm), x).to(x.dtype.to_real())  # type: ignore[arg-type]
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:

@@ -9,6 +9,7 @@ import re
 import sys
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlparse as urlparse
 
 from pynn._files import atomic_write
 
@@ -17,7 +18,7 @@ __all__ = ["download_url_to_file", "get_dir", "help", "list", "load", "load_stat
 _folder: str | None = None
 _TIMEOUT = 60  # seconds without an answer
 _CHUNK = 1 << 16  # bytes
-_HASH = re.compile(r"-([a-f0-9]{8,})\.")  # of a file name
+HASH_REGEX = re.compile(r"-([a-f0-9]{8,})\.")  # of a file name
 
 
 def get_dir() -> str:
@@ -63,7 +64,6 @@ def load_state_dict_from_url(
     weights_only: bool = False,
 ) -> dict[str, Any]:
     """Load a file of torch.save from the network, or from where it was kept. Same as torch.hub.load_state_dict_from_url."""
-    from urllib.parse import urlparse
 
     from pynn.serialization import load as load_file
 
@@ -72,7 +72,7 @@ def load_state_dict_from_url(
     path = os.path.join(folder, file_name or os.path.basename(urlparse(url).path))
     if not os.path.exists(path):
         print(f'Downloading: "{url}" to {path}', file=sys.stderr)
-        named = _HASH.search(os.path.basename(path))
+        named = HASH_REGEX.search(os.path.basename(path))
         download_url_to_file(url, path, named.group(1) if check_hash and named else None, progress)
     state: dict[str, Any] = load_file(path, map_location=map_location)
     return state

@@ -133,3 +133,17 @@ def test_lists_as_one_vector():
     assert flat.shape == (11,)
     for a, b in zip(parts, _unflatten_dense_tensors(flat, parts), strict=True):
         assert pynn.equal(a, b)
+
+
+def test_names_beside_others():
+    from pynn.hub import HASH_REGEX, urlparse
+    from pynn.jit.annotations import BroadcastingList2, List
+
+    assert (
+        HASH_REGEX.search("resnet18-f37072fd.pth").group(1) == "f37072fd"
+        and urlparse("http://a/b").path == "/b"
+    )
+    assert BroadcastingList2[int] and List[int]
+    x = pynn.arange(6.0)
+    assert [part.tolist() for part in x.split(split_size=4)] == [[0.0, 1.0, 2.0, 3.0], [4.0, 5.0]]
+    assert x.view(size=(2, 3)).shape == (2, 3) and x[:1].expand(size=(2, 1)).shape == (2, 1)

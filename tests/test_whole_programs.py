@@ -160,12 +160,22 @@ def test_tensorboard(monkeypatch):
     with pytest.raises(ImportError, match="pip install tensorboardX"):
         pynn.utils.tensorboard
     fake = types.ModuleType("tensorboardX")
-    fake.SummaryWriter, fake.FileWriter = object, object
+    calls = []
+
+    class Writer:
+        def add_scalars(self, tag, values, step=None):
+            calls.append((tag, values, step))
+
+    fake.SummaryWriter, fake.FileWriter = Writer, object
     monkeypatch.setitem(sys.modules, "tensorboardX", fake)
     monkeypatch.delitem(sys.modules, "pynn.utils.tensorboard", raising=False)
     from pynn.utils.tensorboard import SummaryWriter
 
-    assert SummaryWriter is object
+    loss = pynn.ones(2, requires_grad=True).sum()
+    SummaryWriter().add_scalars("losses", {"a": loss, "b": 3.0}, step=1)
+    (tag, values, step), *_ = calls
+    assert tag == "losses" and step == 1 and values["b"] == 3.0
+    assert type(values["a"]).__module__ == "numpy" and values["a"] == 2  # as tensorboardX expects
     monkeypatch.delitem(sys.modules, "pynn.utils.tensorboard", raising=False)
 
 

@@ -54,6 +54,7 @@ void check_available(Device device) {
 
 Device resolve(Device device) {
   check_available(device);
+  if (device.is_cpu()) return {};  // "cpu:0" too
   if (device.is_cuda() && device.index < 0) device.index = static_cast<int8_t>(accelerator->current_device());
   return device;
 }

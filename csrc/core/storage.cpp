@@ -26,6 +26,7 @@ Ref<Storage> Storage::allocate(size_t nbytes, Device device) {
     s->owned_ = true;
     return keep;
   }
+  device = {};  // "cpu:0" is the CPU
   if (nbytes <= kInlineLimit) {
     char* block = static_cast<char*>(pynn::allocate(kHeader + nbytes));
     Storage* s = new (block) Storage(block + kHeader, nbytes, device);

@@ -105,7 +105,6 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets_in, const Tensor&
 PYNN_OP(ctc_loss,
         "_nn.ctc_loss(Tensor log_probs, Tensor targets, Tensor input_lengths, Tensor target_lengths, int blank=0, bool "
         "zero_infinity=False) -> Tensor",
-        "The CTC loss of each sequence. Same as torch.nn.functional.ctc_loss with reduction='none'.",
-        kAnyDevice);
+        "The CTC loss of each sequence. Same as torch.nn.functional.ctc_loss with reduction='none'.", kAnyDevice);
 
 }  // namespace pynn::ops

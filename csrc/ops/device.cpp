@@ -4,6 +4,7 @@
 #include "autograd/record.h"
 #include "core/accelerator.h"
 #include "core/shape.h"
+#include "ops/assign.h"
 #include "ops/creation.h"
 #include "ops/view.h"
 
@@ -21,7 +22,9 @@ Tensor to_device(const Tensor& x, Device device, bool asynchronous) {
   if (device.is_meta()) return no_gradient(empty(x.sizes(), x.dtype(), device));
   const Tensor from = is_dense(x) ? x : contiguous(x);
   const Tensor y = empty_strided(from.sizes(), from.strides(), x.dtype(), device);
-  if (y.numel())
+  if (y.numel() == 1 && device.is_cuda() && x.device().is_cpu())  // as a kernel's argument: no waiting, also in a graph
+    copy_data(alias(y, {}, {}, 0), alias(x, {}, {}, x.offset()));
+  else if (y.numel())
     accelerator->copy(y.data(), device, from.data(), x.device(), static_cast<size_t>(y.numel()) * item_size(x.dtype()),
                       asynchronous);
   const Device home = x.device();

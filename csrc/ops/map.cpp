@@ -139,8 +139,8 @@ struct Planner {
   // `loop`: the type of the map's loop, which operands on the host must be of.
   void operand(int i, const Tensor& out, Other o, DType type, DType loop) {
     if (o.tensor && !out.device().is_cpu() && o.tensor->device().is_cpu() && o.tensor->dim() == 0) {
-      Tensor cell = empty({}, loop);
-      run_unary(Unary::Copy, cell, *o.tensor, loop);
+      Tensor cell = *o.tensor;
+      if (cell.dtype() != loop) run_unary(Unary::Copy, cell = empty({}, loop), *o.tensor, loop);
       data[i] = cell.data();
       casts[i] = std::move(cell);
       types[i] = loop;

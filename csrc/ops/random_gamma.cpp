@@ -23,8 +23,9 @@ namespace pynn::ops {
 namespace {
 
 double uniform(CpuGenerator& g) { return unit_double(g.random64()); }
-// In host memory: these draws and slopes are computed by the CPU, wherever the tensors are.
+// Draws and slopes are made on the host.
 Tensor wide(const Tensor& t) { return contiguous(to_dtype(on_host(t), DType::Float64)); }
+Tensor like(const Tensor& y, const Tensor& x) { return to_device(to_dtype(y, x.dtype()), x.device()); }
 
 double smallest(DType t) {  // normal number
   return t == DType::Float64   ? std::numeric_limits<double>::min()
@@ -68,19 +69,15 @@ Tensor raise_to(const Tensor& y, double low) {
   return y;
 }
 
-// Draws as `like` has them: its dtype, its device.
-Tensor finished(const Tensor& draws, const Tensor& like) {
-  return to_device(to_dtype(raise_to(draws, smallest(like.dtype())), like.dtype()), like.device());
-}
-
 template <class F>
-Tensor slopes(const char* op, const Tensor& like, F run) {
-  PYNN_CHECK(is_floating(like.dtype()), op, ": expected a floating dtype, got ", dtype_name(like.dtype()));
-  Tensor y = empty(like.sizes(), DType::Float64);
+Tensor slopes(const char* op, const Tensor& x, F run) {
+  PYNN_CHECK(is_floating(x.dtype()), op, ": expected a floating dtype, got ", dtype_name(x.dtype()));
+  if (x.device().is_meta()) return empty_like(x);
+  Tensor y = empty(x.sizes(), DType::Float64);
   {
     GradMode off(false);
     if (y.numel()) run(y.data_as<double>());
-    y = to_device(to_dtype(y, like.dtype()), like.device());
+    y = like(y, x);
   }
   return y;
 }
@@ -94,7 +91,7 @@ Tensor standard_gamma_grad(const Tensor& a, const Tensor& x) {
              dims_str(a.sizes()), " and ", dims_str(x.sizes()));
   const Tensor y = slopes("_standard_gamma_grad", a, [&](double* out) {
     const Tensor wa = wide(a), wx = wide(x);
-    kernels::gamma_slope(Device{}, out, wa.data_as<double>(), wx.data_as<double>(), wa.numel());
+    kernels::gamma_slope(wa.device(), out, wa.data_as<double>(), wx.data_as<double>(), wa.numel());
   });
   const auto refuse = [](const Tensor& g) { return once(g, "_standard_gamma"); };
   return record("_standard_gamma_grad", y, inputs(a, x), save(), refuse, refuse);
@@ -102,7 +99,9 @@ Tensor standard_gamma_grad(const Tensor& a, const Tensor& x) {
 
 Tensor standard_gamma(const Tensor& input, Generator* generator) {
   check_floating("_standard_gamma", input);
-  const Tensor y = input.device().is_meta() ? empty_like(input) : finished(draw_gamma(input, generator), input);
+  const Tensor y = input.device().is_meta()
+                       ? empty_like(input)
+                       : like(raise_to(draw_gamma(input, generator), smallest(input.dtype())), input);
   return record("_standard_gamma", y, inputs(input), save(input, y),
                 [](const Tensor& g, const Tensor& a, const Tensor& y) { return mul(g, standard_gamma_grad(a, y)); });
 }
@@ -113,7 +112,7 @@ Tensor dirichlet_grad(const Tensor& x, const Tensor& a, const Tensor& total) {
              dims_str(a.sizes()), " and ", dims_str(total.sizes()));
   const Tensor y = slopes("_dirichlet_grad", x, [&](double* out) {
     const Tensor wx = wide(x), wa = wide(a), wt = wide(total);
-    kernels::beta_slope(Device{}, out, wx.data_as<double>(), wa.data_as<double>(), wt.data_as<double>(), wx.numel());
+    kernels::beta_slope(wx.device(), out, wx.data_as<double>(), wa.data_as<double>(), wt.data_as<double>(), wx.numel());
   });
   const auto refuse = [](const Tensor& g) { return once(g, "_sample_dirichlet"); };
   return record("_dirichlet_grad", y, inputs(x, a, total), save(), refuse, refuse, refuse);
@@ -134,7 +133,7 @@ Tensor sample_dirichlet(const Tensor& input, Generator* generator) {
       for (int64_t i = 0; i < n; ++i) total += p[i];
       for (int64_t i = 0; i < n; ++i) p[i] /= total;
     }
-    y = finished(draws, input);
+    y = like(raise_to(draws, smallest(input.dtype())), input);
   }
   return record("_sample_dirichlet", y, inputs(input), save(input, y),
                 [](const Tensor& g, const Tensor& a, const Tensor& x) {

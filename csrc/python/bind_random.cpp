@@ -102,9 +102,11 @@ void init_random(PyObject* m) {
       "seed",
       [] {
         std::lock_guard lock(default_generator().mutex);
-        return default_generator().seed();
+        const uint64_t seed = default_generator().seed();
+        manual_seed_cuda(seed);
+        return seed;
       },
-      "Seeds the default generator from the system and returns the seed.");
+      "Seeds the default generators from the system and returns the seed.");
   module.def("initial_seed", [] { return default_generator().initial_seed(); }, "The default generator's seed.");
   module.def(
       "get_rng_state", [] { return state_tensor(default_generator()); },

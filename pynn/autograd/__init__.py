@@ -12,6 +12,7 @@ from pynn.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
 from pynn.autograd.function import Function, once_differentiable
 from pynn.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from pynn.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
+from pynn.autograd.graph import _end_pass, _waiting
 
 __all__ = [
     "Function",
@@ -84,7 +85,14 @@ def backward(
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     grads = _root_grads("backward", roots, grad_tensors if grad_tensors is not None else grad_variables)
     keep = create_graph if retain_graph is None else retain_graph
-    _C._backward(roots, grads, keep, create_graph, () if inputs is None else _tuple(inputs))
+    mark = len(_waiting)
+    try:
+        _C._backward(roots, grads, keep, create_graph, () if inputs is None else _tuple(inputs))
+    except BaseException:
+        _end_pass(mark, True)
+        raise
+    if len(_waiting) > mark:
+        _end_pass(mark, False)
 
 
 def grad(
@@ -112,7 +120,14 @@ def grad(
     roots, wanted = _tuple(outputs), _tuple(inputs)
     grads = _root_grads("grad", roots, grad_outputs)
     keep = create_graph if retain_graph is None else retain_graph
-    found = _C._grad(roots, grads, wanted, keep, create_graph, bool(allow_unused) or materialize_grads)
+    mark = len(_waiting)
+    try:
+        found = _C._grad(roots, grads, wanted, keep, create_graph, bool(allow_unused) or materialize_grads)
+    except BaseException:
+        _end_pass(mark, True)
+        raise
+    if len(_waiting) > mark:
+        _end_pass(mark, False)
     if materialize_grads:
         found = [_C.zeros_like(x) if g is None else g for g, x in zip(found, wanted, strict=True)]
     return tuple(found)

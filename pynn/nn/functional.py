@@ -31,6 +31,7 @@ from ._grid import (
     affine_grid,
     grid_sample,
 )
+from ._linear_cross_entropy import linear_cross_entropy
 from ._losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -173,6 +174,7 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_",
     "linear",
+    "linear_cross_entropy",
     "local_response_norm",
     "log_softmax",
     "logsigmoid",

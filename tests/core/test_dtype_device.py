@@ -61,6 +61,15 @@ def test_default_dtype():
     assert pynn.zeros(1).dtype is pynn.float32
 
 
+def test_cpu_has_one_device():
+    x = pynn.ones(2, device="cpu:0")
+    assert x.device == pynn.device("cpu")
+    assert (x + pynn.ones(2)).tolist() == [2, 2] and pynn.ones(2).to("cpu:0").tolist() == [1, 1]
+    assert pynn.scalar_tensor(2.0, device="cpu:0").item() == 2
+    assert pynn.triu_indices(2, 2, device="cpu:0").shape == (2, 3)
+    assert pynn.linspace(0, 1, 3, device="cpu:0").tolist() == [0, 0.5, 1]
+
+
 def test_device():
     d = pynn.device("cpu")
     assert d.type == "cpu" and d.index is None and str(d) == "cpu" and repr(d) == "device(type='cpu')"

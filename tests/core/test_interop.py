@@ -71,7 +71,7 @@ def test_read_only_arrays():
 @pytest.mark.parametrize(
     "bad",
     [[1.0], 3, None, "text", np.float64(1), np.array(["a"]), np.array([object()]), np.zeros(2, "M8[s]")],
-    ids=repr,
+    ids=lambda x: type(x).__name__,
 )
 def test_from_numpy_of_others(bad):
     with pytest.raises(TypeError):

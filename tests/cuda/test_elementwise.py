@@ -295,3 +295,16 @@ def test_many_dims():
     check(d.float(), a.float(), exact=True)
     check(d + d.contiguous(), a + a, exact=True)
     check(torch.where(d > 9, d, 0), torch.where(a > 9, a, 0), exact=True)
+
+
+def test_cpu_numbers_in_a_graph_are_those_of_the_capture():
+    x = torch.ones(5, device="cuda")
+    g = torch.cuda.CUDAGraph()
+    number = torch.tensor(3.0)
+    with torch.cuda.graph(g):
+        x.mul_(number)
+        x.add_(torch.tensor([2.0], device="cuda"))
+    number.fill_(100.0)
+    g.replay()
+    g.replay()
+    assert x.tolist() == [17.0] * 5

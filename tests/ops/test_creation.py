@@ -66,7 +66,7 @@ def test_tensor_copies_and_requires_grad():
         (np.array(["a"]), TypeError, ""),
         (np.array([object()]), TypeError, ""),
     ],
-    ids=repr,
+    ids=lambda x: type(x).__name__,
 )
 def test_tensor_of_bad_data(data, kind, words):
     with raises(kind, words):

@@ -109,7 +109,10 @@ def test_dtypes_and_shapes():
     assert _C._standard_gamma(pynn.ones(0)).shape == (0,)
     assert _C._sample_dirichlet(pynn.ones(2, 0)).shape == (2, 0)
     assert _C._standard_gamma(pynn.ones(3, 2).T).shape == (2, 3)
-    assert _C._standard_gamma(pynn.ones(3, device="meta")).device.type == "meta"
+    leaf = pynn.ones(3, device="meta", requires_grad=True)
+    for x in (_C._standard_gamma(leaf), _C._sample_dirichlet(leaf)):
+        (slope,) = pynn.autograd.grad(x, leaf, pynn.ones(3, device="meta"))
+        assert (x.device.type, slope.device.type, slope.shape) == ("meta", "meta", (3,))
 
 
 def test_generators_and_names():

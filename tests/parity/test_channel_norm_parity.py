@@ -71,6 +71,9 @@ def test_rms_and_response():
             dtype=dtype,
             gradgrad=False,
         )
+    for lib in LIBS:  # the input's type, whatever the weight's is
+        half = tensor(lib, x, "bfloat16")
+        assert lib.nn.functional.rms_norm(half, (5,), lib.ones(5)).dtype == lib.bfloat16
     for shape in ((2, 6, 4), (2, 6, 3, 3), (2, 6, 2, 2, 3)):
         for size in (2, 5):
             compare(lambda lib, x, s=size: lib.nn.functional.local_response_norm(x, s, 0.1), floats(*shape))

@@ -443,8 +443,6 @@ def test_kl_at_edges():
     )
 
 
-# ---- Transforms
-
 TRANSFORMS = [
     ("Abs", lambda d: d.AbsTransform(), REALS),
     ("Affine", lambda d, a, b: d.AffineTransform(a, b), REALS, floats(3), floats(3, seed=2)),
@@ -640,8 +638,6 @@ def test_utils(case):
     _, call, *arguments = case
     both(lambda lib, *x: call(lib.distributions.utils, *x), *arguments)
 
-
-# ---- Words
 
 WORDS = """
 d.Uniform(2., 1.)

@@ -12,87 +12,8 @@ namespace PYNN_CPU_NAMESPACE {
 namespace {
 
 template <class S>
-PYNN_INLINE Z wide(S a) {
-  return {static_cast<double>(a.re), static_cast<double>(a.im)};
-}
-template <class S>
-PYNN_INLINE S narrow(Z a) {
-  using T = decltype(S{}.re);
-  return {static_cast<T>(a.re), static_cast<T>(a.im)};
-}
-
-PYNN_INLINE bool is_nan(double x) { return x != x; }
-PYNN_INLINE bool is_inf(double x) { return __builtin_isinf(x); }
-PYNN_INLINE bool is_finite(double x) { return x - x == 0; }
-
-template <Unary op>
-PYNN_INLINE auto unary(Z a) {
-  using enum Unary;
-  if constexpr (op == Neg) return Z{-a.re, -a.im};
-  if constexpr (op == Conj) return Z{a.re, -a.im};
-  if constexpr (op == Abs) return Z{length(a), 0};
-  if constexpr (op == Angle) return Z{angle(a), 0};
-  if constexpr (op == Sign) return sign(a);
-  if constexpr (op == Square) return mul(a, a);
-  if constexpr (op == Sqrt) return sqrt(a);
-  if constexpr (op == Rsqrt) return reciprocal(sqrt(a));
-  if constexpr (op == Reciprocal) return reciprocal(a);
-  if constexpr (op == Exp) return exp(a);
-  if constexpr (op == Exp2) return exp(scale(a, __builtin_log(2)));
-  if constexpr (op == Expm1) return expm1(a);
-  if constexpr (op == Log) return log(a);
-  if constexpr (op == Log2) return scale(log(a), 1 / __builtin_log(2));
-  if constexpr (op == Log10) return scale(log(a), 1 / __builtin_log(10));
-  if constexpr (op == Log1p) return log1p(a);
-  if constexpr (op == Sin) return sin(a);
-  if constexpr (op == Cos) return cos(a);
-  if constexpr (op == Tan) return tan(a);
-  if constexpr (op == Asin) return asin(a);
-  if constexpr (op == Acos) return acos(a);
-  if constexpr (op == Atan) return atan(a);
-  if constexpr (op == Sinh) return sinh(a);
-  if constexpr (op == Cosh) return cosh(a);
-  if constexpr (op == Tanh) return tanh(a);
-  if constexpr (op == Asinh) return asinh(a);
-  if constexpr (op == Acosh) return acosh(a);
-  if constexpr (op == Atanh) return atanh(a);
-  if constexpr (op == Sigmoid) return sigmoid(a);
-  if constexpr (op == LogicalNot) return !nonzero(a);
-  if constexpr (op == IsNan) return is_nan(a.re) || is_nan(a.im);
-  if constexpr (op == IsInf) return is_inf(a.re) || is_inf(a.im);
-  if constexpr (op == IsFinite) return is_finite(a.re) && is_finite(a.im);
-}
-
-// In S, the type in memory, what needs no wider one.
-template <Binary op, class S>
-PYNN_INLINE auto binary(S a, S b, S alpha, bool plain) {
-  using enum Binary;
-  if constexpr (op == Add) return add(a, plain ? b : mul(alpha, b));
-  if constexpr (op == Sub) return sub(a, plain ? b : mul(alpha, b));
-  if constexpr (op == Mul) return mul(a, b);
-  if constexpr (op == Div) return narrow<S>(div(wide(a), wide(b)));
-  if constexpr (op == Pow) return narrow<S>(pow(wide(a), wide(b)));
-  if constexpr (op == Eq) return a.re == b.re && a.im == b.im;
-  if constexpr (op == Ne) return a.re != b.re || a.im != b.im;
-  if constexpr (op == LogicalAnd) return nonzero(a) && nonzero(b);
-  if constexpr (op == LogicalOr) return nonzero(a) || nonzero(b);
-  if constexpr (op == LogicalXor) return nonzero(a) != nonzero(b);
-}
-
-template <Ternary op, class S>
-PYNN_INLINE S ternary(S a, S b, S c, S value) {
-  if constexpr (op == Ternary::Where) return nonzero(a) ? b : c;
-  if constexpr (op == Ternary::Addcmul) return add(a, mul(mul(value, b), c));
-  if constexpr (op == Ternary::Addcdiv) return add(a, narrow<S>(div(wide(mul(value, b)), wide(c))));
-  if constexpr (op == Ternary::Lerp) {  // from the nearer end
-    const bool near = c.re * c.re + c.im * c.im < decltype(c.re)(0.25);
-    return near ? add(a, mul(c, sub(b, a))) : sub(b, mul(sub(b, a), sub(S{1, 0}, c)));
-  }
-}
-
-template <class S>
 PYNN_INLINE S parameter(LoopParams p) {
-  return narrow<S>({p.f[0], p.f[1]});
+  return cast_parts<S>(Z{p.f[0], p.f[1]});
 }
 
 }  // namespace
@@ -103,7 +24,7 @@ void complex_unary_loop(void* y, const void* x, int64_t n, LoopParams) {
   if constexpr (yields_bool(op)) {
     for (int64_t i = 0; i < n; ++i) static_cast<bool*>(y)[i] = unary<op>(wide(from[i]));
   } else {
-    for (int64_t i = 0; i < n; ++i) static_cast<S*>(y)[i] = narrow<S>(unary<op>(wide(from[i])));
+    for (int64_t i = 0; i < n; ++i) static_cast<S*>(y)[i] = cast_parts<S>(unary<op>(wide(from[i])));
   }
 }
 
@@ -205,9 +126,9 @@ void products(const ReduceArgs& a) {
       Z total = {1, 0};
       for (int64_t r = 0, at = start; r < a.nreduce; ++r, at += a.inner) {
         total = mul(total, wide(x[at]));
-        if constexpr (running) y[at] = narrow<S>(total);
+        if constexpr (running) y[at] = cast_parts<S>(total);
       }
-      if constexpr (!running) y[line] = narrow<S>(total);
+      if constexpr (!running) y[line] = cast_parts<S>(total);
     }
   });
 }

@@ -27,6 +27,7 @@ PYNN_BINARY(ReluBackward, true, 0, return b > C(0) ? a : C(0))
 
 bool map_binary(Binary op, const MapArgs& args) {
   const auto run = [&] {
+    if (is_complex(args.compute)) return map_complex(op, args);
     switch (op) {
       PYNN_BINARY_CASE(Add)
       PYNN_BINARY_CASE(Sub)

@@ -67,6 +67,35 @@ __device__ inline void store_real(void* p, int64_t i, DType dtype, C v) {
   }
 }
 
+// The same of any dtype, complex or not; the imaginary part is lost where there is no place for it.
+template <class C>
+__device__ inline C load_as(const void* p, int64_t i, DType dtype) {
+  if constexpr (requires(C c) { c.im; }) {
+    using T = decltype(C{}.re);
+    const auto pair = [&](auto z) { return C{static_cast<T>(z.re), static_cast<T>(z.im)}; };
+    if (dtype == DType::Complex64) return pair(static_cast<const Complex64*>(p)[i]);
+    if (dtype == DType::Complex128) return pair(static_cast<const Complex128*>(p)[i]);
+    return {load_real<T>(p, i, dtype), T(0)};
+  } else {
+    return load_real<C>(p, i, dtype);
+  }
+}
+template <class C>
+__device__ inline void store_from(void* p, int64_t i, DType dtype, C v) {
+  if constexpr (requires { v.im; }) {
+    if (dtype == DType::Complex64)
+      static_cast<Complex64*>(p)[i] = {static_cast<float>(v.re), static_cast<float>(v.im)};
+    else if (dtype == DType::Complex128)
+      static_cast<Complex128*>(p)[i] = {v.re, v.im};
+    else if (dtype == DType::Bool)
+      static_cast<bool*>(p)[i] = v.re != 0 || v.im != 0;
+    else
+      store_real(p, i, dtype, v.re);
+  } else {
+    store_real(p, i, dtype, v);
+  }
+}
+
 // ---- From a flat index to where each of N operands has that element.
 
 // n / d for n and d below 2^31 by a multiplication.

@@ -75,6 +75,28 @@ __device__ inline uint16_t narrow(float v, bool bfloat) {
   return bfloat ? store_as<BFloat16>(v).bits : store_as<Half>(v).bits;
 }
 
+// Whole packs, the type asked for once.
+template <class S, int V>
+__device__ inline void widen_pack(const Pack<S, V>& from, bool bfloat, float (&to)[V]) {
+  if (bfloat) {
+#pragma unroll
+    for (int i = 0; i < V; ++i) to[i] = widen(from.v[i], true);
+  } else {
+#pragma unroll
+    for (int i = 0; i < V; ++i) to[i] = widen(from.v[i], false);
+  }
+}
+template <class R, class S, int V>
+__device__ inline void narrow_pack(const R (&from)[V], bool bfloat, Pack<S, V>& to) {
+  if (bfloat) {
+#pragma unroll
+    for (int i = 0; i < V; ++i) to.v[i] = narrow(from[i], true);
+  } else {
+#pragma unroll
+    for (int i = 0; i < V; ++i) to.v[i] = narrow(from[i], false);
+  }
+}
+
 template <class Fn, class S, int N, int V, int U>
 __global__ void __launch_bounds__(kBlock) map_packs(PackArgs<N> a, Fn f) {
   constexpr bool kHalf = sizeof(S) == 2;
@@ -125,12 +147,11 @@ __global__ void __launch_bounds__(kBlock) map_packs(PackArgs<N> a, Fn f) {
     for (int k = 0; k < N; ++k) {
       const Source source = a.source[k];
       if (source == Source::Pack) {
+        if constexpr (kHalf) {
+          widen_pack(raw[u][k], a.bfloat, x[k]);
+        } else {
 #pragma unroll
-        for (int i = 0; i < V; ++i) {
-          if constexpr (kHalf)
-            x[k][i] = widen(raw[u][k].v[i], a.bfloat);
-          else
-            x[k][i] = raw[u][k].v[i];
+          for (int i = 0; i < V; ++i) x[k][i] = raw[u][k].v[i];
         }
       } else if (N == 3 && k == 0 && source == Source::BoolPack) {
 #pragma unroll
@@ -148,16 +169,19 @@ __global__ void __launch_bounds__(kBlock) map_packs(PackArgs<N> a, Fn f) {
       }
     }
     Pack<std::conditional_t<kBool, bool, S>, V> y;
+    R results[V];
 #pragma unroll
     for (int i = 0; i < V; ++i) {
       float one[N];
 #pragma unroll
       for (int k = 0; k < N; ++k) one[k] = x[k][i];
-      const R r = apply<N>(f, one);
-      if constexpr (kHalf && !kBool)
-        y.v[i] = narrow(r, a.bfloat);
-      else
-        y.v[i] = r;
+      results[i] = apply<N>(f, one);
+    }
+    if constexpr (kHalf && !kBool) {
+      narrow_pack(results, a.bfloat, y);
+    } else {
+#pragma unroll
+      for (int i = 0; i < V; ++i) y.v[i] = results[i];
     }
     using To = std::conditional_t<kBool, bool, S>;
     *reinterpret_cast<Pack<To, V>*>(static_cast<To*>(a.out) + to[u]) = y;
@@ -234,8 +258,8 @@ __global__ void __launch_bounds__(kBlock) map_any(AnyArgs<N, C> a, Fn f) {
     a.layout.locate(i, at);
     C x[N];
 #pragma unroll
-    for (int k = 0; k < N; ++k) x[k] = a.data[k] ? load_real<C>(a.data[k], at[k + 1], a.from[k]) : a.host[k];
-    store_real<R>(a.out, at[0], a.to, apply<N>(f, x));
+    for (int k = 0; k < N; ++k) x[k] = a.data[k] ? load_as<C>(a.data[k], at[k + 1], a.from[k]) : a.host[k];
+    store_from<R>(a.out, at[0], a.to, apply<N>(f, x));
   }
 }
 
@@ -380,7 +404,7 @@ void run_any(const MapArgs& whole, const Fn& f) {
     for (int k = 0; k < N; ++k) {
       const Operand& o = args.operands[k + 1];
       a.data[k] = o.host ? nullptr : o.data;
-      a.host[k] = o.host ? *static_cast<const C*>(o.data) : C(0);
+      a.host[k] = o.host ? *static_cast<const C*>(o.data) : C{};
       a.from[k] = o.dtype;
       a.plain &= o.host || o.dtype == DTypeOf<C>::value;
     }
@@ -407,6 +431,11 @@ inline void set_contiguous(Operand& o, void* data, DType type, int64_t step) {
   o.dtype = type;
   o.strides[0] = step;
 }
+
+// Of compute type Complex64 or Complex128 (complex.cu).
+void map_complex(Unary op, const MapArgs& args);
+void map_complex(Binary op, const MapArgs& args);
+void map_complex(Ternary op, const MapArgs& args);
 
 // One op: Fn<op, C> of N operands for the compute types it has.
 template <template <auto, class> class Fn, auto op, int N>

@@ -26,6 +26,7 @@ PYNN_TERNARY(Clamp, true, 0, return Smaller{}(Larger{}(a, b), c))
 }  // namespace
 
 void map_ternary(Ternary op, const MapArgs& args) {
+  if (is_complex(args.compute)) return map_complex(op, args);
   switch (op) {
 #define PYNN_CASE(name) \
   case Ternary::name:   \

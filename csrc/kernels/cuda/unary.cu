@@ -100,6 +100,7 @@ PYNN_UNARY_P2(Softplus, kReal<C>, 2, beta, threshold, const C z = x * beta;
 }  // namespace
 
 void map_unary(Unary op, const MapArgs& args) {
+  if (is_complex(args.compute) && op != Unary::Copy) return map_complex(op, args);
   switch (op) {
 #define PYNN_CASE(name) \
   case Unary::name:     \

@@ -7,6 +7,7 @@ from .batchnorm import *
 from .channelshuffle import *
 from .container import *
 from .conv import *
+from .cross_map import *
 from .distance import *
 from .dropout import *
 from .flatten import *
@@ -14,6 +15,7 @@ from .fold import *
 from .instancenorm import *
 from .lazy import *
 from .linear import *
+from .linear_cross_entropy import *
 from .loss import *
 from .module import *
 from .normalization import *

@@ -107,8 +107,21 @@ class Conv3dNormActivation(_ConvNormActivation):
     _conv = nn.Conv3d
     _dims = 3
 
-    def __init__(self, *args: Any, norm_layer: Layer | None = nn.BatchNorm3d, **kwargs: Any) -> None:
-        super().__init__(*args, norm_layer=norm_layer, **kwargs)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Sequence[int] = 3,
+        stride: int | Sequence[int] = 1,
+        padding: int | Sequence[int] | str | None = None,
+        groups: int = 1,
+        norm_layer: Layer | None = nn.BatchNorm3d,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, groups, norm_layer, *args, **kwargs
+        )
 
 
 class SqueezeExcitation(nn.Module):
