@@ -215,3 +215,8 @@ def test_statistics_of_other_files():
     a, b = floats((2, 20, 35)), floats((2, 33, 35), scale=2.0)
     for p in (0.0, 1.0, 2.0, 3.5, math.inf):
         same(torch.cdist(a.cuda(), b.cuda(), p), torch.cdist(a, b, p), 1e-5)
+
+
+def test_variance_of_one_large_value():
+    x = torch.tensor([[1e38], [-1e30]], device="cuda")
+    assert x.var(1, correction=0).tolist() == [0.0, 0.0] and x.std(1, correction=0).tolist() == [0.0, 0.0]

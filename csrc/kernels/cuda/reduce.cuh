@@ -368,6 +368,10 @@ struct Moments {
   }
   __device__ void merge(State& a, const State& b) const {
     if (b.n == E(0)) return;
+    if (a.n == E(0)) {  // not by the formula: the square of a large mean overflows
+      a = b;
+      return;
+    }
     const E n = a.n + b.n, share = b.n / n, d = b.mean - a.mean;
     a.mean += d * share;
     a.squares += b.squares + d * d * a.n * share;
