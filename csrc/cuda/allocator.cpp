@@ -69,7 +69,7 @@ class DeviceAllocator {
     std::lock_guard lock(mutex_);
     const size_t size = std::max(kUnit, round_up(bytes, kUnit));
     PYNN_CHECK_KIND(Memory, size >= bytes, "CUDA out of memory: ", bytes, " bytes asked for");
-    if (!waiting_.empty()) collect_waiting();
+    if (!waiting_.empty() && captures_.empty()) collect_waiting();  // asks for events, which a capture forbids
     if (!caching()) return allocate_exactly(bytes, device);
     Pool* pool = &main_;
     for (const Capture& c : captures_)
