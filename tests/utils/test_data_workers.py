@@ -294,7 +294,9 @@ def test_every_kind_of_error_arrives():
             next(iter(loader(Of(raises(error)))))
     with pytest.raises(ValueError, match="in DataLoader worker process 0(.|\n)*no start"):
         next(iter(loader(Squares(), worker_init_fn=raises(ValueError("no start")))))
-    with pytest.raises((RuntimeError, AttributeError), match="in DataLoader worker process 0(.|\n)*(pickle|local object)"):
+    with pytest.raises(
+        (RuntimeError, AttributeError), match="in DataLoader worker process 0(.|\n)*(pickle|local object)"
+    ):
         next(iter(loader(Of(lambda i: lambda: i), batch_size=None)))
     with pytest.raises(TypeError, match="default_collate"):
         next(iter(loader(Of(lambda i: object()))))
