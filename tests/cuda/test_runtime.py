@@ -242,3 +242,12 @@ def test_info_tells_of_the_device():
         f"import subprocess; subprocess.run([{sys.executable!r}, '-P', '-m', 'pynn', 'info'])"
     )
     assert status == 0 and cuda.get_device_name() in output, output
+
+
+def test_accelerator_is_cuda():
+    assert pynn.accelerator.is_available() and pynn.accelerator.device_count() == pynn.cuda.device_count()
+    assert pynn.accelerator.current_accelerator() == pynn.device("cuda")
+    assert pynn.accelerator.current_device_index() == pynn.cuda.current_device()
+    pynn.accelerator.synchronize()
+    assert pynn.accelerator.memory_allocated() == pynn.cuda.memory_allocated()
+    assert not hasattr(pynn.accelerator, "nonsense")

@@ -10,7 +10,7 @@ __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
 
 
 class autocast(pynn.amp.autocast):
-    """pynn.amp.autocast("cuda", ...): casts nothing, as there is no such device."""
+    """pynn.amp.autocast("cuda", ...)."""
 
     def __init__(self, enabled: bool = True, dtype: Any = None, cache_enabled: bool = True) -> None:
         super().__init__("cuda", dtype, enabled, cache_enabled, _stacklevel=3)
