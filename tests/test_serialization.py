@@ -327,7 +327,7 @@ F32 = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
 @pytest.mark.parametrize(
     "header, why",
     [
-        (b"[" * 100_000, "recursion"),
+        (b"[" * 100_000, "recursion|Stack overflow"),
         (b"\xff\xfe", "decode"),
         ([], "not a JSON object"),
         ({"x": None}, "bad entry for 'x'"),

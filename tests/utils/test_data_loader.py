@@ -203,7 +203,10 @@ def test_errors_of_the_data_set_come_through(error, workers):
                 raise error("sample 3 is broken")
             return super().__getitem__(i)
 
-    it = iter(DataLoader(Failing(6), 2, num_workers=workers))
+    # A local class cannot be pickled, which Python 3.14's own way to start workers would need.
+    it = iter(
+        DataLoader(Failing(6), 2, num_workers=workers, multiprocessing_context="fork" if workers else None)
+    )
     next(it)
     with pytest.raises(error, match="sample 3 is broken"):
         next(it)

@@ -1,6 +1,7 @@
 """DataLoader with worker processes: batches, order, random numbers, errors, and how the processes end."""
 
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -295,7 +296,8 @@ def test_every_kind_of_error_arrives():
     with pytest.raises(ValueError, match="in DataLoader worker process 0(.|\n)*no start"):
         next(iter(loader(Squares(), worker_init_fn=raises(ValueError("no start")))))
     with pytest.raises(
-        (RuntimeError, AttributeError), match="in DataLoader worker process 0(.|\n)*(pickle|local object)"
+        (RuntimeError, AttributeError, pickle.PicklingError),
+        match="in DataLoader worker process 0(.|\n)*(pickle|local object)",
     ):
         next(iter(loader(Of(lambda i: lambda: i), batch_size=None)))
     with pytest.raises(TypeError, match="default_collate"):

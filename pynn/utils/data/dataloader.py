@@ -40,7 +40,8 @@ class DataLoader(Generic[T_co]):
         drop_last: leave out the last batch if it is short.
         timeout: seconds to wait for a batch of a worker; 0 is for ever.
         worker_init_fn: called in each worker with its number, after random numbers were seeded.
-        multiprocessing_context: how processes start: a name or context of multiprocessing.
+        multiprocessing_context: how processes start: a name or context of multiprocessing. By default Python's own
+            way; from 3.14 on that pickles the data set (on Linux: "forkserver", no more "fork").
         generator: where the order and the workers' seed are drawn from; the global generator by default.
         prefetch_factor: batches that each worker loads in advance; 2 by default.
         persistent_workers: keep the workers, with their copies of `dataset`, from one iteration to the next.
