@@ -391,12 +391,12 @@ def test_every_start_method(tmp_path, method):
     command, env = program(
         tmp_path,
         f"""
-        import pynn
+        import os, pynn
         from pynn.utils.data import DataLoader, Dataset
         class Squares(Dataset):
             def __len__(self): return 5
             def __getitem__(self, i): return pynn.tensor(i * i)
-        def init(i): print("init", i, flush=True)
+        def init(i): os.write(1, b"init %d\\n" % i)  # in one piece: two workers write to the same pipe
         if __name__ == "__main__":
             loader = DataLoader(Squares(), 2, num_workers=2, multiprocessing_context={method!r}, worker_init_fn=init)
             print([b.tolist() for b in loader])
