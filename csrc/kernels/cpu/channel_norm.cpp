@@ -39,6 +39,11 @@ struct Norm {
     return {a.x,      a.y,   a.weight, a.bias, a.mean, a.rstd,    a.dtype, a.stats,
             a.chunks, a.eps, true,     a.dy,   a.dx,   a.dweight, a.dbias};
   }
+  // How far to write from the start of run m: over its end by whole registers, where runs that come after lie there.
+  int64_t steps(int64_t m) const {
+    const int64_t whole = round_up(a.length, Vec<T>::kSize);
+    return joined() && whole <= (a.chunks - m) * a.length ? whole : a.length;
+  }
   // Runs that lie next to each other are one, for the statistics.
   bool joined() const { return a.chunk_step == a.length; }
   void move(void* running, int64_t s, double to) const {
@@ -166,7 +171,7 @@ PYNN_INLINE void apply(const Norm<T>& p, int64_t s, int64_t m) {
   T* y = p.y + p.at(s, m);
   const int64_t c = p.channel(s, m);
   const V mean(p.mean[s]), scale(p.weight ? p.rstd[s] * p.weight[c] : p.rstd[s]), shift(p.bias ? p.bias[c] : T(0));
-  along<T>(p.a.length, [=](auto at) { at.store(y, fma(at.load(x) - mean, scale, shift)); });
+  along<T>(p.steps(m), [=](auto at) { at.store(y, fma(at.load(x) - mean, scale, shift)); });
 }
 
 template <class T>

@@ -135,6 +135,19 @@ void convert_row(To* __restrict dst, const From* __restrict src, int64_t cols) {
   for (; i < cols; ++i) dst[i] = cast<To>(src[i]);
 }
 
+// n times one value.
+template <class To>
+PYNN_INLINE void fill_row(To* dst, To value, int64_t n) {
+  constexpr int64_t L = PYNN_VEC_BYTES / static_cast<int64_t>(sizeof(To));
+  To block[L];
+  for (To& b : block) b = value;
+  I32 v;
+  __builtin_memcpy(&v, block, sizeof v);
+  int64_t i = 0;
+  for (; i + L <= n; i += L) __builtin_memcpy(dst + i, &v, sizeof v);
+  for (; i < n; ++i) dst[i] = value;
+}
+
 // ---- Any strides
 
 // One run of n elements.
@@ -189,6 +202,14 @@ void convert(void* dst, Strides d, const void* src, Strides s, int64_t rows, int
       rows = 1;
     }
     for (int64_t r = 0; r < rows; ++r) convert_row(to + r * d.row, from + r * s.row, cols);
+    return;
+  }
+  if (d.col == 1 && s.col == 0) {
+    if (d.row == cols && s.row == 0) {
+      cols *= rows;
+      rows = 1;
+    }
+    for (int64_t r = 0; r < rows; ++r) fill_row(to + r * d.row, cast<To>(from[r * s.row]), cols);
     return;
   }
   if constexpr (std::is_same_v<To, From> && sizeof(To) == 4) {
