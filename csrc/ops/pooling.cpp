@@ -10,6 +10,7 @@
 #include "ops/convolution.h"
 #include "ops/creation.h"
 #include "ops/indexing.h"
+#include "ops/reduce.h"
 #include "ops/resample.h"
 #include "ops/view.h"
 
@@ -256,7 +257,11 @@ Tensor avg_pool1d(const Tensor& x, Dims kernel, std::optional<Dims> stride, Dims
 
 template <int N>
 Tensor adaptive_avg_pool(const Tensor& x, Dims output_size) {
-  return average(x, adaptive_windows<N>(kAdaptiveAvgNames[N - 1], x, output_size), std::nullopt);
+  std::vector<Windows> windows = adaptive_windows<N>(kAdaptiveAvgNames[N - 1], x, output_size);
+  bool one = is_floating(x.dtype());
+  DimVector over;
+  for (int64_t i = 0; i < N; ++i) one &= windows[i].out() == 1, over.push_back(i - N);
+  return one ? mean(x, Dims(over), true) : average(x, windows, std::nullopt);
 }
 
 }  // namespace
