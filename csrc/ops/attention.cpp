@@ -6,6 +6,7 @@
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
+#include "ops/attention.h"
 #include "ops/binary.h"
 #include "ops/creation.h"
 #include "ops/matmul.h"
@@ -65,11 +66,6 @@ Tensor ungrouped(const Tensor& x, int64_t heads, int64_t rows) {
   return reshape(x, sizes);
 }
 
-Tensor additive(const Tensor& mask, DType dtype) {
-  if (mask.dtype() != DType::Bool) return to_dtype(mask, dtype);
-  return where(mask, full({}, 0.0, dtype, mask.device()), Other(-INFINITY));
-}
-
 // ---- by tiles, on CUDA ----
 
 // Rows that begin at multiples of 16 bytes, elements next to each other.
@@ -106,12 +102,18 @@ bool can_fuse(const Tensor& q, const Tensor& k, const Tensor& v) {
          q.size(1) <= 65535;
 }
 
-// In ops: dv = p^T g, ds = scale p (g v^T - sum), dq = ds k, dk = ds^T q; with k and v repeated for the heads that
-// share them.
+}  // namespace
+
+Tensor additive_mask(const Tensor& mask, DType dtype) {
+  if (mask.dtype() != DType::Bool) return to_dtype(mask, dtype);
+  return where(mask, full({}, 0.0, dtype, mask.device()), Other(-INFINITY));
+}
+
 Gradients composite_gradients(const Tensor& g, const Tensor& q, const Tensor& k, const Tensor& v, double scale,
-                              bool causal) {
+                              bool causal, const Tensor& mask, const Tensor& drop) {
   const int64_t shares = q.size(1) / k.size(1);
-  const auto wide = [](const Tensor& t) { return to_dtype(t, DType::Float32); };
+  const DType dtype = q.dtype() == DType::Float64 ? DType::Float64 : DType::Float32;
+  const auto wide = [&](const Tensor& t) { return to_dtype(t, dtype); };
   const auto repeated = [&](const Tensor& t) {
     if (shares == 1) return wide(t);
     const DimVector sizes{t.size(0), t.size(1), shares, t.size(2), t.size(3)};
@@ -124,14 +126,18 @@ Gradients composite_gradients(const Tensor& g, const Tensor& q, const Tensor& k,
                     t.dtype());
   };
   const Tensor q32 = wide(q), g32 = wide(g), k32 = repeated(k), v32 = repeated(v);
-  const Tensor p = masked_softmax(matmul(q32, transpose(k32, -2, -1)), Tensor(), scale, causal);
-  const Tensor ds = mul(softmax_backward(matmul(g32, transpose(v32, -2, -1)), p, 3), scale);
+  const auto dropped = [&](const Tensor& t) { return drop.defined() ? mul(t, drop) : t; };
+  const Tensor p = masked_softmax(matmul(q32, transpose(k32, -2, -1)),
+                                  mask.defined() ? additive_mask(mask, dtype) : mask, scale, causal);
+  const Tensor ds = mul(softmax_backward(dropped(matmul(g32, transpose(v32, -2, -1))), p, 3), scale);
   Gradients out(3);
   out[0] = to_dtype(matmul(ds, k32), q.dtype());
   out[1] = gathered(matmul(transpose(ds, -2, -1), q32), k);
-  out[2] = gathered(matmul(transpose(p, -2, -1), g32), v);
+  out[2] = gathered(matmul(transpose(dropped(p), -2, -1), g32), v);
   return out;
 }
+
+namespace {
 
 Tensor fused_attention(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, double scale, bool causal) {
   const Tensor q = in_rows(q_in), k = in_rows(k_in), v = in_rows(v_in);
@@ -185,10 +191,12 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
       PYNN_CHECK(t->size(-3) && heads % t->size(-3) == 0, op,
                  ": the number of heads of key and value must divide that of query, got ", t->size(-3), " and ", heads);
   }
+  if ((enable_gqa || q.dim() < 3 || q.size(-3) == k.size(-3)) && can_tile(q, k, v, mask))
+    return tiled_attention(q, k, v, mask, dropout_p, factor, is_causal);
   const bool by_key = enable_gqa && k.size(-3) != heads, by_value = enable_gqa && v.size(-3) != heads;
   Tensor scores = matmul(by_key ? grouped(q, k.size(-3)) : q, transpose(k, -2, -1));
   if (by_key) scores = ungrouped(scores, heads, rows);
-  const Tensor bias = mask.defined() ? additive(mask, dtype) : mask;
+  const Tensor bias = mask.defined() ? additive_mask(mask, dtype) : mask;
   Tensor weights = masked_softmax(scores, bias, factor, is_causal);
   if (dropout_p > 0) weights = dropout(weights, dropout_p, true);
   const Tensor out = matmul(by_value ? grouped(weights, v.size(-3)) : weights, v);
