@@ -1,4 +1,5 @@
-// attention.cpp -- softmax(scale q k^T + mask) v, over batched products and one map for the softmax of the scores.
+// attention.cpp -- softmax(scale q k^T + mask) v, over batched products and one map for the softmax of the scores, or
+// on CUDA by tiles, in memory linear in the rows.
 #include "kernels/attention.h"
 
 #include <cmath>
@@ -7,6 +8,7 @@
 #include "core/shape.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/concat.h"
 #include "ops/creation.h"
 #include "ops/matmul.h"
 #include "ops/random.h"
@@ -75,7 +77,7 @@ Tensor additive(const Tensor& mask, DType dtype) {
 // Rows that begin at multiples of 16 bytes, elements next to each other.
 Tensor in_rows(const Tensor& x) {
   bool fits = x.stride(3) == 1 && reinterpret_cast<uintptr_t>(x.data()) % 16 == 0;
-  for (int64_t d = 0; d < 3; ++d) fits = fits && x.stride(d) % 8 == 0;
+  for (int64_t d = 0; d < 3; ++d) fits = fits && x.stride(d) * item_size(x.dtype()) % 16 == 0;
   return fits ? x : contiguous(x);
 }
 // Heads stay where they are in `like`: mostly between row and element, so that joining them again moves nothing.
@@ -86,30 +88,37 @@ Tensor empty_heads(const Tensor& like) {
 }
 FusedAttentionArgs::Operand operand(const Tensor& x) { return {x.data(), x.stride(0), x.stride(1), x.stride(2)}; }
 
-FusedAttentionArgs fused_arguments(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& out,
-                                   const Tensor& lse, double scale, bool causal) {
+struct FusedOptions {
+  double scale;
+  bool causal;
+  double dropout;
+  Philox philox;  // where dropout is not 0
+};
+
+// All but the results.
+FusedAttentionArgs fused_arguments(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask,
+                                   const FusedOptions& options) {
   FusedAttentionArgs a{};
-  a.q = operand(q), a.k = operand(k), a.v = operand(v), a.out = operand(out);
-  a.lse = lse.data_as<float>();
+  a.q = operand(q), a.k = operand(k), a.v = operand(v);
   a.dtype = q.dtype();
   a.batch = q.size(0), a.heads = q.size(1), a.kv_heads = k.size(1), a.rows = q.size(2), a.columns = k.size(2);
   a.size = q.size(3);
-  a.scale = scale, a.causal = causal;
+  a.scale = options.scale, a.causal = options.causal;
+  if (mask.defined()) {
+    const DimVector strides = broadcast_strides("scaled_dot_product_attention", mask.sizes(), mask.strides(),
+                                                DimVector{a.batch, a.heads, a.rows, a.columns});
+    a.mask = {mask.data(), mask.dtype(), strides[0], strides[1], strides[2], strides[3]};
+  }
+  a.drop_below = static_cast<uint32_t>(options.dropout * 4294967296.0);
+  a.kept_scale = static_cast<float>(1 / (1 - options.dropout));
+  a.philox = options.philox;
   return a;
 }
 
-bool can_fuse(const Tensor& q, const Tensor& k, const Tensor& v) {
-  if (!q.device().is_cuda() || item_size(q.dtype()) != 2 || q.dim() != 4 || k.dim() != 4 || v.dim() != 4) return false;
-  const int64_t n = q.size(3);
-  return n % 8 == 0 && n > 0 && n <= kMostFusedSize && k.size(3) == n && v.size(3) == n && q.numel() && k.numel() &&
-         q.size(0) == k.size(0) && same(k.sizes(), v.sizes()) && q.size(1) % k.size(1) == 0 && q.size(0) <= 65535 &&
-         q.size(1) <= 65535;
-}
-
-// In ops: dv = p^T g, ds = scale p (g v^T - sum), dq = ds k, dk = ds^T q; with k and v repeated for the heads that
-// share them.
-Gradients composite_gradients(const Tensor& g, const Tensor& q, const Tensor& k, const Tensor& v, double scale,
-                              bool causal) {
+// In ops: dv = (z p)^T g, ds = scale p (z g v^T - sum), dq = ds k, dk = ds^T q; with k and v repeated for the heads
+// that share them, and z what dropout multiplied by.
+Gradients composite_gradients(const Tensor& g, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask,
+                              const FusedOptions& options) {
   const int64_t shares = q.size(1) / k.size(1);
   const auto wide = [](const Tensor& t) { return to_dtype(t, DType::Float32); };
   const auto repeated = [&](const Tensor& t) {
@@ -124,32 +133,83 @@ Gradients composite_gradients(const Tensor& g, const Tensor& q, const Tensor& k,
                     t.dtype());
   };
   const Tensor q32 = wide(q), g32 = wide(g), k32 = repeated(k), v32 = repeated(v);
-  const Tensor p = masked_softmax(matmul(q32, transpose(k32, -2, -1)), Tensor(), scale, causal);
-  const Tensor ds = mul(softmax_backward(matmul(g32, transpose(v32, -2, -1)), p, 3), scale);
+  const Tensor bias = mask.defined() ? additive(mask, DType::Float32) : mask;
+  const Tensor p = masked_softmax(matmul(q32, transpose(k32, -2, -1)), bias, options.scale, options.causal);
+  Tensor dp = matmul(g32, transpose(v32, -2, -1)), kept = p;
+  if (options.dropout > 0) {
+    const Tensor z = empty(p.sizes(), DType::Float32, p.device());
+    kernels::attention_dropout(p.device(), fused_arguments(q, k, v, mask, options), z.data_as<float>());
+    dp = mul(dp, z), kept = mul(p, z);
+  }
+  const Tensor ds = mul(softmax_backward(dp, p, 3), options.scale);
   Gradients out(3);
   out[0] = to_dtype(matmul(ds, k32), q.dtype());
   out[1] = gathered(matmul(transpose(ds, -2, -1), q32), k);
-  out[2] = gathered(matmul(transpose(p, -2, -1), g32), v);
+  out[2] = gathered(matmul(transpose(kept, -2, -1), g32), v);
   return out;
 }
 
-Tensor fused_attention(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, double scale, bool causal) {
+Tensor fused_attention(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, const Tensor& mask,
+                       FusedOptions options) {
   const Tensor q = in_rows(q_in), k = in_rows(k_in), v = in_rows(v_in);
+  FusedAttentionArgs a = fused_arguments(q, k, v, mask, options);
+  if (options.dropout > 0) a.philox = options.philox = next_philox(nullptr, q.device(), a.counters());
   const Tensor out = empty_heads(q);
-  const Tensor lse = empty(q.sizes().first(3), DType::Float32, q.device());
-  kernels::fused_attention_forward(q.device(), fused_arguments(q, k, v, out, lse, scale, causal));
-  return record("scaled_dot_product_attention", out, inputs(q, k, v), save(q, k, v, out, lse, scale, causal),
+  const Tensor lse = empty(DimVector{a.batch, a.heads, a.rows, a.plain() ? 1 : 2}, DType::Float32, q.device());
+  a.out = operand(out), a.lse = lse.data_as<float>();
+  kernels::fused_attention_forward(q.device(), a);
+  return record("scaled_dot_product_attention", out, inputs(q, k, v), save(q, k, v, out, lse, mask, options),
                 [](const Grads& grads, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& out,
-                   const Tensor& lse, double scale, bool causal) {
-                  if (thread_state.grad_enabled) return composite_gradients(grads[0], q, k, v, scale, causal);
+                   const Tensor& lse, const Tensor& mask, const FusedOptions& options) {
+                  if (thread_state.grad_enabled) return composite_gradients(grads[0], q, k, v, mask, options);
                   const Tensor g = in_rows(grads[0]);
                   Gradients d(3);
                   d[0] = empty_heads(q), d[1] = empty_heads(k), d[2] = empty_heads(v);
-                  FusedAttentionArgs a = fused_arguments(q, k, v, out, lse, scale, causal);
+                  FusedAttentionArgs a = fused_arguments(q, k, v, mask, options);
+                  a.out = operand(out), a.lse = lse.data_as<float>();
                   a.dout = operand(g), a.dq = operand(d[0]), a.dk = operand(d[1]), a.dv = operand(d[2]);
                   kernels::fused_attention_backward(q.device(), a);
                   return d;
                 });
+}
+
+// By tiles, where they serve: up to 4 dims, which broadcast; otherwise an undefined tensor.
+Tensor try_fused(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, const Tensor& mask,
+                 const FusedOptions& options, bool enable_gqa) {
+  const DType dtype = q_in.dtype();
+  if (!q_in.device().is_cuda() || dtype == DType::Float64 || options.dropout == 1) return {};
+  for (const Tensor* t : {&q_in, &k_in, &v_in})
+    if (t->dim() > 4 || !t->numel() || t->size(-1) > kMostFusedSize || !t->device().is_cuda()) return {};
+  if (mask.defined() &&
+      (mask.dim() > 4 || !mask.device().is_cuda() || (thread_state.grad_enabled && autograd::needs_graph(mask))))
+    return {};  // a mask with a gradient needs all of ds
+  const auto four = [](Tensor t) {
+    while (t.dim() < 4) t = unsqueeze(t, 0);
+    return t;
+  };
+  Tensor q = four(q_in), k = four(k_in), v = four(v_in);
+  const int64_t batch = std::max({q.size(0), k.size(0), v.size(0)}), heads = q.size(1), kv_heads = k.size(1);
+  for (const Tensor* t : {&q, &k, &v})
+    if (t->size(0) != batch && t->size(0) != 1) return {};
+  if (kv_heads != v.size(1) || heads % kv_heads || (kv_heads != heads && kv_heads != 1 && !enable_gqa) ||
+      q.size(3) != k.size(3) || k.size(2) != v.size(2) || batch > 65535 || heads > 65535)
+    return {};
+  // Rows of whole 16 bytes, of one length: more elements, zeros, change no score.
+  const int64_t per_piece = 16 / static_cast<int64_t>(item_size(dtype)), result = v.size(3);
+  const int64_t size = (std::max(q.size(3), result) + per_piece - 1) / per_piece * per_piece;
+  const auto fitting = [&](const Tensor& t) {
+    Tensor wide = t;
+    if (t.size(3) != size) {
+      const Tensor parts[] = {t,
+                              zeros(DimVector{t.size(0), t.size(1), t.size(2), size - t.size(3)}, dtype, t.device())};
+      wide = cat(parts, 3);
+    }
+    return t.size(0) == batch ? wide : expand(wide, DimVector{batch, t.size(1), t.size(2), size});
+  };
+  Tensor y = fused_attention(fitting(q), fitting(k), fitting(v), mask, options);
+  if (result != size) y = narrow(y, 3, 0, result);
+  for (int64_t dims = std::max({q_in.dim(), k_in.dim(), v_in.dim()}); y.dim() > dims;) y = select(y, 0, 0);
+  return y;
 }
 
 Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask,
@@ -168,8 +228,7 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
              op, ": attn_mask must be bool, float32 or of query's dtype, got ", dtype_name(mask.dtype()), " for ",
              dtype_name(dtype));
   const double factor = scale ? *scale : 1 / std::sqrt(static_cast<double>(std::max<int64_t>(q.size(-1), 1)));
-  if (!mask.defined() && dropout_p == 0 && can_fuse(q, k, v) && (enable_gqa || q.size(1) == k.size(1)))
-    return fused_attention(q, k, v, factor, is_causal);
+  if (Tensor y = try_fused(q, k, v, mask, {factor, is_causal, dropout_p, {}}, enable_gqa); y.defined()) return y;
   if (dtype == DType::Float16 || dtype == DType::BFloat16) {  // scores in float32
     const auto wide = [](const Tensor& t) { return to_dtype(t, DType::Float32); };
     return to_dtype(scaled_dot_product_attention(wide(q), wide(k), wide(v),
