@@ -204,6 +204,25 @@ def test_cudnn_dropout():
     assert not torch.equal(net.eval()(x)[0], found[0][0])
 
 
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_autocast(kind):
+    """Nets and cells compute in the lower precision, their gradients are those of the weights' dtype."""
+    net, cell = getattr(nn, kind)(4, 8).cuda(), getattr(nn, kind + "Cell")(4, 8).cuda()
+    x = torch.randn(3, 2, 4).cuda()
+    expected = net(x)[0].detach()
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        for given in (x, x.bfloat16()):
+            out, _ = net(given)
+            h = cell(given[0])
+            assert out.dtype == torch.bfloat16
+            assert (h[0] if kind == "LSTM" else h).dtype == torch.bfloat16
+    torch.testing.assert_close(out.detach().float(), expected, rtol=5e-2, atol=5e-2)
+    out.float().sum().backward()
+    assert all(p.grad.dtype == torch.float32 for p in net.parameters())
+    with pytest.raises(ValueError, match="dtype"):
+        net(x.bfloat16())
+
+
 @needs_cudnn
 def test_cudnn_trains_in_a_captured_graph():
     net = nn.LSTM(3, 4, num_layers=2).cuda()
