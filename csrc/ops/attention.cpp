@@ -9,7 +9,6 @@
 #include "ops/assign.h"
 #include "ops/attention.h"
 #include "ops/binary.h"
-#include "ops/concat.h"
 #include "ops/creation.h"
 #include "ops/matmul.h"
 #include "ops/random.h"

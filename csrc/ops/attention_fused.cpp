@@ -7,6 +7,7 @@
 #include "ops/attention.h"
 #include "ops/concat.h"
 #include "ops/creation.h"
+#include "ops/random.h"
 #include "ops/view.h"
 
 namespace pynn::ops {
