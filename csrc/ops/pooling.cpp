@@ -10,6 +10,7 @@
 #include "ops/convolution.h"
 #include "ops/creation.h"
 #include "ops/indexing.h"
+#include "ops/indexing_scatter.h"
 #include "ops/reduce.h"
 #include "ops/resample.h"
 #include "ops/view.h"
@@ -104,9 +105,8 @@ int64_t plane_size(Dims sizes, int64_t dims) {
 Tensor max_backward(const Tensor& g, const Tensor& index, Dims sizes, int64_t dims) {
   const DimVector planes{-1, plane_size(g.sizes(), dims)};
   const int64_t n = plane_size(sizes, dims), count = g.numel() / std::max<int64_t>(planes[1], 1);
-  const Tensor zero = zeros(DimVector{count, n}, g.dtype(), g.device());
-  if (g.numel() == 0) return reshape(zero, sizes);
-  return reshape(scatter_add(zero, 1, reshape(index, planes), reshape(g, planes)), sizes);
+  if (g.numel() == 0) return zeros(sizes, g.dtype(), g.device());
+  return reshape(scatter_sum(DimVector{count, n}, 1, reshape(index, planes), reshape(g, planes)), sizes);
 }
 
 Pooled max_pool_over(const Tensor& input, const std::vector<Windows>& windows, bool want_index,

@@ -7,6 +7,7 @@
 #include "kernels/cpu/vec.h"
 
 namespace PYNN_CPU_NAMESPACE {
+namespace {
 
 // Whether any index lies outside [low, high): outside means at or above high - low once low is taken away, unsigned.
 PYNN_INLINE bool has_bad(const int64_t* index, int64_t n, int64_t low, int64_t high) {
@@ -55,4 +56,5 @@ PYNN_INLINE int64_t first_bad(const int64_t* index, int64_t n, int64_t low, int6
   return bad.get();
 }
 
+}  // namespace
 }  // namespace PYNN_CPU_NAMESPACE

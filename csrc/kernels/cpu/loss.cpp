@@ -32,7 +32,7 @@ struct Formula {
   PYNN_INLINE V slope(V x, V y) const {
     const V d = x - y, a = abs(d);
     if constexpr (loss == PairLoss::Squared) return d + d;
-    if constexpr (loss == PairLoss::Absolute) return sign_of(d);
+    if constexpr (loss == PairLoss::Absolute) return select(d == d, sign_of(d), V(0));  // NaN: 0, as in PyTorch
     if constexpr (loss == PairLoss::SmoothL1) return select(a < p, d / p, sign_of(d));
     if constexpr (loss == PairLoss::Huber) return select(a <= p, d, p * sign_of(d));
     if constexpr (loss == PairLoss::Logistic) return sigmoid(x) - y;

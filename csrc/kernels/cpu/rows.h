@@ -10,6 +10,7 @@
 #include "kernels/indexing.h"
 
 namespace PYNN_CPU_NAMESPACE {
+namespace {
 
 PYNN_INLINE int64_t wrapped(int64_t index, int64_t n) { return index < 0 ? index + n : index; }
 
@@ -62,4 +63,5 @@ PYNN_INLINE void each_row_in_order(const RowsArgs& a, F f) {
   });
 }
 
+}  // namespace
 }  // namespace PYNN_CPU_NAMESPACE
