@@ -5,11 +5,10 @@
 #include <vector>
 
 #include "core/dtype.h"
+#include "kernels/recurrent.h"
 #include "kernels/stub.h"
 
 namespace pynn {
-
-enum class RecurrentCell : uint8_t { Tanh, Relu, Lstm, Gru };
 
 struct NetShape {
   RecurrentCell cell;

@@ -1,5 +1,6 @@
-// recurrent.cpp -- RNN, LSTM and GRU. The products of all steps' inputs are one matrix product; a step is the product
-// of the state and one map for the gates; the gradient runs back through the graph of the steps.
+// recurrent.cpp -- RNN, LSTM and GRU. On the CPU a layer is one op (recurrent_sequence.cpp). Elsewhere, with
+// projections, and for second derivatives, the products of all steps' inputs are one matrix product, a step is the
+// product of the state and one map for the gates, and the gradient runs back through the graph of the steps.
 //
 // A batch of sequences is packed: [total, features], step after step, with the batch size of each step; a padded batch
 // is the case of equal sizes. Batch sizes do not grow, so the sequences that end are the last rows of the state.
@@ -19,7 +20,7 @@
 namespace pynn::ops {
 namespace {
 
-using Sizes = std::vector<int64_t>;
+using recurrent::Mode, recurrent::Sizes, recurrent::State, recurrent::Weights;
 
 // ---- the gates of one step
 
@@ -129,16 +130,6 @@ Tensor gru_gates(const Tensor& x_in, const Tensor& h_in, const Tensor& state_in)
 
 // ---- one cell
 
-using Mode = RecurrentCell;
-
-struct Weights {
-  Tensor w_ih, w_hh, b_ih, b_hh;
-  Tensor w_hr;  // the LSTM's projection of h, or undefined
-};
-struct State {
-  Tensor h, c;  // c: LSTM only
-};
-
 // x: the input's product, bias included.
 template <Mode mode>
 State step(const Tensor& x, const State& s, const Weights& w) {
@@ -219,7 +210,6 @@ State joined(const std::vector<State>& pieces) {
   return {cat(h, 0), c.empty() ? Tensor() : cat(c, 0)};
 }
 
-// One direction of one layer over x [total, in]; `s` goes from the first state to the last.
 template <Mode mode>
 Tensor layer(const Tensor& x, const Sizes& sizes, State& s, const Weights& w, bool reverse) {
   const auto xs = split_steps(linear(x, w.w_ih, w.b_ih), sizes);
@@ -247,9 +237,27 @@ Tensor layer(const Tensor& x, const Sizes& sizes, State& s, const Weights& w, bo
   return cat(out, 0);
 }
 
+}  // namespace
+
+Tensor recurrent::layer_of_steps(Mode mode, const Tensor& x, const Sizes& sizes, State& s, const Weights& w,
+                                 bool reverse) {
+  switch (mode) {
+    case Mode::Tanh:
+      return layer<Mode::Tanh>(x, sizes, s, w, reverse);
+    case Mode::Relu:
+      return layer<Mode::Relu>(x, sizes, s, w, reverse);
+    case Mode::Lstm:
+      return layer<Mode::Lstm>(x, sizes, s, w, reverse);
+    default:
+      return layer<Mode::Gru>(x, sizes, s, w, reverse);
+  }
+}
+
+namespace {
+
 // {output [total, directions * h], h_n, c_n of the LSTM}
 template <Mode mode>
-std::vector<Tensor> steps(Tensor x, const Sizes& sizes, TensorSpan hx, TensorSpan params, const SequenceOptions& o) {
+std::vector<Tensor> layered(Tensor x, const Sizes& sizes, TensorSpan hx, TensorSpan params, const SequenceOptions& o) {
   const int64_t directions = o.bidirectional ? 2 : 1;
   const bool projected = mode == Mode::Lstm && hx[0].size(2) != hx[1].size(2);
   const size_t each = (o.has_biases ? 4 : 2) + (projected ? 1 : 0);
@@ -262,7 +270,8 @@ std::vector<Tensor> steps(Tensor x, const Sizes& sizes, TensorSpan hx, TensorSpa
       Weights w{p[0], p[1], {}, {}, projected ? p[each - 1] : Tensor()};
       if (o.has_biases) w.b_ih = p[2], w.b_hh = p[3];
       State s{select(hx[0], 0, i), mode == Mode::Lstm ? select(hx[1], 0, i) : Tensor()};
-      out.push_back(layer<mode>(x, sizes, s, w, d == 1));
+      const bool whole = recurrent::can_be_whole(mode, x, sizes, s, w);
+      out.push_back((whole ? recurrent::whole_layer : recurrent::layer_of_steps)(mode, x, sizes, s, w, d == 1));
       h_n.push_back(s.h);
       if (mode == Mode::Lstm) c_n.push_back(s.c);
     }
@@ -287,7 +296,7 @@ std::vector<Tensor> layers(const char* op, const Tensor& x, const Sizes& sizes, 
   PYNN_CHECK(params.size() == each * static_cast<size_t>(count), op, ": expected ", each, " weights for each of ",
              count, " cells, got ", params.size());
   if (auto out = recurrent_net(mode, x, sizes, hx, params, o); !out.empty()) return out;
-  return steps<mode>(x, sizes, hx, params, o);
+  return layered<mode>(x, sizes, hx, params, o);
 }
 
 template <Mode mode>
@@ -357,13 +366,13 @@ std::vector<Tensor> recurrent_steps(RecurrentCell cell, const Tensor& x, std::sp
   const Sizes s(sizes.begin(), sizes.end());
   switch (cell) {
     case Mode::Tanh:
-      return steps<Mode::Tanh>(x, s, hx, params, o);
+      return layered<Mode::Tanh>(x, s, hx, params, o);
     case Mode::Relu:
-      return steps<Mode::Relu>(x, s, hx, params, o);
+      return layered<Mode::Relu>(x, s, hx, params, o);
     case Mode::Lstm:
-      return steps<Mode::Lstm>(x, s, hx, params, o);
+      return layered<Mode::Lstm>(x, s, hx, params, o);
     default:
-      return steps<Mode::Gru>(x, s, hx, params, o);
+      return layered<Mode::Gru>(x, s, hx, params, o);
   }
 }
 
