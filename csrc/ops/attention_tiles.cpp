@@ -1,6 +1,8 @@
 // attention_tiles.cpp -- scaled_dot_product_attention on the CPU by tiles, in memory linear in the tokens.
 #include "kernels/attention_tiles.h"
 
+#include <algorithm>
+
 #include "core/shape.h"
 #include "ops/attention.h"
 #include "ops/creation.h"
@@ -16,12 +18,19 @@ using Operand = TiledAttentionArgs::Operand;
 Operand operand(const Tensor& x) { return {x.data(), x.stride(0), x.stride(1), x.stride(2)}; }
 Tensor in_rows(const Tensor& x) { return x.stride(3) == 1 || x.size(3) == 1 ? x : contiguous(x); }
 
-// Heads beside each other in a row, where they are so in `like`: then joining them again moves nothing.
+// [batch, heads, rows, n] in the order of `like` in memory: heads are mostly between row and element, and joining them
+// again then moves nothing.
 Tensor empty_heads(const Tensor& like, int64_t rows, int64_t n) {
-  const int64_t batch = like.size(0), heads = like.size(1);
-  const DimVector sizes{batch, heads, rows, n};
-  if (like.stride(1) >= like.stride(2)) return empty(sizes, like.dtype(), like.device());
-  return empty_strided(sizes, DimVector{heads * rows * n, n, heads * n, 1}, like.dtype(), like.device());
+  const DimVector sizes{like.size(0), like.size(1), rows, n};
+  int order[] = {0, 1, 2};
+  std::stable_sort(order, order + 3, [&](int a, int b) { return like.stride(a) > like.stride(b); });
+  DimVector strides{0, 0, 0, 1};
+  int64_t step = n;
+  for (int i = 2; i >= 0; --i) {
+    strides[static_cast<size_t>(order[i])] = step;
+    step *= sizes[static_cast<size_t>(order[i])];
+  }
+  return empty_strided(sizes, strides, like.dtype(), like.device());
 }
 
 TiledAttentionArgs arguments(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, const Tensor& out,

@@ -52,18 +52,87 @@ struct AttentionForward {
       e.store(s + i);
       sum += e;
     }
-    *factor = exp2_below(V(*m - base))[0];
-    *l = *l * *factor + reduce_add(sum + sum2);
+    const T sums = reduce_add(sum + sum2);
+    if (*m == kHidden<T>) {  // mostly the first block
+      *factor = T(0), *l = sums;
+    } else {
+      *factor = exp2_below(V(*m - base))[0];
+      *l = *l * *factor + sums;
+    }
     *m = now;
   }
 
+  // Scores of the first row with n keys where they are: a copy of the keys would cost more than it brings.
+  void scores_of_row(const T* x, const T* keys, int64_t n) {
+    for (int64_t j = 0; j < n; j += W) {
+      V sums[W];
+#pragma GCC unroll 16
+      for (int l = 0; l < W; ++l) sums[l] = V(T(0));
+      for (int64_t p = 0; p < a.size; p += W) {
+        const V y = V::load(x + p, a.size - p);
+#pragma GCC unroll 16
+        for (int l = 0; l < W; ++l)
+          sums[l] = fma(y, V::load(keys + min_of(n - 1, j + l) * a.k.row + p, a.size - p), sums[l]);
+      }
+      reduce_add_each(sums).store(scores.get() + j);
+    }
+  }
+  // A single query, as when a cache of keys grows step by step.
+  void run_row(int64_t batch, int64_t head, int64_t row) {
+    const int64_t shares = a.heads / a.kv_heads;
+    copy_rows(matrix<const T>(a.q, batch, head) + row * a.q.row, a.q.row, 1, a.size, q.get(), round_up(a.size, W));
+    scale_all(q.get(), round_up(a.size, W), static_cast<T>(a.scale * kLog2OfE));
+    const T* keys = matrix<const T>(a.k, batch, head / shares);
+    const T* values = matrix<const T>(a.v, batch, head / shares);
+    const int64_t columns = a.causal ? min_of(a.columns, row + 1) : a.columns;
+    top[0] = kHidden<T>, total[0] = T(0);
+    for (int64_t k0 = 0; k0 < columns; k0 += kBlock) {
+      const int64_t n = min_of(kBlock, columns - k0);
+      scores_of_row(q.get(), keys + k0 * a.k.row, n);
+      T factor;
+      weights_of_row(batch, head, row, k0, scores.get(), n, n, top.get(), total.get(), &factor);
+      const bool whole = width == a.v_size;  // else vectors would reach behind the last row
+      if (!whole) copy_rows(values + k0 * a.v.row, a.v.row, n, a.v_size, v.get(), width);
+      attention_row<T, true>(1, width,
+                             {n, scores.get(), 1, whole ? values + k0 * a.v.row : v.get(), whole ? a.v.row : width,
+                              o.get(), width, k0 ? Into::Scale : Into::Set, &factor});
+    }
+    finish(batch, head, row, 1);
+  }
+
+  // Mask, softmax and dropout of a row's scores with the keys from k0 on.
+  void weights_of_row(int64_t batch, int64_t head, int64_t row, int64_t k0, T* s, int64_t seen, int64_t n, T* m, T* l,
+                      T* factor) {
+    if (a.mask) add_mask(a, batch, head, row, k0, s, seen);
+    weigh(s, seen, round_up(n, W), m, l, factor);
+    if (a.dropout > 0) {
+      dropout.draw(a.seed, (batch * a.heads + head) * a.rows + row, k0, n, drawn.get());
+      for (int64_t p = 0; p < n; p += W) (V::load(s + p) * V::load(drawn.get() + p)).store(s + p);
+    }
+  }
+
+  // Rows of the results from the sums.
+  void finish(int64_t batch, int64_t head, int64_t q0, int64_t rows) {
+    T* out = matrix<T>(a.out, batch, head) + q0 * a.out.row;
+    T* lse = static_cast<T*>(a.lse) + (batch * a.heads + head) * a.rows + q0;
+    for (int64_t i = 0; i < rows; i += W) {
+      const int64_t n = min_of<int64_t>(W, rows - i);
+      const V sum = V::load(total.get() + i, n), none(T(0));
+      select(sum == none, V(-kHidden<T>), V::load(top.get() + i, n) + log2(sum)).store(lse + i, n);
+      select(sum == none, none, V(T(1)) / sum).store(total.get() + i, n);
+    }
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t p = 0; p < a.v_size; p += W)
+        (V::load(o.get() + i * width + p) * V(total[i])).store(out + i * a.out.row + p, a.v_size - p);
+  }
+
   void run(int64_t batch, int64_t head, int64_t q0, int64_t rows) {
-    const int64_t shares = a.heads / a.kv_heads, size = a.size, matrix_row = (batch * a.heads + head) * a.rows;
+    if (rows == 1) return run_row(batch, head, q0);
+    const int64_t shares = a.heads / a.kv_heads, size = a.size;
     pack_rows(matrix<const T>(a.q, batch, head) + q0 * a.q.row, a.q.row, rows, size, q.get());
     scale_all(q.get(), ceil_div(rows, MR) * kSliver * size, static_cast<T>(a.scale * kLog2OfE));
     fill(top.get(), round_up(rows, MR), kHidden<T>);
     fill(total.get(), round_up(rows, MR), T(0));
-    fill(o.get(), round_up(rows, MR) * width, T(0));
     const T* keys = matrix<const T>(a.k, batch, head / shares);
     const T* values = matrix<const T>(a.v, batch, head / shares);
     const int64_t columns = a.causal ? min_of(a.columns, q0 + rows) : a.columns;
@@ -83,26 +152,14 @@ struct AttentionForward {
         for (int64_t r = 0; r < here; ++r) {
           T* s = scores.get() + r * kBlock;
           const int64_t row = q0 + i + r, seen = a.causal ? max_of<int64_t>(0, min_of(n, row + 1 - k0)) : n;
-          if (a.mask) add_mask(a, batch, head, row, k0, s, seen);
-          weigh(s, seen, round_up(n, W), top.get() + i + r, total.get() + i + r, factors + r);
-          if (a.dropout > 0) {
-            dropout.draw(a.seed, matrix_row + row, k0, n, drawn.get());
-            for (int64_t p = 0; p < n; p += W) (V::load(s + p) * V::load(drawn.get() + p)).store(s + p);
-          }
+          weights_of_row(batch, head, row, k0, s, seen, n, top.get() + i + r, total.get() + i + r, factors + r);
         }
         attention_row<T, true>(here, width,
-                               {n, scores.get(), 1, v.get(), width, o.get() + i * width, width, Into::Scale, factors});
+                               {n, scores.get(), 1, v.get(), width, o.get() + i * width, width,
+                                k0 ? Into::Scale : Into::Set, factors});
       }
     }
-    T* out = matrix<T>(a.out, batch, head) + q0 * a.out.row;
-    T* lse = static_cast<T*>(a.lse) + matrix_row + q0;
-    for (int64_t i = 0; i < rows; ++i) {
-      const bool empty = total[i] == T(0);
-      const V f(empty ? T(0) : T(1) / total[i]);
-      for (int64_t p = 0; p < a.v_size; p += W)
-        (V::load(o.get() + i * width + p) * f).store(out + i * a.out.row + p, a.v_size - p);
-      lse[i] = empty ? -kHidden<T> : top[i] + log2(V(total[i]))[0];
-    }
+    finish(batch, head, q0, rows);
   }
 };
 
