@@ -8,11 +8,10 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "kernels/recurrent.h"
 #include "kernels/stub.h"
 
 namespace pynn {
-
-enum class RecurrentCell : uint8_t { Tanh, Relu, Lstm, Gru };
 
 struct SequenceArgs {
   RecurrentCell cell;

@@ -17,5 +17,8 @@ Tensor additive_mask(const Tensor& mask, DType dtype);
 bool can_tile(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask);
 Tensor tiled_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, double dropout_p,
                        double scale, bool causal);
+// On CUDA likewise (attention_fused.cpp), for up to 4 dims, which broadcast; undefined where tiles do not serve.
+Tensor fused_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, double dropout_p,
+                       double scale, bool causal, bool enable_gqa);
 
 }  // namespace pynn::ops

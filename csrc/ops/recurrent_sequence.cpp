@@ -17,12 +17,6 @@ namespace pynn::ops::recurrent {
 namespace {
 
 constexpr int64_t gates_of(Mode m) { return m == Mode::Lstm ? 4 : m == Mode::Gru ? 3 : 1; }
-constexpr RecurrentCell cell_of(Mode m) {
-  return m == Mode::Lstm   ? RecurrentCell::Lstm
-         : m == Mode::Gru  ? RecurrentCell::Gru
-         : m == Mode::Relu ? RecurrentCell::Relu
-                           : RecurrentCell::Tanh;
-}
 constexpr const char* name_of(Mode m) {
   return m == Mode::Lstm ? "lstm" : m == Mode::Gru ? "gru" : m == Mode::Relu ? "rnn_relu" : "rnn_tanh";
 }
@@ -39,7 +33,7 @@ SequenceArgs arguments(Mode mode, const Sizes& sizes, bool reverse, const Tensor
                        const Tensor& c0, const Tensor& gates, const Tensor& hn, const Tensor& out,
                        const Tensor& cells) {
   SequenceArgs a{};
-  a.cell = cell_of(mode), a.dtype = gates.dtype();
+  a.cell = mode, a.dtype = gates.dtype();
   a.n = w_hh.size(1), a.steps = static_cast<int64_t>(sizes.size()), a.total = gates.size(0);
   a.sizes = sizes.data(), a.reverse = reverse;
   a.w_hh = w_hh.data(), a.h0 = h0.data(), a.c0 = data(c0);
