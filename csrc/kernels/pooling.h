@@ -29,6 +29,6 @@ struct MaxPoolGradArgs {
   DType dtype;  // Float32, Float64
   int64_t planes, in, out;
 };
-PYNN_KERNEL(void, max_pool_backward, (const MaxPoolGradArgs& args));
+PYNN_CPU_ONLY_KERNEL(void, max_pool_backward, (const MaxPoolGradArgs& args));
 
 }  // namespace pynn
