@@ -168,7 +168,7 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
              op, ": attn_mask must be bool, float32 or of query's dtype, got ", dtype_name(mask.dtype()), " for ",
              dtype_name(dtype));
   const double factor = scale ? *scale : 1 / std::sqrt(static_cast<double>(std::max<int64_t>(q.size(-1), 1)));
-  if (!mask.defined() && dropout_p == 0 && can_fuse(q, k, v) && (enable_gqa || q.size(1) == k.size(1)))
+  if (!mask.defined() && dropout_p == 0 && can_fuse(q, k, v) && factor > 0 && (enable_gqa || q.size(1) == k.size(1)))
     return fused_attention(q, k, v, factor, is_causal);
   if (dtype == DType::Float16 || dtype == DType::BFloat16) {  // scores in float32
     const auto wide = [](const Tensor& t) { return to_dtype(t, DType::Float32); };

@@ -116,6 +116,7 @@ __global__ void __launch_bounds__(kAttentionWarps* kWarp) forward(FusedAttention
 }  // namespace
 
 void fused_attention_forward(const FusedAttentionArgs& a) {
+  if (by_sm90(forward_sm90, a)) return;
   dispatch_attention(a, [&](auto t, auto d) {
     using T = decltype(t);
     constexpr int D = decltype(d)::value, M = D == 64 ? 2 : 1, rows = kAttentionWarps * 16 * M;

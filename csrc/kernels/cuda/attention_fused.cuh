@@ -1,5 +1,6 @@
 // attention_fused.cuh -- what the kernels of attention by tiles share.
 #pragma once
+#include "cuda/library.h"
 #include "kernels/attention.h"
 #include "kernels/cuda/mma.cuh"
 
@@ -90,6 +91,14 @@ __device__ inline void write_rows(T* to, int64_t stride, int64_t row, int64_t ro
     if (row + 8 < rows)
       *reinterpret_cast<unsigned*>(to + (row + 8) * stride + column) = pair_of<T>(c[d][2] * high, c[d][3] * high);
   }
+}
+
+// Hopper's kernels (attention*_sm90.cu), null in a build that is not for it. False, and nothing is done, where TMA
+// cannot describe an operand.
+using AttentionSm90 = bool (*)(const FusedAttentionArgs&);
+inline AttentionSm90 forward_sm90 = nullptr, backward_sm90 = nullptr;
+inline bool by_sm90(AttentionSm90 f, const FusedAttentionArgs& a) {
+  return f && library_flags.sm90 && capability() == 90 && f(a);
 }
 
 // Over the four lanes that hold a row.

@@ -178,6 +178,7 @@ __global__ void __launch_bounds__(kAttentionWarps* kWarp) row_gradients(FusedAtt
 }  // namespace
 
 void fused_attention_backward(const FusedAttentionArgs& a) {
+  if (by_sm90(backward_sm90, a)) return;
   const Scratch delta(static_cast<size_t>(a.batch * a.heads * a.rows) * sizeof(float));
   dispatch_attention(a, [&](auto t, auto d) {
     using T = decltype(t);
