@@ -151,6 +151,7 @@ __global__ void __launch_bounds__(kAttentionWarps* kWarp) forward(FusedAttention
 }  // namespace
 
 void fused_attention_forward(const FusedAttentionArgs& a) {
+  if (by_sm90(forward_sm90, a)) return;
   dispatch_attention(a, [&](auto p, auto d, auto more) {
     using P = decltype(p);
     // Measured: fewer keys at a time where floats fill the shared memory, or their parts the registers.

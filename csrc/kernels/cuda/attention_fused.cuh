@@ -279,6 +279,14 @@ __device__ inline unsigned kept(const FusedAttentionArgs& args, int64_t batch, i
   return bits;
 }
 
+// Hopper's kernels (attention*_sm90.cu), null in a build that is not for it. Of plain() attention; false, and
+// nothing is done, where TMA cannot describe an operand.
+using AttentionSm90 = bool (*)(const FusedAttentionArgs&);
+inline AttentionSm90 forward_sm90 = nullptr, backward_sm90 = nullptr;
+inline bool by_sm90(AttentionSm90 f, const FusedAttentionArgs& a) {
+  return f && a.plain() && library_flags.sm90 && capability() == 90 && f(a);
+}
+
 // Over the four lanes that hold a row.
 template <class F>
 __device__ inline float row_reduce(float v, F f) {

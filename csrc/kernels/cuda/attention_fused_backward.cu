@@ -252,6 +252,7 @@ void fused_attention_dropout(const FusedAttentionArgs& a, float* to) {
 PYNN_CUDA_KERNEL(fused_attention_dropout);
 
 void fused_attention_backward(const FusedAttentionArgs& a) {
+  if (by_sm90(backward_sm90, a)) return;
   const Scratch delta(static_cast<size_t>(a.batch * a.heads * a.rows) * sizeof(float));
   dispatch_attention(a, [&](auto p, auto d, auto more) {
     using P = decltype(p);
