@@ -106,6 +106,17 @@ Tensor max_backward(const Tensor& g, const Tensor& index, Dims sizes, int64_t di
   const DimVector planes{-1, plane_size(g.sizes(), dims)};
   const int64_t n = plane_size(sizes, dims), count = g.numel() / std::max<int64_t>(planes[1], 1);
   if (g.numel() == 0) return zeros(sizes, g.dtype(), g.device());
+  if (g.device().is_cpu() && (g.dtype() == DType::Float32 || g.dtype() == DType::Float64)) {
+    const Tensor gs = contiguous(g), at = contiguous(index);
+    Tensor x = empty(sizes, g.dtype(), g.device());
+    kernels::max_pool_backward(g.device(),
+                               {gs.data(), at.data_as<int64_t>(), x.data(), g.dtype(), count, n, g.numel() / count});
+    return record("max_pool_backward", std::move(x), inputs(g), save(index, g.sizes(), dims),
+                  [](const Tensor& gg, const Tensor& at, Dims out, int64_t d) {
+                    const Tensor flat = reshape(gg, DimVector{-1, plane_size(gg.sizes(), d)});
+                    return reshape(gather(flat, 1, reshape(at, DimVector{flat.size(0), -1})), out);
+                  });
+  }
   return reshape(scatter_sum(DimVector{count, n}, 1, reshape(index, planes), reshape(g, planes)), sizes);
 }
 

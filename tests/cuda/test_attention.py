@@ -117,14 +117,14 @@ def masks(b, heads, rows, columns):
 
 
 @pytest.mark.parametrize("name", masks(1, 1, 3, 3))
-@pytest.mark.parametrize("shape", [(2, 2, 2, 70, 45, 40), (1, 4, 2, 35, 130, 128)])
+@pytest.mark.parametrize("shape", [(2, 2, 2, 70, 45, 40), (1, 2, 1, 35, 144, 128)])
 def test_masks(shape, kind, name):
     b, heads, _, rows, columns, _ = shape
     mask = masks(b, heads, rows, columns)[name]
     check(kind, shape, mask)
     if name == "transposed":
         check(kind, shape, mask, is_causal=True)
-        check(kind, shape, mask.to(dtype_of(kind)), scale=-0.5)
+        check(kind, shape, mask.to(dtype_of(kind)), scale=-0.1)
     if name in ("bool", "infinite"):
         q, k, v = (t.cuda().transpose(1, 2) for t in operands(shape, dtype_of(kind)))
         y = F.scaled_dot_product_attention(q, k, v, mask.cuda(), enable_gqa=shape[1] != shape[2])
@@ -301,10 +301,10 @@ def test_second_derivatives_with_mask_and_dropout():
 
 
 def test_memory():
-    """Linear in the rows, forward and backward: the scores alone would be 1 MiB."""
-    leaves = [t.cuda().transpose(1, 2).requires_grad_() for t in operands((1, 1, 1, 512, 512, 8))]
-    mask = floats(1, 512).cuda()
+    """Linear in the rows, forward and backward: the scores alone would be 256 KiB."""
+    leaves = [t.cuda().transpose(1, 2).requires_grad_() for t in operands((1, 1, 1, 256, 256, 8))]
+    mask = floats(1, 256).cuda()
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     F.scaled_dot_product_attention(*leaves, mask, 0.1).sum().backward()
-    assert torch.cuda.max_memory_allocated() - before < 200_000
+    assert torch.cuda.max_memory_allocated() - before < 120_000
