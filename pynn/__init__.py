@@ -85,7 +85,9 @@ _LAZY_NAMES = {
     ),
     "compile": "compiler",
     "segment_reduce": "_segment_reduce",
-    **dict.fromkeys("_dirichlet_grad _sample_dirichlet _standard_gamma _standard_gamma_grad".split(), "_C"),
+    **dict.fromkeys(
+        "_dirichlet_grad _int_mm _sample_dirichlet _standard_gamma _standard_gamma_grad".split(), "_C"
+    ),
     **dict.fromkeys(
         "_assert _check _check_index _check_is_size _check_not_implemented _check_type _check_value _check_with".split(),
         "_checks",
