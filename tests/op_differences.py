@@ -23,6 +23,7 @@ OTHER_STRIDES = {
     CHANNELS: "cat nn.functional.max_pool2d nn.functional.max_unpool2d".split(),
     INDEX: "argwhere histogram nanquantile nonzero quantile unique unique_consecutive".split(),
     "the result of a product of strided complex matrices": ["baddbmm"],
+    "PyTorch gives an out with gaps another layout": ["nn.functional.linear"],
     "PyTorch copies for a factor of 1": "nn.functional.pixel_shuffle nn.functional.pixel_unshuffle".split(),
 }
 
@@ -53,6 +54,7 @@ DIFFERENCES = {
     "histc": {"values bfloat16": SEARCH, "values float16": SEARCH},
     "histogram": {"zero": "IndexError for no bins"},
     "index_copy": {"zero": CLASS},
+    "index_select": {"errors": "an overlapping out of another size is resized"},
     "istft": {"gradient": "the window has a gradient too, where the input is complex"},
     "kthvalue": {"errors": OVERLAP},
     "linalg.cholesky": {"gradient": UPPER},
@@ -65,6 +67,7 @@ DIFFERENCES = {
     "linspace.tensor_overload": {"errors": SCALAR},
     "logspace": {"errors": SCALAR},
     "logspace.tensor_overload": {"errors": SCALAR},
+    "logcumsumexp": {"values complex64": "the imaginary part of a logarithm, up to 2 pi"},
     "masked_select": {"errors": OVERLAP},
     "matrix_exp": {"values bfloat16": PRECISE, "values float16": PRECISE},
     "multinomial": {"errors": CASTS},
@@ -92,6 +95,8 @@ DIFFERENCES = {
     "renorm": {"zero": "nothing to scale"},
     "repeat_interleave": {"zero": "output_size is checked for no repeats too"},
     "special.bessel_j0": {"values float64": SMOOTH, "noncontiguous": SMOOTH, "out": SMOOTH},
+    "special.bessel_j1": {"values float64": SMOOTH, "noncontiguous": SMOOTH, "out": SMOOTH},
+    "special.bessel_y0": {"values float64": SMOOTH, "noncontiguous": SMOOTH, "out": SMOOTH},
     "special.bessel_y1": {"values float64": SMOOTH, "noncontiguous": SMOOTH, "out": SMOOTH},
     "stft": {"zero": "PyTorch's reflect padding refuses empty batches"},
     "sum_to_size": {"values": "keeps its dtype; PyTorch's sum of a number of integers becomes int64"},

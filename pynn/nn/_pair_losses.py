@@ -221,7 +221,7 @@ def multilabel_margin_loss(
     """
     reduction = _reduction(size_average, reduce, reduction)
     check_reduction("multilabel_margin_loss", reduction)
-    if input.dim() > 2 or (input.dim() == 2 and not input.size(1)):
+    if input.dim() > 2 or (input.dim() and not input.size(-1)):
         raise RuntimeError(
             f"multilabel_margin_loss: a vector or matrix is required, got {tuple(input.shape)}"
         )
