@@ -60,7 +60,9 @@ Tensor activation(const char* op, const Tensor& x, double p0 = 0, double p1 = 0)
   check_floating(op, x);
   const double params[4] = {p0, p1, 0, 0};
   return record(op, map_unary(f, x, x.dtype(), params), inputs(x), save(x, p0, p1),
-                [](const Tensor& g, const Tensor& x, double p0, double p1) { return backward<df>(g, x, p0, p1); });
+                [](const Tensor& g, const Tensor& x, double p0, double p1) {
+                  return thread_state.grad_enabled ? backward<df>(g, x, p0, p1) : map_backward_over(df, g, x, p0, p1);
+                });
 }
 
 Tensor gelu(const Tensor& x, std::string_view approximate) {

@@ -9,6 +9,7 @@
 #include "ops/concat.h"
 #include "ops/creation.h"
 #include "ops/indexing.h"
+#include "ops/indexing_scatter.h"
 #include "ops/scan.h"
 #include "ops/sort.h"
 #include "ops/special.h"
@@ -43,7 +44,7 @@ std::tuple<Tensor, Tensor> extreme(const Tensor& x, int64_t dim) {
     kernels::cumulative_extreme(x.device(), a, largest);
   }
   y = record(op, std::move(y), inputs(x), save(index, dim), [](const Tensor& g, const Tensor& index, int64_t dim) {
-    return g.dim() == 0 ? g : scatter_add(zeros(g.sizes(), g.dtype(), g.device()), dim, index, g);
+    return g.dim() == 0 ? g : scatter_sum(g.sizes(), dim, index, g);
   });
   return {y, index};
 }
@@ -113,7 +114,7 @@ std::tuple<Tensor, Tensor> mode(const Tensor& x, int64_t dim, bool keepdim) {
   }
   y = record("mode", std::move(y), inputs(x), save(index, x.sizes(), dim),
              [](const Tensor& g, const Tensor& index, Dims sizes, int64_t dim) {
-               return sizes.empty() ? g : scatter_add(zeros(sizes, g.dtype(), g.device()), dim, index, g);
+               return sizes.empty() ? g : scatter_sum(sizes, dim, index, g);
              });
   if (keepdim || x.dim() == 0) return {y, index};
   const int64_t dims[] = {dim};

@@ -10,6 +10,8 @@
 #include "ops/convolution.h"
 #include "ops/creation.h"
 #include "ops/indexing.h"
+#include "ops/indexing_scatter.h"
+#include "ops/reduce.h"
 #include "ops/resample.h"
 #include "ops/view.h"
 
@@ -104,9 +106,19 @@ int64_t plane_size(Dims sizes, int64_t dims) {
 Tensor max_backward(const Tensor& g, const Tensor& index, Dims sizes, int64_t dims) {
   const DimVector planes{-1, plane_size(g.sizes(), dims)};
   const int64_t n = plane_size(sizes, dims), count = g.numel() / std::max<int64_t>(planes[1], 1);
-  const Tensor zero = zeros(DimVector{count, n}, g.dtype(), g.device());
-  if (g.numel() == 0) return reshape(zero, sizes);
-  return reshape(scatter_add(zero, 1, reshape(index, planes), reshape(g, planes)), sizes);
+  if (g.numel() == 0) return zeros(sizes, g.dtype(), g.device());
+  if (g.device().is_cpu() && (g.dtype() == DType::Float32 || g.dtype() == DType::Float64)) {
+    const Tensor gs = contiguous(g), at = contiguous(index);
+    Tensor x = empty(sizes, g.dtype(), g.device());
+    kernels::max_pool_backward(g.device(),
+                               {gs.data(), at.data_as<int64_t>(), x.data(), g.dtype(), count, n, g.numel() / count});
+    return record("max_pool_backward", std::move(x), inputs(g), save(index, g.sizes(), dims),
+                  [](const Tensor& gg, const Tensor& at, Dims out, int64_t d) {
+                    const Tensor flat = reshape(gg, DimVector{-1, plane_size(gg.sizes(), d)});
+                    return reshape(gather(flat, 1, reshape(at, DimVector{flat.size(0), -1})), out);
+                  });
+  }
+  return reshape(scatter_sum(DimVector{count, n}, 1, reshape(index, planes), reshape(g, planes)), sizes);
 }
 
 Pooled max_pool_over(const Tensor& input, const std::vector<Windows>& windows, bool want_index,
@@ -257,7 +269,11 @@ Tensor avg_pool1d(const Tensor& x, Dims kernel, std::optional<Dims> stride, Dims
 
 template <int N>
 Tensor adaptive_avg_pool(const Tensor& x, Dims output_size) {
-  return average(x, adaptive_windows<N>(kAdaptiveAvgNames[N - 1], x, output_size), std::nullopt);
+  std::vector<Windows> windows = adaptive_windows<N>(kAdaptiveAvgNames[N - 1], x, output_size);
+  bool one = is_floating(x.dtype());
+  DimVector over;
+  for (int64_t i = 0; i < N; ++i) one &= windows[i].out() == 1, over.push_back(i - N);
+  return one ? mean(x, Dims(over), true) : average(x, windows, std::nullopt);
 }
 
 }  // namespace
