@@ -37,6 +37,11 @@ if "expecttest" not in sys.modules:  # torch's test classes derive from its Test
         sys.modules["expecttest"].TestCase = unittest.TestCase
 
 from torch.testing._internal.common_methods_invocations import op_db  # noqa: E402
+from torch.testing._internal.common_modules import module_db  # noqa: E402
+from torch.testing._internal.common_optimizers import optim_db  # noqa: E402
+
+MODULES = [info for info in module_db if info.module_cls.__module__.startswith("torch.nn.modules")]
+OPTIMIZERS = [info for info in optim_db if not info.only_supports_sparse_grads]
 
 VALUES_OPEN = (  # memory that nobody wrote to
     "empty empty_like empty_permuted empty_strided new_empty new_empty_strided resize_ resize_as_"

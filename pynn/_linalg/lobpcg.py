@@ -104,16 +104,11 @@ def lobpcg(
     X = pynn.randn(*batch, m, n, dtype=A.dtype, device=A.device) if X is None else X
     with pynn.no_grad():
         whole = A.reshape(-1, m, m)
-        flat = [None if t is None else t.reshape(-1, *t.shape[-2:]) for t in (B, X, iK)]
-        pairs = [
-            _one(
-                whole[i],
-                *(None if t is None else t[i] for t in flat),
-                niter or 1000,
-                limit,
-                largest is not False,
-            )
-            for i in range(whole.size(0))
-        ]
+        masses, starts, inverses = (None if t is None else t.reshape(-1, *t.shape[-2:]) for t in (B, X, iK))
+        assert starts is not None
+        pairs = []
+        for i in range(whole.size(0)):
+            mass, inverse = (None if t is None else t[i] for t in (masses, inverses))
+            pairs.append(_one(whole[i], mass, starts[i], inverse, niter or 1000, limit, largest is not False))
         E = _C.stack([e[:k] for e, _ in pairs]).reshape(*batch, k)
         return E, _C.stack([x[:, :k] for _, x in pairs]).reshape(*batch, m, k)

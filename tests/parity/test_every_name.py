@@ -11,8 +11,7 @@ import pytest
 
 pytest.importorskip("torch", reason="parity tests compare with PyTorch")
 
-from op_samples import covered_names
-from test_module_samples import MODULES, OPTIMIZERS
+from op_samples import MODULES, OPTIMIZERS, covered_names
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tools"))

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch", reason="parity tests compare with PyTorch")
 
 import torch
-from op_samples import (
+from op_convert import (
     Unavailable,
     alike,
     attempt,
@@ -19,14 +19,14 @@ from op_samples import (
     same_gradients,
     tensors_in,
 )
-from torch.testing._internal.common_modules import ModuleErrorEnum, module_db
-from torch.testing._internal.common_optimizers import OptimizerErrorEnum, optim_db
+from op_samples import MODULES, OPTIMIZERS
+from torch.testing._internal.common_modules import ModuleErrorEnum
+from torch.testing._internal.common_optimizers import OptimizerErrorEnum
 
 import pynn
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-MODULES = [info for info in module_db if info.module_cls.__module__.startswith("torch.nn.modules")]
 RANDOM = "AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout FractionalMaxPool2d FractionalMaxPool3d RReLU"
 
 
@@ -115,9 +115,6 @@ def test_module_errors(info):
         _, ours = attempt(pynn, both, (pynn, our_class(info.module_cls)), {})
         if info.name not in OTHER_ERRORS:
             alike(ours, theirs, info.name)
-
-
-OPTIMIZERS = [info for info in optim_db if not info.only_supports_sparse_grads]
 
 
 def trained(lib, cls, kwargs):
