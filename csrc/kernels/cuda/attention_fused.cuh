@@ -193,14 +193,13 @@ struct MaskTile {
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const int last = static_cast<int>(a.rows - 1 - row < rows ? a.rows - 1 - row : rows);
     from += batch * mask.batch + head * mask.head + row * mask.row;
-    const auto put = [&](int r, int c, S v) {
-      float value;
+    const auto value = [](S v) {
       if constexpr (std::is_same_v<S, uint8_t>)
-        value = v ? 0.0f : -INFINITY;
+        return v ? 0.0f : -INFINITY;
       else
-        value = load(v);
-      data[kTransposed ? c * kStride + r : r * kStride + c] = value;
+        return load(v);
     };
+    const auto place = [&](int r, int c) { return data + (kTransposed ? c * kStride + r : r * kStride + c); };
     // Up to 16 loads are under way before the first is waited for.
     if (mask.pieces) {
       constexpr int size = 16 / sizeof(S), of_row = columns / size, count = (rows * of_row + kWarp - 1) / kWarp;
@@ -218,7 +217,18 @@ struct MaskTile {
 #pragma unroll
         for (int i = 0; i < many; ++i)
 #pragma unroll
-          for (int e = 0; e < size; ++e) put(first + i * (kWarp / of_row), c + e, v[i].v[e]);
+          for (int e = 0; e < size; e += 4) {
+            Pack<float, 4> four;
+#pragma unroll
+            for (int n = 0; n < 4; ++n) four.v[n] = value(v[i].v[e + n]);
+            const int r = first + i * (kWarp / of_row);
+            if constexpr (!kTransposed) {
+              *reinterpret_cast<Pack<float, 4>*>(place(r, c + e)) = four;
+            } else {
+#pragma unroll
+              for (int n = 0; n < 4; ++n) *place(r, c + e + n) = four.v[n];
+            }
+          }
       }
       return;
     }
@@ -232,7 +242,7 @@ struct MaskTile {
 #pragma unroll
         for (int i = 0; i < many; ++i) v[i] = at[(first + i * step < last ? first + i * step : last) * mask.row];
 #pragma unroll
-        for (int i = 0; i < many; ++i) put(first + i * step, c, v[i]);
+        for (int i = 0; i < many; ++i) *place(first + i * step, c) = value(v[i]);
       }
     }
   }
