@@ -295,7 +295,7 @@ __global__ void __launch_bounds__(P::kThreads, 1)
 
 bool run(const FusedAttentionArgs& a) {
   bool done = false;
-  dispatch_attention(a, [&](auto t, auto d) {
+  dispatch_sm90(a, [&](auto t, auto d) {
     using T = decltype(t);
     constexpr int D = decltype(d)::value;
     using K = KeyPlan<T, D>;

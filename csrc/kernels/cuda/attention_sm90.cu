@@ -241,7 +241,7 @@ __global__ void __launch_bounds__(P::kThreads, P::kBlocks)
 
 bool run(const FusedAttentionArgs& a) {
   bool done = false;
-  dispatch_attention(a, [&](auto t, auto d) {
+  dispatch_sm90(a, [&](auto t, auto d) {
     using P = Plan<decltype(t), decltype(d)::value>;
     AttentionMaps maps;
     const int64_t blocks = (a.rows + P::kRows - 1) / P::kRows * a.heads * a.batch;

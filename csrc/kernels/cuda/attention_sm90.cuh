@@ -120,6 +120,18 @@ __device__ inline void take_registers() {
 
 // ---- host ----
 
+// f(T{}, integral D) for the element type and the width of tiles, of plain() attention.
+template <class F>
+void dispatch_sm90(const FusedAttentionArgs& a, F f) {
+  const auto by_size = [&](auto t) {
+    if (a.size <= 64)
+      f(t, std::integral_constant<int, 64>{});
+    else
+      f(t, std::integral_constant<int, 128>{});
+  };
+  a.dtype == DType::BFloat16 ? by_size(BFloat16{}) : by_size(Half{});
+}
+
 // For place_of: 8 MiB of two operands of `rows` rows.
 inline int heads_at_once(const FusedAttentionArgs& a, int64_t rows, int64_t heads) {
   return static_cast<int>(std::clamp<int64_t>((int64_t{8} << 20) / (2 * rows * a.size * 2), 1, a.batch * heads));
