@@ -52,6 +52,7 @@ bool spin(std::chrono::microseconds limit, Done done) {
 class Pool {
  public:
   void run(Region& region, int threads);
+  int awake() const { return workers_.load(std::memory_order_relaxed) - sleepers_.load(std::memory_order_relaxed); }
 
  private:
   // Note [Claiming a chunk]
@@ -216,5 +217,6 @@ Pool& pool() {
 }  // namespace
 
 void pool_run(Region& region, int threads) { pool().run(region, threads); }
+int pool_awake() { return pool().awake(); }
 
 }  // namespace pynn::detail

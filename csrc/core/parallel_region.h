@@ -31,6 +31,7 @@ struct Region {
 };
 
 void pool_run(Region& region, int threads);
+int pool_awake();                              // workers that do not sleep
 void openmp_run(Region& region, int threads);  // only when PYNN_HAVE_OPENMP
 
 // True on a thread that is inside a region, where parallel_for runs inline.

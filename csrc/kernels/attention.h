@@ -33,6 +33,7 @@ struct AttentionMask {
   const void* data = nullptr;
   DType dtype{};  // Bool, Float32 or that of the operands
   int64_t batch = 0, head = 0, row = 0, column = 0;
+  bool pieces = false;  // its rows are whole pieces of 16 bytes
 };
 
 // The whole of attention by tiles that never leave the chip, on CUDA alone, where `fused` says so:
@@ -53,12 +54,12 @@ struct FusedAttentionArgs {
   bool causal;               // row r sees columns 0 to r only
   Operand dout, dq, dk, dv;  // backward; dk and dv are those of k's and v's heads
   AttentionMask mask;
-  uint32_t drop_below;  // 2^32 times the probability of dropout; 0: none
+  uint32_t drop_below;  // 2^16 times the probability of dropout; 0: none
   float kept_scale;     // 1 / (1 - probability)
   Philox philox;        // counters() of them
 
   bool plain() const { return dtype != DType::Float32 && !mask.data && !drop_below && scale > 0; }
-  int64_t counters() const { return batch * heads * ((rows + 15) / 16) * ((columns + 15) / 16) * 64; }
+  int64_t counters() const { return batch * heads * ((rows + 15) / 16) * ((columns + 15) / 16) * 32; }
 };
 constexpr int64_t kMostFusedSize = 128;  // of the last dim, whose bytes are a multiple of 16; rows begin at such
 

@@ -30,10 +30,11 @@ struct TiledAttentionArgs {
   uint64_t seed;
   Operand dout, dq, dk, dv;  // backward; data of dq, dk and dv: written, not added to
 };
-PYNN_KERNEL(void, tiled_attention_forward, (const TiledAttentionArgs& args));
-PYNN_KERNEL(void, tiled_attention_backward, (const TiledAttentionArgs& args));
+PYNN_CPU_ONLY_KERNEL(void, tiled_attention_forward, (const TiledAttentionArgs& args));
+PYNN_CPU_ONLY_KERNEL(void, tiled_attention_backward, (const TiledAttentionArgs& args));
 
 // What the weights are multiplied by: 0 or 1 / (1 - p), rows x columns of `dtype`, contiguous.
-PYNN_KERNEL(void, attention_dropout, (void* out, DType dtype, int64_t rows, int64_t columns, double p, uint64_t seed));
+PYNN_CPU_ONLY_KERNEL(void, attention_dropout,
+                     (void* out, DType dtype, int64_t rows, int64_t columns, double p, uint64_t seed));
 
 }  // namespace pynn

@@ -23,5 +23,6 @@ struct GemmArgs {
   int64_t batch = 1, a_batch = 0, b_batch = 0, c_batch = 0;
 };
 PYNN_KERNEL(void, gemm, (const GemmArgs& args));
+PYNN_KERNEL(void, gemm_int8, (const GemmArgs& args));  // A of int8 or uint8 (dtype), B of int8, C of int32, which wraps
 
 }  // namespace pynn

@@ -8,6 +8,7 @@
 #endif
 
 #include "core/error.h"
+#include "kernels/cpu_features.h"
 #include "kernels/stub.h"
 
 namespace pynn {
@@ -95,6 +96,22 @@ Isa active_isa() {
 }
 
 void init_isa() { active_isa_index = static_cast<int>(active_isa()); }
+
+// PYNN_CPU_DOT=0 does without them, so that what stands in for them can be tested on a CPU that has them.
+const CpuFeatures& cpu_features() {
+  static const CpuFeatures features = [] {
+    CpuFeatures f{};
+#if defined(__x86_64__) || defined(__i386__)
+    const char* wanted = std::getenv("PYNN_CPU_DOT");
+    if (!wanted || std::strcmp(wanted, "0") != 0) {
+      f.avx512_bf16 = __builtin_cpu_supports("avx512bf16");
+      f.avx512_vnni = __builtin_cpu_supports("avx512vnni");
+    }
+#endif
+    return f;
+  }();
+  return features;
+}
 
 void no_kernel(const char* name, Device device) {
   fail(ErrorKind::Runtime, name, ": no kernel for device ", device.str(), device.is_cuda() ? " in this build" : "");

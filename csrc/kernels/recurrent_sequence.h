@@ -35,7 +35,7 @@ struct SequenceArgs {
   void* dhn;     // GRU: of h_n with its bias
   void *dh0, *dc0;
 };
-PYNN_KERNEL(void, recurrent_forward, (const SequenceArgs& args));
-PYNN_KERNEL(void, recurrent_backward, (const SequenceArgs& args));
+PYNN_CPU_ONLY_KERNEL(void, recurrent_forward, (const SequenceArgs& args));
+PYNN_CPU_ONLY_KERNEL(void, recurrent_backward, (const SequenceArgs& args));
 
 }  // namespace pynn

@@ -1,5 +1,6 @@
 // attention_fused.cpp -- scaled_dot_product_attention on CUDA by tiles, in memory linear in the tokens.
 #include <algorithm>
+#include <cmath>
 
 #include "core/shape.h"
 #include "kernels/attention.h"
@@ -46,9 +47,13 @@ FusedAttentionArgs fused_arguments(const Tensor& q, const Tensor& k, const Tenso
   if (mask.defined()) {
     const DimVector strides = broadcast_strides("scaled_dot_product_attention", mask.sizes(), mask.strides(),
                                                 DimVector{a.batch, a.heads, a.rows, a.columns});
-    a.mask = {mask.data(), mask.dtype(), strides[0], strides[1], strides[2], strides[3]};
+    a.mask = {mask.data(), mask.dtype(), strides[0], strides[1], strides[2], strides[3], false};
+    const int64_t bytes = static_cast<int64_t>(item_size(mask.dtype()));
+    a.mask.pieces =
+        strides[3] == 1 && reinterpret_cast<uintptr_t>(mask.data()) % 16 == 0 && a.columns * bytes % 16 == 0;
+    for (size_t d = 0; d < 3; ++d) a.mask.pieces = a.mask.pieces && strides[d] * bytes % 16 == 0;
   }
-  a.drop_below = static_cast<uint32_t>(options.dropout * 4294967296.0);
+  a.drop_below = static_cast<uint32_t>(std::min(std::round(options.dropout * 65536), 65535.0));
   a.kept_scale = static_cast<float>(1 / (1 - options.dropout));
   a.philox = options.philox;
   return a;
@@ -109,6 +114,8 @@ Tensor fused_attention(const Tensor& q_in, const Tensor& k_in, const Tensor& v_i
   if (kv_heads != v.size(1) || heads % kv_heads || (kv_heads != heads && kv_heads != 1 && !enable_gqa) ||
       q.size(3) != k.size(3) || k.size(2) != v.size(2) || batch > 65535 || heads > 65535)
     return {};
+  // One block for few rows of float32 would go over many keys for longer than products take, which share them out.
+  if (dtype == DType::Float32 && q.size(2) <= 64 && k.size(2) >= 1024 && batch * heads <= 128) return {};
   // Rows of whole 16 bytes, of one length: more elements, zeros, change no score.
   const int64_t per_piece = 16 / static_cast<int64_t>(item_size(dtype)), result = v.size(3);
   const int64_t size = (std::max(q.size(3), result) + per_piece - 1) / per_piece * per_piece;

@@ -323,9 +323,9 @@ Tensor convolution_any(const Tensor& x, const Tensor& w, const Tensor& b, Dims s
 }
 
 void convolution_path(std::string_view path) {
-  for (ConvPath p : {ConvPath::Auto, ConvPath::Unfold, ConvPath::Direct, ConvPath::Winograd})
+  for (ConvPath p : {ConvPath::Auto, ConvPath::Unfold, ConvPath::Direct, ConvPath::Pointwise, ConvPath::Winograd})
     if (path == conv_path_name(p)) return forced_path.store(p);
-  fail(ErrorKind::Value, "convolution_path: auto, unfold, direct or winograd is required, got '", path, "'");
+  fail(ErrorKind::Value, "convolution_path: auto, unfold, direct, pointwise or winograd is required, got '", path, "'");
 }
 
 }  // namespace
@@ -351,9 +351,9 @@ PYNN_OP(convolution_any,
         "convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, int[] dilation, "
         "bool transposed, int[] output_padding, int groups) -> Tensor",
         "Convolution or its transpose of 1 to 3 spatial dims. Same as torch.convolution.", kFunctionOnly);
-PYNN_OP(
-    convolution_path, "_nn.convolution_path(str path) -> None",
-    "For tests: the way all float32 convolutions on the CPU are computed from now on: 'unfold', 'direct', 'winograd', "
-    "or 'auto', the default. A shape that the path does not fit is an error.");
+PYNN_OP(convolution_path, "_nn.convolution_path(str path) -> None",
+        "For tests: the way all float32 convolutions on the CPU are computed from now on: 'unfold', 'direct', "
+        "'pointwise', 'winograd', "
+        "or 'auto', the default. A shape that the path does not fit is an error.");
 
 }  // namespace pynn::ops

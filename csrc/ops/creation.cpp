@@ -321,7 +321,7 @@ Tensor op_zero_(const Tensor& x) { return op_fill_(x, Scalar(0)); }
 PYNN_OP(op_empty,
         "empty(int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False, memory_format? "
         "memory_format=None) -> Tensor",
-        "Memory that is not cleared. Same as torch.empty.");
+        "Memory that is not cleared. Same as torch.empty.", kOut);
 PYNN_OP(op_zeros, "zeros(int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
         "Filled with 0. Same as torch.zeros.", kOut);
 PYNN_OP(op_ones, "ones(int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",

@@ -102,7 +102,9 @@ Tensor argmin(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
 
 std::tuple<Tensor, Tensor> aminmax(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
   if (!dim) return {min_all(x), max_all(x)};
-  const int64_t dims[] = {*dim};
+  const int64_t dims[] = {wrap_dim("aminmax", *dim, x)};
+  PYNN_CHECK_KIND(Index, x.dim() == 0 || x.size(dims[0]) > 0, "aminmax: Expected reduction dim ", dims[0],
+                  " to have non-zero size.");
   return {amin(x, dims, keepdim), amax(x, dims, keepdim)};
 }
 

@@ -49,10 +49,7 @@ void complex_gemm(Device device, GemmArgs g) {
   product(1, 0, g.alpha, 1);
 }
 
-}  // namespace
-
-void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& bias, double alpha, double beta) {
-  if (c.numel() == 0 || c.device().is_meta()) return;
+GemmArgs gemm_args(const Tensor& c, const Tensor& a, const Tensor& b) {
   GemmArgs g{};
   g.m = c.size(-2);
   g.n = c.size(-1);
@@ -61,15 +58,22 @@ void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& b
   g.a_rs = a.stride(-2), g.a_cs = a.stride(-1);
   g.b_rs = b.stride(-2), g.b_cs = b.stride(-1);
   g.c_rs = c.stride(-2), g.c_cs = c.stride(-1);
-  g.dtype = c.dtype();
-  g.alpha = alpha, g.beta = beta;
-  g.bias = bias.defined() ? bias.data() : nullptr;
+  g.dtype = a.dtype();
   if (c.dim() == 3) {
     g.batch = c.size(0);
     g.a_batch = a.dim() == 3 ? a.stride(0) : 0;
     g.b_batch = b.dim() == 3 ? b.stride(0) : 0;
     g.c_batch = c.stride(0);
   }
+  return g;
+}
+}  // namespace
+
+void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& bias, double alpha, double beta) {
+  if (c.numel() == 0 || c.device().is_meta()) return;
+  GemmArgs g = gemm_args(c, a, b);
+  g.alpha = alpha, g.beta = beta;
+  g.bias = bias.defined() ? bias.data() : nullptr;
   if (is_complex(c.dtype()))
     complex_gemm(c.device(), g);
   else
@@ -195,11 +199,30 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
       [](const Tensor& g, const Tensor&, const Tensor&) { return sum_to(g, DimVector{g.size(-1)}); });
 }
 
+// int32 sums of bytes, for quantised models.
+Tensor int_mm(const Tensor& a, const Tensor& b) {
+  PYNN_CHECK(a.dim() == 2 && b.dim() == 2, "_int_mm: 2-D tensors are required, got ", dims_str(a.sizes()), " and ",
+             dims_str(b.sizes()));
+  PYNN_CHECK(a.dtype() == DType::Int8 || a.dtype() == DType::UInt8, "_int_mm: self must be int8 or uint8, got ",
+             dtype_name(a.dtype()));
+  PYNN_CHECK(b.dtype() == DType::Int8, "_int_mm: mat2 must be int8, got ", dtype_name(b.dtype()));
+  PYNN_CHECK(a.device() == b.device(), "_int_mm: expected all tensors to be on the same device, got ", a.device().str(),
+             " and ", b.device().str());
+  check_inner("_int_mm", a, b, a.size(1), b.size(0));
+  Tensor c = empty(DimVector{a.size(0), b.size(1)}, DType::Int32, a.device());
+  if (c.numel() && !c.device().is_meta()) kernels::gemm_int8(c.device(), gemm_args(c, a, b));
+  return no_gradient(c);
+}
+
 PYNN_OP(mm, "mm(Tensor input, Tensor mat2) -> Tensor", "The product of two matrices. Same as torch.mm.", kOut);
 PYNN_OP(bmm, "bmm(Tensor input, Tensor mat2) -> Tensor", "Products of batches of matrices. Same as torch.bmm.", kOut);
+PYNN_OP(int_mm, "_int_mm(Tensor input, Tensor mat2) -> Tensor",
+        "The product of a matrix of int8 or uint8 and one of int8, as int32. Same as torch._int_mm.",
+        kOut | kFunctionOnly);
 PYNN_OP(matmul, "matmul(Tensor input, Tensor other) -> Tensor",
         "The product of vectors, matrices or broadcast batches of matrices. Same as torch.matmul.", kOut);
 PYNN_OP(linear, "_nn.linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor",
-        "input @ weight.T + bias; input [..., in], weight [out, in], bias [out]. Same as torch.nn.functional.linear.");
+        "input @ weight.T + bias; input [..., in], weight [out, in], bias [out]. Same as torch.nn.functional.linear.",
+        kOut);
 
 }  // namespace pynn::ops

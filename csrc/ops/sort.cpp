@@ -120,6 +120,7 @@ std::tuple<Tensor, Tensor> pick(const char* op, const Tensor& x, int64_t dim, bo
 std::tuple<Tensor, Tensor> op_kthvalue(const Tensor& x, int64_t k, int64_t dim, bool keepdim) {
   dim = wrap_dim("kthvalue", dim, x);
   const int64_t n = x.dim() ? x.size(dim) : 1;
+  PYNN_CHECK_KIND(Index, n > 0, "kthvalue: Expected reduction dim ", dim, " to have non-zero size.");
   PYNN_CHECK(k >= 1 && k <= n, "kthvalue: selected number k out of range for dimension ", dim, ", got k=", k,
              " for size ", n);
   auto [values, index] = pick("kthvalue", x, dim, keepdim, {}, k - 1);

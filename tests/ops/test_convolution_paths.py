@@ -46,6 +46,15 @@ CASES = [("winograd", shape, (3, 3), options) for shape, options in THREE]
 CASES += [("direct", shape, (3, 3), options) for shape, options in THREE]
 CASES += [("direct", *case) for case in ANY]
 CASES += [("unfold", *case) for case in ANY]
+CASES += [
+    ("pointwise", shape, (1,) * (len(shape) - 3), {"groups": groups})
+    for shape, groups in [
+        ((3, 13, 15, 1, 1), 1),
+        ((2, 20, 31, 5, 7), 2),
+        ((1, 3, 29, 66), 1),
+        ((2, 17, 1, 3, 4, 8), 1),
+    ]
+]
 
 
 @pytest.fixture(autouse=True)

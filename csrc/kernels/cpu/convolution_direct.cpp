@@ -13,7 +13,7 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-constexpr int64_t kStrip = 48 << 10, kSumStrip = 32 << 10;  // elements of what a task copies at once
+constexpr int64_t kStrip = 96 << 10, kSumStrip = 32 << 10;  // elements of what a task copies at once
 constexpr int64_t kFewTasks = 4, kSumTasks = 16, kSumBytes = 16 << 20;
 
 // A kernel of one pixel that moves by one sees images as one long row.

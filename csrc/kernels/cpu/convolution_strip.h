@@ -72,8 +72,11 @@ struct Strips {
       return h.forward ? (n - 1) * h.stride / h.skip() + (h.kernel - 1) * h.dilation + 1
                        : ceil_div(n - 1 + (h.kernel - 1) * h.dilation, h.stride) + 1;
     };
-    while (columns > 256 && per_place * phases * places * rows_of(1) > limit)
-      narrow(round_up(ceil_div(columns, 2), w.out_step() * kTileRows));
+    while (columns > 256 && per_place * phases * places * rows_of(1) > limit) {
+      const int64_t half = round_up(ceil_div(columns, 2), w.out_step() * kTileRows);
+      if (half >= columns) break;
+      narrow(half);
+    }
     height = h.out;
     while (height > h.out_step() && per_place * phases * places * rows_of(height) > limit)
       height = min_of(height - 1, round_up(ceil_div(height, 2), h.out_step()));

@@ -77,13 +77,14 @@ struct ConvTiles {
 constexpr ConvTiles<1> kNarrowTiles = ConvTiles<1>::make(std::make_integer_sequence<int, kTileRows>());
 constexpr ConvTiles<2> kWideTiles = ConvTiles<2>::make(std::make_integer_sequence<int, kTileRows>());
 
-// `rows` pixels, each kLanes behind the last, in tiles of about equal height.
+// `rows` pixels, each kLanes behind the last, in tiles of about equal height; `more`: added to what c holds.
 PYNN_INLINE void conv_rows(const Segment* segments, int64_t count, const float* a, int64_t rows, const float* b,
-                           int64_t columns, float* c, int64_t c_rs, const float* bias) {
+                           int64_t columns, float* c, int64_t c_rs, const float* bias, bool more = false) {
   const ConvTileFn* tiles = columns > kLanes ? kWideTiles.of_rows : kNarrowTiles.of_rows;
   for (int64_t parts = ceil_div(rows, kTileRows), i = 0; parts > 0; --parts) {
     const int64_t n = ceil_div(rows - i, parts);
-    tiles[n - 1](segments, count, a + i * kLanes, b, c + i * c_rs, c_rs, bias);
+    float* to = c + i * c_rs;
+    tiles[n - 1](segments, count, a + i * kLanes, b, to, c_rs, more ? to : bias);
     i += n;
   }
 }

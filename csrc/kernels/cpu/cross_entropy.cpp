@@ -74,10 +74,10 @@ void backward(const CrossEntropyArgs& a) {
           of_p(static_cast<T>(scale * (w + spread * all_weights)));
       const V of_w(static_cast<T>(scale * spread));
       if (eps == 0)
-        along<T>(n, [=](auto at) { at.store(dx, of_p * exp(at.load(x) - m - lse)); });
+        along<T>(n, [=](auto at) { at.store(dx, of_p * exp_negative(at.load(x) - m - lse)); });
       else
         along<T>(n, [=](auto at) {
-          const V v = of_p * exp(at.load(x) - m - lse);
+          const V v = of_p * exp_negative(at.load(x) - m - lse);
           at.store(dx, weight ? fnma(of_w, at.load(weight), v) : v - of_w);
         });
       dx[t] -= static_cast<T>(scale * w);

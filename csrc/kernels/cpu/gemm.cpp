@@ -2,12 +2,15 @@
 //
 //   C[b] = alpha * A[b] B[b] + beta * C[b] + bias, relu;   A [m, k], B [k, n], C [m, n]
 //
-// Parallel over the batch when single products are small, else inside of them. float16 and bfloat16 are converted to
-// float32 and back; integers accumulate in int64 and wrap.
+// Parallel over the batch when single products are small, else inside of them. bfloat16 goes to gemm_group.h where the
+// CPU multiplies it; else it, and float16 always, is converted to float32 and back. Integers accumulate in int64 and
+// wrap, but for gemm_int8.
 #include "kernels/gemm.h"
 
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/gemm_float.h"
+#include "kernels/cpu/gemm_group.h"
+#include "kernels/cpu_features.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
@@ -32,19 +35,39 @@ Product<T> product_of(const GemmArgs& g, int64_t b) {
            static_cast<const T*>(g.bias), 0, 1, g.epilogue == Epilogue::Relu}};
 }
 
-template <class T>
-void gemm_batch(const GemmArgs& g) {
-  if (g.batch == 1) return gemm_product(product_of<T>(g, 0));
-  const double work = static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k + 1);
-  if (work >= 8 * kSerialWork && g.batch < 4 * num_threads()) {
-    for (int64_t b = 0; b < g.batch; ++b) gemm_product(product_of<T>(g, b));
+// f(b) for each product of the batch; W elements to a vector.
+template <int64_t W, class F>
+void for_batch(const GemmArgs& g, F f) {
+  if (g.batch == 1) return f(int64_t{0});
+  const double work = multiply_adds(g.m, g.n, g.k + 1) / W;
+  if (work >= 8 * kSerialVectors && g.batch < 4 * num_threads()) {
+    for (int64_t b = 0; b < g.batch; ++b) f(b);
     return;
   }
-  const double grain = kSerialWork / (work + 1);
+  const double grain = kSerialVectors / (work + 1);
   parallel_for(0, g.batch, grain < 1 ? 1 : static_cast<int64_t>(grain), [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) gemm_product(product_of<T>(g, b));
+    for (int64_t b = begin; b < end; ++b) f(b);
   });
 }
+
+#ifdef PYNN_VEC_DOT
+template <class G>
+GroupProduct<G> groups_of(const GemmArgs& g, int64_t b) {
+  using E = typename G::Elem;
+  using O = typename G::Out;
+  return {g.m,
+          g.n,
+          g.k,
+          step<E>(g.a, b * g.a_batch),
+          step<E>(g.b, b * g.b_batch),
+          g.a_rs,
+          g.a_cs,
+          g.b_rs,
+          g.b_cs,
+          {const_cast<O*>(step<O>(g.c, b * g.c_batch)), g.c_rs, g.c_cs, static_cast<Wide<O>>(g.alpha),
+           static_cast<Wide<O>>(g.beta), static_cast<const O*>(g.bias), 0, 1, g.epilogue == Epilogue::Relu}};
+}
+#endif
 
 // Half types: operands converted to contiguous float32, and the result back.
 void gemm_half(const GemmArgs& g, int64_t batch) {
@@ -73,13 +96,13 @@ void gemm_half(const GemmArgs& g, int64_t batch) {
 }
 
 // Integers: row by row, columns in runs that stay in registers and L1.
-template <class S>
+template <class S, class Out = S, class SB = S>
 void gemm_int(const GemmArgs& g, int64_t batch) {
   constexpr int64_t run = 64;
   const S* a = step<S>(g.a, batch * g.a_batch);
-  const S* b = step<S>(g.b, batch * g.b_batch);
-  S* c = const_cast<S*>(step<S>(g.c, batch * g.c_batch));
-  const S* bias = static_cast<const S*>(g.bias);
+  const SB* b = step<SB>(g.b, batch * g.b_batch);
+  Out* c = const_cast<Out*>(step<Out>(g.c, batch * g.c_batch));
+  const Out* bias = static_cast<const Out*>(g.bias);
   const uint64_t alpha = static_cast<uint64_t>(static_cast<int64_t>(g.alpha));
   const uint64_t beta = static_cast<uint64_t>(static_cast<int64_t>(g.beta));
   parallel_for(0, g.m, grain_for(static_cast<double>(g.n) * static_cast<double>(g.k) + 1), [&](int64_t i0, int64_t i1) {
@@ -89,16 +112,16 @@ void gemm_int(const GemmArgs& g, int64_t batch) {
         uint64_t acc[run] = {};  // unsigned: wraps
         for (int64_t p = 0; p < g.k; ++p) {
           const uint64_t x = static_cast<uint64_t>(static_cast<int64_t>(a[i * g.a_rs + p * g.a_cs]));
-          const S* row = b + p * g.b_rs + j0 * g.b_cs;
+          const SB* row = b + p * g.b_rs + j0 * g.b_cs;
           for (int64_t j = 0; j < n; ++j) acc[j] += x * static_cast<uint64_t>(static_cast<int64_t>(row[j * g.b_cs]));
         }
         for (int64_t j = 0; j < n; ++j) {
-          S& y = c[i * g.c_rs + (j0 + j) * g.c_cs];
+          Out& y = c[i * g.c_rs + (j0 + j) * g.c_cs];
           uint64_t v = alpha * acc[j];
           if (beta != 0) v += beta * static_cast<uint64_t>(static_cast<int64_t>(y));
           if (bias) v += static_cast<uint64_t>(static_cast<int64_t>(bias[j0 + j]));
           if (g.epilogue == Epilogue::Relu && static_cast<int64_t>(v) < 0) v = 0;
-          y = static_cast<S>(v);
+          y = static_cast<Out>(v);
         }
       }
   });
@@ -110,17 +133,21 @@ void gemm(const GemmArgs& g) {
   if (g.m == 0 || g.n == 0 || g.batch == 0) return;
   switch (g.dtype) {
     case DType::Float32:
-      return gemm_batch<float>(g);
+      return for_batch<Vec<float>::kSize>(g, [&](int64_t b) { gemm_product(product_of<float>(g, b)); });
     case DType::Float64:
-      return gemm_batch<double>(g);
+      return for_batch<Vec<double>::kSize>(g, [&](int64_t b) { gemm_product(product_of<double>(g, b)); });
+    case DType::BFloat16:
+#ifdef PYNN_VEC_DOT
+      if (cpu_features().avx512_bf16)
+        return for_batch<2 * kWords>(g, [&](int64_t b) { gemm_groups(groups_of<Bf16Pairs>(g, b)); });
+#endif
+      [[fallthrough]];
+    case DType::Float16:
+      return for_batch<Vec<float>::kSize>(g, [&](int64_t b) { gemm_half(g, b); });
     default:
       break;
   }
   for (int64_t b = 0; b < g.batch; ++b) switch (g.dtype) {
-      case DType::Float16:
-      case DType::BFloat16:
-        gemm_half(g, b);
-        break;
       case DType::Bool:
         gemm_int<bool>(g, b);
         break;
@@ -142,6 +169,18 @@ void gemm(const GemmArgs& g) {
       default:
         no_loop("gemm", g.dtype);
     }
+}
+
+void gemm_int8(const GemmArgs& g) {
+  if (g.m == 0 || g.n == 0 || g.batch == 0) return;
+  const bool sign = g.dtype == DType::Int8;
+  for_batch<4 * Vec<int32_t>::kSize>(g, [&](int64_t b) {
+#ifdef PYNN_VEC_DOT
+    if (cpu_features().avx512_vnni)
+      return sign ? gemm_groups(groups_of<Int8Quads>(g, b)) : gemm_groups(groups_of<Uint8Quads>(g, b));
+#endif
+    sign ? gemm_int<int8_t, int32_t, int8_t>(g, b) : gemm_int<uint8_t, int32_t, int8_t>(g, b);
+  });
 }
 
 }  // namespace PYNN_CPU_NAMESPACE

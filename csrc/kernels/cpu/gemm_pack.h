@@ -1,19 +1,16 @@
-// gemm_pack.h -- copying a block of A or B into slivers that the micro-kernel reads front to back.
+// gemm_pack.h -- copying a block of B into slivers that the micro-kernel reads front to back.
 //
 //   out[p * R + r] = x[r * r_stride + p * k_stride],   r in [0, R), p in [0, k);   0 for r >= rows
 //
-// A sliver of A has R = MR rows, a sliver of B has R = NR columns. Either stride may be 1, or neither.
+// R is the width of a tile, whole vectors. Either stride may be 1, or neither.
 #pragma once
 #include "kernels/cpu/vec_shuffle.h"
 
 namespace PYNN_CPU_NAMESPACE {
 
-// `out` has room for k * R elements and one vector more: where R is no multiple of W, a vector's store reaches into the
-// next row, which is written after it.
 template <class T, int R>
 void pack_sliver(const T* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, T* out) {
   constexpr int W = Vec<T>::kSize;
-  constexpr int kLastStart = (R - 1) / W * W;
   if (r_stride == 1) {
     for (int64_t p = 0; p < k; ++p)
 #pragma GCC unroll 4
@@ -22,7 +19,7 @@ void pack_sliver(const T* x, int64_t r_stride, int64_t k_stride, int64_t rows, i
   } else if (k_stride == 1) {
     for (int64_t p = 0; p < k; p += W) {
       const int64_t n = k - p < W ? k - p : W;
-      for (int r0 = kLastStart; r0 >= 0; r0 -= W) {
+      for (int r0 = 0; r0 < R; r0 += W) {
         Vec<T> v[W];
         if (n == W && r0 + W <= rows) {
 #pragma GCC unroll 16

@@ -2,113 +2,136 @@
 //
 //   acc[i][j] = sum_p a[i, p] * b[p, j],   then   C = alpha * acc + beta * C + bias, relu
 //
-//   a   element (i, p) at i * a_rs + p * a_cs: any strides, each element is broadcast
-//   b   row p at p * b_rs, columns next to each other
+//   a   element (i, p) at i * a_rs + p * a_cs: any strides, each element is broadcast, so nobody has to copy A
+//   b   row p at p * b_rs, columns next to each other, whole vectors
 //
 // Accumulates in the type of the operands. No threads here.
 #pragma once
-#include "kernels/cpu/vec.h"
+#include "kernels/cpu/sizes.h"
+#include "kernels/cpu/vec_shuffle.h"
 
 namespace PYNN_CPU_NAMESPACE {
 
-// Registers: MR * NV accumulators + NV of B + one broadcast must fit 16 (SSE2, AVX2) or 32 (AVX-512, NEON).
+// Registers: MR * NV accumulators + NV of B + one broadcast must fit 16 (SSE2, AVX2) or 32 (AVX-512, NEON). No more
+// than 8 rows: rows of A that lie a power of two apart share a set of L1, which has 8 ways, and each needs an address.
 //
-//   ISA        tile f32   kc    mc     nc
-//   baseline   6 x 8     256   144   4080    A block 144 KiB in L2, a B sliver 8 KiB in L1
-//   avx2       6 x 16    256   168   4080    A block 168 KiB in L2, a B sliver 16 KiB in L1
-//   avx512    14 x 32    384   210   4096    A block 315 KiB and a B sliver 48 KiB in L2, an A sliver 21 KiB in L1
-//   neon       8 x 12    256   160   4080    A block 160 KiB in L2, a B sliver 12 KiB in L1
+//   ISA        tile f32   panel of B
+//   baseline   6 x 8      256 KiB
+//   avx2       6 x 16     256 KiB
+//   avx512     8 x 32     512 KiB: 512 x 256 floats in an L2 of 1 MiB
+//   neon       8 x 8      256 KiB
 //
-// float64 halves the columns of a tile, and mc. Measured on Zen 3 (avx2: the tile alone reaches 98 % of the FMA peak,
-// kc from 192 to 384 and mc from 96 to 240 differ by less than 2 %) and on Zen 4 (avx512: kc 192 loses 10 % from n =
-// 768 on, because C is read and written once per block of k; 384 and 512 are alike); the other rows keep the same share
-// of the caches.
+// float64 halves the columns of a tile and of a panel. Measured on Zen 4 (avx512), one thread, share of the FMA peak at
+// n = 512, 768: tiles of 8 x 32 97, 95 %, of 12 x 32 95, 94 %, of 6 x 64 95, 93 %; panels of 384 and 512 rows are
+// alike, 256 rows lose 1 % (C is read and written once per block of k), panels of 128 columns lose 2 %.
 struct GemmBlocks {
 #if defined(PYNN_ISA_AVX512)
-  static constexpr int mr = 14, nv = 2, kc = 384, mc = 210, nc = 4096;
-  static constexpr int64_t whole_bytes = 768 << 10;
+  static constexpr int mr = 8, nv = 2;
+  static constexpr int64_t panel_bytes = 512 << 10;
 #elif defined(PYNN_ISA_NEON)
-  static constexpr int mr = 8, nv = 3, kc = 256, mc = 160, nc = 4080;
-  static constexpr int64_t whole_bytes = 384 << 10;
-#elif defined(PYNN_ISA_AVX2)
-  static constexpr int mr = 6, nv = 2, kc = 256, mc = 168, nc = 4080;
-  static constexpr int64_t whole_bytes = 384 << 10;
+  static constexpr int mr = 8, nv = 2;
+  static constexpr int64_t panel_bytes = 256 << 10;
 #else
-  static constexpr int mr = 6, nv = 2, kc = 256, mc = 144, nc = 4080;
-  static constexpr int64_t whole_bytes = 384 << 10;
+  static constexpr int mr = 6, nv = 2;
+  static constexpr int64_t panel_bytes = 256 << 10;
 #endif
-  static constexpr int64_t whole_k = 1024;  // products up to whole_bytes are not split along k before this
-  // Without packing: fewer rows, and wider tiles where there are only one or two rows, to hide the FMA's latency.
-  static constexpr int small_mr = 6;
-  static constexpr int small_nv(int rows) { return rows == 1 ? 8 : rows == 2 ? 4 : 2; }
+  static constexpr int64_t max_k = 640;  // of a block: longer sums are cut into equal blocks
+  // Wider tiles where there are only one or two rows, to hide the FMA's latency.
+  static constexpr int nv_of(int64_t rows) { return rows == 1 ? 8 : rows == 2 ? 4 : nv; }
 };
 
-// Where results go and what is done to them on the way.
-template <class T>
+// Where results go and what is done to them on the way. S: the type of C in memory.
+template <class S>
 struct GemmOut {
-  T* c;
+  S* c;
   int64_t c_rs, c_cs;
-  T alpha, beta;
-  const T* bias;             // nullptr: none
+  Wide<S> alpha, beta;
+  const S* bias;             // nullptr: none
   int64_t bias_rs, bias_cs;  // 0 or 1: bias per row (of a transposed problem) or per column
   bool relu;
 };
 
+// Of C^T.
+template <class S>
+GemmOut<S> transposed(GemmOut<S> out) {
+  return {out.c, out.c_cs, out.c_rs, out.alpha, out.beta, out.bias, out.bias_cs, out.bias_rs, out.relu};
+}
+
 // n <= kSize elements of row i from column j on.
-template <class T>
-PYNN_INLINE void store_vector(const GemmOut<T>& out, int64_t i, int64_t j, Vec<T> x, int64_t n) {
-  T* c = out.c + i * out.c_rs + j * out.c_cs;
+template <class S>
+PYNN_INLINE void store_vector(const GemmOut<S>& out, int64_t i, int64_t j, Vec<Wide<S>> x, int64_t n) {
+  using T = Wide<S>;
+  S* c = out.c + i * out.c_rs + j * out.c_cs;
   if (out.c_cs == 1) [[likely]] {
     Vec<T> y(T(0));
-    if (out.bias) y = out.bias_cs ? Vec<T>::load(out.bias + j, n) : Vec<T>(out.bias[i * out.bias_rs]);
-    if (out.beta != T(0)) y = fma(Vec<T>(out.beta), Vec<T>::load(c, n), y);
+    if (out.bias) y = out.bias_cs ? load_wide(out.bias + j, n) : Vec<T>(T(out.bias[i * out.bias_rs]));
+    if (out.beta != T(0)) y = fma(Vec<T>(out.beta), load_wide(c, n), y);
     y = fma(Vec<T>(out.alpha), x, y);
     if (out.relu) y = max(Vec<T>(T(0)), y);  // NaN stays: max gives its second operand then
-    y.store(c, n);
+    store_wide(c, y, n);
     return;
   }
   for (int64_t l = 0; l < n; ++l) {
-    T y = out.bias ? out.bias[i * out.bias_rs + (j + l) * out.bias_cs] : T(0);
-    if (out.beta != T(0)) y += out.beta * c[l * out.c_cs];
+    T y = out.bias ? T(out.bias[i * out.bias_rs + (j + l) * out.bias_cs]) : T(0);
+    if (out.beta != T(0)) y += out.beta * T(c[l * out.c_cs]);
     y += out.alpha * x[static_cast<int>(l)];
     if (out.relu) y = y < T(0) ? T(0) : y;
-    c[l * out.c_cs] = y;
+    c[l * out.c_cs] = S(y);
   }
 }
 
 // A tile of rows x cols at (i, j), whose rows are nv vectors. One copy per type: it stands behind every tile.
-template <class T>
-[[gnu::noinline]] void store_tile(const GemmOut<T>& out, int64_t i, int64_t j, const Vec<T>* tile, int rows, int nv,
-                                  int64_t cols) {
+template <class S>
+[[gnu::noinline]] void store_tile(const GemmOut<S>& out, int64_t i, int64_t j, const Vec<Wide<S>>* tile, int rows,
+                                  int nv, int64_t cols) {
+  using T = Wide<S>;
   constexpr int W = Vec<T>::kSize;
+  if (out.c_rs == 1 && out.c_cs != 1) {  // columns of C lie along memory
+    const GemmOut<S> t = transposed(out);
+    for (int v = 0; v * W < cols; ++v)
+      for (int r = 0; r < rows; r += W) {
+        Vec<T> x[W];
+#pragma GCC unroll 16
+        for (int l = 0; l < W; ++l) x[l] = r + l < rows ? tile[(r + l) * nv + v] : Vec<T>(T(0));
+        transpose(x);
+        for (int l = 0; l < W && v * W + l < cols; ++l)
+          store_vector(t, j + v * W + l, i + r, x[l], min_of<int64_t>(rows - r, W));
+      }
+    return;
+  }
   for (int r = 0; r < rows; ++r)
     for (int v = 0; v * W < cols; ++v)
-      store_vector(out, i + r, j + v * W, tile[r * nv + v], cols - v * W < W ? cols - v * W : W);
+      store_vector(out, i + r, j + v * W, tile[r * nv + v], min_of<int64_t>(cols - v * W, W));
 }
 
-// kPacked: b_rs is known to the compiler, B is padded to whole vectors, `last` columns of the tile are valid.
-// kPackedA: a_rs = 1, a_cs = MR of a full tile.
-// kTail: (B not packed) the last vector of B's rows holds `last` elements only.
-template <class T, int MR, int NV, bool kPackedA, bool kPacked, bool kTail>
-void gemm_tile(int64_t k, const T* a, int64_t a_rs, int64_t a_cs, const T* b, int64_t b_rs, int64_t last,
-               const GemmOut<T>& out, int64_t i0, int64_t j0) {
+template <class T>
+struct TileArgs {
+  int64_t k;
+  const T *a, *b;
+  int64_t a_rs, a_cs, b_rs;
+  int64_t cols;  // of C, valid
+  // What a later tile reads, brought nearer meanwhile: at each step of k one row of a tile of B, `next_step` further.
+  const T* next;
+  int64_t next_step;
+};
+
+template <class T, int MR, int NV>
+void gemm_tile(const TileArgs<T>& t, const GemmOut<T>& out, int64_t i0, int64_t j0) {
   constexpr int W = Vec<T>::kSize;
-  if constexpr (kPackedA) {
-    a_rs = 1;
-    a_cs = GemmBlocks::mr;
-  }
-  if constexpr (kPacked) b_rs = GemmBlocks::nv * W;  // of a full tile, which a narrow one reads the front of
   Vec<T> acc[MR][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) acc[i][v] = Vec<T>(T(0));
 
-  for (int64_t p = 0; p < k; ++p) {
+  const T *a = t.a, *b = t.b, *next = t.next;
+  const int64_t a_rs = t.a_rs, a_cs = t.a_cs, b_rs = t.b_rs, next_step = t.next_step;
+  for (int64_t left = t.k; left > 0; --left) {
+    __builtin_prefetch(next, 0, 2);
+    if constexpr (NV * sizeof(Vec<T>) > 64) __builtin_prefetch(next + 64 / sizeof(T), 0, 2);
     Vec<T> row[NV];
 #pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v)
-      row[v] = kTail && v == NV - 1 ? Vec<T>::load(b + v * W, last) : Vec<T>::load(b + v * W);
+    for (int v = 0; v < NV; ++v) row[v] = Vec<T>::load(b + v * W);
 #pragma GCC unroll 16
     for (int i = 0; i < MR; ++i) {
       const Vec<T> x(a[i * a_rs]);
@@ -117,24 +140,34 @@ void gemm_tile(int64_t k, const T* a, int64_t a_rs, int64_t a_cs, const T* b, in
     }
     a += a_cs;
     b += b_rs;
+    next += next_step;
   }
 
-  const int64_t cols = kPacked ? last : kTail ? (NV - 1) * W + last : NV * W;
-  if (cols == NV * W && out.c_cs == 1 && (!out.bias || out.bias_cs)) [[likely]] {
+  if (t.cols == NV * W && out.c_cs == 1 && (!out.bias || out.bias_cs)) [[likely]] {
+    const int64_t c_rs = out.c_rs;  // a copy: a store to C might change `out` for all the compiler knows
+    T* c = out.c + i0 * c_rs + j0;
+    if (out.alpha == T(1) && out.beta == T(0) && !out.bias && !out.relu) {
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; ++i, c += c_rs)
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v) acc[i][v].store(c + v * W);
+      return;
+    }
     const Vec<T> alpha(out.alpha), beta(out.beta), low(out.relu ? T(0) : -T(__builtin_huge_val()));
     Vec<T> bias[NV];
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) bias[v] = out.bias ? Vec<T>::load(out.bias + j0 + v * W) : Vec<T>(T(0));
-    T* c = out.c + i0 * out.c_rs + j0;
+    if (out.beta == T(0)) {
 #pragma GCC unroll 16
-    for (int i = 0; i < MR; ++i) {
+      for (int i = 0; i < MR; ++i, c += c_rs)
 #pragma GCC unroll 8
-      for (int v = 0; v < NV; ++v) {
-        Vec<T> y = bias[v];
-        if (out.beta != T(0)) y = fma(beta, Vec<T>::load(c + v * W), y);
-        max(low, fma(alpha, acc[i][v], y)).store(c + v * W);
-      }
-      c += out.c_rs;
+        for (int v = 0; v < NV; ++v) max(low, fma(alpha, acc[i][v], bias[v])).store(c + v * W);
+    } else {
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; ++i, c += c_rs)
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v)
+          max(low, fma(alpha, acc[i][v], fma(beta, Vec<T>::load(c + v * W), bias[v]))).store(c + v * W);
     }
     return;
   }
@@ -143,11 +176,30 @@ void gemm_tile(int64_t k, const T* a, int64_t a_rs, int64_t a_cs, const T* b, in
   for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) tile[i * NV + v] = acc[i][v];
-  store_tile(out, i0, j0, tile, MR, NV, cols);
+  store_tile(out, i0, j0, tile, MR, NV, t.cols);
 }
 
+// Tiles by rows and vectors: up to mr x nv, and wider ones of one or two rows.
 template <class T>
-using GemmTileFn = void (*)(int64_t, const T*, int64_t, int64_t, const T*, int64_t, int64_t, const GemmOut<T>&, int64_t,
-                            int64_t);
+using GemmTileFn = void (*)(const TileArgs<T>&, const GemmOut<T>&, int64_t, int64_t);
+
+template <class T>
+struct TileTable {
+  GemmTileFn<T> of[GemmBlocks::mr][8] = {};
+  template <int... I>
+  constexpr explicit TileTable(std::integer_sequence<int, I...>) {
+    (fill<I + 1>(std::make_integer_sequence<int, GemmBlocks::nv_of(I + 1)>()), ...);
+  }
+  template <int MR, int... V>
+  constexpr void fill(std::integer_sequence<int, V...>) {
+    ((of[MR - 1][V] = &gemm_tile<T, MR, V + 1>), ...);
+  }
+};
+
+template <class T>
+void run_tile(int64_t rows, int64_t vectors, const TileArgs<T>& t, const GemmOut<T>& out, int64_t i, int64_t j) {
+  static constexpr TileTable<T> tiles{std::make_integer_sequence<int, GemmBlocks::mr>()};
+  tiles.of[rows - 1][vectors - 1](t, out, i, j);
+}
 
 }  // namespace PYNN_CPU_NAMESPACE

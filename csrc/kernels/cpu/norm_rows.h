@@ -62,7 +62,7 @@ void norm_rows_forward(const LayerNormArgs& a, int64_t groups) {
   const Convert store = weights.source.convert ? converter(a.dtype, DTypeOf<T>::value) : nullptr;
   const int64_t item = weights.source.item;
   const double count = static_cast<double>(n);
-  parallel_for(0, a.rows, grain_for(0.4 * count + 20), [&](int64_t begin, int64_t end) {
+  parallel_for(0, a.rows, grain_for(0.2 * count + 20), [&](int64_t begin, int64_t end) {
     const Rows<T> rows(a.x, a.dtype, n);
     const Scratch<T> out(store ? n : 0);
     Group group(begin, groups);

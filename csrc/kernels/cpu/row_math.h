@@ -106,19 +106,19 @@ PYNN_INLINE T row_top(const T* x, int64_t n) {
       [](V a, V b) __attribute__((always_inline)) { return max(a, b); }));
 }
 
-// sum exp(x - m), and y = exp(x - m) when y is given. y may be x.
+// sum exp(x - m) for m >= x, and y = exp(x - m) when y is given. y may be x.
 template <class T>
 PYNN_INLINE double sum_exp(const T* x, int64_t n, T m) {
   using V = Vec<T>;
   return sum_along<T, 2>(n, [=, top = V(m)](V acc, auto at) __attribute__((always_inline)) {
-    return acc + at.keep(exp(at.load(x) - top), V(T(0)));
+    return acc + at.keep(exp_negative(at.load(x) - top), V(T(0)));
   });
 }
 template <class T>
 PYNN_INLINE double store_exp(T* y, const T* x, int64_t n, T m) {
   using V = Vec<T>;
   return sum_along<T, 2>(n, [=, top = V(m)](V acc, auto at) __attribute__((always_inline)) {
-    const V e = exp(at.load(x) - top);
+    const V e = exp_negative(at.load(x) - top);
     at.store(y, e);
     return acc + at.keep(e, V(T(0)));
   });

@@ -35,14 +35,16 @@ void search(const SearchArgs& a) {
         const C m = static_cast<C>(row[order ? order[at] : at]);
         return !(a.right ? m > v : m >= v);
       };
-      // Halved without a branch: which half it is cannot be foreseen.
+      // Without branches in the loop: which half it is cannot be foreseen. The places looked at are PyTorch's, so that
+      // unsorted rows give its results too.
       int64_t low = 0, n = a.n;
-      while (n > 1) {
+      while (n > 0) {
         const int64_t half = n / 2;
-        low += before(low + half - 1) ? half : 0;
-        n -= half;
+        const bool above = before(low + half);
+        low = above ? low + half + 1 : low;
+        n = above ? n - half - 1 : half;
       }
-      a.places[i] = low + (n == 1 && before(low));
+      a.places[i] = low;
     }
   });
 }

@@ -58,7 +58,7 @@ void forward_columns(T* y, const T* x, int64_t n, int64_t stride, int64_t w, boo
     for (int64_t c = 0; c < w; ++c) part[c] = 0;
     for (int64_t r = r0; r < min_of(n, r0 + kBlockRows); ++r)
       for (int64_t c = 0; c < w; c += V::kSize) {
-        const V e = exp(V::load(x + r * stride + c, w - c) - V::load(m + c, w - c));
+        const V e = exp_negative(V::load(x + r * stride + c, w - c) - V::load(m + c, w - c));
         if (!log) e.store(y + r * stride + c, w - c);
         (V::load(part + c, w - c) + e).store(part + c, w - c);
       }

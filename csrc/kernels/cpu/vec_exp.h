@@ -61,6 +61,12 @@ PYNN_INLINE Vec<T> exp(Vec<T> x) {
   const ExpParts<T> e(clamp_exponent(x));
   return scale(Vec<T>(1) + expm1_poly(e.r), e.k, e.n);
 }
+// exp(x) for x <= 0 (or not much above): as in a softmax.
+template <class T>
+PYNN_INLINE Vec<T> exp_negative(Vec<T> x) {
+  const ExpParts<T> e(max(constant<Vec<T>>(Fp<T>::kExpLow), x));  // NaN stays, being the second operand
+  return scale(Vec<T>(1) + expm1_poly(e.r), e.k, e.n);
+}
 // exp(x) / 2, which does not overflow before cosh does
 template <class T>
 PYNN_INLINE Vec<T> half_exp(Vec<T> x) {

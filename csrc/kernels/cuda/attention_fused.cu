@@ -151,10 +151,12 @@ __global__ void __launch_bounds__(kAttentionWarps* kWarp) forward(FusedAttention
 }  // namespace
 
 void fused_attention_forward(const FusedAttentionArgs& a) {
+  if (by_sm90(forward_sm90, a)) return;
   dispatch_attention(a, [&](auto p, auto d, auto more) {
     using P = decltype(p);
+    // Measured: fewer keys at a time where floats fill the shared memory, or their parts the registers.
     constexpr int D = decltype(d)::value, M = D == 64 ? 2 : 1, rows = kAttentionWarps * 16 * M;
-    constexpr int keys = kOfFloats<P> ? 32 : 64;
+    constexpr int keys = kOfFloats<P> && (D == 128 || std::is_same_v<P, Float32>) ? 32 : 64;
     launch_shared(forward<P, D, M, keys, decltype(more)::value>,
                   dim3(static_cast<unsigned>((a.rows + rows - 1) / rows), static_cast<unsigned>(a.heads),
                        static_cast<unsigned>(a.batch)),

@@ -193,53 +193,98 @@ struct MaskTile {
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const int last = static_cast<int>(a.rows - 1 - row < rows ? a.rows - 1 - row : rows);
     from += batch * mask.batch + head * mask.head + row * mask.row;
+    const auto put = [&](int r, int c, S v) {
+      float value;
+      if constexpr (std::is_same_v<S, uint8_t>)
+        value = v ? 0.0f : -INFINITY;
+      else
+        value = load(v);
+      data[kTransposed ? c * kStride + r : r * kStride + c] = value;
+    };
+    // Up to 16 loads are under way before the first is waited for.
+    if (mask.pieces) {
+      constexpr int size = 16 / sizeof(S), of_row = columns / size, count = (rows * of_row + kWarp - 1) / kWarp;
+      constexpr int many = count < 8 ? count : 8;
+      const int c = lane % of_row * size;
+      const S* at = from + (column + c < a.columns ? column + c : 0);
+#pragma unroll 1
+      for (int first = lane / of_row; first < rows; first += many * (kWarp / of_row)) {
+        Pack<S, size> v[many];
+#pragma unroll
+        for (int i = 0; i < many; ++i) {
+          const int r = first + i * (kWarp / of_row);
+          v[i] = *reinterpret_cast<const Pack<S, size>*>(at + (r < last ? r : last) * mask.row);
+        }
+#pragma unroll
+        for (int i = 0; i < many; ++i)
+#pragma unroll
+          for (int e = 0; e < size; ++e) put(first + i * (kWarp / of_row), c + e, v[i].v[e]);
+      }
+      return;
+    }
     constexpr int step = kWarp / at_once, many = rows / step < 16 ? rows / step : 16;
 #pragma unroll 1
     for (int c = lane % at_once; c < columns; c += at_once) {
       const S* at = from + (column + c < a.columns ? column + c : a.columns - 1) * mask.column;
 #pragma unroll 1
       for (int first = lane / at_once; first < rows; first += many * step) {
-        S v[many];  // these loads are under way before the first is waited for
+        S v[many];
 #pragma unroll
         for (int i = 0; i < many; ++i) v[i] = at[(first + i * step < last ? first + i * step : last) * mask.row];
 #pragma unroll
-        for (int i = 0; i < many; ++i) {
-          const int r = first + i * step;
-          float value;
-          if constexpr (std::is_same_v<S, uint8_t>)
-            value = v[i] ? 0.0f : -INFINITY;
-          else
-            value = load(v[i]);
-          data[kTransposed ? c * kStride + r : r * kStride + c] = value;
-        }
+        for (int i = 0; i < many; ++i) put(first + i * step, c, v[i]);
       }
     }
   }
 };
 
-// Which of the thread's scores dropout keeps: bit 4 j + 2 h + e for major a + 8 h and minor b + 8 j + e. Four draws of
-// a counter are those of rows r, r + 8 and columns c, c + 8: these a thread has in either order.
+// Which of the thread's scores dropout keeps: bit 4 j + 2 h + e for major a + 8 h and minor b + 8 j + e. A counter
+// gives eight draws of 16 bits, for rows r and r + 8 and columns c, c + 2, c + 8 and c + 10: four of them a thread has,
+// whether rows are major or columns, and the others one other thread. So each makes every second counter's and they
+// exchange.
 template <bool kTransposed, int N>
 __device__ inline unsigned kept(const FusedAttentionArgs& args, int64_t batch, int64_t head, int64_t a, int64_t b) {
   static_assert(N % 2 == 0 && N <= 8);
   const PhiloxStream stream(args.philox);
-  const auto folded = [](int64_t i) { return i / 16 * 8 + i % 8; };
-  const int64_t high = folded(args.rows + 15), wide = folded(args.columns + 15), matrix = batch * args.heads + head;
+  const auto row_place = [](int64_t r) { return r / 16 * 8 + r % 8; };
+  const auto column_place = [](int64_t c) { return c / 16 * 4 + c % 8 / 4 * 2 + c % 2; };
+  const int64_t high = (args.rows + 15) / 16 * 8, wide = (args.columns + 15) / 16 * 4;
+  const int64_t row = kTransposed ? b : a, column = kTransposed ? a : b;
+  const int second = static_cast<int>(column / 2 % 2);  // of the two threads
   const int64_t step = kTransposed ? wide : 1;
-  int64_t at = (matrix * high + folded(kTransposed ? b : a)) * wide + folded(kTransposed ? a : b);
+  int64_t at = ((batch * args.heads + head) * high + row_place(row)) * wide + column_place(column) + second * step;
   unsigned bits = 0;
-#pragma unroll 1
-  for (int j = 0; j < N; j += 2, at += 8 * step)
+#pragma unroll 2
+  for (int j = 0; j < N; j += 2, at += (kTransposed ? 8 : 4) * step) {
+    const Draws d = stream.at<7>(static_cast<uint64_t>(at));  // of e = second
+    uint32_t mine[2], others[2];
 #pragma unroll
-    for (int e = 0; e < 2; ++e) {
-      const Draws d = stream.at(static_cast<uint64_t>(at + e * step));
+    for (int h = 0; h < 2; ++h) {
+      mine[h] = second ? d.v[2 + h] : d.v[h];
+      others[h] = __shfl_xor_sync(0xffffffffu, second ? d.v[h] : d.v[2 + h], kTransposed ? 8 : 1);
+    }
+    unsigned eight = 0;
+#pragma unroll
+    for (int e = 0; e < 2; ++e)
 #pragma unroll
       for (int h = 0; h < 2; ++h)
 #pragma unroll
-        for (int k = 0; k < 2; ++k)
-          bits |= (d.v[kTransposed ? 2 * k + h : 2 * h + k] >= args.drop_below ? 1u : 0u) << (4 * (j + k) + 2 * h + e);
-    }
+        for (int k = 0; k < 2; ++k) {
+          const int low = kTransposed ? k : h, half = kTransposed ? h : k;  // which of rows r, r + 8; columns c, c + 8
+          const uint32_t pair = e == second ? mine[low] : others[low];
+          eight |= ((half ? pair >> 16 : pair & 0xFFFF) >= args.drop_below ? 1u : 0u) << (4 * k + 2 * h + e);
+        }
+    bits |= eight << (4 * j);
+  }
   return bits;
+}
+
+// Hopper's kernels (attention*_sm90.cu), null in a build that is not for it. Of plain() attention; false, and
+// nothing is done, where TMA cannot describe an operand.
+using AttentionSm90 = bool (*)(const FusedAttentionArgs&);
+inline AttentionSm90 forward_sm90 = nullptr, backward_sm90 = nullptr;
+inline bool by_sm90(AttentionSm90 f, const FusedAttentionArgs& a) {
+  return f && a.plain() && library_flags.sm90 && capability() == 90 && f(a);
 }
 
 // Over the four lanes that hold a row.

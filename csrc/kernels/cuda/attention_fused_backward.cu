@@ -252,14 +252,15 @@ void fused_attention_dropout(const FusedAttentionArgs& a, float* to) {
 PYNN_CUDA_KERNEL(fused_attention_dropout);
 
 void fused_attention_backward(const FusedAttentionArgs& a) {
+  if (by_sm90(backward_sm90, a)) return;
   const Scratch delta(static_cast<size_t>(a.batch * a.heads * a.rows) * sizeof(float));
   dispatch_attention(a, [&](auto p, auto d, auto more) {
     using P = decltype(p);
     using T = Stored<P>;
     constexpr bool kMore = decltype(more)::value;
-    // Rows and keys at a time.
-    constexpr int D = decltype(d)::value, R = (D == 64 ? 64 : 32) / (kOfFloats<P> ? 2 : 1);
-    constexpr int K = !kOfFloats<P> ? 64 : D == 64 ? 32 : 16;
+    // Rows and keys at a time, as measured.
+    constexpr int D = decltype(d)::value, small = std::is_same_v<P, Float32> ? 32 : 64;
+    constexpr int R = D == 64 ? small : kOfFloats<P> ? 16 : 32, K = D == 64 ? small : kOfFloats<P> ? 16 : 64;
     const float* deltas = delta.as<float>();
     const auto blocks = [](int64_t n) { return static_cast<unsigned>((n + kTileRows - 1) / kTileRows); };
     const unsigned batch = static_cast<unsigned>(a.batch);

@@ -168,11 +168,14 @@ struct Fragment {
 };
 template <class P>
 __device__ inline void multiply_add(float (&c)[4], const Fragment<P, 4>& a, const Fragment<P, 2>& b) {
-  if constexpr (kOfFloats<P>) {
-    if constexpr (Fragment<P, 4>::kSplit) {
-      multiply_add_tf32(c, a.rest, b.r);
-      multiply_add_tf32(c, a.r, b.rest);
-    }
+  if constexpr (Fragment<P, 4>::kSplit) {
+    float sum[4] = {};  // added by rounding: the tensor cores cut sums off, and so would drift towards 0
+    multiply_add_tf32(sum, a.rest, b.r);
+    multiply_add_tf32(sum, a.r, b.rest);
+    multiply_add_tf32(sum, a.r, b.r);
+#pragma unroll
+    for (int e = 0; e < 4; ++e) c[e] += sum[e];
+  } else if constexpr (kOfFloats<P>) {
     multiply_add_tf32(c, a.r, b.r);
   } else {
     multiply_add<P>(c, a.r, b.r[0], b.r[1]);

@@ -1,0 +1,122 @@
+// gemm_block.h -- one thread's share of a product: a region of C, in panels of B that stay in L2.
+//
+//   for each panel of columns, for each block of k:   for each MR rows of A:   for each sliver of B:   a tile
+//
+// A is read where it lies, each element broadcast (copying it first gained nothing, whatever its strides). B is read
+// where it lies if its rows are contiguous and all of it fits L2, or few rows of A ask for it, else each sliver is
+// copied just before its first tile. A tile fetches what comes next: the rows of A under it or the next sliver's
+// source. A region shares nothing with others, so that no thread waits for another.
+#pragma once
+#include "kernels/cpu/gemm_pack.h"
+#include "kernels/cpu/gemm_tile.h"
+#include "kernels/cpu/scratch.h"
+
+namespace PYNN_CPU_NAMESPACE {
+namespace {
+
+template <class T>
+struct Product {
+  int64_t m, n, k;
+  const T *a, *b;
+  int64_t a_rs, a_cs, b_rs, b_cs;
+  GemmOut<T> out;
+};
+
+// C^T = B^T A^T
+template <class T>
+Product<T> transposed(const Product<T>& p) {
+  return {p.n, p.m, p.k, p.b, p.a, p.b_cs, p.b_rs, p.a_cs, p.a_rs, transposed(p.out)};
+}
+
+// How a whole product is cut; its sizes alone decide, so that each thread cuts the sums alike.
+struct BlockPlan {
+  int64_t kc, nc;  // rows and columns of a panel
+  int64_t nv;      // vectors of a tile's row
+  bool pack;       // B is copied
+  bool far;        // B is read from memory, in steps that no prefetcher follows
+};
+
+template <class T>
+BlockPlan plan_of(const Product<T>& p) {
+  constexpr int64_t W = Vec<T>::kSize, size = sizeof(T), fits = GemmBlocks::panel_bytes * 5 / 4;
+  BlockPlan b{};
+  const int64_t few = 3 * GemmBlocks::mr;
+  const bool large = p.k * p.n * size > fits;
+  b.pack = p.b_cs != 1 || (large && p.m > few);
+  b.nv = b.pack ? GemmBlocks::nv : GemmBlocks::nv_of(p.m);
+  b.kc = ceil_div(p.k, max_of<int64_t>(1, ceil_div(p.k, GemmBlocks::max_k)));
+  b.nc = large || b.pack ? max_of<int64_t>(1, GemmBlocks::panel_bytes / (b.kc * size) / (b.nv * W)) * b.nv * W : p.n;
+  if (large && !b.pack && p.m <= 2) {
+    // Rows of B that lie far apart are swept a few at a time over a wide strip, for the sake of TLB and prefetchers.
+    b.kc = 8;
+    b.nc = 4096;
+  }
+  b.far = large && !b.pack && p.m > 2;
+  return b;
+}
+
+// The epilogue as it applies to block [p0, p0 + kb) of k: the first block sees beta, the last one the bias.
+template <class T>
+PYNN_INLINE GemmOut<T> out_of_block(const Product<T>& p, int64_t p0, int64_t kb) {
+  GemmOut<T> out = p.out;
+  if (p0 > 0) out.beta = T(1);
+  if (p0 + kb < p.k) {
+    out.bias = nullptr;
+    out.relu = false;
+  }
+  return out;
+}
+
+// Rows [i0, i1) and columns [j0, j1) of C.
+template <class T>
+void gemm_region(const Product<T>& p, const BlockPlan& plan, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
+  constexpr int64_t MR = GemmBlocks::mr, W = Vec<T>::kSize, NR = GemmBlocks::nv * W;
+  const int64_t tiles = ceil_div(i1 - i0, MR);  // of rows, as equal as can be
+  const auto row = [&](int64_t t) { return i0 + (i1 - i0) * t / tiles; };
+  const int64_t panel = round_up(min_of(plan.nc, j1 - j0), W);
+  const Scratch<T> packed(plan.pack ? plan.kc * panel : j1 % W ? plan.kc * W : 0);
+
+  for (int64_t jc = j0; jc < j1; jc += plan.nc) {
+    const int64_t nb = min_of(plan.nc, j1 - jc);
+    int64_t pc = 0;
+    do {
+      const int64_t kb = min_of(plan.kc, p.k - pc);
+      const GemmOut<T> out = kb == p.k ? p.out : out_of_block(p, pc, kb);
+      const T* b = p.b + pc * p.b_rs + jc * p.b_cs;
+      for (int64_t t = 0; t < tiles; ++t) {
+        const int64_t i = row(t), rows = row(t + 1) - i;
+        TileArgs<T> tile{kb, p.a + i * p.a_rs + pc * p.a_cs, nullptr, p.a_rs, p.a_cs, 0, 0, nullptr, 0};
+        int64_t sliver = 0;
+        for (int64_t j = 0, width; j < nb; j += width, ++sliver) {
+          const int64_t whole = (nb - j) / W, vectors = min_of(plan.nv, max_of<int64_t>(whole, 1));
+          width = vectors * W;
+          tile.cols = min_of(width, nb - j);
+          const T* source = b + j * p.b_cs;
+          if (plan.pack || !whole) {
+            T* const copy = plan.pack ? packed.get() + j * kb : packed.get();
+            static_assert(GemmBlocks::nv == 2);
+            if (t == 0)
+              vectors == 1 ? pack_sliver<T, W>(source, p.b_cs, p.b_rs, tile.cols, kb, copy)
+                           : pack_sliver<T, NR>(source, p.b_cs, p.b_rs, tile.cols, kb, copy);
+            tile.b = copy, tile.b_rs = width;
+          } else {
+            tile.b = source, tile.b_rs = p.b_rs;
+          }
+          tile.next = tile.b, tile.next_step = tile.b_rs;
+          if (plan.pack && t == 0 && p.b_cs == 1) {
+            tile.next = source + width, tile.next_step = p.b_rs;  // the next sliver's source
+          } else if (plan.far) {
+            tile.next = source + 32 * p.b_rs, tile.next_step = p.b_rs;
+          } else if (plan.pack && p.a_cs == 1) {
+            tile.next = tile.a + (rows + sliver % MR) * p.a_rs, tile.next_step = 1;  // a row of A under these
+          }
+          run_tile(rows, vectors, tile, out, i, jc + j);
+        }
+      }
+      pc += kb;
+    } while (pc < p.k);
+  }
+}
+
+}  // namespace
+}  // namespace PYNN_CPU_NAMESPACE

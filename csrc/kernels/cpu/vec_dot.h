@@ -1,0 +1,27 @@
+// vec_dot.h -- sums of products of neighbours, as one instruction: AVX512-BF16 and AVX512-VNNI.
+//
+//   acc[l] += x[l][0] * y[l][0] + x[l][1] * y[l][1] (+ ...),   x[l], y[l] the elements in 32 bits of a register
+//
+// Not part of the avx512 build's flags, as many CPUs with AVX-512 lack them: ask cpu_features() first. Written as
+// assembly, so that no compiler uses them elsewhere.
+#pragma once
+#include "kernels/cpu/vec.h"
+
+#if defined(PYNN_ISA_AVX512) && (defined(__GNUC__) || defined(__clang__))
+#define PYNN_VEC_DOT 1
+
+namespace PYNN_CPU_NAMESPACE {
+
+// Pairs of bfloat16; subnormal numbers count as 0.
+PYNN_INLINE Vec<float> dot_pairs(Vec<float> acc, Vec<int32_t> x, Vec<int32_t> y) {
+  asm("vdpbf16ps %2, %1, %0" : "+v"(acc.v) : "v"(x.v), "v"(y.v));
+  return acc;
+}
+// Groups of four bytes: x without sign, y with it.
+PYNN_INLINE Vec<int32_t> dot_quads(Vec<int32_t> acc, Vec<int32_t> x, Vec<int32_t> y) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(acc.v) : "v"(x.v), "v"(y.v));
+  return acc;
+}
+
+}  // namespace PYNN_CPU_NAMESPACE
+#endif

@@ -1,0 +1,191 @@
+"""The paths of the one product behind matmul, linear and their kin: sizes around every border between them and inside
+of them, layouts, NaN and infinities, threads; half types and int8 with and without the CPU's dot instructions."""
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import run_python, same_bits, tensor, to_numpy
+
+import pynn
+
+FLOATS = {pynn.float32: 3e-6, pynn.float64: 1e-14, pynn.bfloat16: 4e-3, pynn.float16: 5e-4}
+
+# Borders: rows of a tile (6, 8), vectors (4 to 32 columns), dots (12 rows), copying B (24 rows and 640 KiB), blocks of
+# k (640), threads (2^18 multiply-adds).
+SHAPES = [
+    (7, 31, 33),
+    (8, 32, 64),
+    (9, 33, 65),
+    (17, 48, 31),
+    (12, 100, 300),
+    (13, 100, 320),
+    (64, 10, 128),
+    (64, 128, 784),
+    (25, 260, 641),
+    (24, 300, 1300),
+    (3, 600, 700),
+    (2, 600, 700),
+    (1, 4100, 70),
+    (70, 4100, 65),
+    (300, 70, 1),
+    (66, 66, 66),
+    (130, 257, 96),
+]
+
+
+def operands(m, n, k, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    return tensor(rng.standard_normal((m, k)), dtype), tensor(rng.standard_normal((k, n)), dtype)
+
+
+def layouts(t):
+    """The same matrix with its rows, its columns, and neither along memory, rows one element further apart."""
+    r, c = t.shape
+    wide = pynn.zeros(r, c + 1, dtype=t.dtype)
+    wide[:, :c] = t
+    tall = pynn.zeros(c, r + 1, dtype=t.dtype)
+    tall[:, :r] = t.t()
+    loose = pynn.zeros(2 * r, 2 * c, dtype=t.dtype)
+    loose[::2, ::2] = t
+    return wide[:, :c], tall[:, :r].t(), loose[::2, ::2]
+
+
+def check(got, a, b, dtype, extra=0.0):
+    a, b = to_numpy(a).astype(np.float64), to_numpy(b).astype(np.float64)
+    step = FLOATS[dtype]
+    bound = step * np.abs(a @ b + extra) + 2e-6 * (math.sqrt(a.shape[1]) + 1) if step > 1e-10 else 1e-12
+    assert (np.abs(to_numpy(got).astype(np.float64) - (a @ b + extra)) <= bound).all()
+
+
+def check_layouts(m, n, k, dtype):
+    a, b = operands(m, n, k, dtype)
+    for x, y in itertools.product(layouts(a), layouts(b)):
+        check(x @ y, a, b, dtype)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_layouts(shape, dtype):
+    check_layouts(*shape, dtype)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_result_layouts_and_epilogues(shape, dtype):
+    m, n, k = shape
+    a, b = operands(m, n, k, dtype)
+    c, bias = operands(m, n, n, dtype, seed=1)[0], operands(1, n, 1, dtype, seed=2)[1][0]
+    for out in layouts(pynn.full((m, n), math.nan, dtype=dtype)):
+        pynn.mm(a, b, out=out)
+        check(out, a, b, dtype)
+    check(pynn.nn.functional.linear(a, b.t(), bias), a, b, dtype, to_numpy(bias).astype(float))
+    check(pynn.nn.functional.linear(a, b.t().contiguous(), bias), a, b, dtype, to_numpy(bias).astype(float))
+    check(pynn.addmm(c[:, :n], a, b, beta=0.5), a, b, dtype, 0.5 * to_numpy(c[:, :n]).astype(float))
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_small_sizes_and_zeros(dtype):
+    for m, n, k in itertools.product((0, 1, 2, 5, 9), repeat=3):
+        a, b = operands(m, n, k, dtype)
+        got = a @ b
+        assert got.shape == (m, n)
+        if m and n:
+            check(got, a, b, dtype)
+    assert pynn.addmm(pynn.ones(3, 4), pynn.ones(3, 0), pynn.ones(0, 4)).tolist() == [[1.0] * 4] * 3
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("shape", [(9, 33, 65), (3, 40, 130), (64, 128, 784), (20, 300, 700)], ids=str)
+def test_nan_and_infinity_stay_in_their_row_and_column(shape, dtype):
+    m, n, k = shape
+    for bad in (math.nan, math.inf):
+        for x, y in itertools.product(range(3), range(3)):
+            a, b = operands(m, n, k, dtype)
+            a[m - 1, k - 1] = bad
+            b[k // 2, n - 1] = bad
+            got = to_numpy(layouts(a)[x] @ layouts(b)[y])
+            assert not np.isfinite(got[m - 1]).any() and not np.isfinite(got[:, n - 1]).any()
+            assert np.isfinite(got[: m - 1, : n - 1]).all()
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize(
+    "shape", [(64, 64, 64), (64, 128, 784), (25, 260, 641), (3, 5000, 300), (400, 300, 700)], ids=str
+)
+def test_bits_do_not_depend_on_threads(shape, dtype):
+    before = pynn.get_num_threads()
+    a, b = operands(*shape, dtype)
+    try:
+        for x, y in itertools.product(layouts(a), layouts(b)):
+            results = []
+            for n in (1, 2, 3, 16):
+                pynn.set_num_threads(n)
+                results.append(x @ y)
+            assert all(same_bits(r, results[0]) for r in results)
+    finally:
+        pynn.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("shape", [(3, 5, 9, 7), (40, 33, 17, 31), (3, 70, 80, 90)], ids=str)
+def test_batches(shape, dtype):
+    batch, m, n, k = shape
+    pairs = [operands(m, n, k, dtype, seed) for seed in range(batch)]
+    got = pynn.bmm(pynn.stack([a for a, _ in pairs]), pynn.stack([b for _, b in pairs]))
+    for c, (a, b) in zip(got, pairs, strict=True):
+        assert same_bits(c, a @ b)
+
+
+def check_int8():
+    rng = np.random.default_rng(0)
+    for m, n, k in [
+        (1, 1, 1),
+        (1, 40, 33),
+        (40, 1, 64),
+        (5, 17, 7),
+        (9, 33, 65),
+        (64, 128, 784),
+        (17, 300, 1000),
+        (3, 4, 0),
+    ]:
+        for first in (np.int8, np.uint8):
+            low = np.iinfo(first).min
+            a = rng.integers(low, low + 256, (m, k)).astype(first)
+            b = rng.integers(-128, 128, (k, n)).astype(np.int8)
+            a[:1], b[:, :1] = np.iinfo(first).max, -128  # the largest sums
+            for x, y in itertools.product(layouts(pynn.tensor(a)), layouts(pynn.tensor(b))):
+                got = pynn._int_mm(x, y)
+                assert got.dtype == pynn.int32
+                np.testing.assert_array_equal(got.numpy(), a.astype(np.int32) @ b.astype(np.int32))
+
+
+def test_int8():
+    check_int8()
+    a, b = pynn.ones(2, 3, dtype=pynn.int8), pynn.ones(3, 4, dtype=pynn.int8)
+    out = pynn.empty(2, 4, dtype=pynn.int32)
+    assert pynn._int_mm(a, b, out=out) is out and out.tolist() == [[3] * 4] * 2
+    for x, y, words in [
+        (a.int(), b, "int8"),
+        (a, b.int(), "int8"),
+        (a, a, "3.*2"),
+        (a[0], b, "2-D"),
+    ]:
+        with pytest.raises(RuntimeError, match=f"_int_mm.*{words}"):
+            pynn._int_mm(x, y)
+
+
+def check_without_dot_instructions():
+    for shape in SHAPES:
+        check_layouts(*shape, pynn.bfloat16)
+    check_int8()
+
+
+def test_without_dot_instructions():
+    here = Path(__file__).parent
+    code = f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]\n"
+    code += "import test_gemm; test_gemm.check_without_dot_instructions()"
+    status, out = run_python(code, env={"PYNN_CPU_DOT": "0"})
+    assert status == 0, out
