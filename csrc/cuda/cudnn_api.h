@@ -11,17 +11,17 @@ using Handle = void*;
 using Desc = void*;
 using Status = int;  // 0: success
 
-enum : int { kFloat = 0, kDouble = 1, kHalf = 2, kBFloat16 = 9 };  // cudnnDataType_t
-enum : int { kNchw = 0 };                                          // cudnnTensorFormat_t
-enum : int { kCrossCorrelation = 1 };                              // cudnnConvolutionMode_t
-enum : int { kDefaultMath = 0, kTensorMath = 1, kFmaMath = 3 };    // cudnnMathType_t
-enum : int { kRnnRelu = 0, kRnnTanh = 1, kLstm = 2, kGru = 3 };    // cudnnRNNMode_t
-enum : int { kNoBias = 0, kDoubleBias = 2 };                       // cudnnRNNBiasMode_t
-enum : int { kStandardAlgo = 0 };                                  // cudnnRNNAlgo_t
-enum : int { kLinearInput = 0 };                                   // cudnnRNNInputMode_t
-enum : int { kStepsPacked = 1 };                                   // cudnnRNNDataLayout_t
-enum : int { kInference = 0, kTraining = 1 };                      // cudnnForwardMode_t
-enum : int { kAddGradient = 0 };                                   // cudnnWgradMode_t
+enum : int { kFloat = 0, kDouble = 1, kHalf = 2, kBFloat16 = 9 };            // cudnnDataType_t
+enum : int { kNchw = 0 };                                                    // cudnnTensorFormat_t
+enum : int { kCrossCorrelation = 1 };                                        // cudnnConvolutionMode_t
+enum : int { kDefaultMath = 0, kTensorMath = 1, kFmaMath = 3 };              // cudnnMathType_t
+enum : int { kRnnRelu = 0, kRnnTanh = 1, kLstm = 2, kGru = 3 };              // cudnnRNNMode_t
+enum : int { kNoBias = 0, kDoubleBias = 2 };                                 // cudnnRNNBiasMode_t
+enum : int { kStandardAlgo = 0, kPersistentAlgo = 1, kSmallStateAlgo = 3 };  // cudnnRNNAlgo_t
+enum : int { kLinearInput = 0 };                                             // cudnnRNNInputMode_t
+enum : int { kStepsPacked = 1 };                                             // cudnnRNNDataLayout_t
+enum : int { kInference = 0, kTraining = 1 };                                // cudnnForwardMode_t
+enum : int { kAddGradient = 0 };                                             // cudnnWgradMode_t
 
 // The same for all three directions.
 struct Perf {

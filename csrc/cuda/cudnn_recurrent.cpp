@@ -44,6 +44,19 @@ struct Net {
   std::vector<int64_t> places;
 };
 
+// Which algorithm to try. One launch for all steps, with the state's weights kept in registers or shared memory, is up
+// to five times as fast as a launch per step where the state is small (H100), and slower where it is not; cuDNN has it
+// for sequences of one length, not for bfloat16, and refuses some nets when they run.
+int algorithm(const NetShape& s) {
+  const bool plain = s.cell == RecurrentCell::Tanh || s.cell == RecurrentCell::Relu, half = s.dtype == DType::Float16;
+  const int64_t batch = s.batch_sizes[0];
+  const bool coarse = half || (s.dtype == DType::Float32 && s.tf32);  // their tanh errs by 1e-5
+  if (!coarse || s.out != s.hidden || s.batch_sizes[s.steps - 1] != batch) return dnn::kStandardAlgo;
+  if (s.hidden <= (plain ? 256 : 128)) return dnn::kSmallStateAlgo;
+  const bool simple = s.layers == 1 && !s.bidirectional && s.hidden % 64 == 0 && s.hidden <= 1024 && batch <= 64;
+  return half && simple ? dnn::kPersistentAlgo : dnn::kStandardAlgo;
+}
+
 // Sizes beyond what cuDNN counts in.
 bool fits(const NetShape& s) {
   int64_t rows = 0;
@@ -86,7 +99,7 @@ std::vector<int64_t> find_places(const Net& net, const NetShape& s, dnn::Handle 
   return places;
 }
 
-void describe(Net& net, const NetShape& s, dnn::Handle handle) {
+void describe(Net& net, const NetShape& s, dnn::Handle handle, int algo) {
   const dnn::Api& api = cudnn().api;
   constexpr int cells[] = {dnn::kRnnTanh, dnn::kRnnRelu, dnn::kLstm, dnn::kGru};
   const int type = dnn_type(s.dtype), directions = s.bidirectional ? 2 : 1;
@@ -95,10 +108,10 @@ void describe(Net& net, const NetShape& s, dnn::Handle handle) {
   net.dropout.make(api.dropout_create, api.dropout_destroy);
   check_dnn(api.dropout_set(net.dropout, handle, 0, nullptr, 0, 0), "no dropout");
   net.rnn.make(api.rnn_create, api.rnn_destroy);
-  if (api.rnn_set(net.rnn, dnn::kStandardAlgo, cells[static_cast<int>(s.cell)],
-                  s.biases ? dnn::kDoubleBias : dnn::kNoBias, s.bidirectional, dnn::kLinearInput, type,
-                  half ? dnn::kFloat : type, math, static_cast<int32_t>(s.input), static_cast<int32_t>(s.hidden),
-                  static_cast<int32_t>(s.out), static_cast<int32_t>(s.layers), net.dropout, 0) != 0)
+  if (api.rnn_set(net.rnn, algo, cells[static_cast<int>(s.cell)], s.biases ? dnn::kDoubleBias : dnn::kNoBias,
+                  s.bidirectional, dnn::kLinearInput, type, half ? dnn::kFloat : type, math,
+                  static_cast<int32_t>(s.input), static_cast<int32_t>(s.hidden), static_cast<int32_t>(s.out),
+                  static_cast<int32_t>(s.layers), net.dropout, 0) != 0)
     return;
   const int batch = static_cast<int>(s.batch_sizes[0]), steps = static_cast<int>(s.steps);
   std::vector<int> lengths(static_cast<size_t>(batch));
@@ -126,6 +139,22 @@ void describe(Net& net, const NetShape& s, dnn::Handle handle) {
   net.places = find_places(net, s, handle);
 }
 
+// Whether cuDNN does it by this algorithm: it says so only when it is asked to run.
+bool works(const Net& net, const NetShape& s, dnn::Handle handle) {
+  const dnn::Api& api = cudnn().api;
+  const auto directions = static_cast<size_t>(s.bidirectional ? 2 : 1), item = item_size(s.dtype);
+  const auto rows = static_cast<size_t>(s.steps * s.batch_sizes[0]);
+  const size_t state = static_cast<size_t>(s.layers * s.batch_sizes[0] * s.hidden) * directions * item;
+  const Scratch x(rows * static_cast<size_t>(s.input) * item), y(rows * static_cast<size_t>(s.out) * directions * item);
+  const Scratch h(state), c(state), weights(net.weights), workspace(net.workspace[1]), reserve(net.reserve);
+  void *const xp = x.as<void>(), *const yp = y.as<void>(), *const hp = h.as<void>(), *const cp = c.as<void>();
+  void *const wp = weights.as<void>(), *const work = workspace.as<void>(), *const kept = reserve.as<void>();
+  return api.rnn_forward(handle, net.rnn, dnn::kTraining, nullptr, net.x, xp, net.y, yp, net.h, hp, hp, net.c, cp, cp,
+                         net.weights, wp, net.workspace[1], work, net.reserve, kept) == 0 &&
+         api.rnn_backward(handle, net.rnn, nullptr, net.y, yp, yp, net.x, xp, net.h, hp, nullptr, nullptr, net.c, cp,
+                          nullptr, nullptr, net.weights, wp, net.workspace[1], work, net.reserve, kept) == 0;
+}
+
 // All that cuDNN was told, as the key.
 Net& net_of(const NetShape& s, dnn::Handle handle) {
   static auto& nets = *new std::map<std::vector<int64_t>, std::unique_ptr<Net>>;
@@ -141,7 +170,12 @@ Net& net_of(const NetShape& s, dnn::Handle handle) {
   std::unique_ptr<Net>& net = nets[key];
   if (!net) {
     auto made = std::make_unique<Net>();
-    describe(*made, s, handle);
+    const int algo = algorithm(s);
+    if (algo != dnn::kStandardAlgo && !accelerator->is_capturing()) {  // captured work would hold the trial
+      describe(*made, s, handle, algo);
+      if (made->places.empty() || !works(*made, s, handle)) made = std::make_unique<Net>();
+    }
+    if (made->places.empty()) describe(*made, s, handle, dnn::kStandardAlgo);
     net = std::move(made);
   }
   return *net;

@@ -163,6 +163,20 @@ def test_cudnn_twice(kind):
 
 
 @needs_cudnn
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_cudnn_algorithms_for_small_states(kind, dtype):
+    """Those of sequences of one length; where cuDNN refuses them, as the stand-in does for the GRU, the standard one."""
+    tolerance = 5e-3 if dtype == torch.float32 else 3e-2  # TF32
+    for size, batch in ((8, 3), (64, 2), (192, 1)):
+        net = getattr(nn, kind)(8, size).cuda().to(dtype)
+        x = torch.randn(2, batch, 8).cuda().to(dtype)
+        for a, b in zip(*both(net, x), strict=True):
+            top = b.float().abs().max().item()
+            torch.testing.assert_close(a.float(), b.float(), rtol=tolerance, atol=tolerance * max(top, 1.0))
+
+
+@needs_cudnn
 def test_cudnn_wanted_gradients():
     """Only what is asked for: input, state or weights alone; gradients from the last state alone."""
     net = nn.LSTM(3, 4, num_layers=2).double().cuda()

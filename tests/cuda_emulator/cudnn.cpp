@@ -2,7 +2,8 @@
 // double, so that tests reach the host code: descriptors, the block of parameters, lengths, gradients. Of convolutions
 // it has the descriptors alone and says that it knows no algorithm, so that our own kernels compute them.
 //
-// As strict as the real one where that matters: a training's forward must come before one backward, which uses its
+// As strict as the real one where that matters: an algorithm that it does not have for a net (of the GRU all but the
+// standard one) is refused by the forward; a training's forward must come before one backward, which uses its
 // reserve space up; and parameters begin at multiples of 4 elements, so that there are holes between them.
 #include <cmath>
 #include <cstring>
@@ -399,6 +400,7 @@ Status rnn_forward(Handle, Desc rnn, int mode, const int32_t*, Desc xd, const vo
                    size_t work_bytes, void* workspace, size_t reserve_bytes, void* reserve) {
   const Rnn r = *static_cast<Rnn*>(rnn);
   const Sequence s = *static_cast<Sequence*>(xd);
+  if (r.algo != dnn::kStandardAlgo && (r.cell == dnn::kGru || s.rows != s.steps * s.batch)) return kNotSupported;
   const bool train = mode == dnn::kTraining;
   const size_t need = Reserve{r, s.rows, nullptr}.bytes();
   if (bytes != static_cast<size_t>(weight_count(r)) * item(r.type) || (train ? reserve_bytes : work_bytes) < need ||
