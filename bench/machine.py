@@ -104,11 +104,15 @@ def cpu_seconds(pids: Iterable[int]) -> tuple[float, float] | None:
     return (sum(ticks) - ticks[3] - ticks[4]) / hertz, ours / hertz
 
 
+def c_compiler() -> list[str] | None:
+    """The command: CC, or the first that is installed."""
+    found = [c for c in ("cc", "gcc", "clang") if shutil.which(c)]
+    return (shlex.split(os.environ.get("CC", "")) or found[:1] or None) if os.name == "posix" else None
+
+
 def _compile(program: Path) -> Path | None:
-    compiler = shlex.split(os.environ.get("CC", "")) or [
-        next((c for c in ("cc", "gcc", "clang") if shutil.which(c)), "")
-    ]
-    if os.name != "posix" or not compiler[0]:
+    compiler = c_compiler()
+    if compiler is None:
         return None
     source = Path(__file__).with_name("peaks.c")
     for flags in _FLAGS:

@@ -84,6 +84,8 @@ _LAZY_NAMES = {
         "nn.functional",
     ),
     "compile": "compiler",
+    "thread_safe_generator": "random",
+    "to_dlpack": "utils.dlpack",
     "segment_reduce": "_segment_reduce",
     **dict.fromkeys(
         "_dirichlet_grad _int_mm _sample_dirichlet _standard_gamma _standard_gamma_grad".split(), "_C"
@@ -100,7 +102,10 @@ _LAZY_NAMES = {
     "finfo": "type_info",
     "iinfo": "type_info",
     **dict.fromkeys(_LINALG_NAMES, "_linalg.aliases"),
+    "conv_tbc": "nn.functional",
+    "from_file": "_methods",
     "istft": "_spectral",
+    "lobpcg": "_linalg.lobpcg",
     "stft": "_spectral",
     **dict.fromkeys(
         "bartlett_window blackman_window hamming_window hann_window kaiser_window".split(), "_windows"

@@ -105,7 +105,9 @@ def new_empty_strided(
     pin_memory: bool = False,
 ) -> Tensor:
     """empty_strided of this tensor's dtype and device by default. Same as torch.Tensor.new_empty_strided."""
-    out = _C.empty_strided(size, stride, dtype=dtype or self.dtype, device=device or self.device)
+    out = _C.empty_strided(
+        size, stride, dtype=dtype or self.dtype, device=device or self.device, pin_memory=pin_memory
+    )
     return out.requires_grad_() if requires_grad else out
 
 
@@ -312,6 +314,41 @@ def module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
     return other.detach() if assign else self.copy_(other).detach()
 
 
+def from_file(
+    filename: Any,
+    shared: bool | None = None,
+    size: int = 0,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+) -> Tensor:
+    """The first `size` elements of a file, mapped into memory. Same as torch.from_file.
+
+    Args:
+        shared: whether writes go to the file, which is made or grows where it is too short.
+    """
+    import os
+
+    import numpy as np
+
+    dtype = dtype or _C.get_default_dtype()
+    length = size * dtype.itemsize
+    if shared:
+        with open(filename, "ab") as file:
+            if file.tell() < length:
+                file.truncate(length)
+    elif os.path.getsize(filename) < length:
+        raise RuntimeError(
+            f"from_file: {length} bytes are required, got a file of {os.path.getsize(filename)} ({filename})"
+        )
+    if size == 0:
+        return _C.empty(0, dtype=dtype, device=device)
+    mapped = np.memmap(filename, np.uint8, "r+" if shared else "c", shape=(length,))
+    return _C.from_numpy(mapped).view(dtype).to(device or "cpu")
+
+
 def _is(name: str) -> Any:
     return property(lambda self: False, doc=f"False: there are no {name} tensors.")
 
@@ -327,6 +364,7 @@ _METHODS: dict[str, Any] = {
     "is_distributed": is_distributed,
     "is_neg": is_neg,
     "is_set_to": is_set_to,
+    "is_shared": lambda self: False,
     "map2_": map2_,
     "map_": map_,
     "module_load": module_load,
@@ -349,6 +387,19 @@ for _name in ("istft", "stft"):
     _METHODS[_name] = _from_module(_name, "pynn._spectral")
 for _name in ("hardshrink", "prelu"):
     _METHODS[_name] = _from_module(_name, "pynn.nn.functional")
+_norm = Tensor.norm
+
+
+def norm(self: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
+    """See pynn.norm."""
+    if p != "nuc":
+        return _norm(self, p, dim, keepdim, dtype)
+    from pynn.functional import norm
+
+    return norm(self, p, dim, keepdim, None, dtype)
+
+
+Tensor.norm = norm  # type: ignore[method-assign]
 for _name, _function in _METHODS.items():
     if not hasattr(Tensor, _name):
         setattr(Tensor, _name, _function)

@@ -88,6 +88,8 @@ def gradient(
         raise RuntimeError(
             f"gradient: torch.gradient only supports edge_order=1 and edge_order=2, got {edge_order}"
         )
+    if len({d % max(input.dim(), 1) for d in dims}) < len(dims):
+        raise RuntimeError(f"gradient: a dim appears multiple times in the list of dims, got {dims}")
     results = []
     for d, space in zip(dims, given, strict=True):
         if not -input.dim() <= d < input.dim():
@@ -122,7 +124,7 @@ def _edges(input: Tensor, bins: int, limits: Any) -> Tensor:
     elif input.numel():
         low, high = float(input.min()), float(input.max())
     else:
-        low, high = 0.0, 0.0
+        low, high = 0.0, 1.0
     if not (-float("inf") < low <= high < float("inf")):
         raise RuntimeError(f"histogram: dimension 0's range [{low}, {high}] is not finite or not ascending")
     if low == high:

@@ -18,6 +18,7 @@ __all__ = [
     "cartesian_prod",
     "einsum",
     "meshgrid",
+    "norm",
     "tensordot",
 ]
 
@@ -173,3 +174,15 @@ def atleast_3d(*tensors: Any) -> Any:
     return _at_least(
         tensors, lambda t: t if t.dim() > 2 else t.unsqueeze(-1) if t.dim() == 2 else t.reshape(1, -1, 1)
     )
+
+
+def norm(
+    input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None
+) -> Tensor:
+    """(sum |x|^p)^(1/p); of matrices with p="nuc" the sum of the singular values. Same as torch.norm."""
+    if p != "nuc":
+        return _C.norm(input, p, dim, keepdim, dtype, out=out)
+    from pynn._linalg.norms import matrix_norm
+
+    dims = (-2, -1) if dim is None and input.dim() == 2 else dim
+    return matrix_norm(input, "nuc", dims, keepdim, dtype=dtype, out=out)

@@ -17,6 +17,7 @@ from pynn._linalg.factor import (
     lu_factor_ex,
     qr,
 )
+from pynn._linalg.ldl import ldl_factor, ldl_factor_ex, ldl_solve
 from pynn._linalg.norms import matrix_norm, norm, vector_norm
 from pynn._linalg.products import (
     matrix_exp,
@@ -55,6 +56,9 @@ __all__ = [
     "householder_product",
     "inv",
     "inv_ex",
+    "ldl_factor",
+    "ldl_factor_ex",
+    "ldl_solve",
     "lstsq",
     "lu",
     "lu_factor",

@@ -17,6 +17,7 @@ __all__ = [
     "manual_seed",
     "seed",
     "set_rng_state",
+    "thread_safe_generator",
 ]
 
 
@@ -40,3 +41,8 @@ def fork_rng(devices: Sequence[Any] | None = None, enabled: bool = True, **kwarg
         set_rng_state(state)
         for d, s in states:
             cuda.set_rng_state(s, d)
+
+
+def thread_safe_generator() -> None:
+    """None, the default generator, whose state threads may share. Same as torch.random.thread_safe_generator."""
+    return None

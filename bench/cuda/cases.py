@@ -187,6 +187,36 @@ def conv(fw: Any) -> Callable[[], Any]:
     return in_no_grad(fw, lambda: layer(x))
 
 
+# ---- recurrent nets
+
+
+def recurrent(fw: Any, kind: str, size: int, layers: int, dtype: str) -> Callable[[], Any]:
+    net = getattr(fw.nn, kind)(size, size, layers).to("cuda").to(getattr(fw, dtype))
+    x, g = randn(fw, 128, 64, size, dtype=dtype, grad=True), randn(fw, 128, 64, size, dtype=dtype)
+
+    def call() -> None:
+        net.zero_grad()
+        x.grad = None
+        net(x)[0].backward(g)
+
+    return call
+
+
+@case("LSTM 2 x 512 float32, 128 steps of 64, forward + backward", ratio=1.1)
+def lstm(fw: Any) -> Callable[[], Any]:
+    return recurrent(fw, "LSTM", 512, 2, "float32")
+
+
+@case("GRU 1 x 128 float32, 128 steps of 64, forward + backward", ratio=1.1)
+def gru(fw: Any) -> Callable[[], Any]:
+    return recurrent(fw, "GRU", 128, 1, "float32")
+
+
+@case("LSTM 2 x 512 bfloat16, 128 steps of 64, forward + backward", ratio=1.1)
+def lstm_half(fw: Any) -> Callable[[], Any]:
+    return recurrent(fw, "LSTM", 512, 2, "bfloat16")
+
+
 # ---- launch bound
 
 

@@ -1,4 +1,4 @@
-"""Convolutional networks: the usual small one for digits, and a narrow ResNet-18 on 32x32 images."""
+"""Convolutional networks: the usual small one for digits, a narrow ResNet-18 on 32x32 images, and the full one on 224x224."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def digits(fw):
     )
 
 
-def resnet(fw, width=32):
+def resnet(fw, width=32, classes=10, stem=False):
     nn = fw.nn
     base: Any = nn.Module
 
@@ -40,19 +40,30 @@ def resnet(fw, width=32):
         def forward(self, x):
             return fw.relu(self.main(x) + self.side(x))
 
-    layers = [nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+    first = nn.Conv2d(3, width, 7, 2, 3, bias=False) if stem else nn.Conv2d(3, width, 3, 1, 1, bias=False)
+    layers = [first, nn.BatchNorm2d(width), nn.ReLU()]
+    if stem:
+        layers.append(nn.MaxPool2d(3, 2, 1))
     inputs = width
     for i in range(4):
         outputs = width << i
         layers += [Block(inputs, outputs, 1 if i == 0 else 2), Block(outputs, outputs, 1)]
         inputs = outputs
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 10))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes))
 
 
-NETS = {"digits": (digits, (64, 1, 28, 28)), "resnet": (resnet, (16, 3, 32, 32))}
+def resnet18(fw):
+    return resnet(fw, 64, 1000, True)
 
 
-@bench(params=tuple(NETS), ratio=0.5)
+NETS = {
+    "digits": (digits, (64, 1, 28, 28)),
+    "resnet": (resnet, (16, 3, 32, 32)),
+    "resnet18": (resnet18, (1, 3, 224, 224)),
+}
+
+
+@bench(params=("digits", "resnet"), ratio=0.5)
 def train(fw, name):
     make, shape = NETS[name]
     model, x, y = make(fw), fw.rand(*shape), fw.randint(0, 10, shape[:1])
@@ -66,7 +77,7 @@ def train(fw, name):
     return call
 
 
-@bench(params=tuple(NETS), ratio=0.5)
+@bench(params=tuple(NETS), ratio=0.6)
 def inference(fw, name):
     make, shape = NETS[name]
     model, x, no_grad = make(fw).eval(), fw.rand(*shape), fw.no_grad

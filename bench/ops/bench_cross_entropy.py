@@ -11,7 +11,11 @@ def forward(fw, m, n):
     return lambda: f(x, y)
 
 
-@bench(params=SHAPES, bytes=lambda m, n: 12 * m * n)
+@bench(
+    params=(*SHAPES, (1024, 10000)),
+    ratio=lambda m, n: 0.2 if n == 10000 else 1.0,
+    bytes=lambda m, n: 12 * m * n,
+)
 def forward_backward(fw, m, n):
     x, y, f = fw.randn(m, n, requires_grad=True), fw.randint(0, n, (m,)), fw.nn.functional.cross_entropy
 

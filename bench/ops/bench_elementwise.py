@@ -37,6 +37,50 @@ def tanh(fw, n):
     return lambda: x.tanh()
 
 
+FUSED = {
+    "addcmul": lambda fw, x, y, z: fw.addcmul(x, y, z, value=0.5),
+    "addcdiv": lambda fw, x, y, z: fw.addcdiv(x, y, z, value=0.5),
+    "lerp": lambda fw, x, y, z: fw.lerp(x, y, z),
+    "where": lambda fw, x, y, z: fw.where(x > 0.5, y, z),
+}
+MAPS = ("log1p", "sigmoid", "gelu", "silu")
+
+
+@bench(params=tuple((name, n) for name in FUSED for n in SIZES), bytes=lambda name, n: 16 * n)
+def fused(fw, name, n):
+    x, y, z, f = fw.rand(n), fw.rand(n), fw.rand(n) + 1, FUSED[name]
+    return lambda: f(fw, x, y, z)
+
+
+@bench(params=tuple((name, 4 << 20) for name in MAPS), ratio=0.5, bytes=lambda name, n: 8 * n)
+def map(fw, name, n):
+    x, f = fw.rand(n), getattr(fw, name, None) or getattr(fw.nn.functional, name)
+    return lambda: f(x)
+
+
+@bench(params=(("gelu", 256000), ("silu", 256000), ("relu", 4 << 20)), bytes=lambda name, n: 20 * n)
+def map_backward(fw, name, n):
+    x, g, f = fw.randn(n, requires_grad=True), fw.randn(n), getattr(fw.nn.functional, name)
+
+    def call():
+        f(x).backward(g)
+        x.grad = None
+
+    return call
+
+
+@bench(params=((4096, 512),), bytes=lambda m, n: 4 * m * n)
+def outer(fw, m, n):
+    x, y = fw.randn(m, 1), fw.randn(1, n)
+    return lambda: x * y
+
+
+@bench(params=((4096, 512),), bytes=lambda m, n: 6 * m * n)
+def strided(fw, m, n):
+    x = fw.randn(m, n)[:, ::2]
+    return lambda: x * 2
+
+
 @bench(params=SIZES, bytes=lambda n: 4 * n)
 def sum(fw, n):
     x = fw.randn(n)

@@ -4,6 +4,9 @@
 
 namespace pynn::autograd {
 
+// Whether nothing else can see g's memory, so that it may take the result of what g is last used for. `g` is the
+// reference that the engine hands out.
+bool only_here(const Tensor& g);
 // a + b; may write into a when nothing else can see it.
 Tensor add_gradients(Tensor a, const Tensor& b);
 // g summed to the output's shape and cast to its type. `from` is named in the error when it does not fit.

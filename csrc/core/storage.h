@@ -21,6 +21,7 @@ class Storage final : public RefCounted {
   size_t nbytes() const { return nbytes_; }
   Device device() const { return device_; }
   uint32_t version() const { return version_.load(std::memory_order_relaxed); }
+  bool foreign() const { return release_; }  // someone else may look at the memory, whatever use_count() says
   void bump_version() { version_.fetch_add(1, std::memory_order_relaxed); }
 
   // Grows the block, keeping its content. Throws for foreign memory.

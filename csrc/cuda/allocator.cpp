@@ -12,6 +12,7 @@
 #include <mutex>
 #include <set>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -74,15 +75,14 @@ class DeviceAllocator {
     Pool* pool = &main_;
     for (const Capture& c : captures_)
       if (c.stream == stream) pool = c.pool;
+    if (Block* block = take_recent(pool, size, stream)) return account(block);
     Block* block = take(pool, size, stream);
+    if (!block && give_back_recent()) block = take(pool, size, stream);
     if (!block) block = fresh(pool, size, device, stream);
     const size_t rest = block->size - size;
     if (block->small ? rest >= kUnit : rest > kSmall) split(block, size);
     used_.emplace(block->data, block);
-    ++stats_.allocations;
-    stats_.allocated += static_cast<int64_t>(block->size);
-    stats_.peak_allocated = std::max(stats_.peak_allocated, stats_.allocated);
-    return block->data;
+    return account(block);
   }
 
   void deallocate(void* data) noexcept {
@@ -98,11 +98,16 @@ class DeviceAllocator {
     const auto it = used_.find(data);
     if (it == used_.end()) return;
     Block* block = it->second;
-    used_.erase(it);
     stats_.allocated -= static_cast<int64_t>(block->size);
     if (!block->users.empty()) {
+      used_.erase(it);
       wait_for_users(block);
+    } else if (block->size <= kMostRecent) {
+      Recent& oldest = recent_[next_recent_++ % recent_.size()];
+      if (oldest.block) give_back(oldest.block);
+      oldest = {block, used_.extract(it)};
     } else {
+      used_.erase(it);
       give_back(block);
     }
   }
@@ -149,6 +154,7 @@ class DeviceAllocator {
     std::lock_guard lock(mutex_);
     const auto it = pools_.find(id);
     if (it == pools_.end() || --it->second->uses > 0) return;
+    give_back_recent();
     Pool* pool = it->second.get();
     for (auto& [data, block] : used_)
       if (block->pool == pool) block->pool = &main_;
@@ -173,6 +179,38 @@ class DeviceAllocator {
     cudaStream_t stream;
     Pool* pool;
   };
+
+  // The blocks freed last, as they were: a chain of small ops takes them again, and need not join and split them.
+  struct Recent {
+    Block* block = nullptr;
+    std::unordered_map<void*, Block*>::node_type entry;  // of used_
+  };
+  static constexpr size_t kMostRecent = size_t{64} << 10;
+
+  Block* take_recent(Pool* pool, size_t size, cudaStream_t stream) {
+    for (Recent& r : recent_) {
+      if (!r.block || r.block->size != size || r.block->stream != stream || r.block->pool != pool) continue;
+      used_.insert(std::move(r.entry));
+      return std::exchange(r.block, nullptr);
+    }
+    return nullptr;
+  }
+  bool give_back_recent() {
+    bool any = false;
+    for (Recent& r : recent_) {
+      if (!r.block) continue;
+      r.entry = {};
+      give_back(std::exchange(r.block, nullptr));
+      any = true;
+    }
+    return any;
+  }
+  void* account(Block* block) {
+    ++stats_.allocations;
+    stats_.allocated += static_cast<int64_t>(block->size);
+    stats_.peak_allocated = std::max(stats_.peak_allocated, stats_.allocated);
+    return block->data;
+  }
 
   Block* take(Pool* pool, size_t size, cudaStream_t stream) {
     Block key{nullptr, size, stream, pool, size <= kSmall};
@@ -304,6 +342,7 @@ class DeviceAllocator {
     DeviceGuard guard(device);
     (void)cudaDeviceSynchronize();
     collect_waiting();
+    give_back_recent();
     for (FreeBlocks* shelf : {&main_.small, &main_.large}) {
       std::erase_if(*shelf, [&](Block* block) {
         if (block->before || block->after) return false;
@@ -321,6 +360,8 @@ class DeviceAllocator {
   std::unordered_map<uint64_t, std::unique_ptr<Pool>> pools_;
   std::vector<Capture> captures_;
   std::unordered_map<void*, Block*> used_;
+  std::array<Recent, 8> recent_;
+  size_t next_recent_ = 0;
   std::unordered_map<void*, int64_t> exact_;
   std::vector<Waiting> waiting_;
   DeviceMemoryStats stats_{};

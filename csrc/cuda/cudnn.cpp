@@ -4,14 +4,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <iterator>
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 
 #include "core/error.h"
-#include "cuda/cudnn_api.h"
-#include "cuda/library.h"
+#include "cuda/cudnn_library.h"
 #include "cuda/runtime.h"
 
 namespace pynn::cuda {
@@ -20,44 +17,7 @@ namespace {
 constexpr size_t kMostWorkspace = size_t{2} << 30, kMeasuredWorkspace = size_t{256} << 20;
 constexpr size_t kPlans = 4096;
 
-struct Cudnn {
-  Library library{"libcudnn.so.9"};
-  dnn::Api api{};
-  Cudnn() {
-    library.find(api.version, "cudnnGetVersion");
-    library.find(api.error_string, "cudnnGetErrorString");
-    library.find(api.create, "cudnnCreate");
-    library.find(api.set_stream, "cudnnSetStream");
-    library.find(api.tensor_create, "cudnnCreateTensorDescriptor");
-    library.find(api.tensor_destroy, "cudnnDestroyTensorDescriptor");
-    library.find(api.tensor_set, "cudnnSetTensorNdDescriptor");
-    library.find(api.filter_create, "cudnnCreateFilterDescriptor");
-    library.find(api.filter_destroy, "cudnnDestroyFilterDescriptor");
-    library.find(api.filter_set, "cudnnSetFilterNdDescriptor");
-    library.find(api.conv_create, "cudnnCreateConvolutionDescriptor");
-    library.find(api.conv_destroy, "cudnnDestroyConvolutionDescriptor");
-    library.find(api.conv_set, "cudnnSetConvolutionNdDescriptor");
-    library.find(api.conv_set_math, "cudnnSetConvolutionMathType");
-    library.find(api.conv_set_groups, "cudnnSetConvolutionGroupCount");
-    library.find(api.choose_forward, "cudnnGetConvolutionForwardAlgorithm_v7");
-    library.find(api.choose_input, "cudnnGetConvolutionBackwardDataAlgorithm_v7");
-    library.find(api.choose_weight, "cudnnGetConvolutionBackwardFilterAlgorithm_v7");
-    library.find(api.time_forward, "cudnnFindConvolutionForwardAlgorithmEx");
-    library.find(api.time_input, "cudnnFindConvolutionBackwardDataAlgorithmEx");
-    library.find(api.time_weight, "cudnnFindConvolutionBackwardFilterAlgorithmEx");
-    library.find(api.run_forward, "cudnnConvolutionForward");
-    library.find(api.run_input, "cudnnConvolutionBackwardData");
-    library.find(api.run_weight, "cudnnConvolutionBackwardFilter");
-  }
-};
-Cudnn& cudnn() {
-  static auto& one = *new Cudnn;
-  return one;
-}
-
-void check_dnn(dnn::Status status, const char* what) {
-  PYNN_CHECK(status == 0, "convolution: cuDNN failed, ", what, ": ", cudnn().api.error_string(status));
-}
+void check_dnn(dnn::Status status, const char* what) { cuda::check_dnn(status, "convolution", what); }
 
 // All that the choice of an algorithm depends on. Compared as bytes: no padding.
 struct Key {
@@ -92,13 +52,6 @@ struct Plan {
   }
 };
 
-int type_of(DType t) {
-  return t == DType::Float64    ? dnn::kDouble
-         : t == DType::Float16  ? dnn::kHalf
-         : t == DType::BFloat16 ? dnn::kBFloat16
-                                : dnn::kFloat;
-}
-
 // cuDNN knows one padding for both ends, and sizes below 2^31.
 bool expressible(const ConvArgs& a) {
   int64_t x = a.batch * a.groups * a.ci, y = a.batch * a.groups * a.co, w = a.groups * a.co * a.ci;
@@ -112,7 +65,7 @@ bool expressible(const ConvArgs& a) {
 
 void describe(Plan& plan, const ConvArgs& a) {
   const dnn::Api& api = cudnn().api;
-  const int type = type_of(a.dtype);
+  const int type = dnn_type(a.dtype);
   const ConvGeometry& g = a.g;
   const bool flat = g.in[0] == 1 && g.out[0] == 1 && g.kernel[0] == 1 && g.pad[0] == 0;
   const int first = flat ? 1 : 0, dims = 3 - first;
@@ -187,8 +140,6 @@ void choose(Plan& plan, Direction direction, const ConvArgs& a, dnn::Handle hand
 
 bool cudnn_convolution(Direction direction, const ConvArgs& a) {
   if (!library_flags.cudnn || !is_floating(a.dtype) || !expressible(a) || !cudnn().library.loaded()) return false;
-  static std::mutex mutex;  // a handle serves one thread at a time
-  static auto& handles = *new std::unordered_map<int, dnn::Handle>;
   static auto& plans = *new std::unordered_map<Key, std::unique_ptr<Plan>, KeyHash>;
   const dnn::Api& api = cudnn().api;
   const int device = accelerator->current_device();
@@ -201,10 +152,7 @@ bool cudnn_convolution(Direction direction, const ConvArgs& a) {
                 static_cast<int64_t>(a.dtype) | int64_t{static_cast<uint8_t>(direction)} << 8 |
                     int64_t{library_flags.cudnn_tf32} << 16 | int64_t{library_flags.benchmark} << 17 |
                     int64_t{library_flags.deterministic} << 18};
-  const std::lock_guard lock(mutex);
-  dnn::Handle& handle = handles[device];
-  if (!handle) check_dnn(api.create(&handle), "cudnnCreate");
-  check_dnn(api.set_stream(handle, current_stream()), "the stream");
+  const DnnHandle handle;
   if (plans.size() >= kPlans) plans.clear();
   std::unique_ptr<Plan>& plan = plans[key];
   if (!plan) {
@@ -229,15 +177,6 @@ bool cudnn_convolution(Direction direction, const ConvArgs& a) {
                 : api.run_weight(handle, alpha, p.x, a.x, p.y, a.y, p.conv, p.algo, w, p.workspace, beta, p.w, a.w),
             "a convolution");
   return true;
-}
-
-int64_t cudnn_version() { return cudnn().library.loaded() ? static_cast<int64_t>(cudnn().api.version()) : 0; }
-
-std::string describe_cudnn() {
-  const Cudnn& c = cudnn();
-  if (!c.library.loaded()) return "not found: " + c.library.why();
-  const size_t v = c.api.version();  // 91002 is 9.10.2
-  return concat(v / 10000, ".", v / 100 % 100, ".", v % 100, " (", c.library.name(), ")");
 }
 
 }  // namespace pynn::cuda

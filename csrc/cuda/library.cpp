@@ -2,7 +2,9 @@
 #include "cuda/library.h"
 
 #include <mutex>
-#ifndef _WIN32
+#ifdef PYNN_CUDA_EMULATED
+#include "libraries.h"
+#elif !defined(_WIN32)
 #include <dlfcn.h>
 #endif
 #include <cstdlib>
@@ -17,9 +19,9 @@ std::vector<std::string>& wheel_folders() {
 }
 
 #ifdef PYNN_CUDA_EMULATED
-void* open(const std::string&) { return nullptr; }
-void* look_up(void*, const char*) { return nullptr; }
-std::string last_error() { return "the emulator has no libraries"; }
+void* open(const std::string& name) { return emulator::open_library(name.c_str()); }
+void* look_up(void*, const char* symbol) { return emulator::symbol(symbol); }
+std::string last_error() { return "the emulator does not have this library"; }
 #elif defined(_WIN32)
 void* open(const std::string&) { return nullptr; }
 void* look_up(void*, const char*) { return nullptr; }

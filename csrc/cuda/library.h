@@ -31,11 +31,12 @@ class Library {
 // Folders in which wheels are installed (Python's path).
 void set_wheel_folders(std::vector<std::string> folders);
 
-// torch.backends' switches, and `cublas`, by which tests choose our own product.
+// torch.backends' switches, and those by which tests choose what serves other machines: our own product (`cublas`),
+// attention without Hopper's instructions (`sm90`, on where the build has those).
 struct LibraryFlags {
   std::atomic<bool> matmul_tf32{false}, fp16_reduced{true}, bf16_reduced{true};
   std::atomic<bool> cudnn{true}, cudnn_tf32{true}, benchmark{false}, deterministic{false};
-  std::atomic<bool> cublas{true};
+  std::atomic<bool> cublas{true}, sm90{false};
 };
 extern LibraryFlags library_flags;
 

@@ -57,7 +57,7 @@ struct PerDevice {
   std::mutex mutex;
   Deferred* host = nullptr;  // pinned; written by kernels
   Deferred* mapped = nullptr;
-  int multiprocessors = 0;
+  int multiprocessors = 0, capability = 0;
 };
 PerDevice& per_device(int index) {
   static auto& all = *new std::array<PerDevice, kMaxDevices>;
@@ -134,6 +134,16 @@ void check(cudaError_t status, const char* what) {
 cudaStream_t current_stream() { return streams[static_cast<size_t>(device_of_thread)]; }
 void set_current_stream(cudaStream_t stream, int device) { streams[static_cast<size_t>(device)] = stream; }
 
+int capability() {
+  PerDevice& d = per_device(device_of_thread);
+  if (!d.capability) {
+    int major = 0, minor = 0;
+    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device_of_thread), "capability");
+    check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device_of_thread), "capability");
+    d.capability = 10 * major + minor;
+  }
+  return d.capability;
+}
 int multiprocessors() {
   PerDevice& d = per_device(device_of_thread);
   if (!d.multiprocessors)

@@ -16,6 +16,7 @@ void check(cudaError_t status, const char* what);
 cudaStream_t current_stream();
 void set_current_stream(cudaStream_t stream, int device);
 int multiprocessors();
+int capability();  // of the current device: 90 for 9.0
 
 // Waits for the current stream, then raises what kernels found (see Deferred).
 void synchronize_stream();

@@ -7,6 +7,9 @@
 #include "core/dtype.h"
 #include "core/limits.h"
 #include "kernels/stub.h"
+#ifndef PYNN_ISA
+#include "core/random.h"
+#endif
 
 namespace pynn {
 
@@ -24,33 +27,46 @@ struct MaskedSoftmaxArgs {
 };
 PYNN_KERNEL(void, masked_softmax, (const MaskedSoftmaxArgs& args));
 
-// The whole of attention by tiles that never leave the chip, without mask or dropout; on CUDA alone, where `fused` says
-// so. q [batch, heads, rows, size], k and v [batch, kv_heads, columns, size], each with strides of its first three dims
-// in elements, the last dim contiguous. lse [batch, heads, rows]: log(sum(exp(scale q k^T))), kept for the backward.
+#ifndef PYNN_ISA
+// What is added to the scores; bool: 0 where true, -inf elsewhere. Strides in elements.
+struct AttentionMask {
+  const void* data = nullptr;
+  DType dtype{};  // Bool, Float32 or that of the operands
+  int64_t batch = 0, head = 0, row = 0, column = 0;
+  bool pieces = false;  // its rows are whole pieces of 16 bytes
+};
+
+// The whole of attention by tiles that never leave the chip, on CUDA alone, where `fused` says so:
+// out = dropout(softmax(scale q k^T + mask)) v. q [batch, heads, rows, size], k and v [batch, kv_heads, columns, size],
+// each with strides of its first three dims in elements, the last dim contiguous.
 struct FusedAttentionArgs {
   struct Operand {
     void* data;
     int64_t batch, head, row;  // strides
   };
   Operand q, k, v, out;
+  // Kept for the backward: log(sum(exp(scores))) [batch, heads, rows] where plain(), else [batch, heads, rows, 2]: the
+  // largest score and 1 / sum(exp(scores - largest)); 0 and 0 for a row of which nothing is seen.
   float* lse;
-  DType dtype;  // Float16 or BFloat16
+  DType dtype;  // Float16, BFloat16 or Float32
   int64_t batch, heads, kv_heads, rows, columns, size;
   double scale;
   bool causal;               // row r sees columns 0 to r only
   Operand dout, dq, dk, dv;  // backward; dk and dv are those of k's and v's heads
-};
-constexpr int64_t kMostFusedSize = 128;  // of the last dim, a multiple of 8; rows begin at multiples of 16 bytes
+  AttentionMask mask;
+  uint32_t drop_below;  // 2^16 times the probability of dropout; 0: none
+  float kept_scale;     // 1 / (1 - probability)
+  Philox philox;        // counters() of them
 
-#ifndef PYNN_ISA
-namespace cuda {
-void fused_attention_forward(const FusedAttentionArgs& args);
-void fused_attention_backward(const FusedAttentionArgs& args);
-}  // namespace cuda
-namespace kernels {
-inline constinit Stub<void(const FusedAttentionArgs&)> fused_attention_forward{"fused_attention_forward", {}};
-inline constinit Stub<void(const FusedAttentionArgs&)> fused_attention_backward{"fused_attention_backward", {}};
-}  // namespace kernels
+  bool plain() const { return dtype != DType::Float32 && !mask.data && !drop_below && scale > 0; }
+  int64_t counters() const { return batch * heads * ((rows + 15) / 16) * ((columns + 15) / 16) * 32; }
+};
+constexpr int64_t kMostFusedSize = 128;  // of the last dim, whose bytes are a multiple of 16; rows begin at such
+
+PYNN_CUDA_ONLY_KERNEL(void, fused_attention_forward, (const FusedAttentionArgs& args));
+PYNN_CUDA_ONLY_KERNEL(void, fused_attention_backward, (const FusedAttentionArgs& args));
+// to [batch, heads, rows, columns] of Float32: what dropout multiplies by, 0 or kept_scale.
+PYNN_CUDA_ONLY_KERNEL(void, fused_attention_dropout, (const FusedAttentionArgs& args, float* to));
 #endif
 
 }  // namespace pynn

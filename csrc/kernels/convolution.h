@@ -18,6 +18,11 @@ struct ConvGeometry {
   int64_t in[3], out[3], kernel[3], stride[3], pad[3], dilation[3];
 };
 
+// How the CPU computes float32. Auto chooses by the shape (cpu/convolution.cpp); tests force the others.
+enum class ConvPath : uint8_t { Auto, Unfold, Direct, Pointwise, Winograd };
+const char* conv_path_name(ConvPath path);
+[[noreturn]] void conv_path_misfit(ConvPath path);
+
 // All tensors are contiguous: x [batch, groups * ci, in], w [groups * co, ci, kernel], y [batch, groups * co, out].
 struct ConvArgs {
   void *x, *w, *y;
@@ -25,6 +30,7 @@ struct ConvArgs {
   DType dtype;       // Float32, Float64, Int64 (not backward_weight); on CUDA half types too
   int64_t batch, groups, ci, co;
   ConvGeometry g;
+  ConvPath path = ConvPath::Auto;
 };
 PYNN_KERNEL(void, conv_forward, (const ConvArgs& args));
 PYNN_KERNEL(void, conv_backward_input, (const ConvArgs& args));

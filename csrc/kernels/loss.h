@@ -1,4 +1,4 @@
-// loss.h -- losses of pairs of numbers, reduced on the way; on CUDA alone, where launches are what small losses cost.
+// loss.h -- losses of pairs of numbers, reduced on the way.
 //
 //   Squared      d^2                                     d = x - y
 //   Absolute     |d|
@@ -18,7 +18,7 @@ enum class PairLoss : uint8_t { Squared, Absolute, SmoothL1, Huber, Logistic };
 struct PairLossArgs {
   PairLoss loss;
   const void *x, *y;  // contiguous, n of each
-  DType dtype;
+  DType dtype;        // on the CPU Float32 or Float64
   int64_t n;
   double param;  // beta or delta
   double scale;  // of the sum, and of gradients
@@ -29,15 +29,7 @@ struct PairLossArgs {
   void *dx, *dy;  // nullable
 };
 
-#ifndef PYNN_ISA
-namespace cuda {
-void pair_loss_forward(const PairLossArgs& args);
-void pair_loss_backward(const PairLossArgs& args);
-}  // namespace cuda
-namespace kernels {
-inline constinit Stub<void(const PairLossArgs&)> pair_loss_forward{"pair_loss_forward", {}};
-inline constinit Stub<void(const PairLossArgs&)> pair_loss_backward{"pair_loss_backward", {}};
-}  // namespace kernels
-#endif
+PYNN_KERNEL(void, pair_loss_forward, (const PairLossArgs& args));
+PYNN_KERNEL(void, pair_loss_backward, (const PairLossArgs& args));
 
 }  // namespace pynn

@@ -21,4 +21,14 @@ struct MaxPoolArgs {
 };
 PYNN_KERNEL(void, max_pool, (const MaxPoolArgs& args));
 
+// x [planes, in] = 0, and g [planes, out] added where index says. On the CPU.
+struct MaxPoolGradArgs {
+  const void* g;
+  const int64_t* index;  // in [0, in)
+  void* x;
+  DType dtype;  // Float32, Float64
+  int64_t planes, in, out;
+};
+PYNN_CPU_ONLY_KERNEL(void, max_pool_backward, (const MaxPoolGradArgs& args));
+
 }  // namespace pynn

@@ -12,6 +12,8 @@
 
 namespace pynn {
 
+enum class RecurrentCell : uint8_t { Tanh, Relu, Lstm, Gru };
+
 struct GatesArgs {
   const void *x, *h;  // [rows, 4n] or [rows, 3n]
   const void* state;  // [rows, n]: c of the LSTM, h0 of the GRU

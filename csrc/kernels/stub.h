@@ -110,3 +110,6 @@ struct Stub<R(A...)> {
 #define PYNN_KERNEL_NEON(name) nullptr
 #endif
 #endif
+
+// A kernel for what CUDA does another way; only called with the CPU.
+#define PYNN_CPU_ONLY_KERNEL PYNN_KERNEL

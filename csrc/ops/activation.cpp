@@ -60,7 +60,9 @@ Tensor activation(const char* op, const Tensor& x, double p0 = 0, double p1 = 0)
   check_floating(op, x);
   const double params[4] = {p0, p1, 0, 0};
   return record(op, map_unary(f, x, x.dtype(), params), inputs(x), save(x, p0, p1),
-                [](const Tensor& g, const Tensor& x, double p0, double p1) { return backward<df>(g, x, p0, p1); });
+                [](const Tensor& g, const Tensor& x, double p0, double p1) {
+                  return thread_state.grad_enabled ? backward<df>(g, x, p0, p1) : map_backward_over(df, g, x, p0, p1);
+                });
 }
 
 Tensor gelu(const Tensor& x, std::string_view approximate) {
@@ -92,13 +94,14 @@ PYNN_OP(relu_, "_nn.relu_(Tensor input) -> Tensor", "relu in place.");
 PYNN_OP(
     gelu, "_nn.gelu(Tensor input, str approximate='none') -> Tensor",
     "x Phi(x), Phi the normal distribution function, or its tanh approximation (Hendrycks and Gimpel 2016). Same as "
-    "torch.nn.functional.gelu.");
+    "torch.nn.functional.gelu.",
+    kOut);
 PYNN_OP(silu, "_nn.silu(Tensor input) -> Tensor", "x sigmoid(x). Same as torch.nn.functional.silu.", kInplace);
 PYNN_OP(leaky_relu, "_nn.leaky_relu(Tensor input, float negative_slope=0.01) -> Tensor",
         "x, or negative_slope * x below 0. Same as torch.nn.functional.leaky_relu.", kInplace);
 PYNN_OP(elu, "_nn.elu(Tensor input, float alpha=1.0) -> Tensor",
         "x, or alpha (e^x - 1) below 0. Same as torch.nn.functional.elu.", kInplace);
 PYNN_OP(softplus, "_nn.softplus(Tensor input, float beta=1.0, float threshold=20.0) -> Tensor",
-        "log(1 + e^(beta x)) / beta, x itself where beta x > threshold. Same as torch.nn.functional.softplus.");
+        "log(1 + e^(beta x)) / beta, x itself where beta x > threshold. Same as torch.nn.functional.softplus.", kOut);
 
 }  // namespace pynn::ops

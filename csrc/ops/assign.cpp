@@ -89,6 +89,9 @@ void write_out(const char* op, const Tensor& out, const Tensor& value) {
     out.storage()->resize(static_cast<size_t>(out.offset() + value.numel()) * item_size(out.dtype()));
     out.impl()->set_geometry(value.sizes(), strides, out.offset());
   }
+  PYNN_CHECK(!overlaps_itself(out.sizes(), out.strides()), op,
+             ": unsupported operation: more than one element of the written-to tensor refers to a single memory "
+             "location. Please clone() the tensor before performing the operation.");
   autograd::check_inplace(op, out);
   copy_data(out, value);
   autograd::bump_version(out);

@@ -1,4 +1,5 @@
-// attention.cpp -- softmax(scale q k^T + mask) v, over batched products and one map for the softmax of the scores.
+// attention.cpp -- softmax(scale q k^T + mask) v, over batched products and one map for the softmax of the scores; or
+// by tiles, in memory linear in the rows: attention_tiles.cpp on the CPU, attention_fused.cpp on CUDA.
 #include "kernels/attention.h"
 
 #include <cmath>
@@ -6,6 +7,7 @@
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
+#include "ops/attention.h"
 #include "ops/binary.h"
 #include "ops/creation.h"
 #include "ops/matmul.h"
@@ -65,53 +67,18 @@ Tensor ungrouped(const Tensor& x, int64_t heads, int64_t rows) {
   return reshape(x, sizes);
 }
 
-Tensor additive(const Tensor& mask, DType dtype) {
+}  // namespace
+
+Tensor additive_mask(const Tensor& mask, DType dtype) {
   if (mask.dtype() != DType::Bool) return to_dtype(mask, dtype);
   return where(mask, full({}, 0.0, dtype, mask.device()), Other(-INFINITY));
 }
 
-// ---- by tiles, on CUDA ----
-
-// Rows that begin at multiples of 16 bytes, elements next to each other.
-Tensor in_rows(const Tensor& x) {
-  bool fits = x.stride(3) == 1 && reinterpret_cast<uintptr_t>(x.data()) % 16 == 0;
-  for (int64_t d = 0; d < 3; ++d) fits = fits && x.stride(d) % 8 == 0;
-  return fits ? x : contiguous(x);
-}
-// Heads stay where they are in `like`: mostly between row and element, so that joining them again moves nothing.
-Tensor empty_heads(const Tensor& like) {
-  if (like.stride(1) >= like.stride(2)) return empty(like.sizes(), like.dtype(), like.device());
-  const int64_t heads = like.size(1), rows = like.size(2), n = like.size(3);
-  return empty_strided(like.sizes(), DimVector{heads * rows * n, n, heads * n, 1}, like.dtype(), like.device());
-}
-FusedAttentionArgs::Operand operand(const Tensor& x) { return {x.data(), x.stride(0), x.stride(1), x.stride(2)}; }
-
-FusedAttentionArgs fused_arguments(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& out,
-                                   const Tensor& lse, double scale, bool causal) {
-  FusedAttentionArgs a{};
-  a.q = operand(q), a.k = operand(k), a.v = operand(v), a.out = operand(out);
-  a.lse = lse.data_as<float>();
-  a.dtype = q.dtype();
-  a.batch = q.size(0), a.heads = q.size(1), a.kv_heads = k.size(1), a.rows = q.size(2), a.columns = k.size(2);
-  a.size = q.size(3);
-  a.scale = scale, a.causal = causal;
-  return a;
-}
-
-bool can_fuse(const Tensor& q, const Tensor& k, const Tensor& v) {
-  if (!q.device().is_cuda() || item_size(q.dtype()) != 2 || q.dim() != 4 || k.dim() != 4 || v.dim() != 4) return false;
-  const int64_t n = q.size(3);
-  return n % 8 == 0 && n > 0 && n <= kMostFusedSize && k.size(3) == n && v.size(3) == n && q.numel() && k.numel() &&
-         q.size(0) == k.size(0) && same(k.sizes(), v.sizes()) && q.size(1) % k.size(1) == 0 && q.size(0) <= 65535 &&
-         q.size(1) <= 65535;
-}
-
-// In ops: dv = p^T g, ds = scale p (g v^T - sum), dq = ds k, dk = ds^T q; with k and v repeated for the heads that
-// share them.
 Gradients composite_gradients(const Tensor& g, const Tensor& q, const Tensor& k, const Tensor& v, double scale,
-                              bool causal) {
+                              bool causal, const Tensor& mask, const Tensor& drop) {
   const int64_t shares = q.size(1) / k.size(1);
-  const auto wide = [](const Tensor& t) { return to_dtype(t, DType::Float32); };
+  const DType dtype = q.dtype() == DType::Float64 ? DType::Float64 : DType::Float32;
+  const auto wide = [&](const Tensor& t) { return to_dtype(t, dtype); };
   const auto repeated = [&](const Tensor& t) {
     if (shares == 1) return wide(t);
     const DimVector sizes{t.size(0), t.size(1), shares, t.size(2), t.size(3)};
@@ -124,33 +91,18 @@ Gradients composite_gradients(const Tensor& g, const Tensor& q, const Tensor& k,
                     t.dtype());
   };
   const Tensor q32 = wide(q), g32 = wide(g), k32 = repeated(k), v32 = repeated(v);
-  const Tensor p = masked_softmax(matmul(q32, transpose(k32, -2, -1)), Tensor(), scale, causal);
-  const Tensor ds = mul(softmax_backward(matmul(g32, transpose(v32, -2, -1)), p, 3), scale);
+  const auto dropped = [&](const Tensor& t) { return drop.defined() ? mul(t, drop) : t; };
+  const Tensor p = masked_softmax(matmul(q32, transpose(k32, -2, -1)),
+                                  mask.defined() ? additive_mask(mask, dtype) : mask, scale, causal);
+  const Tensor ds = mul(softmax_backward(dropped(matmul(g32, transpose(v32, -2, -1))), p, 3), scale);
   Gradients out(3);
   out[0] = to_dtype(matmul(ds, k32), q.dtype());
   out[1] = gathered(matmul(transpose(ds, -2, -1), q32), k);
-  out[2] = gathered(matmul(transpose(p, -2, -1), g32), v);
+  out[2] = gathered(matmul(transpose(dropped(p), -2, -1), g32), v);
   return out;
 }
 
-Tensor fused_attention(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, double scale, bool causal) {
-  const Tensor q = in_rows(q_in), k = in_rows(k_in), v = in_rows(v_in);
-  const Tensor out = empty_heads(q);
-  const Tensor lse = empty(q.sizes().first(3), DType::Float32, q.device());
-  kernels::fused_attention_forward(q.device(), fused_arguments(q, k, v, out, lse, scale, causal));
-  return record("scaled_dot_product_attention", out, inputs(q, k, v), save(q, k, v, out, lse, scale, causal),
-                [](const Grads& grads, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& out,
-                   const Tensor& lse, double scale, bool causal) {
-                  if (thread_state.grad_enabled) return composite_gradients(grads[0], q, k, v, scale, causal);
-                  const Tensor g = in_rows(grads[0]);
-                  Gradients d(3);
-                  d[0] = empty_heads(q), d[1] = empty_heads(k), d[2] = empty_heads(v);
-                  FusedAttentionArgs a = fused_arguments(q, k, v, out, lse, scale, causal);
-                  a.dout = operand(g), a.dq = operand(d[0]), a.dk = operand(d[1]), a.dv = operand(d[2]);
-                  kernels::fused_attention_backward(q.device(), a);
-                  return d;
-                });
-}
+namespace {
 
 Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask,
                                     double dropout_p, bool is_causal, std::optional<double> scale, bool enable_gqa) {
@@ -168,8 +120,7 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
              op, ": attn_mask must be bool, float32 or of query's dtype, got ", dtype_name(mask.dtype()), " for ",
              dtype_name(dtype));
   const double factor = scale ? *scale : 1 / std::sqrt(static_cast<double>(std::max<int64_t>(q.size(-1), 1)));
-  if (!mask.defined() && dropout_p == 0 && can_fuse(q, k, v) && (enable_gqa || q.size(1) == k.size(1)))
-    return fused_attention(q, k, v, factor, is_causal);
+  if (Tensor y = fused_attention(q, k, v, mask, dropout_p, factor, is_causal, enable_gqa); y.defined()) return y;
   if (dtype == DType::Float16 || dtype == DType::BFloat16) {  // scores in float32
     const auto wide = [](const Tensor& t) { return to_dtype(t, DType::Float32); };
     return to_dtype(scaled_dot_product_attention(wide(q), wide(k), wide(v),
@@ -185,10 +136,12 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
       PYNN_CHECK(t->size(-3) && heads % t->size(-3) == 0, op,
                  ": the number of heads of key and value must divide that of query, got ", t->size(-3), " and ", heads);
   }
+  if ((enable_gqa || q.dim() < 3 || q.size(-3) == k.size(-3)) && can_tile(q, k, v, mask))
+    return tiled_attention(q, k, v, mask, dropout_p, factor, is_causal);
   const bool by_key = enable_gqa && k.size(-3) != heads, by_value = enable_gqa && v.size(-3) != heads;
   Tensor scores = matmul(by_key ? grouped(q, k.size(-3)) : q, transpose(k, -2, -1));
   if (by_key) scores = ungrouped(scores, heads, rows);
-  const Tensor bias = mask.defined() ? additive(mask, dtype) : mask;
+  const Tensor bias = mask.defined() ? additive_mask(mask, dtype) : mask;
   Tensor weights = masked_softmax(scores, bias, factor, is_causal);
   if (dropout_p > 0) weights = dropout(weights, dropout_p, true);
   const Tensor out = matmul(by_value ? grouped(weights, v.size(-3)) : weights, v);

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "autograd/arith.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
@@ -325,6 +326,14 @@ Tensor map_backward(Binary op, const Tensor& g, const Tensor& saved, double p0, 
   Tensor out = new_result("map_backward", g, saved, g.dtype());
   compute(op, out, g, saved, params);
   return out;
+}
+
+Tensor map_backward_over(Binary op, const Tensor& g, const Tensor& saved, double p0, double p1) {
+  if (!g.device().is_cpu() || !autograd::only_here(g) || g.dtype() != saved.dtype() || !same(g.sizes(), saved.sizes()))
+    return map_backward(op, g, saved, p0, p1);
+  const double params[4] = {p0, p1, 0, 0};
+  compute(op, g, g, saved, params);
+  return g;
 }
 
 void check_subtraction(const char* op, Other a, Other b) {

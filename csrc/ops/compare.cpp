@@ -62,8 +62,13 @@ Tensor nan_to_num(const Tensor& x, std::optional<double> nan, std::optional<doub
   Tensor y;
   {
     GradMode off(false);
-    y = where(eq(x, inf), posinf.value_or(largest(x.dtype())), x);
-    y = where(eq(x, -inf), neginf.value_or(-largest(x.dtype())), y);
+    const double most = largest(x.dtype());
+    if (posinf || neginf) {
+      y = where(eq(x, inf), posinf.value_or(most), x);
+      y = where(eq(x, -inf), neginf.value_or(-most), y);
+    } else {
+      y = clamp(x, Scalar(-most), Scalar(most));
+    }
     y = where(isnan(x), nan.value_or(0), y);
   }
   return record("nan_to_num", std::move(y), inputs(x), save(x),

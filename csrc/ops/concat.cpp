@@ -9,6 +9,7 @@
 #include "kernels/concat.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/creation.h"
 #include "ops/view.h"
 
 namespace pynn::ops {
@@ -122,6 +123,52 @@ Tensor stack(TensorSpan tensors, int64_t dim) {
   return named("stack", cat(rows, dim));
 }
 
+namespace {
+
+// Parts of x along dim as views, one node for all of them: their gradients are put beside each other, not added up as
+// so many padded tensors. `one`: each part is a position, and the dim goes.
+std::vector<Tensor> parts_of(const char* op, const Tensor& x, int64_t dim, const std::vector<int64_t>& lengths,
+                             bool one = false) {
+  std::vector<Tensor> out;
+  out.reserve(lengths.size());
+  DimVector sizes(x.sizes()), strides(x.strides());
+  if (one) sizes.erase(dim), strides.erase(dim);
+  int64_t at = x.offset();
+  for (int64_t n : lengths) {
+    if (!one) sizes[dim] = n;
+    out.push_back(make_view(x, sizes, strides, at));
+    at += n * x.stride(dim);
+  }
+  record_multi(op, out, inputs(x), save(x.sizes(), x.dtype(), x.device(), lengths, dim, one),
+               [](const Grads& g, Dims sizes, DType dtype, Device device, const std::vector<int64_t>& lengths,
+                  int64_t dim, bool one) {
+                 std::vector<Tensor> parts;
+                 DimVector part(sizes);
+                 part[dim] = 0;
+                 const auto fill = [&] {  // one block of zeros for neighbours without a gradient
+                   if (part[dim]) parts.push_back(zeros(part, dtype, device));
+                   part[dim] = 0;
+                 };
+                 bool any = false;
+                 for (size_t i = 0; i < lengths.size(); ++i) {
+                   if (!g[i].defined()) {
+                     part[dim] += lengths[i];
+                     continue;
+                   }
+                   any = true;
+                   fill();
+                   parts.push_back(one ? unsqueeze(g[i], dim) : g[i]);
+                 }
+                 fill();
+                 Gradients dx(1);
+                 if (any) dx[0] = parts.empty() ? zeros(sizes, dtype, device) : cat(parts, dim);
+                 return dx;
+               });
+  return out;
+}
+
+}  // namespace
+
 std::vector<Tensor> split_sizes(const Tensor& x, Dims sizes, int64_t dim) {
   PYNN_CHECK(x.dim() > 0, "split: expects at least a 1-dimensional tensor");
   dim = wrap_dim("split", dim, x);
@@ -133,13 +180,7 @@ std::vector<Tensor> split_sizes(const Tensor& x, Dims sizes, int64_t dim) {
   }
   PYNN_CHECK(!overflow && total == x.size(dim), "split: split_with_sizes expects split_sizes to sum exactly to ",
              x.size(dim), " (input tensor's size at dimension ", dim, "), but they sum to ", total);
-  std::vector<Tensor> out;
-  int64_t at = 0;
-  for (int64_t n : sizes) {
-    out.push_back(narrow(x, dim, at, n));
-    at += n;
-  }
-  return named("split_with_sizes", std::move(out));
+  return parts_of("split_with_sizes", x, dim, {sizes.begin(), sizes.end()});
 }
 
 std::vector<Tensor> split_by(const Tensor& x, int64_t size, int64_t dim) {
@@ -149,10 +190,10 @@ std::vector<Tensor> split_by(const Tensor& x, int64_t size, int64_t dim) {
   PYNN_CHECK(size >= 0, "split: split_size must be non-negative, got ", size);
   PYNN_CHECK(size > 0 || n == 0, "split: split_size can only be 0 if dimension size is 0, but got dimension size of ",
              n);
-  std::vector<Tensor> out;
-  for (int64_t at = 0; at < n; at += size) out.push_back(narrow(x, dim, at, std::min(size, n - at)));
-  if (out.empty()) out.push_back(narrow(x, dim, 0, 0));
-  return named("split", std::move(out));
+  std::vector<int64_t> lengths;
+  for (int64_t at = 0; at < n; at += size) lengths.push_back(std::min(size, n - at));
+  if (lengths.empty()) lengths.push_back(0);
+  return parts_of("split", x, dim, lengths);
 }
 
 namespace {
@@ -174,10 +215,7 @@ std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t dim) {
 std::vector<Tensor> unbind(const Tensor& x, int64_t dim) {
   PYNN_CHECK_KIND(Index, x.dim() > 0, "unbind: Dimension specified as ", dim, " but tensor has no dimensions");
   dim = wrap_dim("unbind", dim, x);
-  std::vector<Tensor> out;
-  out.reserve(static_cast<size_t>(x.size(dim)));
-  for (int64_t i = 0; i < x.size(dim); ++i) out.push_back(select(x, dim, i));
-  return named("unbind", std::move(out));
+  return parts_of("unbind", x, dim, std::vector<int64_t>(static_cast<size_t>(x.size(dim)), 1), true);
 }
 
 PYNN_OP(cat, "cat(Tensor[] tensors, int dim=0) -> Tensor",

@@ -4,6 +4,8 @@
 // order need nothing else. A transposed convolution is the one that gives x.
 #include "ops/convolution.h"
 
+#include <atomic>
+
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/binary.h"
@@ -65,6 +67,8 @@ Tensor operand(const Tensor& t) { return contiguous(to_dtype(t, computed_in(t)))
 
 using Kernel = decltype(kernels::conv_forward);
 
+std::atomic<ConvPath> forced_path{ConvPath::Auto};
+
 void run(const Kernel& kernel, const Tensor& x, const Tensor& w, const Tensor& y, const Tensor& bias, const Shape& s) {
   ConvArgs a{};
   a.x = x.data(), a.w = w.data(), a.y = y.data();
@@ -75,6 +79,7 @@ void run(const Kernel& kernel, const Tensor& x, const Tensor& w, const Tensor& y
   a.ci = x.size(1) / s.groups;
   a.co = y.size(1) / s.groups;
   a.g = s.g;
+  a.path = forced_path.load(std::memory_order_relaxed);
   kernel(x.device(), a);
 }
 
@@ -317,6 +322,12 @@ Tensor convolution_any(const Tensor& x, const Tensor& w, const Tensor& b, Dims s
                        : convolve(op, x, w, b, s, p, p, d, groups);
 }
 
+void convolution_path(std::string_view path) {
+  for (ConvPath p : {ConvPath::Auto, ConvPath::Unfold, ConvPath::Direct, ConvPath::Pointwise, ConvPath::Winograd})
+    if (path == conv_path_name(p)) return forced_path.store(p);
+  fail(ErrorKind::Value, "convolution_path: auto, unfold, direct, pointwise or winograd is required, got '", path, "'");
+}
+
 }  // namespace
 
 // clang-format off
@@ -340,5 +351,9 @@ PYNN_OP(convolution_any,
         "convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, int[] dilation, "
         "bool transposed, int[] output_padding, int groups) -> Tensor",
         "Convolution or its transpose of 1 to 3 spatial dims. Same as torch.convolution.", kFunctionOnly);
+PYNN_OP(convolution_path, "_nn.convolution_path(str path) -> None",
+        "For tests: the way all float32 convolutions on the CPU are computed from now on: 'unfold', 'direct', "
+        "'pointwise', 'winograd', "
+        "or 'auto', the default. A shape that the path does not fit is an error.");
 
 }  // namespace pynn::ops

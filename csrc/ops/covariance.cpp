@@ -19,7 +19,8 @@ Tensor cov(const Tensor& input, int64_t correction, const Tensor& fweights, cons
   PYNN_CHECK(input.dim() <= 2, "cov: expected input to have two or fewer dimensions but got an input with ",
              input.dim(), " dimensions");
   PYNN_CHECK(input.dtype() != DType::Bool, "cov: bool dtype is not supported for input");
-  const DType type = is_integral(input.dtype()) ? default_dtype() : input.dtype();
+  const DType given = is_integral(input.dtype()) ? default_dtype() : input.dtype();
+  const DType type = aweights.defined() ? promote(given, aweights.dtype()) : given;
   const Tensor x = to_dtype(input.dim() < 2 ? reshape(input, DimVector{1, -1}) : input, type);  // [variables, n]
   const int64_t n = x.size(1);
   const auto check = [&](const char* name, const Tensor& w, bool whole) {
@@ -56,7 +57,8 @@ Tensor cov(const Tensor& input, int64_t correction, const Tensor& fweights, cons
   divisor = where(lt(divisor, 0), 0.0, divisor);
   const Tensor centered = sub(x, unsqueeze(average, 1));
   const Tensor weighted = w.defined() ? mul(centered, w) : centered;
-  const Tensor c = div(mm(centered, to_dtype(conj(transpose(weighted, 0, 1)), type)), to_dtype(divisor, type));
+  const Tensor c =
+      div(mm(to_dtype(centered, type), to_dtype(conj(transpose(weighted, 0, 1)), type)), to_dtype(divisor, type));
   return squeeze(c);  // one variable: a number
 }
 

@@ -6,6 +6,7 @@
 
 #include "autograd/record.h"
 #include "core/accelerator.h"
+#include "core/parallel.h"
 #include "core/shape.h"
 #include "kernels/sequence.h"
 #include "ops/assign.h"
@@ -16,9 +17,12 @@
 
 namespace pynn::ops {
 
+// Below, a plain loop is done before a kernel is set up.
+constexpr int64_t kFewElements = 1024;
+
 void fill(const Tensor& x, Scalar value) {
   if (x.numel() == 0 || x.device().is_meta()) return;
-  if (x.is_contiguous() && x.device().is_cpu() && x.dtype() == DType::Float32) {
+  if (x.is_contiguous() && x.device().is_cpu() && x.dtype() == DType::Float32 && x.numel() < kFewElements) {
     std::fill_n(x.data_as<float>(), x.numel(), static_cast<float>(value.to_double()));
     return;
   }
@@ -34,8 +38,10 @@ Tensor full(Dims sizes, Scalar value, DType dtype, Device device) {
 Tensor zeros(Dims sizes, DType dtype, Device device) {
   Tensor x = empty(sizes, dtype, device);
   const size_t bytes = static_cast<size_t>(x.numel()) * item_size(dtype);
-  if (device.is_cpu())
+  if (device.is_cpu() && x.numel() < kFewElements)
     std::memset(x.data(), 0, bytes);
+  else if (device.is_cpu())
+    fill(x, Scalar(0));
   else if (device.is_cuda() && bytes)
     accelerator->fill_zero(x.data(), x.device().index, bytes);
   return x;
@@ -43,13 +49,22 @@ Tensor zeros(Dims sizes, DType dtype, Device device) {
 
 Tensor ones(Dims sizes, DType dtype, Device device) { return full(sizes, Scalar(1), dtype, device); }
 
+namespace {
+template <class T>
+void ramp_into(T* x, int64_t n, T start, T step) {
+  parallel_for(0, n, grain_for(0.5), [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) x[i] = start + step * static_cast<T>(i);
+  });
+}
+}  // namespace
+
 Tensor arange(int64_t n, Device device) {
   Tensor x = empty(DimVector{n}, DType::Int64, device);
   if (device.is_cuda())
     kernels::sequence(x.device(),
                       {.spacing = Spacing::Integers, .dtype = DType::Int64, .out = x.data(), .n = n, .by = 1});
   if (!device.is_cpu()) return x;
-  for (int64_t i = 0; i < n; ++i) x.data_as<int64_t>()[i] = i;
+  ramp_into(x.data_as<int64_t>(), n, int64_t{0}, int64_t{1});
   return x;
 }
 
@@ -168,12 +183,10 @@ Tensor ramp(int64_t n, Scalar start, Scalar step, DType t, Device d) {
     return x;
   }
   Tensor x = empty(DimVector{n}, step.is_float() || start.is_float() ? DType::Float64 : DType::Int64);
-  if (x.dtype() == DType::Float64) {
-    for (int64_t i = 0; i < n; ++i)
-      x.data_as<double>()[i] = start.to_double() + step.to_double() * static_cast<double>(i);
-  } else {
-    for (int64_t i = 0; i < n; ++i) x.data_as<int64_t>()[i] = start.to_int() + step.to_int() * i;
-  }
+  if (x.dtype() == DType::Float64)
+    ramp_into(x.data_as<double>(), n, start.to_double(), step.to_double());
+  else
+    ramp_into(x.data_as<int64_t>(), n, start.to_int(), step.to_int());
   if (x.dtype() == t && d.is_cpu()) return x;
   Tensor y = empty(DimVector{n}, t);
   copy_data(y, x);
@@ -308,7 +321,7 @@ Tensor op_zero_(const Tensor& x) { return op_fill_(x, Scalar(0)); }
 PYNN_OP(op_empty,
         "empty(int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False, memory_format? "
         "memory_format=None) -> Tensor",
-        "Memory that is not cleared. Same as torch.empty.");
+        "Memory that is not cleared. Same as torch.empty.", kOut);
 PYNN_OP(op_zeros, "zeros(int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",
         "Filled with 0. Same as torch.zeros.", kOut);
 PYNN_OP(op_ones, "ones(int... size, *, dtype? dtype=None, device? device=None, bool requires_grad=False) -> Tensor",

@@ -1,14 +1,18 @@
 // cumulative.cpp -- running extrema (cummax, cummin), running log-sum-exp, and the mode.
 #include <limits>
 
+#include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "kernels/cumulative.h"
 #include "ops/binary.h"
+#include "ops/concat.h"
 #include "ops/creation.h"
 #include "ops/indexing.h"
+#include "ops/indexing_scatter.h"
 #include "ops/scan.h"
 #include "ops/sort.h"
+#include "ops/special.h"
 #include "ops/ternary.h"
 #include "ops/unary.h"
 #include "ops/view.h"
@@ -40,7 +44,7 @@ std::tuple<Tensor, Tensor> extreme(const Tensor& x, int64_t dim) {
     kernels::cumulative_extreme(x.device(), a, largest);
   }
   y = record(op, std::move(y), inputs(x), save(index, dim), [](const Tensor& g, const Tensor& index, int64_t dim) {
-    return g.dim() == 0 ? g : scatter_add(zeros(g.sizes(), g.dtype(), g.device()), dim, index, g);
+    return g.dim() == 0 ? g : scatter_sum(g.sizes(), dim, index, g);
   });
   return {y, index};
 }
@@ -50,8 +54,21 @@ Tensor from_the_end(const Tensor& x, int64_t dim) {
   return x.dim() ? flip_dims(x, dims) : x;
 }
 
+// Sums of 1, 2, 4, ... neighbours.
+Tensor complex_logcumsumexp(const Tensor& x, int64_t dim) {
+  Tensor y = mul(x, 1.0);
+  const int64_t n = x.dim() ? x.size(dim) : 1;
+  for (int64_t step = 1; step < n; step *= 2) {
+    const Tensor parts[] = {narrow(y, dim, 0, step),
+                            logaddexp(narrow(y, dim, step, n - step), narrow(y, dim, 0, n - step))};
+    y = cat(parts, dim);
+  }
+  return y;
+}
+
 // dx_i = exp(x_i) sum_{j >= i} g_j exp(-y_j), for each sign of g in logarithms.
 Tensor logcumsumexp(const Tensor& x, int64_t dim) {
+  if (is_complex(x.dtype())) return named("logcumsumexp", complex_logcumsumexp(x, wrap_dim("logcumsumexp", dim, x)));
   PYNN_CHECK_KIND(NotImplemented, is_floating(x.dtype()), "logcumsumexp: not implemented for '", dtype_name(x.dtype()),
                   "', a floating point tensor is required");
   dim = wrap_dim("logcumsumexp", dim, x);
@@ -97,7 +114,7 @@ std::tuple<Tensor, Tensor> mode(const Tensor& x, int64_t dim, bool keepdim) {
   }
   y = record("mode", std::move(y), inputs(x), save(index, x.sizes(), dim),
              [](const Tensor& g, const Tensor& index, Dims sizes, int64_t dim) {
-               return sizes.empty() ? g : scatter_add(zeros(sizes, g.dtype(), g.device()), dim, index, g);
+               return sizes.empty() ? g : scatter_sum(sizes, dim, index, g);
              });
   if (keepdim || x.dim() == 0) return {y, index};
   const int64_t dims[] = {dim};

@@ -107,7 +107,8 @@ Tensor pdist(const Tensor& x, double p) {
 }
 
 Tensor renorm(const Tensor& x, Scalar order, int64_t dim, Scalar limit) {
-  PYNN_CHECK(is_floating(x.dtype()), "renorm: a floating point tensor is required, got ", dtype_name(x.dtype()));
+  PYNN_CHECK(is_floating(x.dtype()) || is_complex(x.dtype()), "renorm: a floating point tensor is required, got ",
+             dtype_name(x.dtype()));
   const double p = order.to_double(), most = limit.to_double();
   PYNN_CHECK(p > 0, "renorm: non-positive-norm not supported, got ", p);
   PYNN_CHECK(most >= 0, "renorm: expected maxnorm to be >= 0 but got ", most);

@@ -4,6 +4,7 @@
 #include "ops/binary.h"
 #include "ops/creation.h"
 #include "ops/indexing.h"
+#include "ops/indexing_scatter.h"
 #include "ops/reduce.h"
 #include "ops/reduce_plan.h"
 #include "ops/ternary.h"
@@ -59,7 +60,7 @@ std::tuple<Tensor, Tensor> with_index(const char* op, const Tensor& x, int64_t d
              [](const Tensor& g, const Tensor& index, Dims sizes, int64_t dim, bool keepdim) {
                if (sizes.empty()) return g;
                const auto wide = [&](const Tensor& t) { return keepdim ? t : unsqueeze(t, dim); };
-               return scatter_add(zeros(sizes, g.dtype(), g.device()), dim, wide(index), wide(g));
+               return scatter_sum(sizes, dim, wide(index), wide(g));
              });
   return {y, index};
 }
@@ -101,7 +102,9 @@ Tensor argmin(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
 
 std::tuple<Tensor, Tensor> aminmax(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
   if (!dim) return {min_all(x), max_all(x)};
-  const int64_t dims[] = {*dim};
+  const int64_t dims[] = {wrap_dim("aminmax", *dim, x)};
+  PYNN_CHECK_KIND(Index, x.dim() == 0 || x.size(dims[0]) > 0, "aminmax: Expected reduction dim ", dims[0],
+                  " to have non-zero size.");
   return {amin(x, dims, keepdim), amax(x, dims, keepdim)};
 }
 

@@ -13,11 +13,13 @@
 
 namespace pynn::autograd {
 
+bool only_here(const Tensor& g) {
+  return !thread_state.grad_enabled && g.ref()->use_count() == 1 && g.storage()->use_count() == 1 &&
+         !g.storage()->foreign() && g.is_contiguous();
+}
+
 Tensor add_gradients(Tensor a, const Tensor& b) {
-  // Into a's memory when nobody else can see it.
-  if (!thread_state.grad_enabled && a.ref()->use_count() == 1 && a.storage()->use_count() == 1 && a.is_contiguous() &&
-      same(a.sizes(), b.sizes()) && a.dtype() == b.dtype())
-    return ops::add_(a, b);
+  if (only_here(a) && same(a.sizes(), b.sizes()) && a.dtype() == b.dtype()) return ops::add_(a, b);
   return ops::add(a, b);
 }
 

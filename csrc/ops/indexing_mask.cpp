@@ -25,6 +25,8 @@ Tensor fill_value(const char* op, const Tensor& x, Other value) {
   if (!value.tensor) return element_tensor(op, value.scalar, x.dtype());
   PYNN_CHECK(value.tensor->dim() == 0, op, ": only supports a 0-dimensional value tensor, but got tensor with ",
              value.tensor->dim(), " dimension(s).");
+  PYNN_CHECK(!is_complex(value.tensor->dtype()) || is_complex(x.dtype()), op, ": value cannot be converted to type ",
+             dtype_name(x.dtype()), " without overflow");
   return to_dtype(*value.tensor, x.dtype());
 }
 

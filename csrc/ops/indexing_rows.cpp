@@ -116,7 +116,10 @@ Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index) {
   }
   return record("index_select", std::move(y), inputs(x), save(x.sizes(), dim, index),
                 [](const Tensor& g, Dims sizes, int64_t dim, const Tensor& index) {
-                  return index_add(zeros(sizes, g.dtype(), g.device()), dim, index, g);
+                  const Tensor zero = zeros(sizes, g.dtype(), g.device());
+                  if (thread_state.grad_enabled) return index_add(zero, dim, index, g);
+                  add_slices("index_add", zero, dim, index, g, 1);
+                  return zero;
                 });
 }
 

@@ -170,10 +170,9 @@ Tensor gather(const Tensor& x, int64_t dim, const Tensor& index) {
     a.x = dense.data();
     check_positions("gather", dense, dim, where, kernels::gather(x.device(), a));
   }
-  return record("gather", std::move(y), inputs(from), save(from.sizes(), dim, index),
-                [](const Tensor& g, Dims sizes, int64_t dim, const Tensor& index) {
-                  return scatter_add(zeros(sizes, g.dtype(), g.device()), dim, index, g);
-                });
+  return record(
+      "gather", std::move(y), inputs(from), save(from.sizes(), dim, index),
+      [](const Tensor& g, Dims sizes, int64_t dim, const Tensor& index) { return scatter_sum(sizes, dim, index, g); });
 }
 
 Tensor scatter(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source) {
@@ -184,6 +183,13 @@ Tensor scatter_fill(const Tensor& x, int64_t dim, const Tensor& index, Scalar va
 }
 Tensor scatter_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source) {
   return scatter_by("scatter_add", x, dim, index, source, ScatterMode::Add);
+}
+
+Tensor scatter_sum(Dims sizes, int64_t dim, const Tensor& index, const Tensor& source) {
+  const Tensor zero = zeros(sizes, source.dtype(), source.device());
+  if (thread_state.grad_enabled) return scatter_add(zero, dim, index, source);
+  run_scatter("scatter_add", zero, wrap_dim("scatter_add", dim, zero), index, source, false, ScatterMode::Add);
+  return zero;
 }
 
 namespace {

@@ -222,6 +222,7 @@ PYNN_OP(int_mm, "_int_mm(Tensor input, Tensor mat2) -> Tensor",
 PYNN_OP(matmul, "matmul(Tensor input, Tensor other) -> Tensor",
         "The product of vectors, matrices or broadcast batches of matrices. Same as torch.matmul.", kOut);
 PYNN_OP(linear, "_nn.linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor",
-        "input @ weight.T + bias; input [..., in], weight [out, in], bias [out]. Same as torch.nn.functional.linear.");
+        "input @ weight.T + bias; input [..., in], weight [out, in], bias [out]. Same as torch.nn.functional.linear.",
+        kOut);
 
 }  // namespace pynn::ops

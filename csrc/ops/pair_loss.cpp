@@ -42,8 +42,10 @@ std::optional<Tensor> pair_loss(PairLoss loss, const char* name, const Tensor& x
                                 Reduction reduction, double param) {
   // A label's own gradient is not that of a difference.
   const bool label = loss == PairLoss::Logistic && thread_state.grad_enabled && y_in.requires_grad();
-  if (!x_in.device().is_cuda() || x_in.device() != y_in.device() || x_in.dtype() != y_in.dtype() ||
-      !is_floating(x_in.dtype()) || is_complex(x_in.dtype()) || !same(x_in.sizes(), y_in.sizes()) || label)
+  const bool half = item_size(x_in.dtype()) == 2;
+  if (x_in.device().is_meta() || (half && !x_in.device().is_cuda()) || x_in.device() != y_in.device() ||
+      x_in.dtype() != y_in.dtype() || !is_floating(x_in.dtype()) || is_complex(x_in.dtype()) ||
+      !same(x_in.sizes(), y_in.sizes()) || label)
     return {};
   const Tensor x = contiguous(x_in), y = contiguous(y_in);
   const bool reduce = reduction != Reduction::None;

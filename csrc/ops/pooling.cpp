@@ -10,6 +10,8 @@
 #include "ops/convolution.h"
 #include "ops/creation.h"
 #include "ops/indexing.h"
+#include "ops/indexing_scatter.h"
+#include "ops/reduce.h"
 #include "ops/resample.h"
 #include "ops/view.h"
 
@@ -26,9 +28,10 @@ struct Windows {
 
 DType computed_in(DType t) { return t == DType::Float64 ? t : is_floating(t) ? DType::Float32 : DType::Int64; }
 
-void check_input(const char* op, const Tensor& x, int64_t dims) {
+// `first` is 1 where an input without a batch may have no channels.
+void check_input(const char* op, const Tensor& x, int64_t dims, int64_t first = 0) {
   bool fits = x.dim() == dims + 1 || x.dim() == dims + 2;
-  for (int64_t d = x.dim() == dims + 2 ? 1 : 0; fits && d < x.dim(); ++d) fits = x.size(d) > 0;
+  for (int64_t d = x.dim() == dims + 2 ? 1 : first; fits && d < x.dim(); ++d) fits = x.size(d) > 0;
   PYNN_CHECK(fits, op, ": expected ", dims + 1, "D or ", dims + 2,
              "D (batch mode) input whose sizes, but that of the batch, are not zero, got ", dims_str(x.sizes()));
 }
@@ -103,9 +106,19 @@ int64_t plane_size(Dims sizes, int64_t dims) {
 Tensor max_backward(const Tensor& g, const Tensor& index, Dims sizes, int64_t dims) {
   const DimVector planes{-1, plane_size(g.sizes(), dims)};
   const int64_t n = plane_size(sizes, dims), count = g.numel() / std::max<int64_t>(planes[1], 1);
-  const Tensor zero = zeros(DimVector{count, n}, g.dtype(), g.device());
-  if (g.numel() == 0) return reshape(zero, sizes);
-  return reshape(scatter_add(zero, 1, reshape(index, planes), reshape(g, planes)), sizes);
+  if (g.numel() == 0) return zeros(sizes, g.dtype(), g.device());
+  if (g.device().is_cpu() && (g.dtype() == DType::Float32 || g.dtype() == DType::Float64)) {
+    const Tensor gs = contiguous(g), at = contiguous(index);
+    Tensor x = empty(sizes, g.dtype(), g.device());
+    kernels::max_pool_backward(g.device(),
+                               {gs.data(), at.data_as<int64_t>(), x.data(), g.dtype(), count, n, g.numel() / count});
+    return record("max_pool_backward", std::move(x), inputs(g), save(index, g.sizes(), dims),
+                  [](const Tensor& gg, const Tensor& at, Dims out, int64_t d) {
+                    const Tensor flat = reshape(gg, DimVector{-1, plane_size(gg.sizes(), d)});
+                    return reshape(gather(flat, 1, reshape(at, DimVector{flat.size(0), -1})), out);
+                  });
+  }
+  return reshape(scatter_sum(DimVector{count, n}, 1, reshape(index, planes), reshape(g, planes)), sizes);
 }
 
 Pooled max_pool_over(const Tensor& input, const std::vector<Windows>& windows, bool want_index,
@@ -187,7 +200,7 @@ std::vector<Windows> adaptive_windows(const char* op, const Tensor& x, Dims outp
   for (int64_t n : output_size)
     PYNN_CHECK(n >= 0, op, ": elements of output_size must be greater than or equal to 0, but received ",
                dims_str(output_size));
-  check_input(op, x, N);
+  check_input(op, x, N, 1);
   PYNN_CHECK_KIND(NotImplemented, is_floating(x.dtype()), op, ": floating-point input is required, got ",
                   dtype_name(x.dtype()));
   std::vector<Windows> windows;
@@ -256,7 +269,11 @@ Tensor avg_pool1d(const Tensor& x, Dims kernel, std::optional<Dims> stride, Dims
 
 template <int N>
 Tensor adaptive_avg_pool(const Tensor& x, Dims output_size) {
-  return average(x, adaptive_windows<N>(kAdaptiveAvgNames[N - 1], x, output_size), std::nullopt);
+  std::vector<Windows> windows = adaptive_windows<N>(kAdaptiveAvgNames[N - 1], x, output_size);
+  bool one = is_floating(x.dtype());
+  DimVector over;
+  for (int64_t i = 0; i < N; ++i) one &= windows[i].out() == 1, over.push_back(i - N);
+  return one ? mean(x, Dims(over), true) : average(x, windows, std::nullopt);
 }
 
 }  // namespace
@@ -293,10 +310,10 @@ PYNN_OP(adaptive_max_pool<1>, "adaptive_max_pool1d(Tensor input, int[] output_si
 PYNN_OP(avg_pool<2>,
         "_nn.avg_pool2d(Tensor input, int[] kernel_size, int[]? stride=None, int[] padding=[0], bool ceil_mode=False, "
         "bool count_include_pad=True, int? divisor_override=None) -> Tensor",
-        "Averages of windows. Same as torch.nn.functional.avg_pool2d.");
+        "Averages of windows. Same as torch.nn.functional.avg_pool2d.", kOut);
 PYNN_OP(avg_pool<3>,
         "_nn.avg_pool3d(Tensor input, int[] kernel_size, int[]? stride=None, int[] padding=[0], bool ceil_mode=False, "
         "bool count_include_pad=True, int? divisor_override=None) -> Tensor",
-        "Averages of windows. Same as torch.nn.functional.avg_pool3d.");
+        "Averages of windows. Same as torch.nn.functional.avg_pool3d.", kOut);
 
 }  // namespace pynn::ops

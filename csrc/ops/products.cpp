@@ -135,9 +135,12 @@ Tensor addmv(const Tensor& x, const Tensor& a, const Tensor& v, Scalar beta, Sca
 Tensor addr(const Tensor& x, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
   PYNN_CHECK(a.dim() == 1 && b.dim() == 1, "addr: vec1 and vec2 must be 1-D, got ", dims_str(a.sizes()), " and ",
              dims_str(b.sizes()));
-  const Tensor product = mul(outer(a, b), alpha);
+  Tensor product = outer(a, b);
+  if (x.dtype() == DType::Bool && product.dtype() == DType::Bool)  // bool stays bool
+    alpha = Scalar(!alpha.equals(0)), beta = Scalar(!beta.equals(0));
+  if (!alpha.equals(1)) product = mul(product, alpha);
   check_fits("addr", product, x.sizes());
-  return named("addr", beta.equals(0) ? product : add(mul(x, beta), product));
+  return named("addr", beta.equals(0) ? product : add(beta.equals(1) ? x : mul(x, beta), product));
 }
 
 // The factors' dims interleaved, then merged: y[.., i * n + j, ..] = a[.., i, ..] b[.., j, ..].

@@ -311,12 +311,16 @@ void fill_bernoulli(const Tensor& x, double p, Generator* generator) {
   std::lock_guard lock(g.mutex);
   draw<bool>(x, [&](bool* out, int64_t n) { g.bernoulli(out, n, p); });
 }
+// Samples are on the graph, as in PyTorch, and have the slope 0.
+constexpr auto kFlat = [](const Tensor& g) { return mul(g, 0.0); };
 Tensor op_bernoulli(const Tensor& p, Generator* g) {
   check_floating("bernoulli", p);
-  GradMode off(false);
   Tensor x = empty(p.sizes(), p.dtype(), p.device());
-  fill_bernoulli(x, p, g);
-  return no_gradient(std::move(x));
+  {
+    GradMode off(false);
+    fill_bernoulli(x, p, g);
+  }
+  return record("bernoulli", std::move(x), inputs(p), save(), kFlat);
 }
 Tensor op_bernoulli_p(const Tensor& like, double p, Generator* g) {
   Tensor x = empty(like.sizes(), like.dtype(), like.device());
@@ -347,21 +351,36 @@ Tensor standard_normal(Dims sizes, DType t, Device d, Generator* g) {
 void check_deviation(const Tensor& std) {
   PYNN_CHECK(std.device().is_meta() || !any_zero(ge(std, 0.0)), "normal: expects all elements of std >= 0.0");
 }
+Tensor no_slope(const Tensor& g, const Tensor& like) { return sum_to(mul(g, 0.0), like.sizes()); }
+Tensor flat(Tensor y, const Tensor& a, const Tensor& b = {}) {
+  return record(
+      "normal", std::move(y), inputs(a, b), save(a, b),
+      [](const Tensor& g, const Tensor& a, const Tensor&) { return no_slope(g, a); },
+      [](const Tensor& g, const Tensor&, const Tensor& b) { return no_slope(g, b); });
+}
 Tensor op_normal(const Tensor& mean, Other std, Generator* g) {
-  GradMode off(false);
-  if (std.tensor) {
-    check_deviation(*std.tensor);
-  } else {
-    PYNN_CHECK(std.scalar.to_double() >= 0, "normal: expects std >= 0.0, but found std ", std.scalar.to_double());
+  Tensor y;
+  {
+    GradMode off(false);
+    if (std.tensor) {
+      check_deviation(*std.tensor);
+    } else {
+      PYNN_CHECK(std.scalar.to_double() >= 0, "normal: expects std >= 0.0, but found std ", std.scalar.to_double());
+    }
+    const DimVector sizes =
+        std.tensor ? broadcast_sizes("normal", mean.sizes(), std.tensor->sizes()) : DimVector(mean.sizes());
+    y = add(mul(standard_normal(sizes, mean.dtype(), mean.device(), g), std), mean);
   }
-  const DimVector sizes =
-      std.tensor ? broadcast_sizes("normal", mean.sizes(), std.tensor->sizes()) : DimVector(mean.sizes());
-  return add(mul(standard_normal(sizes, mean.dtype(), mean.device(), g), std), mean);
+  return flat(std::move(y), mean, std.tensor ? *std.tensor : Tensor());
 }
 Tensor op_normal_std(double mean, const Tensor& std, Generator* g) {
-  GradMode off(false);
-  check_deviation(std);
-  return add(mul(standard_normal(std.sizes(), std.dtype(), std.device(), g), std), mean);
+  Tensor y;
+  {
+    GradMode off(false);
+    check_deviation(std);
+    y = add(mul(standard_normal(std.sizes(), std.dtype(), std.device(), g), std), mean);
+  }
+  return flat(std::move(y), std);
 }
 Tensor op_normal_size(double mean, double std, Dims sizes, Generator* g, OptType t, OptDevice d, bool grad) {
   Tensor x = empty(sizes, t.value_or(default_dtype()), d.value_or(Device{}));
@@ -438,9 +457,9 @@ PYNN_OP(op_random_range_, "random_(Tensor input, int from, int? to, *, Generator
 PYNN_OP(op_exponential_, "exponential_(Tensor input, float lambd=1.0, *, Generator? generator=None) -> Tensor",
         "Exponential with rate lambd, in place. Same as torch.Tensor.exponential_.", kMethodOnly);
 PYNN_OP(op_bernoulli, "bernoulli(Tensor input, *, Generator? generator=None) -> Tensor",
-        "1 with probability input, else 0. Same as torch.bernoulli.");
+        "1 with probability input, else 0. Same as torch.bernoulli.", kOut);
 PYNN_OP(op_bernoulli_p, "bernoulli(Tensor input, float p, *, Generator? generator=None) -> Tensor",
-        "One probability for all.");
+        "One probability for all.", kOut);
 PYNN_OP(op_bernoulli_tensor_, "bernoulli_(Tensor input, Tensor p, *, Generator? generator=None) -> Tensor",
         "1 with probability p, in place. Same as torch.Tensor.bernoulli_.", kMethodOnly);
 PYNN_OP(op_bernoulli_, "bernoulli_(Tensor input, float p=0.5, *, Generator? generator=None) -> Tensor",

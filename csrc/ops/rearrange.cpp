@@ -42,7 +42,8 @@ Tensor roll(const Tensor& x, Dims shifts, Dims dims) {
   Tensor y = x;
   for (size_t i = 0; i < dims.size(); ++i) {
     const int64_t d = wrap_dim("roll", dims[i], x);
-    const int64_t n = x.dim() ? x.size(d) : 0;
+    PYNN_CHECK_KIND(Index, x.dim() > 0, "roll: Dimension specified as ", dims[i], " but tensor has no dimensions");
+    const int64_t n = x.size(d);
     if (n == 0) continue;
     const int64_t by = ((shifts[i] % n) + n) % n;
     if (by == 0) continue;
@@ -169,7 +170,7 @@ Tensor expand_as(const Tensor& x, const Tensor& other) { return expand(x, other.
 Tensor view_as(const Tensor& x, const Tensor& other) { return view(x, other.sizes()); }
 Tensor reshape_as(const Tensor& x, const Tensor& other) { return reshape(x, other.sizes()); }
 Tensor broadcast_to(const Tensor& x, Dims sizes) { return expand(x, sizes); }
-Tensor ravel(const Tensor& x) { return reshape(x, DimVector{-1}); }
+Tensor ravel(const Tensor& x) { return contiguous(reshape(x, DimVector{-1})); }
 Tensor op_adjoint(const Tensor& x) { return transpose(x, -2, -1); }
 
 }  // namespace

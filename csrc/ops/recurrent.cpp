@@ -1,5 +1,6 @@
-// recurrent.cpp -- RNN, LSTM and GRU. The products of all steps' inputs are one matrix product; a step is the product
-// of the state and one map for the gates; the gradient runs back through the graph of the steps.
+// recurrent.cpp -- RNN, LSTM and GRU. On the CPU a layer is one op (recurrent_sequence.cpp). Elsewhere, with
+// projections, and for second derivatives, the products of all steps' inputs are one matrix product, a step is the
+// product of the state and one map for the gates, and the gradient runs back through the graph of the steps.
 //
 // A batch of sequences is packed: [total, features], step after step, with the batch size of each step; a padded batch
 // is the case of equal sizes. Batch sizes do not grow, so the sequences that end are the last rows of the state.
@@ -12,13 +13,14 @@
 #include "ops/creation.h"
 #include "ops/matmul.h"
 #include "ops/random.h"
+#include "ops/recurrent.h"
 #include "ops/unary.h"
 #include "ops/view.h"
 
 namespace pynn::ops {
 namespace {
 
-using Sizes = std::vector<int64_t>;
+using recurrent::Mode, recurrent::Sizes, recurrent::State, recurrent::Weights;
 
 // ---- the gates of one step
 
@@ -128,16 +130,6 @@ Tensor gru_gates(const Tensor& x_in, const Tensor& h_in, const Tensor& state_in)
 
 // ---- one cell
 
-enum class Mode { Tanh, Relu, Lstm, Gru };
-
-struct Weights {
-  Tensor w_ih, w_hh, b_ih, b_hh;
-  Tensor w_hr;  // the LSTM's projection of h, or undefined
-};
-struct State {
-  Tensor h, c;  // c: LSTM only
-};
-
 // x: the input's product, bias included.
 template <Mode mode>
 State step(const Tensor& x, const State& s, const Weights& w) {
@@ -218,7 +210,6 @@ State joined(const std::vector<State>& pieces) {
   return {cat(h, 0), c.empty() ? Tensor() : cat(c, 0)};
 }
 
-// One direction of one layer over x [total, in]; `s` goes from the first state to the last.
 template <Mode mode>
 Tensor layer(const Tensor& x, const Sizes& sizes, State& s, const Weights& w, bool reverse) {
   const auto xs = split_steps(linear(x, w.w_ih, w.b_ih), sizes);
@@ -246,27 +237,30 @@ Tensor layer(const Tensor& x, const Sizes& sizes, State& s, const Weights& w, bo
   return cat(out, 0);
 }
 
-struct Options {
-  bool has_biases;
-  int64_t num_layers;
-  double dropout;
-  bool train, bidirectional;
-};
+}  // namespace
+
+Tensor recurrent::layer_of_steps(Mode mode, const Tensor& x, const Sizes& sizes, State& s, const Weights& w,
+                                 bool reverse) {
+  switch (mode) {
+    case Mode::Tanh:
+      return layer<Mode::Tanh>(x, sizes, s, w, reverse);
+    case Mode::Relu:
+      return layer<Mode::Relu>(x, sizes, s, w, reverse);
+    case Mode::Lstm:
+      return layer<Mode::Lstm>(x, sizes, s, w, reverse);
+    default:
+      return layer<Mode::Gru>(x, sizes, s, w, reverse);
+  }
+}
+
+namespace {
 
 // {output [total, directions * h], h_n, c_n of the LSTM}
 template <Mode mode>
-std::vector<Tensor> layers(const char* op, Tensor x, const Sizes& sizes, TensorSpan hx, TensorSpan params,
-                           const Options& o) {
-  PYNN_CHECK(!sizes.empty(), op, ": Expected sequence length to be larger than 0 in RNN");
-  const int64_t directions = o.bidirectional ? 2 : 1, count = o.num_layers * directions;
-  PYNN_CHECK(hx.size() == (mode == Mode::Lstm ? 2 : 1), op, ": expects two hidden states, got ", hx.size());
-  for (const Tensor& h : hx)
-    PYNN_CHECK(h.dim() == 3 && h.size(0) == count && h.size(1) == sizes[0], op, ": hidden states must be (", count,
-               ", ", sizes[0], ", hidden size), got ", dims_str(h.sizes()));
+std::vector<Tensor> layered(Tensor x, const Sizes& sizes, TensorSpan hx, TensorSpan params, const SequenceOptions& o) {
+  const int64_t directions = o.bidirectional ? 2 : 1;
   const bool projected = mode == Mode::Lstm && hx[0].size(2) != hx[1].size(2);
   const size_t each = (o.has_biases ? 4 : 2) + (projected ? 1 : 0);
-  PYNN_CHECK(params.size() == each * static_cast<size_t>(count), op, ": expected ", each, " weights for each of ",
-             count, " cells, got ", params.size());
   std::vector<Tensor> h_n, c_n;
   for (int64_t k = 0; k < o.num_layers; ++k) {
     std::vector<Tensor> out;
@@ -276,7 +270,8 @@ std::vector<Tensor> layers(const char* op, Tensor x, const Sizes& sizes, TensorS
       Weights w{p[0], p[1], {}, {}, projected ? p[each - 1] : Tensor()};
       if (o.has_biases) w.b_ih = p[2], w.b_hh = p[3];
       State s{select(hx[0], 0, i), mode == Mode::Lstm ? select(hx[1], 0, i) : Tensor()};
-      out.push_back(layer<mode>(x, sizes, s, w, d == 1));
+      const bool whole = recurrent::can_be_whole(mode, x, sizes, s, w);
+      out.push_back((whole ? recurrent::whole_layer : recurrent::layer_of_steps)(mode, x, sizes, s, w, d == 1));
       h_n.push_back(s.h);
       if (mode == Mode::Lstm) c_n.push_back(s.c);
     }
@@ -287,6 +282,22 @@ std::vector<Tensor> layers(const char* op, Tensor x, const Sizes& sizes, TensorS
   if (mode == Mode::Lstm) result.push_back(stack(c_n, 0));
   return result;
 }
+template <Mode mode>
+std::vector<Tensor> layers(const char* op, const Tensor& x, const Sizes& sizes, TensorSpan hx, TensorSpan params,
+                           const SequenceOptions& o) {
+  PYNN_CHECK(!sizes.empty(), op, ": Expected sequence length to be larger than 0 in RNN");
+  const int64_t directions = o.bidirectional ? 2 : 1, count = o.num_layers * directions;
+  PYNN_CHECK(hx.size() == (mode == Mode::Lstm ? 2 : 1), op, ": expects two hidden states, got ", hx.size());
+  for (const Tensor& h : hx)
+    PYNN_CHECK(h.dim() == 3 && h.size(0) == count && h.size(1) == sizes[0], op, ": hidden states must be (", count,
+               ", ", sizes[0], ", hidden size), got ", dims_str(h.sizes()));
+  const bool projected = mode == Mode::Lstm && hx[0].size(2) != hx[1].size(2);
+  const size_t each = (o.has_biases ? 4 : 2) + (projected ? 1 : 0);
+  PYNN_CHECK(params.size() == each * static_cast<size_t>(count), op, ": expected ", each, " weights for each of ",
+             count, " cells, got ", params.size());
+  if (auto out = recurrent_net(mode, x, sizes, hx, params, o); !out.empty()) return out;
+  return layered<mode>(x, sizes, hx, params, o);
+}
 
 template <Mode mode>
 constexpr const char* kName = mode == Mode::Lstm   ? "lstm"
@@ -295,7 +306,8 @@ constexpr const char* kName = mode == Mode::Lstm   ? "lstm"
                                                    : "rnn_tanh";
 
 template <Mode mode>
-std::vector<Tensor> padded(const Tensor& input, TensorSpan hx, TensorSpan params, const Options& o, bool batch_first) {
+std::vector<Tensor> padded(const Tensor& input, TensorSpan hx, TensorSpan params, const SequenceOptions& o,
+                           bool batch_first) {
   PYNN_CHECK(input.dim() == 3, kName<mode>, ": input must be 3-D, got ", dims_str(input.sizes()));
   const Tensor x = batch_first ? transpose(input, 0, 1) : input;
   const int64_t steps = x.size(0), batch = x.size(1);
@@ -307,7 +319,7 @@ std::vector<Tensor> padded(const Tensor& input, TensorSpan hx, TensorSpan params
 }
 template <Mode mode>
 std::vector<Tensor> packed(const Tensor& data, const Tensor& batch_sizes, TensorSpan hx, TensorSpan params,
-                           const Options& o) {
+                           const SequenceOptions& o) {
   PYNN_CHECK(data.dim() == 2 && batch_sizes.dim() == 1 && batch_sizes.dtype() == DType::Int64, kName<mode>,
              ": packed data must be 2-D and batch sizes 1-D int64, got ", dims_str(data.sizes()), " and ",
              dims_str(batch_sizes.sizes()));
@@ -348,6 +360,21 @@ std::vector<Tensor> op_rnn_packed(const Tensor& data, const Tensor& batch_sizes,
 }
 
 }  // namespace
+
+std::vector<Tensor> recurrent_steps(RecurrentCell cell, const Tensor& x, std::span<const int64_t> sizes, TensorSpan hx,
+                                    TensorSpan params, const SequenceOptions& o) {
+  const Sizes s(sizes.begin(), sizes.end());
+  switch (cell) {
+    case Mode::Tanh:
+      return layered<Mode::Tanh>(x, s, hx, params, o);
+    case Mode::Relu:
+      return layered<Mode::Relu>(x, s, hx, params, o);
+    case Mode::Lstm:
+      return layered<Mode::Lstm>(x, s, hx, params, o);
+    default:
+      return layered<Mode::Gru>(x, s, hx, params, o);
+  }
+}
 
 #define PYNN_SEQUENCE "bool has_biases, int num_layers, float dropout, bool train, bool bidirectional"
 PYNN_OP(op_lstm, "lstm(Tensor input, Tensor[] hx, Tensor[] params, " PYNN_SEQUENCE ", bool batch_first) -> Tensor[]",

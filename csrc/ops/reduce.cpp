@@ -86,11 +86,33 @@ void run_complex_reduce(Reduce op, const Tensor& x, int64_t mask, const Tensor& 
   kernels::reduce(x.device(), op, args);
 }
 
+// Dims to be reduced with others between them, of contiguous memory on the CPU: the last run of them first, into wider
+// numbers, where what follows may start from such results. Elsewhere x is copied with those dims last.
+bool reduce_in_steps(Reduce op, const Tensor& x, int64_t mask, const Tensor& y) {
+  const bool sums = op == Reduce::Sum || op == Reduce::Mean || op == Reduce::Prod,
+             extreme = op == Reduce::Max || op == Reduce::Min;
+  if (!(sums || extreme || op == Reduce::Any || op == Reduce::All) || !x.device().is_cpu() || !x.is_contiguous())
+    return false;
+  int64_t last = x.dim();
+  while (last > 0 && !(mask >> (last - 1) & 1)) --last;
+  int64_t first = last;
+  while (first > 0 && mask >> (first - 1) & 1) --first;
+  const int64_t run = ((int64_t{1} << last) - 1) & ~((int64_t{1} << first) - 1);
+  if (run == mask) return false;
+  const bool whole = is_integral(x.dtype()) && op != Reduce::Mean;
+  const DType type = extreme ? x.dtype() : !sums ? DType::Bool : whole ? DType::Int64 : DType::Float64;
+  const Tensor part = empty(reduced_sizes(x, run, true), type);
+  run_reduce(op, x, run, part);
+  run_reduce(op, part, mask & ~run, y);
+  return true;
+}
+
 }  // namespace
 
 void run_reduce(Reduce op, const Tensor& x, int64_t mask, const Tensor& y, int64_t* index, double param) {
   if (y.numel() == 0 || y.device().is_meta()) return;
   if (is_complex(x.dtype())) return run_complex_reduce(op, x, mask, y);
+  if (!index && reduce_in_steps(op, x, mask, y)) return;
   const ReducePlan p(x, mask);
   ReduceArgs args{p.x.data(), p.x.dtype(), y.data(), y.dtype(), index, p.outer, p.reduced, p.inner, param};
   kernels::reduce(x.device(), op, args);

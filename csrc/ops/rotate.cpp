@@ -30,13 +30,13 @@ Tensor rot90(const Tensor& x, int64_t k, Dims dims) {
   const int64_t a = wrap_dim("rot90", dims[0], x), b = wrap_dim("rot90", dims[1], x);
   switch (((k % 4) + 4) % 4) {
     case 1:
-      return clone_contiguous(transpose(flip_one(x, b), a, b));
+      return transpose(flip_one(x, b), a, b);
     case 2: {
       const int64_t both[] = {a, b};
       return flip_dims(x, both);
     }
     case 3:
-      return clone_contiguous(transpose(flip_one(x, a), a, b));
+      return transpose(flip_one(x, a), a, b);
     default:
       return clone_contiguous(x);
   }

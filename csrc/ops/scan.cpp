@@ -19,10 +19,12 @@ namespace pynn::ops {
 namespace {
 
 Tensor run(const char* op, Scan scan, const Tensor& in, int64_t& dim, std::optional<DType> dtype, Tensor& x) {
-  x = to_dtype(in, dtype.value_or(is_integral(in.dtype()) ? DType::Int64 : in.dtype()));
+  // The CPU's kernel widens integers as it reads them.
+  const DType type = dtype.value_or(is_integral(in.dtype()) ? DType::Int64 : in.dtype());
+  x = in.device().is_cpu() && is_integral(in.dtype()) && type == DType::Int64 ? in : to_dtype(in, type);
   dim = wrap_dim(op, dim, x);
   const Tensor c = contiguous(x);
-  Tensor y = empty(c.sizes(), c.dtype(), c.device());
+  Tensor y = empty(c.sizes(), type, c.device());
   ReduceArgs a{};
   a.x = c.data(), a.dtype = c.dtype(), a.y = y.data(), a.y_dtype = y.dtype();
   a.outer = a.nreduce = a.inner = 1;

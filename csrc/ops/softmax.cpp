@@ -3,6 +3,7 @@
 
 #include "kernels/softmax.h"
 
+#include "autograd/arith.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/binary.h"
@@ -25,12 +26,12 @@ SoftmaxArgs arguments(const Tensor& out, const Tensor& a, const Tensor& b, int64
   return args;
 }
 
-Tensor backward(const Tensor& g_in, const Tensor& y, int64_t dim, bool log);
-
-// dx = (g - sum(g y)) y, or for the logarithm dx = g - exp(y) sum(g).
-Tensor backward(const Tensor& g_in, const Tensor& y, int64_t dim, bool log) {
+// dx = (g - sum(g y)) y, or for the logarithm dx = g - exp(y) sum(g). `last`: g is not used again and may be written
+// to.
+Tensor backward(const Tensor& g_in, const Tensor& y, int64_t dim, bool log, bool last = false) {
+  const bool over = last && g_in.device().is_cpu() && g_in.dtype() == y.dtype() && autograd::only_here(g_in);
   const Tensor g = contiguous(to_dtype(g_in, y.dtype()));
-  Tensor dx = empty(y.sizes(), y.dtype(), y.device());
+  Tensor dx = over ? g : empty(y.sizes(), y.dtype(), y.device());
   if (dx.numel() && !dx.device().is_meta())
     kernels::softmax_backward(dx.device(), arguments(dx, g, contiguous(y), dim, log));
   return record(
@@ -55,7 +56,7 @@ Tensor forward(const char* op, const Tensor& input, int64_t dim, std::optional<D
   Tensor y = empty(x.sizes(), x.dtype(), x.device());
   if (y.numel() && !y.device().is_meta()) kernels::softmax_forward(y.device(), arguments(y, x, {}, dim, log));
   return record(op, y, inputs(x), save(y, dim),
-                [](const Tensor& g, const Tensor& y, int64_t dim) { return backward(g, y, dim, log); });
+                [](const Tensor& g, const Tensor& y, int64_t dim) { return backward(g, y, dim, log, true); });
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "ops/binary.h"
 #include "ops/creation.h"
 #include "ops/indexing.h"
+#include "ops/indexing_scatter.h"
 #include "ops/reduce.h"
 #include "ops/ternary.h"
 #include "ops/unary.h"
@@ -35,8 +36,7 @@ Tensor put_back(const Tensor& rows, int64_t dim) {
 Tensor take_from(const char* op, Tensor values, const Tensor& x, int64_t dim, const Tensor& index) {
   return record(op, std::move(values), inputs(x), save(index, x.sizes(), dim),
                 [](const Tensor& g, const Tensor& index, Dims sizes, int64_t dim) {
-                  return sizes.empty() ? reshape(g, {})
-                                       : scatter_add(zeros(sizes, g.dtype(), g.device()), dim, index, g);
+                  return sizes.empty() ? reshape(g, {}) : scatter_sum(sizes, dim, index, g);
                 });
 }
 
@@ -120,6 +120,7 @@ std::tuple<Tensor, Tensor> pick(const char* op, const Tensor& x, int64_t dim, bo
 std::tuple<Tensor, Tensor> op_kthvalue(const Tensor& x, int64_t k, int64_t dim, bool keepdim) {
   dim = wrap_dim("kthvalue", dim, x);
   const int64_t n = x.dim() ? x.size(dim) : 1;
+  PYNN_CHECK_KIND(Index, n > 0, "kthvalue: Expected reduction dim ", dim, " to have non-zero size.");
   PYNN_CHECK(k >= 1 && k <= n, "kthvalue: selected number k out of range for dimension ", dim, ", got k=", k,
              " for size ", n);
   auto [values, index] = pick("kthvalue", x, dim, keepdim, {}, k - 1);

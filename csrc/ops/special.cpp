@@ -106,7 +106,15 @@ Tensor sinc_slope(const Tensor& x) {
 
 }  // namespace
 
-PYNN_SPECIAL(sinc, Sinc, mul(g, sinc_slope(x)), "sin(pi x) / (pi x), 1 at 0.")
+Tensor sinc(const Tensor& x) {
+  if (is_complex(x.dtype())) {
+    const Tensor zero = eq(x, 0.0), z = mul(where(zero, 1.0, x), kPi);
+    return where(zero, 1.0, div(sin(z), z));
+  }
+  return record("sinc", run_special(Special1::Sinc, x), inputs(x), save(x),
+                [](const Tensor& g, const Tensor& x) { return mul(g, sinc_slope(x)); });
+}
+PYNN_OP(sinc, "sinc(Tensor input) -> Tensor", "sin(pi x) / (pi x), 1 at 0. Same as torch.sinc.", kOut | kInplace);
 
 Tensor polygamma(int64_t n, const Tensor& x) {
   PYNN_CHECK(n >= 0, "polygamma: polygamma(n, x) does not support negative n, got ", n);

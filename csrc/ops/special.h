@@ -10,6 +10,7 @@ Tensor run_special(Special1 op, const Tensor& x, double param = 0);
 // Operands broadcast and promote; numbers count as in arithmetic.
 Tensor run_special(const char* name, Special2 op, Other a, Other b);
 
+Tensor logaddexp(const Tensor& a, const Tensor& b);
 Tensor lgamma(const Tensor& x);
 Tensor digamma(const Tensor& x);
 Tensor polygamma(int64_t n, const Tensor& x);

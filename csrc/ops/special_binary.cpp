@@ -1,10 +1,12 @@
 // special_binary.cpp -- special functions of two operands.
 #include <cmath>
 
+#include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/complex.h"
 #include "ops/creation.h"
 #include "ops/special.h"
 #include "ops/ternary.h"
@@ -110,21 +112,51 @@ Tensor without_derivative(const char* op, Tensor y, const Tensor& a, const Tenso
   return record(op, std::move(y), inputs(a, b), save(), refuse, refuse);
 }
 
-Tensor nextafter(const Tensor& a, const Tensor& b) {
-  PYNN_CHECK_KIND(NotImplemented, result_type(a, b) == DType::Float32 || result_type(a, b) == DType::Float64,
-                  "nextafter: not implemented for '", dtype_name(result_type(a, b)), "'");
-  return record(
-      "nextafter", run_special("nextafter", Special2::Nextafter, a, b), inputs(a, b), save(),
-      [](const Tensor& g) { return g; }, [](const Tensor& g) { return mul(g, 0.0); });
+// Of 16 bits, sign and magnitude: the next number has the next magnitude, the same bits plus or minus 1.
+Tensor next_half(const Tensor& a, const Tensor& b, DType type) {
+  GradMode off(false);
+  const DimVector sizes = broadcast_sizes("nextafter", a.sizes(), b.sizes());
+  const auto as = [&](const Tensor& t, DType other) { return make_view(t, t.sizes(), t.strides(), t.offset(), other); };
+  const Tensor x = spread(a, sizes, type, a.device()), to = spread(b, sizes, type, a.device());
+  const Tensor outwards = eq(gt(to, x), gt(x, 0.0)), bits = as(x, DType::Int16);
+  const Tensor moved = as(add(bits, to_dtype(where(outwards, 1, -1), DType::Int16)), type);
+  const Tensor least = as(to_dtype(where(gt(to, 0.0), 1, -0x7fff), DType::Int16), type);  // the smallest, signed
+  const Tensor next = where(eq(x, to), to, where(eq(x, 0.0), least, moved));
+  return where(logical_or(isnan(x), isnan(to)), add(x, to), next);
 }
+
+Tensor nextafter(const Tensor& a, const Tensor& b) {
+  const DType type = result_type(a, b);
+  PYNN_CHECK_KIND(NotImplemented, is_floating(type), "nextafter: not implemented for '", dtype_name(type), "'");
+  const bool half = type == DType::Float16 || type == DType::BFloat16;
+  return record(
+      "nextafter", half ? next_half(a, b, type) : run_special("nextafter", Special2::Nextafter, a, b), inputs(a, b),
+      save(), [](const Tensor& g) { return g; }, [](const Tensor& g) { return mul(g, 0.0); });
+}
+
+// The part of larger real part, plus log1p of what the other one is to it.
+Tensor complex_logaddexp(const Tensor& a, const Tensor& b) {
+  const DType type = result_type(a, b);
+  const Tensor x = to_dtype(a, type), y = to_dtype(b, type);
+  const Tensor larger = ge(real(x), real(y)), most = where(larger, x, y), least = where(larger, y, x);
+  // Equal real parts, infinite ones too: their difference is 0.
+  const Tensor gap = where(eq(real(least), real(most)), 0.0, sub(real(least), real(most)));
+  return add(most, log1p(exp(make_complex(gap, sub(imag(least), imag(most))))));
+}
+
+}  // namespace
 
 // g times each operand's share: e^a / (e^a + e^b).
 Tensor logaddexp(const Tensor& a, const Tensor& b) {
+  if (is_complex(result_type(a, b))) return named("logaddexp", complex_logaddexp(a, b));
   return record(
       "logaddexp", run_special("logaddexp", Special2::LogAddExp, a, b), inputs(a, b), save(a, b),
       [](const Tensor& g, const Tensor& a, const Tensor& b) { return div(g, add(exp(sub(b, a)), 1.0)); },
       [](const Tensor& g, const Tensor& a, const Tensor& b) { return div(g, add(exp(sub(a, b)), 1.0)); });
 }
+
+namespace {
+
 Tensor logaddexp2(const Tensor& a, const Tensor& b) {
   return record(
       "logaddexp2", run_special("logaddexp2", Special2::LogAddExp2, a, b), inputs(a, b), save(a, b),

@@ -165,11 +165,16 @@ Tensor relu_backward(const Tensor& g, const Tensor& y) {
       [](const Tensor&, const Tensor&) { return Tensor(); });
 }
 
+// A first derivative, for which a map without a record will do.
+Tensor first(Binary map, Tensor (*recorded)(const Tensor&, const Tensor&), const Tensor& g, const Tensor& y) {
+  return thread_state.grad_enabled || is_complex(y.dtype()) ? recorded(g, y) : map_backward_over(map, g, y);
+}
+
 }  // namespace
-PYNN_FROM_RESULT(tanh, Tanh, tanh_backward(g, y), "(e^x - e^-x) / (e^x + e^-x).")
-PYNN_FROM_RESULT(sigmoid, Sigmoid, sigmoid_backward(g, y), "1 / (1 + e^-x).")
-PYNN_UNARY_OF(relu, Relu, number_type("relu", real_type("relu", x.dtype())), false, y, false, relu_backward(g, y),
-              "max(x, 0).")
+PYNN_FROM_RESULT(tanh, Tanh, first(Binary::TanhBackward, tanh_backward, g, y), "(e^x - e^-x) / (e^x + e^-x).")
+PYNN_FROM_RESULT(sigmoid, Sigmoid, first(Binary::SigmoidBackward, sigmoid_backward, g, y), "1 / (1 + e^-x).")
+PYNN_UNARY_OF(relu, Relu, number_type("relu", real_type("relu", x.dtype())), false, y, false,
+              first(Binary::ReluBackward, relu_backward, g, y), "max(x, 0).")
 
 // x * x as one map; integers keep their type.
 Tensor square(const Tensor& x) {

@@ -4,6 +4,7 @@
 #include "core/shape.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
+#include "ops/complex.h"
 #include "ops/concat.h"
 #include "ops/creation.h"
 #include "ops/view.h"
@@ -126,6 +127,8 @@ Tensor view_copy(const Tensor& x, Dims sizes) { return clone_contiguous(view(x, 
 Tensor unfold_copy(const Tensor& x, int64_t dim, int64_t size, int64_t step) {
   return clone_contiguous(unfold(x, dim, size, step));
 }
+Tensor view_as_real_copy(const Tensor& x) { return clone_contiguous(view_as_real(x)); }
+Tensor view_as_complex_copy(const Tensor& x) { return clone_contiguous(view_as_complex(x)); }
 Tensor detach_copy(const Tensor& x) { return clone_contiguous(detach(x)); }
 std::vector<Tensor> unbind_copy(const Tensor& x, int64_t dim) { return copies(unbind(x, dim)); }
 
@@ -182,12 +185,16 @@ PYNN_OP(unsqueeze_copy, "unsqueeze_copy(Tensor input, int dim) -> Tensor", "unsq
 PYNN_OP(view_copy, "view_copy(Tensor input, int[] size) -> Tensor", "view as a copy.", kFunctionOnly | kOut);
 PYNN_OP(unfold_copy, "unfold_copy(Tensor input, int dimension, int size, int step) -> Tensor", "unfold as a copy.",
         kFunctionOnly | kOut);
+PYNN_OP(view_as_real_copy, "view_as_real_copy(Tensor input) -> Tensor", "view_as_real as a copy.",
+        kFunctionOnly | kOut);
+PYNN_OP(view_as_complex_copy, "view_as_complex_copy(Tensor input) -> Tensor", "view_as_complex as a copy.",
+        kFunctionOnly | kOut);
 PYNN_OP(detach_copy, "detach_copy(Tensor input) -> Tensor", "detach as a copy.", kFunctionOnly | kOut);
 PYNN_OP(clone_contiguous, "alias_copy(Tensor input) -> Tensor", "A copy.", kFunctionOnly | kOut);
-PYNN_OP(unbind_copy, "unbind_copy(Tensor input, int dim=0) -> Tensor[]", "unbind as copies.", kFunctionOnly);
+PYNN_OP(unbind_copy, "unbind_copy(Tensor input, int dim=0) -> Tensor[]", "unbind as copies.", kFunctionOnly | kOut);
 PYNN_OP(split_copy, "split_copy(Tensor input, int split_size, int dim=0) -> Tensor[]", "split as copies.",
-        kFunctionOnly);
+        kFunctionOnly | kOut);
 PYNN_OP(split_sizes_copy, "split_with_sizes_copy(Tensor input, int[] split_sizes, int dim=0) -> Tensor[]",
-        "split_with_sizes as copies.", kFunctionOnly);
+        "split_with_sizes as copies.", kFunctionOnly | kOut);
 
 }  // namespace pynn::ops

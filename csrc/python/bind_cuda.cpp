@@ -6,8 +6,11 @@
 #include "cuda/allocator.h"
 #include "cuda/runtime.h"
 #include "cuda/stream.h"
+#include "cuda/tools.h"
 #include "ops/assign.h"
 #include "python/caster.h"
+#include "python/dlpack.h"
+#include "python/hooks.h"
 #include "python/interop.h"
 
 namespace py = pybind11;
@@ -117,9 +120,33 @@ Tensor pinned_copy(const Tensor& x) {
   return y;
 }
 
+intptr_t dlpack_current(int device) {
+  DeviceGuard guard(device);
+  return reinterpret_cast<intptr_t>(cuda::current_stream());
+}
+void dlpack_lend(intptr_t to, int device, void* data) {
+  DeviceGuard guard(device);
+  const cudaStream_t stream = reinterpret_cast<cudaStream_t>(to), from = cuda::current_stream();
+  if (stream == from) return;
+  cudaEvent_t event = nullptr;
+  cuda::check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "__dlpack__");
+  cudaError_t status = cudaEventRecord(event, from);
+  if (status == cudaSuccess) status = cudaStreamWaitEvent(stream, event, 0);
+  (void)cudaEventDestroy(event);
+  cuda::check(status, "__dlpack__");
+  cuda::record_use(data, device, stream);
+}
+constexpr dlpack::Streams dlpack_streams{dlpack_current, dlpack_lend};
+
 }  // namespace
 
 void init_cuda(PyObject* module) {
+  dlpack::streams = &dlpack_streams;
+  pin_memory = [](const Tensor& x) {
+    Tensor y = pinned_copy(x);
+    y.impl()->requires_grad = x.impl()->requires_grad;
+    return y;
+  };
   auto m = py::reinterpret_borrow<py::module_>(module).def_submodule("_cuda");
   m.def("device_count", [] { return accelerator->device_count(); });
   m.def("why_unavailable", [] { return accelerator->why_unavailable(); });
@@ -195,6 +222,18 @@ void init_cuda(PyObject* module) {
       .def("reset", &cuda::Graph::reset)
       .def_property_readonly("pool", &cuda::Graph::pool);
   m.def("new_graph_pool", &cuda::new_graph_pool);
+
+  m.def("push_range", &cuda::push_range);
+  m.def("pop_range", &cuda::pop_range);
+  m.def("start_range", &cuda::start_range);
+  m.def("end_range", &cuda::end_range);
+  m.def("mark", &cuda::mark);
+  m.def("profile", &cuda::profile, NoGilCall());
+  m.def("raw_allocate", [](size_t bytes, int device, Handle stream) {
+    DeviceGuard guard(device);
+    return reinterpret_cast<Handle>(cuda::allocate(bytes, device, stream_of(stream)));
+  });
+  m.def("raw_deallocate", [](Handle block, int device) { cuda::deallocate(reinterpret_cast<void*>(block), device); });
 }
 
 }  // namespace pynn::python

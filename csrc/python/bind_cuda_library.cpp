@@ -22,6 +22,7 @@ std::atomic<bool>& flag_of(const std::string& name) {
   if (name == "benchmark") return f.benchmark;
   if (name == "deterministic") return f.deterministic;
   if (name == "cublas") return f.cublas;
+  if (name == "sm90") return f.sm90;
   fail(ErrorKind::Value, "flag: unknown name ", name);
 }
 

@@ -5,10 +5,15 @@
 
 #include "core/shape.h"
 #include "ops/assign.h"
+#include "ops/device.h"
 #include "python/arguments.h"
 #include "python/convert.h"
 #include "python/interop.h"
 #include "python/tensor_data.h"
+
+namespace pynn::dlpack {
+const Streams* streams = nullptr;
+}
 
 namespace pynn::python {
 namespace {
@@ -44,6 +49,11 @@ DType type_from(dlpack::DataType d) {
        " bits and ", d.lanes, " lanes");
 }
 
+dlpack::DeviceId device_to(Device d) {
+  if (d.is_cuda()) return {dlpack::kCuda, d.index};
+  return {dlpack::kCpu, 0};
+}
+
 template <class M>
 struct Exported {
   M managed;
@@ -62,7 +72,7 @@ PyObject* export_as(const Tensor& t, bool copied) {
     e->managed.flags = copied ? dlpack::kIsCopied : 0;
   }
   e->managed.view = {t.data(),
-                     {dlpack::kCpu, 0},
+                     device_to(t.device()),
                      static_cast<int32_t>(t.dim()),
                      type_to(t.dtype()),
                      e->sizes.data(),
@@ -77,6 +87,24 @@ PyObject* export_as(const Tensor& t, bool copied) {
   return checked(capsule);
 }
 
+// The consumer's stream, as the protocol numbers them: None and 1 the default one, -1 one that needs no waiting.
+void lend_to_stream(const Tensor& t, PyObject* stream) {
+  if (!t.device().is_cuda()) {
+    if (stream && stream != Py_None) fail(ErrorKind::Value, "__dlpack__: stream should be None on cpu");
+    return;
+  }
+  intptr_t number = 1;
+  if (stream && stream != Py_None) {
+    if (!PyLong_Check(stream))
+      fail(ErrorKind::Type, "__dlpack__: stream must be an int or None, not ", Py_TYPE(stream)->tp_name);
+    number = static_cast<intptr_t>(PyLong_AsSsize_t(stream));
+    if (number == -1 && PyErr_Occurred()) throw PythonError();
+    PYNN_CHECK_KIND(Value, number != 0 && number >= -1,
+                    "__dlpack__: stream must be -1, 1, 2 or a stream's address, got ", number);
+  }
+  if (number != -1 && t.numel()) dlpack::streams->lend(number == 1 ? 0 : number, t.device().index, t.storage()->data());
+}
+
 PyObject* to_dlpack(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   return guard([&]() -> PyObject* {
     static const Parameters params("__dlpack__", {"stream", "max_version", "dl_device", "copy"}, 0);
@@ -87,21 +115,27 @@ PyObject* to_dlpack(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyO
       PyErr_SetString(PyExc_BufferError, "Can't export tensors that require gradient, use tensor.detach()");
       return nullptr;
     }
-    if (!t.device().is_cpu()) {
-      PyErr_SetString(PyExc_BufferError, "Can't export tensors without host memory, use tensor.cpu()");
+    if (!t.device().is_cpu() && !t.device().is_cuda()) {
+      PyErr_SetString(PyExc_BufferError, "Can't export tensors without memory, use tensor.cpu()");
       return nullptr;
     }
-    if (a[0] && a[0] != Py_None) fail(ErrorKind::Value, "__dlpack__: stream should be None on cpu");
+    bool given = a[3] && a[3] != Py_None;
+    bool copy = given && bool_arg("__dlpack__", "copy", a[3]);
     if (a[2] && a[2] != Py_None) {
       int type = 0, id = 0;
       if (!PyArg_ParseTuple(a[2], "ii", &type, &id)) return nullptr;
-      if (type != dlpack::kCpu) {
-        PyErr_Format(PyExc_BufferError, "__dlpack__: dl_device must be the CPU, got (%d, %d)", type, id);
+      const dlpack::DeviceId here = device_to(t.device());
+      if (type == dlpack::kCpu && t.device().is_cuda() && (copy || !given)) {
+        t = ops::on_host(t);
+        copy = given = true;
+      } else if (type != here.type || id != here.id) {
+        PyErr_Format(PyExc_BufferError, "__dlpack__: dl_device must be (%d, %d), where the tensor is%s, got (%d, %d)",
+                     here.type, here.id, t.device().is_cuda() ? ", or the CPU with a copy" : "", type, id);
         return nullptr;
       }
     }
-    const bool copy = a[3] && a[3] != Py_None && bool_arg("__dlpack__", "copy", a[3]);
-    if (copy) t = ops::clone_of(t);
+    if (copy && t.storage() == tensor_of(self).storage()) t = ops::clone_of(t);
+    lend_to_stream(t, t.device() == tensor_of(self).device() ? a[0] : nullptr);
     bool versioned = false;
     if (a[1] && a[1] != Py_None) {
       int major = 0, minor = 0;
@@ -113,11 +147,22 @@ PyObject* to_dlpack(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyO
 }
 
 PyObject* dlpack_device(PyObject* self, PyObject*) {
-  if (!tensor_of(self).device().is_cpu()) {
-    PyErr_SetString(PyExc_BufferError, "Can't export tensors without host memory, use tensor.cpu()");
+  const Device device = tensor_of(self).device();
+  if (!device.is_cpu() && !device.is_cuda()) {
+    PyErr_SetString(PyExc_BufferError, "Can't export tensors without memory, use tensor.cpu()");
     return nullptr;
   }
-  return Py_BuildValue("(ii)", dlpack::kCpu, 0);
+  const dlpack::DeviceId id = device_to(device);
+  return Py_BuildValue("(ii)", id.type, id.id);
+}
+
+Device device_from(dlpack::DeviceId d) {
+  if (d.type == dlpack::kCpu || d.type == dlpack::kPinned) return {};
+  PYNN_CHECK(d.type == dlpack::kCuda || d.type == dlpack::kManaged,
+             "from_dlpack: memory of the CPU or of CUDA is required, got DLPack device type ", d.type);
+  const Device device{DeviceType::Cuda, static_cast<int8_t>(d.id)};
+  check_available(device);
+  return device;
 }
 
 // Takes the capsule over.
@@ -129,8 +174,7 @@ Tensor import_as(PyObject* capsule) {
   if constexpr (std::is_same_v<M, ManagedVersioned>)
     PYNN_CHECK_KIND(Value, m->major == 1, "from_dlpack: only DLPack 1.x is supported, got version ", m->major, ".",
                     m->minor);
-  PYNN_CHECK(v.device.type == dlpack::kCpu, "from_dlpack: host memory is required, got DLPack device type ",
-             v.device.type);
+  const Device device = device_from(v.device);
   const DType dtype = type_from(v.dtype);
   const Dims shape(v.shape, static_cast<size_t>(v.ndim));
   checked_numel(shape);
@@ -141,7 +185,7 @@ Tensor import_as(PyObject* capsule) {
                     " (copy the array first)");
   const size_t nbytes = static_cast<size_t>(span_elements(sizes, strides)) * item_size(dtype);
   Ref<Storage> storage = Storage::wrap(
-      static_cast<char*>(v.data) + v.byte_offset, nbytes, Device{},
+      static_cast<char*>(v.data) + v.byte_offset, nbytes, device,
       [](void* p) {
         if (!Py_IsInitialized()) return;
         Gil gil;  // the owner may be Python code
@@ -172,9 +216,10 @@ PyObject* from_dlpack_function(PyObject*, PyObject* const* args, Py_ssize_t narg
   });
 }
 
-PyMethodDef methods[] = {{"__dlpack__", PYNN_FASTCALL(to_dlpack), "A DLPack capsule that shares the tensor's memory."},
-                         {"__dlpack_device__", dlpack_device, METH_NOARGS, "The DLPack device: (1, 0), host memory."},
-                         {}};
+PyMethodDef methods[] = {
+    {"__dlpack__", PYNN_FASTCALL(to_dlpack), "A DLPack capsule that shares the tensor's memory."},
+    {"__dlpack_device__", dlpack_device, METH_NOARGS, "The DLPack device: (1, 0) for the CPU, (2, index) for CUDA."},
+    {}};
 
 }  // namespace
 
@@ -187,10 +232,26 @@ Tensor from_dlpack(PyObject* source) {
          Py_TYPE(source)->tp_name);
   }
   Object none(checked(PyTuple_New(0))), kwargs(checked(Py_BuildValue("{s:(ii)}", "max_version", 1, 0)));
+  // Memory of a GPU must be ready for our stream there.
+  Object device_method(PyObject_GetAttrString(source, "__dlpack_device__"));
+  if (!device_method) PyErr_Clear();
+  if (device_method) {
+    const Object pair(checked(PyObject_CallNoArgs(device_method.get())));
+    const Object parts(checked(PySequence_Tuple(pair.get())));
+    int type = 0, index = 0;  // the type may be an IntEnum
+    if (!PyArg_ParseTuple(parts.get(), "ii", &type, &index)) throw PythonError();
+    const Device device = device_from({type, index});
+    if (device.is_cuda()) {
+      const intptr_t stream = dlpack::streams->current(device.index);
+      const Object number(checked(PyLong_FromSsize_t(stream ? stream : 1)));
+      if (PyDict_SetItemString(kwargs.get(), "stream", number.get()) < 0) throw PythonError();
+    }
+  }
   Object capsule(PyObject_Call(method.get(), none.get(), kwargs.get()));
   if (!capsule && PyErr_ExceptionMatches(PyExc_TypeError)) {  // before DLPack 1.0
     PyErr_Clear();
-    capsule = Object(PyObject_CallNoArgs(method.get()));
+    if (PyDict_DelItemString(kwargs.get(), "max_version") < 0) throw PythonError();
+    capsule = Object(PyObject_Call(method.get(), none.get(), kwargs.get()));
   }
   return import_capsule(checked(capsule.get()));
 }

@@ -257,7 +257,7 @@ bool is_alias(PyObject* given, const std::string& name) {
   return is("dim", "axis") || is("keepdim", "keepdims") || is("input", "self") ||
          is("split_size_or_sections", "split_size") || is("sizes", "size") || is("shape", "size");
 }
-bool has_no_effect(const Schema& s, PyObject* given) {
+bool is_of_creation(const Schema& s, PyObject* given) {
   return s.accepts_layout && (PyUnicode_CompareWithASCIIString(given, "layout") == 0 ||
                               PyUnicode_CompareWithASCIIString(given, "pin_memory") == 0);
 }
@@ -379,7 +379,7 @@ bool parse(const Schema& s, Frame& f, PyObject* const* args, size_t nargs, PyObj
   if (used_kw < nkw) {
     for (size_t k = 0; k < nkw; ++k) {
       PyObject* given = PyTuple_GET_ITEM(kwnames, k);
-      bool known = has_no_effect(s, given), twice = false;
+      bool known = is_of_creation(s, given), twice = false;
       for (size_t i = 0; i < s.params.size(); ++i) {
         const bool same = is_key(given, s.params[i]->key) || is_alias(given, s.params[i]->name);
         known |= same;
@@ -432,7 +432,7 @@ namespace {
 }  // namespace
 
 bool knows_keyword(const Schema& s, PyObject* name) {
-  if (has_no_effect(s, name)) return true;
+  if (is_of_creation(s, name)) return true;
   for (const auto& p : s.params)
     if (is_key(name, p->key) || is_alias(name, p->name)) return true;
   return false;

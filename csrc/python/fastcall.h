@@ -35,7 +35,7 @@ struct Schema {
   size_t npositional = 0;
   PyTypeObject* result_type = nullptr;  // of named tuples
   bool self_first() const { return !params.empty() && params[0]->kind == Kind::Tensor; }
-  bool accepts_layout = false;  // creation ops take layout= and pin_memory= without effect
+  bool accepts_layout = false;  // creation ops take layout= (without effect) and pin_memory=
 };
 
 // Parsed arguments and what they point to.

@@ -83,7 +83,9 @@ constexpr std::string_view kFloat32[] = {"binary_cross_entropy",
                                          "soft_margin_loss",
                                          "trace"};
 
-// More of them on CUDA.
+// More of both on CUDA.
+constexpr std::string_view kLowerCuda[] = {"gru",      "gru_cell",      "lstm",     "lstm_cell",
+                                           "rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell"};
 constexpr std::string_view kFloat32Cuda[] = {"acos",
                                              "asin",
                                              "batch_norm",
@@ -137,6 +139,7 @@ std::optional<DType> autocast_to(const OpDef& def, const Value* values) {
   const std::string_view name = short_name(def);
   if (std::ranges::binary_search(kLower, name)) return autocast(cuda).dtype;
   if (std::ranges::binary_search(kFloat32, name)) return DType::Float32;
+  if (cuda && std::ranges::binary_search(kLowerCuda, name)) return autocast(cuda).dtype;
   if (cuda && std::ranges::binary_search(kFloat32Cuda, name)) return DType::Float32;
   return {};
 }

@@ -9,6 +9,7 @@
 #include "core/thread_state.h"
 #include "ops/assign.h"
 #include "python/fastcall.h"
+#include "python/hooks.h"
 
 #include <structmember.h>  // after Python.h
 
@@ -57,6 +58,13 @@ void write_out(const char* op, PyObject* out, Result& r) {
   if (PyTuple_GET_SIZE(items.get()) != static_cast<Py_ssize_t>(r.tensors.size()))
     fail(ErrorKind::Type, op, "(): out must hold ", r.tensors.size(), " tensors");
   for (size_t i = 0; i < r.tensors.size(); ++i) r.tensors[i] = one(PyTuple_GET_ITEM(items.get(), i), r.tensors[i]);
+}
+
+// The keyword pin_memory= of the ops that make tensors, which no schema names.
+PyObject* pin_argument(PyObject* const* args, size_t nargs, PyObject* kwnames) {
+  for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(kwnames); ++k)
+    if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, k), "pin_memory") == 0) return args[nargs + k];
+  return Py_False;
 }
 
 PyObject* call_slow(OpFunction* f, const Schema& s, Frame& frame, PyObject* out) {
@@ -126,6 +134,8 @@ PyObject* op_vectorcall(PyObject* callable, PyObject* const* args, size_t nargsf
         return call_slow(f, *s, frame, out);
       Result r;
       call_op(*s->def, frame.values, r);
+      if (kwnames && s->accepts_layout) [[unlikely]]
+        r.tensor = pinned_if_asked(r.tensor, pin_argument(args, nargs, kwnames));
       return wrap_result(*s, r);
     }
     no_overload(f, args, nargs, kwnames);

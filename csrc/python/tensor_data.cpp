@@ -1,6 +1,7 @@
 // tensor_data.cpp -- tensor(), as_tensor() and Tensor(): shapes, dtypes and values out of Python objects.
 #include "python/tensor_data.h"
 
+#include "core/accelerator.h"
 #include "core/shape.h"
 #include "core/thread_state.h"
 #include "ops/assign.h"
@@ -9,6 +10,7 @@
 #include "python/arguments.h"
 #include "python/buffer.h"
 #include "python/convert.h"
+#include "python/hooks.h"
 #include "python/interop.h"
 #include "python/values.h"
 
@@ -148,6 +150,17 @@ struct Options {
   std::optional<Device> device;
 };
 
+}  // namespace
+
+Tensor (*pin_memory)(const Tensor&) = nullptr;
+
+Tensor pinned_if_asked(const Tensor& x, PyObject* pin) {
+  if (!bool_arg("a new tensor", "pin_memory", pin) || !pin_memory || !accelerator->device_count()) return x;
+  return pin_memory(x);
+}
+
+namespace {
+
 PyObject* new_tensor(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   return guard([&]() -> PyObject* {
     static const Parameters params("tensor", {"data", "dtype", "device", "requires_grad", "pin_memory"}, 1, 1);
@@ -159,7 +172,8 @@ PyObject* new_tensor(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObjec
       return wrap(std::move(t));
     }
     const Options options("tensor", a[1], a[2]);
-    PYNN_CHECK(!bool_arg("tensor", "pin_memory", a[4]),
+    const bool pin = bool_arg("tensor", "pin_memory", a[4]);
+    PYNN_CHECK(!pin || pin_memory,
                "tensor: pin_memory=True requires a CUDA or other accelerator backend, got a build without one");
     Tensor t;
     if (is_tensor(a[0])) {
@@ -173,6 +187,7 @@ PyObject* new_tensor(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObjec
     } else {
       t = moved(tensor_from_data("tensor", a[0], options.dtype), options.device);
     }
+    if (pin) t = pin_memory(t);
     if (bool_arg("tensor", "requires_grad", a[3])) set_requires_grad(t, true);
     return wrap(std::move(t));
   });

@@ -8,8 +8,8 @@ from pynn import _C
 from pynn._C import Tensor
 from pynn._linalg import factor, spectral
 from pynn._linalg.common import array, check_matrix, result_type, tensor, with_out
+from pynn._linalg.factor import FactorsEx, lu_factor_ex, lu_unpack
 from pynn._linalg.factor import householder_product as orgqr
-from pynn._linalg.factor import lu_factor_ex, lu_unpack
 from pynn._linalg.norms import vector_norm
 from pynn._linalg.products import chain_matmul, matrix_exp, matrix_power
 from pynn._linalg.solve import cholesky_inverse, cholesky_solve, det, logdet, slogdet
@@ -84,7 +84,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 def lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) -> Any:
     """L and U in one matrix, row exchanges, and (get_infos) where U's first zero stands. Same as torch.lu."""
     factors, pivots, info = lu_factor_ex(A, pivot=pivot)
-    results = (factors, pivots, info) if get_infos else (factors, pivots)
+    results: Any = FactorsEx(factors, pivots, info) if get_infos else (factors, pivots)
     if out is None:
         return results
     for to, value in zip(out, results, strict=True):

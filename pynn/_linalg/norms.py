@@ -62,7 +62,14 @@ def matrix_norm(
         return vector_norm(A, 2, [row, column], keepdim)
     if ord == "nuc" or (not isinstance(ord, str) and abs(ord) == 2):
         s = svdvals(A.movedim((row, column), (-2, -1)))
-        found = s.sum(-1) if ord == "nuc" else s.amax(-1) if ord == 2 else s.amin(-1)
+        # The largest of no singular values is 0; there is no smallest one.
+        found = (
+            s.sum(-1)
+            if ord == "nuc" or (ord == 2 and s.size(-1) == 0)
+            else s.amax(-1)
+            if ord == 2
+            else s.amin(-1)
+        )
         if keepdim:
             for d in sorted((row, column)):
                 found = found.unsqueeze(d)
@@ -71,7 +78,8 @@ def matrix_norm(
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     inner, outer = (row, column) if abs(ord) == 1 else (column, row)
     sums = vector_norm(A, 1, [inner], True)
-    found = sums.amax(outer, True) if ord > 0 else sums.amin(outer, True)
+    empty = ord > 0 and sums.size(outer) == 0
+    found = sums.sum(outer, True) if empty else sums.amax(outer, True) if ord > 0 else sums.amin(outer, True)
     return found if keepdim else found.squeeze((row, column))
 
 

@@ -330,12 +330,12 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     largest = values[..., :1] if values.shape[-1] else np.zeros((*values.shape[:-1], 1))
     rank = (values > relative * largest).sum(-1)
     x = pinv(a, rtol=0.0 if driver == "gels" else relative) @ b
-    residuals = A.new_empty(0)
+    residuals = A.new_empty(0, dtype=A.dtype.to_real())
     if m > n and driver != "gelsy" and (rank == n).all():
         residuals = ((a @ x - b).abs() ** 2).sum(-2)
     return Lstsq(
         x.squeeze(-1) if vector else x,
         residuals,
         A.new_empty(0, dtype=_C.int64) if driver == "gels" else beside(np.asarray(rank, np.int64), A),
-        tensor(values, A) if driver in ("gelsd", "gelss") else A.new_empty(0),
+        tensor(values, A) if driver in ("gelsd", "gelss") else A.new_empty(0, dtype=A.dtype.to_real()),
     )

@@ -287,7 +287,7 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
     from pynn._linalg.solve import LinAlgError, inv_ex
 
     check_matrix("linalg.cond", A)
-    if A.numel() == 0 and A.size(-1) == A.size(-2):
+    if A.numel() == 0 and (A.size(-1) == A.size(-2) or p in (None, 1, -1, 2, -2)):
         return _C.zeros(A.shape[:-2], dtype=A.dtype.to_real(), device=A.device)
     if p is None or p in (2, -2):
         s = svdvals(A)

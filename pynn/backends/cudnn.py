@@ -1,4 +1,7 @@
-"""Switches of cuDNN, by which CUDA computes convolutions where it is there. Names as in torch.backends.cudnn."""
+"""Switches of cuDNN, which computes convolutions and recurrent nets on CUDA where it is there.
+
+Names as in torch.backends.cudnn.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ def version() -> int | None:
 
 
 def is_acceptable(tensor: Any) -> bool:
-    """Whether a convolution of this tensor may go to cuDNN."""
+    """Whether a convolution or a recurrent net of this tensor may go to cuDNN."""
     return bool(tensor.is_cuda and tensor.is_floating_point() and _switch.read("cudnn") and is_available())
 
 

@@ -23,10 +23,20 @@ from pynn.cuda._device import (
     get_device_properties,
     is_available,
     is_bf16_supported,
+    is_tf32_supported,
     require,
     set_device,
     synchronize,
     why_unavailable,
+)
+from pynn.cuda._monitor import (
+    clock_rate,
+    device_memory_used,
+    list_gpu_processes,
+    memory_usage,
+    power_draw,
+    temperature,
+    utilization,
 )
 from pynn.cuda.graphs import (
     CUDAGraph,
@@ -37,7 +47,11 @@ from pynn.cuda.graphs import (
 )
 from pynn.cuda.memory import (
     OutOfMemoryError,
+    caching_allocator_alloc,
+    caching_allocator_delete,
     empty_cache,
+    get_allocator_backend,
+    get_per_process_memory_fraction,
     max_memory_allocated,
     max_memory_cached,
     max_memory_reserved,
@@ -46,7 +60,9 @@ from pynn.cuda.memory import (
     memory_cached,
     memory_reserved,
     memory_stats,
+    memory_stats_as_nested_dict,
     memory_summary,
+    reset_accumulated_memory_stats,
     reset_max_memory_allocated,
     reset_max_memory_cached,
     reset_peak_memory_stats,
@@ -70,9 +86,13 @@ from pynn.cuda.streams import (
     StreamContext,
     current_stream,
     default_stream,
+    get_stream_from_external,
     set_stream,
     stream,
 )
+
+has_half = True
+has_magma = False
 
 
 def is_initialized() -> bool:
@@ -98,7 +118,17 @@ def get_arch_list() -> list[str]:
     return sorted({f"sm_{p.major}{p.minor}" for p in map(get_device_properties, range(device_count()))})
 
 
+def get_gencode_flags() -> str:
+    """nvcc's flags for those architectures."""
+    numbers = [name.split("_")[1] for name in get_arch_list()]
+    return " ".join(f"-gencode compute=compute_{n},code=sm_{n}" for n in numbers)
+
+
 def __getattr__(name: str) -> Any:
+    if name == "default_generators":  # one for each device
+        from pynn.cuda.random import _generator
+
+        return tuple(map(_generator, range(device_count())))
     from pynn._legacy import _CUDA_TYPES
 
     if name in _CUDA_TYPES:  # FloatTensor and its kin

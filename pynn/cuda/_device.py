@@ -145,6 +145,11 @@ def is_bf16_supported(including_emulation: bool = True) -> bool:
     return is_available() and (including_emulation or get_device_capability()[0] >= 8)
 
 
+def is_tf32_supported() -> bool:
+    """Whether the current device's products can be of TF32. Same as torch.cuda.is_tf32_supported."""
+    return is_bf16_supported(including_emulation=False)
+
+
 def can_device_access_peer(device: Any, peer_device: Any) -> bool:
     """False: devices do not map each other's memory; copies go by way of the driver."""
     index_of(device), index_of(peer_device)

@@ -11,7 +11,11 @@ import pynn
 from pynn.cuda._device import backend, device_count, get_device_properties, index_of, is_available
 
 __all__ = [
+    "caching_allocator_alloc",
+    "caching_allocator_delete",
     "empty_cache",
+    "get_allocator_backend",
+    "get_per_process_memory_fraction",
     "max_memory_allocated",
     "max_memory_cached",
     "max_memory_reserved",
@@ -20,7 +24,9 @@ __all__ = [
     "memory_cached",
     "memory_reserved",
     "memory_stats",
+    "memory_stats_as_nested_dict",
     "memory_summary",
+    "reset_accumulated_memory_stats",
     "reset_max_memory_allocated",
     "reset_max_memory_cached",
     "reset_peak_memory_stats",
@@ -28,6 +34,11 @@ __all__ = [
 ]
 
 OutOfMemoryError = pynn.OutOfMemoryError
+
+# What only counts up, at the last reset_accumulated_memory_stats of a device; and the shares set.
+_counted_before: dict[int, dict[str, int]] = {}
+_fractions: dict[int, float] = {}
+_given_out: dict[int, int] = {}  # device of each address
 
 
 def _stats(device: Any) -> dict[str, int]:
@@ -50,6 +61,8 @@ def memory_stats(device: Any = None) -> dict[str, int]:
     if not is_available():
         return {}
     s = _stats(device)
+    start = _counted_before.get(index_of(device), {})
+    s = {name: value - start.get(name, 0) for name, value in s.items()}
     return {
         "allocated_bytes.all.current": s["allocated"],
         "allocated_bytes.all.peak": s["peak_allocated"],
@@ -60,6 +73,18 @@ def memory_stats(device: Any = None) -> dict[str, int]:
         "num_alloc_retries": s["retries"],
         "num_ooms": s["out_of_memory"],
     }
+
+
+def memory_stats_as_nested_dict(device: Any = None) -> dict[str, Any]:
+    """The same, with a dict for each part of a name."""
+    nested: dict[str, Any] = {}
+    for name, value in memory_stats(device).items():
+        *outer, last = name.split(".")
+        inner = nested
+        for part in outer:
+            inner = inner.setdefault(part, {})
+        inner[last] = value
+    return nested
 
 
 def memory_allocated(device: Any = None) -> int:
@@ -94,6 +119,15 @@ def reset_peak_memory_stats(device: Any = None) -> None:
 reset_max_memory_allocated = reset_max_memory_cached = reset_peak_memory_stats
 
 
+def reset_accumulated_memory_stats(device: Any = None) -> None:
+    """Count allocations and failures from 0 again."""
+    if is_available():
+        s = _stats(device)
+        _counted_before[index_of(device)] = {
+            name: s[name] for name in ("allocations", "retries", "out_of_memory")
+        }
+
+
 def empty_cache() -> None:
     """Give memory that no tensor uses back to the device."""
     if is_available():
@@ -123,7 +157,50 @@ def set_per_process_memory_fraction(fraction: float, device: Any = None) -> None
         )
     index = index_of(device)
     total = get_device_properties(index).total_memory
+    _fractions[index] = fraction
     backend.set_memory_limit(index, 0 if fraction == 1 else max(1, int(fraction * total)))
+
+
+def get_per_process_memory_fraction(device: Any = None) -> float:
+    """The share that was set, 1.0 where none was."""
+    return _fractions.get(index_of(device), 1.0)
+
+
+def get_allocator_backend() -> str:
+    """The kind of allocator: "native", the only one there is."""
+    return "native"
+
+
+def caching_allocator_alloc(size: int, device: Any = None, stream: Any = None) -> int:
+    """The address of memory from the allocator, for other libraries; caching_allocator_delete gives it back.
+
+    Args:
+        size: bytes.
+        device: where; None is the current device.
+        stream: a Stream or its address, where the memory is used; None is the device's current stream.
+    """
+    index = index_of(device)
+    if stream is None:
+        stream = backend.current_stream(index)
+    stream = getattr(stream, "cuda_stream", stream)
+    if not isinstance(stream, int):
+        raise TypeError(
+            f"caching_allocator_alloc: a Stream or an address is required, got {type(stream).__name__}"
+        )
+    address = int(backend.raw_allocate(size, index, stream))
+    _given_out[address] = index
+    return address
+
+
+def caching_allocator_delete(mem_ptr: int) -> None:
+    """Give memory of caching_allocator_alloc back.
+
+    Raises:
+        ValueError: the address is not of such memory.
+    """
+    if mem_ptr not in _given_out:
+        raise ValueError(f"caching_allocator_delete: no memory of caching_allocator_alloc at {mem_ptr:#x}")
+    backend.raw_deallocate(mem_ptr, _given_out.pop(mem_ptr))
 
 
 def memory_summary(device: Any = None, abbreviated: bool = False) -> str:

@@ -13,6 +13,7 @@ __all__ = [
     "StreamContext",
     "current_stream",
     "default_stream",
+    "get_stream_from_external",
     "set_stream",
     "stream",
 ]
@@ -162,6 +163,11 @@ def current_stream(device: Any = None) -> Stream:
 def default_stream(device: Any = None) -> Stream:
     """The stream that work goes to where no other was chosen."""
     return Stream._of(0, index_of(device))
+
+
+def get_stream_from_external(data_ptr: int, device: Any = None) -> Stream:
+    """A stream of another library, given as its address. Same as torch.cuda.get_stream_from_external."""
+    return ExternalStream(data_ptr, device)
 
 
 def set_stream(stream: Stream | None) -> None:

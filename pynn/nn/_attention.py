@@ -73,25 +73,40 @@ def _check_shapes(query: Tensor, key: Tensor, value: Tensor, padding: Any, mask:
     return batched
 
 
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """F.linear of (L, N, E), without a copy where memory holds (N, L, E): modules with batch_first."""
+    if x.dim() == 3 and not x.is_contiguous() and (swapped := x.transpose(0, 1)).is_contiguous():
+        return _nn.linear(swapped, weight, bias).transpose(0, 1)
+    return _nn.linear(x, weight, bias)
+
+
 def _project(query: Tensor, key: Tensor, value: Tensor, weight: Tensor, bias: Tensor | None) -> list[Tensor]:
     """The three input projections from one weight; equal inputs share a product."""
     n = query.size(-1)
     if key is value:
         if query is key:
-            return list(_nn.linear(query, weight, bias).split(n, -1))
+            return list(_linear(query, weight, bias).split(n, -1))
         biases = (None, None) if bias is None else bias.split([n, 2 * n])
         q_weight, kv_weight = weight.split([n, 2 * n])
-        k, v = _nn.linear(key, kv_weight, biases[1]).split(n, -1)
-        return [_nn.linear(query, q_weight, biases[0]), k, v]
+        k, v = _linear(key, kv_weight, biases[1]).split(n, -1)
+        return [_linear(query, q_weight, biases[0]), k, v]
     three = (None, None, None) if bias is None else bias.chunk(3)
     parts = zip((query, key, value), weight.chunk(3), three, strict=True)
-    return [_nn.linear(x, w, b) for x, w, b in parts]
+    return [_linear(x, w, b) for x, w, b in parts]
 
 
 def _check_static(given: Tensor, name: str, rows: int, head_dim: int) -> Tensor:
     _require(given.size(0) == rows, f"expecting {name}.size(0) of {rows}, but got {given.size(0)}")
     _require(given.size(2) == head_dim, f"expecting {name}.size(2) of {head_dim}, but got {given.size(2)}")
     return given
+
+
+def _check_padding(padding: Tensor, batch: int, keys: int) -> None:
+    for i, expected in enumerate((batch, keys)):
+        _require(
+            padding.shape[i] == expected,
+            f"Expected key_padded_mask.shape[{i}] to be {expected}, but got {padding.shape[i]}",
+        )
 
 
 def multi_head_attention_forward(
@@ -166,7 +181,7 @@ def multi_head_attention_forward(
             _require(w is not None, f"use_separate_proj_weight is True but {name}_proj_weight is None")
         biases = (None, None, None) if in_proj_bias is None else in_proj_bias.chunk(3)
         parts = zip((query, key, value), weights.values(), biases, strict=True)
-        q, k, v = [_nn.linear(x, w, b) for x, w, b in parts]
+        q, k, v = [_linear(x, w, b) for x, w, b in parts]
     else:
         _require(key.shape == value.shape, f"key shape {key.shape} does not match value shape {value.shape}")
         _require(in_proj_weight is not None, "use_separate_proj_weight is False but in_proj_weight is None")
@@ -194,6 +209,21 @@ def multi_head_attention_forward(
         added = 1
     else:
         _require(bias_k is None and bias_v is None, "bias_k and bias_v must be given both or neither")
+    if not (need_weights or add_zero_attn or static_k is not None or static_v is not None):
+        # Heads are views of the projections, and masks stay as small as they are.
+        if padding is not None:
+            source = k.size(0)
+            _check_padding(padding, batch, source - added)
+            padding = pynn.nn.functional.pad(padding, (0, added)).view(batch, 1, 1, source)
+        if mask is not None:
+            mask = pynn.nn.functional.pad(mask, (0, added)) if added else mask
+            mask = mask.view(-1, num_heads if mask.size(0) > 1 else 1, length, mask.size(-1))
+            padding = mask if padding is None else mask + padding
+        heads = [x.unflatten(2, (num_heads, head_dim)).permute(1, 2, 0, 3) for x in (q, k, v)]
+        p = dropout_p if training else 0.0
+        out = _nn.scaled_dot_product_attention(*heads, padding, p, is_causal).permute(2, 0, 1, 3)
+        out = _linear(out.flatten(2), out_proj_weight, out_proj_bias)
+        return (out if batched else out.squeeze(1)), None
     q = q.reshape(length, batch * num_heads, head_dim).transpose(0, 1)
     if static_k is None:
         k = k.reshape(-1, batch * num_heads, head_dim).transpose(0, 1)
@@ -209,14 +239,7 @@ def multi_head_attention_forward(
         added += 1
     source = k.size(1)
     if padding is not None:
-        _require(
-            padding.shape[0] == batch,
-            f"Expected key_padded_mask.shape[0] to be {batch}, but got {padding.shape[0]}",
-        )
-        _require(
-            padding.shape[1] + added == source,
-            f"Expected key_padded_mask.shape[1] to be {source - added}, but got {padding.shape[1]}",
-        )
+        _check_padding(padding, batch, source - added)
     if added:
         mask = None if mask is None else pynn.nn.functional.pad(mask, (0, added))
         padding = None if padding is None else pynn.nn.functional.pad(padding, (0, added))
@@ -240,7 +263,7 @@ def multi_head_attention_forward(
     else:
         out = _nn.scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal)
     out = out.transpose(0, 1).reshape(length, batch, embed_dim)
-    out = _nn.linear(out, out_proj_weight, out_proj_bias)
+    out = _linear(out, out_proj_weight, out_proj_bias)
     if not batched:
         out = out.squeeze(1)
         attention = None if attention is None else attention.squeeze(0)

@@ -20,6 +20,10 @@ def unfold(
     input: Tensor, kernel_size: Size, dilation: Size = 1, padding: Size = 0, stride: Size = 1
 ) -> Tensor:
     """Return the windows of (N, C, H, W) as columns: (N, C * window, number of windows)."""
+    if input.is_complex():
+        return _C.complex(
+            *(unfold(x, kernel_size, dilation, padding, stride) for x in (input.real, input.imag))
+        )
     return _C._nn.unfold(input, _pair(kernel_size), _pair(dilation), _pair(padding), _pair(stride))
 
 
@@ -32,6 +36,9 @@ def fold(
     stride: Size = 1,
 ) -> Tensor:
     """Add the columns of (N, C * window, number of windows) up at their places in (N, C, *output_size)."""
+    if input.is_complex():
+        parts = (input.real, input.imag)
+        return _C.complex(*(fold(x, output_size, kernel_size, dilation, padding, stride) for x in parts))
     return _C._nn.fold(
         input, _pair(output_size), _pair(kernel_size), _pair(dilation), _pair(padding), _pair(stride)
     )

@@ -24,9 +24,13 @@ def reduced(loss: Tensor, reduction: str, op: str) -> Tensor:
         return loss.mean()
     if reduction == "sum":
         return loss.sum()
-    if reduction != "none":
-        raise ValueError(f"{op}: {reduction} is not a valid value for reduction")
+    check_reduction(op, reduction)
     return loss
+
+
+def check_reduction(op: str, reduction: str) -> None:
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{op}: {reduction} is not a valid value for reduction")
 
 
 def _reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
@@ -173,6 +177,7 @@ def multi_margin_loss(
 ) -> Tensor:
     """Return the sum over classes j != t of w[t] max(0, margin - x[t] + x[j])^p, divided by the number of classes."""
     reduction = _reduction(size_average, reduce, reduction)
+    check_reduction("multi_margin_loss", reduction)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.dim() != 1:
@@ -215,7 +220,8 @@ def multilabel_margin_loss(
     A row of targets ends at its first negative number.
     """
     reduction = _reduction(size_average, reduce, reduction)
-    if input.dim() > 2 or (input.dim() == 2 and not input.size(1)):
+    check_reduction("multilabel_margin_loss", reduction)
+    if input.dim() > 2 or (input.dim() and not input.size(-1)):
         raise RuntimeError(
             f"multilabel_margin_loss: a vector or matrix is required, got {tuple(input.shape)}"
         )

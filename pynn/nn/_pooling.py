@@ -221,6 +221,8 @@ def _fractional_max_pool(
     planes = x.shape[:2]
     if samples is None:
         samples = pynn.rand(*planes, dims, dtype=input.dtype, device=input.device)
+    elif input.dim() == dims + 1:
+        samples = samples[:1]  # one batch
     # In two dims PyTorch's first sample is the width's.
     order = reversed(range(2)) if dims == 2 else range(dims)
     starts = [
@@ -235,7 +237,7 @@ def _fractional_max_pool(
         spread[2 + d], spread[2 + dims + d] = out[d], kernel[d]
         where = where * spatial[d] + place.view(spread)
     flat = x.flatten(2)
-    windows = where.reshape(*planes, -1)
+    windows = where.reshape(*planes, math.prod(out) * math.prod(kernel))
     best = flat.detach().gather(2, windows).view(*planes, math.prod(out), math.prod(kernel)).argmax(-1, True)
     index = windows.view(*planes, math.prod(out), math.prod(kernel)).gather(-1, best).squeeze(-1)
     shape = (*planes, *out) if input.dim() == dims + 2 else (*planes[1:], *out)

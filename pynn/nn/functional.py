@@ -130,6 +130,8 @@ __all__ = [
     "celu_",
     "channel_shuffle",
     "conv1d",
+    "conv_tbc",
+    "grouped_mm",
     "conv2d",
     "conv3d",
     "conv_transpose1d",
@@ -289,6 +291,30 @@ def _write_back(fn: Callable[..., Tensor], input: Tensor, *args: Any) -> Tensor:
     return input.copy_(fn(input.clone(), *args))
 
 
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """Convolve (T, B, C) with a weight of (window, C, out) along the first dim."""
+    if input.dim() != 3 or weight.dim() != 3 or bias.dim() != 1:
+        raise RuntimeError(
+            "conv_tbc: input and weight of 3 dims and a bias of 1 are required, got "
+            f"{input.dim()}, {weight.dim()} and {bias.dim()}"
+        )
+    return conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, 1, pad).permute(2, 0, 1)
+
+
+def grouped_mm(
+    mat_a: Tensor,
+    mat_b: Tensor,
+    *,
+    offs: Tensor | None = None,
+    bias: Tensor | None = None,
+    out_dtype: Any = None,
+) -> Tensor:
+    """Return the products of groups: of matrices, or of the rows or columns between the offsets `offs`."""
+    from ._grouped_mm import grouped_mm
+
+    return grouped_mm(mat_a, mat_b, offs, bias, out_dtype)
+
+
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """Return x where x > threshold, `value` elsewhere."""
     below = input <= threshold
@@ -301,6 +327,8 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
         raise ValueError("min_val cannot be greater than max_val")
     if inplace:
         return _write_back(hardtanh, input, min_val, max_val)
+    if not input.is_floating_point():  # integers stay integers
+        return input.clamp(int(min_val), int(max_val))
     clamped = input.detach().clamp(min_val, max_val)
     if not input.requires_grad:
         return clamped

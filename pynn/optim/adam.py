@@ -74,6 +74,10 @@ class Adam(Optimizer):
             raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
         _check_nonnegative("epsilon value", eps)
         for i, beta in enumerate(betas):
+            if foreach and isinstance(beta, Tensor):
+                raise ValueError(
+                    f"betas[{i}] as a Tensor is not supported for capturable=False and foreach=True"
+                )
             if isinstance(beta, Tensor) and beta.numel() != 1:
                 raise ValueError(f"Tensor betas[{i}] must be 1-element")
             if not 0.0 <= beta < 1.0:

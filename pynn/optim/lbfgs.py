@@ -212,6 +212,7 @@ class LBFGS(Optimizer):
                 state |= {"d": -grad, "old_dirs": [], "old_stps": [], "ro": [], "H_diag": 1}
                 t = min(1.0, 1.0 / grad.abs().sum().item()) * lr
             else:
+                state.setdefault("al", [None] * group["history_size"])  # PyTorch's files have it
                 state["d"] = self._direction(grad, state)
                 t = lr
             d = state["d"]

@@ -315,3 +315,49 @@ def test_keyboard_interrupt_leaves_the_engine_usable():
     handle.remove()
     y.backward()
     assert x.grad.item() == 2.0
+
+
+def test_gradients_that_others_see_are_not_written_over():
+    """Backward of an activation takes the gradient's memory when it is alone with it."""
+    import numpy as np
+
+    for f in (pynn.relu, pynn.tanh, pynn.sigmoid, pynn.nn.functional.gelu, lambda t: t.softmax(0)):
+        x = pynn.randn(50, requires_grad=True)
+        g = pynn.ones(50)
+        f(x).backward(g)  # the caller's
+        assert (g == 1).all()
+        y = x * 1.0
+        y.retain_grad()
+        z = f(f(y) * 1.0)
+        (z * 2).sum().backward()
+        want = pynn.autograd.grad((f(f(x * 1.0) * 1.0) * 2).sum(), x)[0]
+        assert pynn.allclose(y.grad, want)
+        # One gradient for two nodes, and one that is an expanded number.
+        a, b = x.detach().clone().requires_grad_(), x.detach().clone().requires_grad_()
+        (f(a) + f(b)).backward(pynn.arange(50.0))
+        assert pynn.equal(a.grad, b.grad)
+        f(a).sum().backward()
+
+    shared = np.ones(50, np.float32)
+
+    class Foreign(pynn.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, g):
+            return pynn.from_numpy(shared)  # memory that NumPy holds
+
+    x = pynn.randn(50, requires_grad=True)
+    Foreign.apply(pynn.relu(x)).sum().backward()
+    assert (shared == 1).all()
+    buffer = pynn.ones(50)
+
+    class Alias(Foreign):
+        @staticmethod
+        def backward(ctx, g):
+            return buffer.data
+
+    Alias.apply(pynn.tanh(x)).sum().backward()
+    assert (buffer == 1).all()

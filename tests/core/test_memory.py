@@ -157,3 +157,74 @@ def test_the_system_refuses():
         pynn.empty(2**45)  # 128 TiB
     assert issubclass(pynn.OutOfMemoryError, RuntimeError)
     assert pynn.ones(3).sum() == 3
+
+
+def _peaks_of_a_step(layers, x, target):
+    """Peak memory in MiB, over what there is before, in the backward of each layer and in all of the step."""
+    params = [p for layer in layers for p in layer.parameters()]
+    optimizer = pynn.optim.SGD(params, lr=0.01, momentum=0.9)
+    for measured in (False, False, True):  # the optimiser's state is there from the first step on
+        optimizer.zero_grad()
+        gc.collect()
+        before, seen = pynn.memory_allocated(), []
+
+        def peak(before=before):
+            most = (pynn.max_memory_allocated() - before) / MIB
+            pynn.reset_peak_memory_stats()
+            return most
+
+        peak()
+        y = x
+        for layer in layers:
+            y = layer(y)
+            if measured:
+                name = type(layer).__name__
+                y.grad_fn.register_hook(
+                    lambda *_, name=name, peak=peak, seen=seen: seen.append((name, peak()))
+                )
+        loss = pynn.nn.functional.cross_entropy(y, target)
+        del y
+        forward = peak()
+        loss.backward()
+        optimizer.step()
+        seen.append(("end", peak()))
+    return forward, seen
+
+
+WORKSPACE = 8  # MiB that products and convolutions take for packing; PyTorch's libraries do so outside of its allocator
+
+
+def test_peak_of_a_training_step_of_an_mlp():
+    nn, rows = pynn.nn, 1024
+    layers = [nn.Linear(512, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 256)]
+    forward, backward = _peaks_of_a_step(layers, pynn.randn(rows, 512), pynn.randint(0, 256, (rows,)))
+    hidden, logits, w2, w3 = 4, 1, 4, 1  # MiB
+    slack = 0.25
+    # Both results of ReLU, and the input of the second one.
+    assert forward <= 3 * hidden + logits + slack
+    for name, peak in backward:
+        if name == "ReLU":  # in the gradient's memory; before the first one, both weights have gradients
+            assert peak <= max(2 * hidden + hidden + w3 + logits, 3 * hidden + w2 + w3) + WORKSPACE + slack
+    # The largest moment: the second layer's input and gradient, the gradients of both, that of the last weight.
+    # PyTorch 2.13 takes 17.0 MiB as well.
+    assert max(peak for _, peak in backward) <= 3 * hidden + w2 + w3 + WORKSPACE + slack
+
+
+def test_peak_of_a_training_step_of_a_small_cnn():
+    nn, n = pynn.nn, 32
+    layers = [
+        *(nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU()),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)),
+    ]
+    forward, backward = _peaks_of_a_step(layers, pynn.randn(n, 3, 32, 32), pynn.randint(0, 10, (n,)))
+    first, pooled, index, second = 4, 1, 2, 2  # MiB of a picture's batch
+    kept = (
+        2 * first + pooled + index + 2 * second
+    )  # inputs of batch norms, results of ReLU and pooling, positions
+    slack = 0.5
+    assert forward <= kept + second + slack
+    without_workspace = [peak for name, peak in backward if name not in ("Conv2d", "Linear")]
+    # PyTorch 2.13 takes 19.0 MiB.
+    assert max(without_workspace) <= kept + second + slack
+    assert max(peak for _, peak in backward) <= kept + second + WORKSPACE + slack

@@ -310,3 +310,20 @@ def test_cpu_numbers_in_a_graph_are_those_of_the_capture():
     g.replay()
     g.replay()
     assert x.tolist() == [17.0] * 5
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_gelu_of_every_half(dtype):
+    """Within one step of the exact result for every number of a half type, infinities and NaN as on the CPU."""
+    x = torch.arange(-(1 << 15), 1 << 15).to(torch.int16).view(dtype)
+    got = torch.nn.functional.gelu(x.cuda()).cpu()
+    wide = x.double()
+    want = (wide * 0.5 * torch.special.erfc(-wide * 0.5**0.5)).to(dtype)
+    finite = x.isfinite()
+
+    def steps(t):  # of the type, counted from 0
+        b = t[finite].view(torch.int16).long()
+        return torch.where(b < 0, -(b & 0x7FFF), b)
+
+    assert (steps(got) - steps(want)).abs().max().item() <= 1
+    assert got[x.isnan()].isnan().all() and got[x == float("inf")].item() == float("inf")

@@ -251,3 +251,59 @@ def test_accelerator_is_cuda():
     pynn.accelerator.synchronize()
     assert pynn.accelerator.memory_allocated() == pynn.cuda.memory_allocated()
     assert not hasattr(pynn.accelerator, "nonsense")
+
+
+def test_names_that_programs_ask_for():
+    assert cuda.get_allocator_backend() == "native" and cuda.has_half and not cuda.has_magma
+    assert cuda.get_gencode_flags().startswith("-gencode compute=compute_")
+    assert cuda.is_tf32_supported() == (cuda.get_device_capability()[0] >= 8)
+    (generator, *_) = cuda.default_generators
+    assert generator.initial_seed() == cuda.initial_seed()
+    stream = cuda.Stream()
+    assert cuda.get_stream_from_external(stream.cuda_stream) == stream
+    nested = cuda.memory_stats_as_nested_dict()
+    assert nested["allocated_bytes"]["all"]["current"] == cuda.memory_allocated()
+    cuda.reset_accumulated_memory_stats()
+    x = pynn.zeros(4, device="cuda")
+    assert cuda.memory_stats()["allocation.all.allocated"] == (0 if EXACT_MEMORY else 1) and len(x) == 4
+    before = cuda.memory_allocated()
+    address = cuda.caching_allocator_alloc(5000)
+    assert address and cuda.memory_allocated() > before
+    cuda.caching_allocator_delete(address)
+    assert cuda.memory_allocated() == before
+    with raises(ValueError, "caching_allocator_delete"):
+        cuda.caching_allocator_delete(address)
+    with raises(TypeError, "caching_allocator_alloc"):
+        cuda.caching_allocator_alloc(8, stream="x")
+
+
+def test_what_profilers_are_told():
+    from pynn.cuda import nvtx, profiler
+
+    nvtx.range_push("outer")
+    with nvtx.range("step {}", 3):
+        nvtx.mark("here")
+    nvtx.range_pop()
+    nvtx.range_end(nvtx.range_start("across threads"))
+
+    @nvtx.range("decorated")
+    def f():
+        return 7
+
+    assert f() == 7
+    with profiler.profile():
+        pynn.zeros(3, device="cuda").add_(1)
+
+
+def test_monitoring_needs_its_package():
+    try:
+        import pynvml  # noqa: F401
+    except ModuleNotFoundError:
+        with raises(ModuleNotFoundError, "nvidia-ml-py"):
+            cuda.utilization()
+        assert "nvidia-ml-py" in cuda.list_gpu_processes()
+    else:
+        assert cuda.temperature() > 0 and 0 <= cuda.utilization() <= 100
+        assert (
+            cuda.device_memory_used() > 0 and cuda.clock_rate() > 0 and "GPU:0" in cuda.list_gpu_processes()
+        )

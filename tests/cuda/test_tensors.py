@@ -72,7 +72,7 @@ def test_numpy_wants_host_memory():
     with raises(TypeError, "cuda:0"):
         np.asarray(x)
     assert x.numpy(force=True).tolist() == [1.0, 1.0]
-    with raises((BufferError, TypeError, RuntimeError), "."):
+    with raises((BufferError, TypeError, RuntimeError, ValueError), "."):
         np.from_dlpack(x)
 
 
@@ -184,3 +184,28 @@ def test_random_numbers():
     )
     x = pynn.empty(20000, device="cuda").normal_(2.0, 3.0)
     assert abs(float(x.mean()) - 2) < 0.15 and abs(float(x.std()) - 3) < 0.15
+
+
+def test_pinned_from_the_start():
+    """pin_memory=True of what makes tensors."""
+    like = pynn.ones(2, 3)
+    for x in (
+        pynn.zeros(2, 3, pin_memory=True),
+        pynn.empty((2, 3), pin_memory=True, dtype=pynn.float16),
+        pynn.rand(4, pin_memory=True),
+        pynn.arange(5, pin_memory=True),
+        pynn.full_like(like, 2.0, pin_memory=True),
+        pynn.tensor([1.0, 2.0], pin_memory=True),
+        like.new_zeros(3, pin_memory=True),
+        like.new_tensor([1], pin_memory=True),
+        pynn.empty_strided((2, 3), (1, 2), pin_memory=True),
+    ):
+        assert x.is_pinned() and x.device.type == "cpu"
+    assert not pynn.zeros(3, pin_memory=False).is_pinned() and not pynn.zeros(3).is_pinned()
+    assert pynn.full((2,), 7.0, pin_memory=True).tolist() == [7, 7]
+    w = pynn.ones(3, pin_memory=True, requires_grad=True)
+    assert w.requires_grad and w.is_leaf and w.is_pinned()
+    with raises(RuntimeError, "CPU"):
+        pynn.zeros(3, device="cuda", pin_memory=True)
+    with raises(TypeError, "pin_memory"):
+        pynn.zeros(3, pin_memory="yes")

@@ -209,3 +209,43 @@ def test_errors():
     for f in (lambda t: F.batch_norm(t, None, None, training=True), lambda t: F.group_norm(t, 3)):
         with raises(NotImplementedError, "int64"):
             f(x.long())
+
+
+@pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64])
+@pytest.mark.parametrize("length", [(), (1,), (3,), (7, 7), (16,), (17,), (5, 13)])
+def test_group_norm_of_runs_of_any_length(length, dtype, threads):
+    """Runs shorter and longer than a register, groups of one and of many channels; [N, C] takes a path of its own."""
+    tol = 1e-4 if dtype == pynn.float32 else 1e-9
+    for n, c, groups in ((70, 12, 4), (3, 32, 2), (2, 6, 6), (1, 5, 1)):
+        xs, w, b = arrs((n, c, *length), (c,), (c,))
+        if length == () and c == groups:
+            continue  # the variance of one element is 0
+        g = arr(n, c, *length, seed=9)
+        results = []
+        for count in (1, 3):
+            threads(count)
+            leaves = [tensor(v, dtype, requires_grad=True) for v in (xs, w, b)]
+            y = F.group_norm(leaves[0], groups, leaves[1], leaves[2])
+            y.backward(tensor(g, dtype))
+            results.append([y.detach(), *(leaf.grad for leaf in leaves)])
+        assert all(same_bits(p, q) for p, q in zip(*results, strict=True))
+        np.testing.assert_allclose(to_numpy(y.detach()), group_norm(xs, groups, w, b), rtol=tol, atol=tol)
+        # The kernel's gradients are those of the formula in ops.
+        leaves = [tensor(v, pynn.float64, requires_grad=True) for v in (xs, w, b)]
+        x = leaves[0].view(n, groups, -1)
+        h = ((x - x.mean(-1, keepdim=True)) * (x.var(-1, correction=0, keepdim=True) + 1e-5).rsqrt()).view(
+            xs.shape
+        )
+        shape = (1, c, *[1] * len(length))
+        (h * leaves[1].view(shape) + leaves[2].view(shape)).backward(tensor(g))
+        for got, leaf in zip(results[0][1:], leaves, strict=True):
+            scale = float(leaf.grad.abs().max()) + 1
+            np.testing.assert_allclose(
+                to_numpy(got), to_numpy(leaf.grad), rtol=10 * tol, atol=10 * tol * scale
+            )
+
+
+def test_group_norm_of_vectors_differentiates_twice():
+    x, w, b = (tensor(v, requires_grad=True) for v in arrs((3, 8), (8,), (8,)))
+    assert pynn.autograd.gradcheck(lambda *a: F.group_norm(a[0], 2, a[1], a[2]), (x, w, b))
+    assert pynn.autograd.gradgradcheck(lambda *a: F.group_norm(a[0], 2, a[1], a[2]), (x, w, b))

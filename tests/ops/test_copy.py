@@ -12,6 +12,7 @@ from helpers import (
     arr,
     arrs,
     check_op,
+    ints,
     raises,
     same_bits,
     tensor,
@@ -212,3 +213,24 @@ def test_item_and_tolist():
     for bad in (pynn.ones(2), pynn.empty(0)):
         with raises(RuntimeError, "item"):
             bad.item()
+
+
+@pytest.mark.parametrize("n", [1, 7, 15, 16, 17, 64, 1000])
+@pytest.mark.parametrize(
+    "dtype", [pynn.float32, pynn.float64, pynn.int16, pynn.uint8, pynn.bool, pynn.complex64]
+)
+def test_reversed_and_spread(n, dtype):
+    a = ints(5, n, low=0, high=2)
+    x = tensor(a, dtype)
+    np.testing.assert_array_equal(to_numpy(x.flip(1)), to_numpy(x)[:, ::-1])
+    np.testing.assert_array_equal(to_numpy(x.flip(0, 1)), to_numpy(x)[::-1, ::-1])
+    column, one = x[:, :1], x[2, :1]
+    np.testing.assert_array_equal(
+        to_numpy(column.expand(5, n).contiguous()), np.repeat(to_numpy(column), n, 1)
+    )
+    np.testing.assert_array_equal(
+        to_numpy(one.expand(300, n).contiguous()), np.full((300, n), to_numpy(one)[0])
+    )
+    for count in (1023, 1024, 5000):
+        assert pynn.zeros(count, dtype=dtype).tolist() == [0] * count
+        assert pynn.full((count,), 1, dtype=dtype).tolist() == [1] * count

@@ -253,3 +253,66 @@ def test_gradient_of_repeated_positions():
     a, b = (tensor(v, requires_grad=True) for v in arrs((2,), (3,)))
     a.scatter_add(0, pynn.tensor([0, 0, 1]), b).pow(2).sum().backward()
     assert b.grad[0] == b.grad[1]
+
+
+@pytest.mark.parametrize(
+    "dtype", [pynn.float32, pynn.float64, pynn.bfloat16, pynn.int64, pynn.uint8, pynn.bool]
+)
+@pytest.mark.parametrize("shape", [(3, 5000), (4999, 3), (130, 65), (2, 700, 3)])
+def test_long_runs(shape, dtype):
+    """Blocks of indices are checked and moved together: lengths around their borders, for every dim."""
+    x = tensor(ints(*shape, low=0, high=2), dtype)
+    for dim in range(len(shape)):
+        index = ints(*shape, low=0, high=shape[dim], seed=dim)
+        found = to_numpy(x.gather(dim, tensor(index)))
+        np.testing.assert_array_equal(found, np.take_along_axis(to_numpy(x), index, dim))
+        unique = np.argsort(arr(*shape, seed=dim), axis=dim)  # each position once
+        placed = np.zeros(shape, to_numpy(x).dtype)
+        np.put_along_axis(placed, unique, to_numpy(x), dim)
+        np.testing.assert_array_equal(
+            to_numpy(pynn.zeros(shape, dtype=dtype).scatter(dim, tensor(unique), x)), placed
+        )
+
+
+def test_sums_of_many_are_the_same_for_any_number_of_threads(threads):
+    x = tensor(arr(3000, 40), pynn.float32)
+    rows, cells = tensor(ints(3000, low=-50, high=50)), tensor(ints(3000, 40, low=0, high=50))
+    results = []
+    for n in (1, 2, 3, 16):
+        threads(n)
+        y = pynn.zeros(50, 40).index_put((rows,), x, accumulate=True)
+        results.append(
+            (y, pynn.zeros(50, 40).scatter_add(0, cells, x), pynn.zeros(3000, 50).scatter_add(1, cells, x))
+        )
+    for other in results[1:]:
+        assert all(same_bits(a, b) for a, b in zip(results[0], other, strict=True))
+    expected = np.zeros((50, 40))
+    np.add.at(expected, rows.numpy(), to_numpy(x))
+    np.testing.assert_allclose(to_numpy(results[0][0]), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("at", [0, 2047, 2048, 70_001, 99_999])
+def test_a_bad_index_anywhere(at):
+    index = pynn.zeros(100_000, dtype=pynn.int64)
+    index[at] = 7
+    x = pynn.ones(7)
+    for bad in (7, -8):
+        index[at] = bad
+        with raises(RuntimeError, "gather", str(bad), "out of bounds"):
+            x.gather(0, index)
+        for write in (x.scatter_add_, x.scatter_):
+            with raises(RuntimeError, "scatter", str(bad), "out of bounds"):
+                write(0, index, pynn.ones(100_000))
+        with raises(IndexError, "out of bounds|out of range"):
+            x[index]
+        assert x.tolist() == [1.0] * 7  # nothing was written
+
+
+def test_the_last_of_repeated_rows_stays(threads):
+    index, source = tensor(ints(2000, low=0, high=9)), tensor(arr(2000, 70), pynn.float32)
+    for n in (1, 3):
+        threads(n)
+        y = pynn.zeros(9, 70).index_copy(0, index, source)
+        for row in range(9):
+            last = int(np.flatnonzero(index.numpy() == row)[-1])
+            assert same_bits(y[row], source[last])

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers import FLOATS, arr, arrs, check_op, distinct, ints, raises, tensor, to_numpy
+from helpers import FLOATS, arr, arrs, check_op, distinct, ints, raises, same_bits, tensor, to_numpy
 
 import pynn
 
@@ -323,3 +323,55 @@ def test_bce_with_logits_has_its_slope_at_zero():
         positive = 1.0 if weight is None else 3.0
         expected = (1 - target.numpy()) * 0.5 - positive * target.numpy() * 0.5
         np.testing.assert_allclose(slope.numpy(), expected)
+
+
+PAIRS = {
+    "mse_loss": lambda x, y: (x - y) ** 2,
+    "l1_loss": lambda x, y: (x - y).abs(),
+    "smooth_l1_loss": lambda x, y: pynn.where((x - y).abs() < 1, (x - y) ** 2 / 2, (x - y).abs() - 0.5),
+    "huber_loss": lambda x, y: pynn.where((x - y).abs() <= 1, (x - y) ** 2 / 2, (x - y).abs() - 0.5),
+    "binary_cross_entropy_with_logits": lambda x, y: (1 - y) * x + F.softplus(-x, 1.0, 80.0),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_pairs_are_their_formula(name, reduction, threads):
+    """The fused kernels against ops, with both gradients, over several pieces and for any number of threads."""
+    values = arrs((3, 12_345), (3, 12_345))
+    values[0][0, :3] = INF, -INF, NAN
+    f, total = (
+        getattr(F, name),
+        {"mean": lambda v: v.mean(), "sum": lambda v: v.sum(), "none": lambda v: v}[reduction],
+    )
+    for finite in (False, True):
+        x, y = (v[1:] if finite else v for v in values)
+        results = []
+        for count in (1, 2, 5):
+            threads(count)
+            p = tensor(x, pynn.float32, requires_grad=True)
+            label = name.startswith("binary")  # whose gradient is composed
+            t = tensor(y, pynn.float32, requires_grad=not label)
+            out = f(p, t, reduction=reduction)
+            out.backward(pynn.ones_like(out) * 3)
+            results.append([out.detach(), p.grad] + ([] if label else [t.grad]))
+        for other in results[1:]:
+            assert all(same_bits(a, b) for a, b in zip(results[0], other, strict=True))
+        p, t = tensor(x, requires_grad=True), tensor(y, requires_grad=True)
+        out = total(PAIRS[name](p, t))
+        out.backward(pynn.ones_like(out) * 3)
+        for got, want in zip(results[0], (out.detach(), p.grad, t.grad), strict=False):
+            got, want = to_numpy(got), to_numpy(want)
+            known = np.isfinite(want)
+            np.testing.assert_allclose(got[known], want[known], rtol=1e-4, atol=1e-6)
+            if finite:
+                assert known.all()
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_pairs_differentiate_twice(name):
+    x, y = (tensor(v, requires_grad=True) for v in arrs((7,), (7,), low=0.1, high=0.9))
+    f = getattr(F, name)
+    for reduction in REDUCTIONS:
+        assert pynn.autograd.gradcheck(lambda a, b, r=reduction: f(a, b, reduction=r), (x, y))
+        assert pynn.autograd.gradgradcheck(lambda a, b, r=reduction: f(a, b, reduction=r), (x, y))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers import FLOATS, INTS, arr, check_op, distinct, raises, same_bits, tensor, to_numpy
+from helpers import FLOATS, INTS, arr, check_op, distinct, ints, raises, same_bits, tensor, to_numpy
 
 import pynn
 
@@ -327,3 +327,60 @@ def test_out_and_methods_agree():
         x.sum("rows")
     with pytest.raises(TypeError):
         x.sum(dim=0.5)
+
+
+@pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64, pynn.bfloat16, pynn.int64, pynn.uint8])
+@pytest.mark.parametrize(
+    "shape", [(1000, 10), (37, 24), (130, 25), (7, 1), (5000, 3), (200, 700), (3, 900, 33)]
+)
+def test_positions_of_extremes(shape, dtype, threads):
+    """Short rows go by registers, columns by pieces: ties and NaN on any border, for any number of threads."""
+    a = ints(*shape, low=0, high=5).astype(np.float64)
+    if dtype in FLOATS:
+        a.reshape(-1)[:: a.size // 7 + 1] = NAN
+    x = tensor(a, dtype)
+    for dim in range(len(shape)):
+        for name, ref in (("max", np.argmax), ("min", np.argmin)):  # NumPy's find the first NaN too
+            results = []
+            for count in (1, 3):
+                threads(count)
+                results.append(getattr(x, name)(dim))
+                np.testing.assert_array_equal(to_numpy(results[-1][1]), ref(a, axis=dim))
+                assert same_bits(getattr(x, "arg" + name)(dim), results[-1][1])
+            assert same_bits(results[0][0], results[1][0])
+            best = np.take_along_axis(a, np.expand_dims(ref(a, axis=dim), dim), dim).squeeze(dim)
+            np.testing.assert_array_equal(to_numpy(results[0][0].double()), best)
+
+
+@pytest.mark.parametrize("dims", [(0, 2, 3), (0, 2), (1, 3), (0, 3), (0, 1, 3)])
+@pytest.mark.parametrize("name", ["sum", "mean", "amax", "amin", "any", "all"])
+def test_dims_with_others_between(name, dims):
+    a = ints(5, 4, 3, 6, low=0, high=3)
+    ref = {"amax": np.max, "amin": np.min}.get(name) or getattr(np, name)
+    for dtype in (pynn.float32, pynn.float64, pynn.bfloat16, pynn.int64, pynn.bool):
+        if name == "mean" and dtype in (pynn.int64, pynn.bool):
+            continue
+        x = tensor(a, dtype)
+        expected = ref(to_numpy(x.double() if dtype != pynn.bool else x), axis=dims)
+        got = getattr(x, name)(dims) if name not in ("any", "all") else getattr(pynn, name)(x, dims)
+        tol = 1e-2 if dtype == pynn.bfloat16 else 1e-6
+        np.testing.assert_allclose(to_numpy(got.double()), expected, rtol=tol)
+        assert got.dtype == {"sum": pynn.int64}.get(name, got.dtype) or dtype in FLOATS
+    x = pynn.full((2, 3, 4), 1e38)  # beyond float32 on the way, not in the end
+    x[:, :, 2:] = -1e38
+    assert x.sum((0, 2)).tolist() == [0.0] * 3
+    assert (
+        pynn.ones(0, 3, 2).sum((0, 2)).tolist() == [0.0] * 3
+        and pynn.ones(2, 3, 0).sum((0, 2)).tolist() == [0.0] * 3
+    )
+
+
+@pytest.mark.parametrize("inner", [2, 10, 31, 32, 63])
+def test_few_columns(inner):
+    a = arr(3, 517, inner)
+    a[1, 300, 0] = NAN
+    for dtype in (pynn.float32, pynn.float64):
+        x = tensor(a, dtype)
+        np.testing.assert_allclose(to_numpy(x.sum(1)), a.sum(1), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(to_numpy(x.var(1)), a.var(1, ddof=1), rtol=1e-4)
+        np.testing.assert_array_equal(to_numpy(x.amax(1)), to_numpy(x).max(1))

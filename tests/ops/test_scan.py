@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers import FLOATS, arr, check_op, raises, same_bits, tensor, to_numpy
+from helpers import FLOATS, arr, check_op, ints, raises, same_bits, tensor, to_numpy
 
 import pynn
 
@@ -64,3 +64,41 @@ def test_nan_and_inf():
     x = pynn.tensor([1.0, math.inf, -math.inf, 2.0])
     assert x.cumsum(0)[:2].tolist() == [1.0, math.inf] and x.cumsum(0)[2:].isnan().all()
     assert pynn.tensor([1.0, math.nan, 1.0]).cumprod(0)[1:].isnan().all()
+
+
+@pytest.mark.parametrize("n", [5, 4096, 16383, 16384, 16385, 20480, 50_001])
+@pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64, pynn.int64, pynn.int32, pynn.bool])
+def test_pieces(n, dtype, threads):
+    """Long rows go in pieces that start from the sum of those before; the result does not depend on the threads."""
+    x = (arr(3, n) > 0) if dtype == pynn.bool else (arr(3, n) * 100).round()
+    expected = np.cumsum(x, 1)
+    results = []
+    for count in (1, 2, 7):
+        threads(count)
+        results.append(tensor(x, dtype).cumsum(1))
+        np.testing.assert_array_equal(to_numpy(results[-1]), expected)  # whole numbers: exact
+    assert same_bits(results[0], results[1]) and same_bits(results[0], results[2])
+
+
+def test_pieces_keep_nan_and_infinity():
+    x = np.ones(40_000)
+    x[5000], x[20_000] = math.inf, -math.inf
+    for dtype in FLOATS[:2]:
+        y = to_numpy(tensor(x, dtype).cumsum(0))
+        assert (y[:5000] == np.arange(1, 5001)).all() and np.isposinf(y[5000:20_000]).all()
+        assert np.isnan(y[20_000:]).all()
+    zeros = np.full(40_000, 2.0)  # overflows after a 0 that came before
+    zeros[3] = 0
+    assert (to_numpy(tensor(zeros).cumprod(0))[3:] == 0).all()
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 5, 9])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_several_lines_at_once(rows, dtype):
+    x = ints(rows, 37)
+    for dim in (0, 1):
+        y = tensor(x, dtype).cumsum(dim)
+        assert y.dtype == dtype
+        np.testing.assert_allclose(to_numpy(y.double()), x.cumsum(dim), rtol=1e-2, atol=0.6)
+        wide = tensor(x, dtype).unsqueeze(-1).expand(rows, 37, 300).contiguous().cumsum(dim)
+        assert same_bits(wide[..., 0], y) and same_bits(wide[..., 299], y)

@@ -1,5 +1,7 @@
 """searchsorted, bucketize, isin, bincount, histc, histogram."""
 
+import math
+
 import numpy as np
 import pytest
 from helpers import ALL_DTYPES, arr, ints, raises, tensor, to_numpy
@@ -77,3 +79,18 @@ def test_histograms():
     np.testing.assert_allclose(to_numpy(ours), theirs)
     for a, b in zip(ours_edges, theirs_edges, strict=True):
         np.testing.assert_allclose(to_numpy(a), b)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 7, 8, 9, 1000])
+def test_places_in_rows_of_any_length(n):
+    row = np.sort(ints(n, low=-20, high=20))
+    values = np.arange(-22.0, 23.0)
+    for side in ("left", "right"):
+        found = pynn.searchsorted(tensor(row.astype(float)), tensor(values), side=side)
+        np.testing.assert_array_equal(to_numpy(found), np.searchsorted(row, values, side))
+    order = np.arange(n)[::-1].copy()
+    found = pynn.searchsorted(tensor(row[::-1].astype(float).copy()), tensor(values), sorter=tensor(order))
+    np.testing.assert_array_equal(to_numpy(found), np.searchsorted(row, values))
+    assert pynn.searchsorted(
+        tensor(row.astype(float)), pynn.tensor([math.nan], dtype=pynn.float64)
+    ).tolist() == [n]

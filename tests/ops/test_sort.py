@@ -146,3 +146,24 @@ def test_gradient_of_sort_goes_to_the_sources():
     x.grad = None
     (x.topk(2).values * pynn.tensor([1.0, 10.0])).sum().backward()
     assert x.grad.tolist() == [1.0, 0.0, 10.0]
+
+
+@pytest.mark.parametrize(
+    "dtype", [pynn.float32, pynn.float64, pynn.int64, pynn.int32, pynn.uint8, pynn.bfloat16]
+)
+@pytest.mark.parametrize("largest", [False, True])
+def test_topk_of_long_rows(largest, dtype):
+    """Most elements are passed over a register at a time: ties, NaN, infinities and late winners must not be."""
+    a = ints(4, 5003, low=0, high=200).astype(np.float64)
+    a[1] = np.sort(a[1])  # each better than those before
+    a[2] = 7
+    if dtype in FLOATS:
+        a[0, [3, 70, 5002]] = NAN
+        a[3, [100, 4000]] = INF, -INF
+        a[3, 4500:4510] = NAN
+    x = tensor(a, dtype)
+    values, order = x.sort(dim=1, descending=largest, stable=True)
+    for k in (1, 2, 50, 312):
+        found = x.topk(k, 1, largest=largest)
+        assert same_bits(found[1], order[:, :k].contiguous()), k
+        assert same_bits(found[0], values[:, :k].contiguous()), k

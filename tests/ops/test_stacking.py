@@ -53,3 +53,28 @@ def test_block_diag():
 
     check_op(pynn.block_diag, ref, [arrs((2, 3), (1, 1)), arrs((3,), (2, 2), ()), arrs((2, 2))])
     assert to_numpy(pynn.block_diag()).shape == (1, 0)
+
+
+def test_gradients_of_parts():
+    """Gradients of split, chunk and unbind; parts without one give zeros; writes to a part reach the whole."""
+    x = pynn.arange(12.0, dtype=pynn.float64).view(3, 4).requires_grad_()
+    for dim in (0, 1, -1):
+        for parts in (x.split([1, 0, x.shape[dim] - 1], dim), x.chunk(2, dim), x.unbind(dim)):
+            for used in (parts, parts[-1:], parts[::2]):
+                want = np.zeros((3, 4))
+                grad = pynn.autograd.grad(sum((p * p).sum() for p in used), x, retain_graph=True)[0]
+                view = np.moveaxis(want, dim, 0)
+                at = 0
+                for p in parts:
+                    n = p.shape[dim] if p.dim() == 2 else 1
+                    if any(p is u for u in used):
+                        view[at : at + n] = 2 * np.moveaxis(to_numpy(x), dim, 0)[at : at + n]
+                    at += n
+                np.testing.assert_array_equal(to_numpy(grad), want)
+    y = x * 1
+    rows = y.unbind(0)
+    rows[1].mul_(3)
+    (y.sum() + rows[0].sum()).backward()
+    np.testing.assert_array_equal(to_numpy(x.grad)[:, 0], [2, 3, 1])
+    z = x.detach().requires_grad_()
+    assert pynn.autograd.gradgradcheck(lambda t: (t.unbind(1)[1].sin() * t.split(2)[0].sum()).sum(), z)

@@ -170,3 +170,37 @@ def test_large_strided(dtype):
     a, b, m = tensor(arr(130, 70), dtype), tensor(arr(70, 130, seed=1), dtype).t(), tensor(arr(70) > 0)
     got = pynn.where(m, a, b)
     np.testing.assert_array_equal(to_numpy(got), np.where(m.numpy(), to_numpy(a), to_numpy(b)))
+
+
+@pytest.mark.parametrize("name", ["addcmul_", "addcdiv_", "lerp_"])
+def test_in_place_is_the_plain_form(name):
+    """Straight into the tensor's memory where nothing is recorded, through a copy elsewhere."""
+    plain = getattr(pynn, name[:-1])
+    x, a, b = (tensor(v, pynn.float32) for v in arrs((6, 5), (6, 5), (6, 5), low=0.5, high=2.0))
+    row, wide = a[0], pynn.ones(2, 6, 5)
+    for others in ((a, b), (row, b), (a.t().contiguous().t(), b)):
+        y = x.clone()
+        version = y._version
+        assert getattr(y, name)(*others) is y and y._version == version + 1
+        assert same_bits(y, plain(x, *others))
+        view = pynn.zeros(6, 10)
+        view[:, ::2] = x
+        getattr(view[:, ::2], name)(*others)
+        assert same_bits(view[:, ::2].contiguous(), y) and view[:, 1::2].sum() == 0
+    y = x.clone()
+    assert same_bits(getattr(y, name)(y, b), plain(x, x, b))  # the operand is the tensor itself
+    with raises(RuntimeError, name, "shape"):
+        getattr(x.clone(), name)(wide, b)
+    if name != "lerp_":  # which takes one dtype only
+        y = x.clone()
+        assert getattr(y, name)(a.double(), b).dtype == pynn.float32  # computed wider, and rounded
+        assert same_bits(y, plain(x.double(), a.double(), b).float())
+    with raises(RuntimeError, "overlap"):
+        flat = x.clone().view(-1)
+        getattr(flat[1:], name)(flat[:-1], b.view(-1)[1:])
+    with raises(RuntimeError, "leaf"):
+        getattr(x.clone().requires_grad_(), name)(a, b)
+    leaf, other = x.clone().requires_grad_(), a.clone().requires_grad_()
+    getattr(leaf * 1.0, name)(other, b).sum().backward()
+    grads = pynn.autograd.grad(plain(leaf * 1.0, other, b).sum(), (leaf, other))
+    assert same_bits(leaf.grad, grads[0]) and same_bits(other.grad, grads[1])

@@ -28,6 +28,12 @@ from pynn.vision import models, ops
             32,
         ),
         ("mobilenet_v2", 3_504_872, ["features.17.conv.1.1.running_var", "features.18.0.weight"], 32),
+        ("mobilenet_v3_large", 5_483_032, ["features.15.block.2.fc1.bias", "classifier.3.weight"], 32),
+        ("mobilenet_v3_small", 2_542_856, ["features.1.block.0.0.weight", "features.12.1.running_var"], None),
+        ("efficientnet_b0", 5_288_548, ["features.7.0.block.2.fc2.weight", "classifier.1.bias"], 32),
+        ("efficientnet_b5", 30_389_784, ["features.8.0.weight"], None),
+        ("efficientnet_v2_s", 21_458_488, ["features.1.1.block.0.0.weight"], None),
+        ("vit_b_32", 88_224_232, ["class_token", "encoder.layers.encoder_layer_11.mlp.3.bias"], None),
     ],
 )
 def test_models(name, parameters, some_keys, size):
@@ -42,6 +48,42 @@ def test_models(name, parameters, some_keys, size):
     assert out.shape == (2, 1000)
     out.square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_vision_transformer():
+    pynn.manual_seed(0)
+    net = models.VisionTransformer(16, 4, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=16, num_classes=3)
+    keys = list(net.state_dict())
+    assert keys[:2] == ["class_token", "conv_proj.weight"] and keys[-1] == "heads.head.bias"
+    x = pynn.randn(2, 3, 16, 16)
+    assert net(x).abs().sum() == 0  # the head begins at zero
+    nn.init.normal_(net.heads.head.weight)
+    net(x).square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+    swapped = x.roll(4, 3)  # the same patches at other places: told apart by the embedding of places
+    assert (net(x) - net(swapped)).abs().max() > 1e-4
+    with pytest.raises(ValueError, match="16x16 required, got 16x20"):
+        net(pynn.randn(2, 3, 16, 20))
+    with pytest.raises(ValueError, match="multiple of patch_size, got 15 and 4"):
+        models.VisionTransformer(15, 4, 1, 1, 8, 8)
+    assert (
+        "heads.pre_logits.weight"
+        in models.VisionTransformer(8, 4, 1, 1, 8, 8, representation_size=4).state_dict()
+    )
+
+
+def test_lenet_and_unet():
+    pynn.manual_seed(0)
+    assert models.LeNet()(pynn.randn(2, 1, 28, 28)).shape == (2, 10)
+    assert sum(p.numel() for p in models.LeNet().parameters()) == 61_706
+    net = models.UNet(1, 3, width=4, depth=2)
+    out = net(pynn.randn(2, 1, 13, 18))  # sizes that do not halve evenly
+    assert out.shape == (2, 3, 13, 18)
+    out.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+    assert sum(p.numel() for p in models.UNet().parameters()) == 31_037_698
+    with pytest.raises(ValueError, match="4 pixels or more required, got \\(3, 8\\)"):
+        net(pynn.randn(1, 1, 3, 8))
 
 
 def test_arguments_of_models():

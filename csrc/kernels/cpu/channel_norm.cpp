@@ -4,12 +4,11 @@
 //   dx = rstd (dy w - mean(dy w) - h mean(dy w h)),  dweight = sum dy h,  dbias = sum dy
 //
 // The variance is taken around the mean in a second pass. Parallel over statistics, each of which is one sum in order:
-// lanes of T over blocks, double beyond. Runs of one element (x [N, C]) go by vectors of statistics instead.
+// lanes of T over blocks, double beyond. Runs of one element (x [N, C]) go by vectors of statistics (batch), or are
+// rows of weights of their own (group: norm_rows.h).
 #include "kernels/channel_norm.h"
 
-#include "core/parallel.h"
-#include "kernels/cpu/row_math.h"
-#include "kernels/cpu/scratch.h"
+#include "kernels/cpu/norm_rows.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
@@ -34,8 +33,19 @@ struct Norm {
         n(static_cast<double>(args.chunks * args.length)) {}
   int64_t at(int64_t s, int64_t m) const { return s * a.stat_step + m * a.chunk_step; }
   int64_t channel(int64_t s, int64_t m) const { return a.groups ? s % a.groups * a.chunks + m : s; }
-  T weight_of(int64_t s, int64_t m) const { return weight ? weight[channel(s, m)] : T(1); }
   bool columns() const { return a.length == 1 && a.stat_step == 1 && !a.groups; }
+  bool rows() const { return a.length == 1 && a.chunk_step == 1 && a.groups && a.measure && !a.running_mean; }
+  LayerNormArgs row_args() const {
+    return {a.x,      a.y,   a.weight, a.bias, a.mean, a.rstd,    a.dtype, a.stats,
+            a.chunks, a.eps, true,     a.dy,   a.dx,   a.dweight, a.dbias};
+  }
+  // How far to write from the start of run m: over its end by whole registers, where runs that come after lie there.
+  int64_t steps(int64_t m) const {
+    const int64_t whole = round_up(a.length, Vec<T>::kSize);
+    return joined() && whole <= (a.chunks - m) * a.length ? whole : a.length;
+  }
+  // Runs that lie next to each other are one, for the statistics.
+  bool joined() const { return a.chunk_step == a.length; }
   void move(void* running, int64_t s, double to) const {
     if (!running) return;
     T& r = static_cast<T*>(running)[s];
@@ -55,13 +65,13 @@ PYNN_INLINE void dot_sums(const T* dy, const T* x, int64_t n, T mean, double& g,
   using V = Vec<T>;
   const V m(mean);
   for (int64_t i0 = 0; i0 < n; i0 += kRowBlock) {
-    const int64_t i1 = min_of(n, i0 + kRowBlock);
     V acc(T(0)), acc_x(T(0));
-    for (int64_t i = i0; i < i1; i += V::kSize) {
-      const V d = V::load(dy + i, i1 - i);  // lanes beyond the run are 0
+    along<T>(min_of(kRowBlock, n - i0), [&](auto at) {
+      at.i += i0;
+      const V d = at.load(dy);  // lanes beyond the run are 0
       acc += d;
-      acc_x = fma(d, V::load(x + i, i1 - i) - m, acc_x);
-    }
+      acc_x = fma(d, at.load(x) - m, acc_x);
+    });
     g += static_cast<double>(reduce_add(acc));
     gx += static_cast<double>(reduce_add(acc_x));
   }
@@ -155,27 +165,38 @@ void backward_columns(const Norm<T>& p) {
 // ---- runs ---------------------------------------------------------------------------------------------------------
 
 template <class T>
-void forward(const ChannelNormArgs& a) {
+PYNN_INLINE void apply(const Norm<T>& p, int64_t s, int64_t m) {
   using V = Vec<T>;
+  const T* x = p.x + p.at(s, m);
+  T* y = p.y + p.at(s, m);
+  const int64_t c = p.channel(s, m);
+  const V mean(p.mean[s]), scale(p.weight ? p.rstd[s] * p.weight[c] : p.rstd[s]), shift(p.bias ? p.bias[c] : T(0));
+  along<T>(p.steps(m), [=](auto at) { at.store(y, fma(at.load(x) - mean, scale, shift)); });
+}
+
+template <class T>
+void forward(const ChannelNormArgs& a) {
   const Norm<T> p(a);
   if (p.columns()) return forward_columns(p);
-  parallel_for(0, a.stats, grain_for(p.n + 10 * static_cast<double>(a.chunks)), [&](int64_t begin, int64_t end) {
+  if (p.rows()) return norm_rows_forward<T>(p.row_args(), a.groups);
+  if (!a.measure && !a.groups) {  // runs in the order of memory
+    parallel_for(0, a.stats * a.chunks, grain_for(0.3 * static_cast<double>(a.length) + 5),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t i = begin; i < end; ++i) apply(p, i % a.stats, i / a.stats);
+                 });
+    return;
+  }
+  const int64_t chunks = p.joined() ? 1 : a.chunks, length = p.joined() ? a.chunks * a.length : a.length;
+  parallel_for(0, a.stats, grain_for(0.5 * p.n + 10 * static_cast<double>(a.chunks)), [&](int64_t begin, int64_t end) {
     for (int64_t s = begin; s < end; ++s) {
       if (a.measure) {
         double sum = 0, squares = 0;
-        for (int64_t m = 0; m < a.chunks; ++m) sum += row_sum(p.x + p.at(s, m), a.length);
+        for (int64_t m = 0; m < chunks; ++m) sum += row_sum(p.x + p.at(s, m), length);
         const T mean = static_cast<T>(sum / p.n);
-        for (int64_t m = 0; m < a.chunks; ++m) squares += row_squares(p.x + p.at(s, m), a.length, mean);
+        for (int64_t m = 0; m < chunks; ++m) squares += row_squares(p.x + p.at(s, m), length, mean);
         p.measured(s, sum / p.n, squares / p.n);
       }
-      const V mean(p.mean[s]);
-      for (int64_t m = 0; m < a.chunks; ++m) {
-        const T* x = p.x + p.at(s, m);
-        T* y = p.y + p.at(s, m);
-        const V scale(p.rstd[s] * p.weight_of(s, m)), shift(p.bias ? p.bias[p.channel(s, m)] : T(0));
-        for (int64_t i = 0; i < a.length; i += V::kSize)
-          fma(V::load(x + i, a.length - i) - mean, scale, shift).store(y + i, a.length - i);
-      }
+      for (int64_t m = 0; m < a.chunks; ++m) apply(p, s, m);
     }
   });
 }
@@ -185,16 +206,18 @@ void backward(const ChannelNormArgs& a) {
   using V = Vec<T>;
   const Norm<T> p(a);
   if (p.columns()) return backward_columns(p);
+  if (p.rows()) return norm_rows_backward<T>(p.row_args(), a.groups);
   const Scratch<double> sums(2 * a.stats * a.chunks);  // of each run: sum dy, sum dy (x - mean)
-  parallel_for(0, a.stats, grain_for(1.5 * p.n + 10 * static_cast<double>(a.chunks)), [&](int64_t begin, int64_t end) {
+  parallel_for(0, a.stats, grain_for(p.n + 10 * static_cast<double>(a.chunks)), [&](int64_t begin, int64_t end) {
     for (int64_t s = begin; s < end; ++s) {
       double total = 0, total_x = 0;  // with weights
+      const int64_t first = p.channel(s, 0), step = a.groups ? 1 : 0;
       for (int64_t m = 0; m < a.chunks; ++m) {
         double g = 0, gx = 0;
         dot_sums(p.dy + p.at(s, m), p.x + p.at(s, m), a.length, p.mean[s], g, gx);
         sums[2 * (s * a.chunks + m)] = g;
         sums[2 * (s * a.chunks + m) + 1] = gx;
-        const double w = static_cast<double>(p.weight_of(s, m));
+        const double w = p.weight ? static_cast<double>(p.weight[first + m * step]) : 1;
         total += w * g;
         total_x += w * gx;
       }
@@ -205,10 +228,9 @@ void backward(const ChannelNormArgs& a) {
       for (int64_t m = 0; m < a.chunks; ++m) {
         const T *x = p.x + p.at(s, m), *dy = p.dy + p.at(s, m);
         T* dx = p.dx + p.at(s, m);
-        const V scale(p.rstd[s] * p.weight_of(s, m));
-        for (int64_t i = 0; i < a.length; i += V::kSize)
-          fma(V::load(dy + i, a.length - i), scale, fma(V::load(x + i, a.length - i) - mean, by_x, shift))
-              .store(dx + i, a.length - i);
+        const V scale(p.weight ? p.rstd[s] * p.weight[first + m * step] : p.rstd[s]);
+        along<T>(a.length,
+                 [=](auto at) { at.store(dx, fma(at.load(dy), scale, fma(at.load(x) - mean, by_x, shift))); });
       }
     }
   });
@@ -216,8 +238,8 @@ void backward(const ChannelNormArgs& a) {
   const Scratch<double> dw(a.channels), db(a.channels);
   for (int64_t c = 0; c < a.channels; ++c) dw[c] = db[c] = 0;
   for (int64_t s = 0; s < a.stats; ++s)
-    for (int64_t m = 0; m < a.chunks; ++m) {
-      const int64_t c = p.channel(s, m);
+    for (int64_t m = 0, first = p.channel(s, 0); m < a.chunks; ++m) {
+      const int64_t c = a.groups ? first + m : first;
       db[c] += sums[2 * (s * a.chunks + m)];
       dw[c] += sums[2 * (s * a.chunks + m) + 1] * static_cast<double>(p.rstd[s]);
     }

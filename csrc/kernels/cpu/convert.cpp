@@ -135,6 +135,42 @@ void convert_row(To* __restrict dst, const From* __restrict src, int64_t cols) {
   for (; i < cols; ++i) dst[i] = cast<To>(src[i]);
 }
 
+// n times one value.
+template <class To>
+PYNN_INLINE void fill_row(To* dst, To value, int64_t n) {
+  constexpr int64_t L = PYNN_VEC_BYTES / static_cast<int64_t>(sizeof(To));
+  To block[L];
+  for (To& b : block) b = value;
+  I32 v;
+  __builtin_memcpy(&v, block, sizeof v);
+  int64_t i = 0;
+  for (; i + L <= n; i += L) __builtin_memcpy(dst + i, &v, sizeof v);
+  for (; i < n; ++i) dst[i] = value;
+}
+
+// dst[i] = src[-i]
+template <int... I, class V>
+PYNN_INLINE V reversed(V x, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(x, x, (static_cast<int>(sizeof...(I)) - 1 - I)...);
+}
+template <class T>
+PYNN_INLINE void reverse_row(T* dst, const T* src, int64_t n) {
+  int64_t i = 0;
+  if constexpr (sizeof(T) <= 8) {
+    using E = std::conditional_t<
+        sizeof(T) == 8, int64_t,
+        std::conditional_t<sizeof(T) == 4, int32_t, std::conditional_t<sizeof(T) == 2, int16_t, int8_t>>>;
+    constexpr int L = PYNN_VEC_BYTES / static_cast<int>(sizeof(T));
+    typename VecTypes<E>::Native v;
+    for (; i + L <= n; i += L) {
+      __builtin_memcpy(&v, src - i - (L - 1), sizeof v);
+      v = reversed(v, std::make_integer_sequence<int, L>());
+      __builtin_memcpy(dst + i, &v, sizeof v);
+    }
+  }
+  for (; i < n; ++i) dst[i] = src[-i];
+}
+
 // ---- Any strides
 
 // One run of n elements.
@@ -190,6 +226,20 @@ void convert(void* dst, Strides d, const void* src, Strides s, int64_t rows, int
     }
     for (int64_t r = 0; r < rows; ++r) convert_row(to + r * d.row, from + r * s.row, cols);
     return;
+  }
+  if (d.col == 1 && s.col == 0) {
+    if (d.row == cols && s.row == 0) {
+      cols *= rows;
+      rows = 1;
+    }
+    for (int64_t r = 0; r < rows; ++r) fill_row(to + r * d.row, cast<To>(from[r * s.row]), cols);
+    return;
+  }
+  if constexpr (std::is_same_v<To, From>) {
+    if (d.col == 1 && s.col == -1) {
+      for (int64_t r = 0; r < rows; ++r) reverse_row(to + r * d.row, from + r * s.row, cols);
+      return;
+    }
   }
   if constexpr (std::is_same_v<To, From> && sizeof(To) == 4) {
     if (d.col == 1 && s.row == 1 && rows >= 4) {

@@ -31,7 +31,7 @@ void forward(const CrossEntropyArgs& a) {
         loss = row_weight = lse = top = T(0);
         continue;
       }
-      const T m = row_max(x, a.classes);
+      const T m = row_top(x, a.classes);  // NaN makes the sum NaN
       const double log_sum = __builtin_log(sum_exp(x, a.classes, m));
       const double max = static_cast<double>(m), w = weight ? static_cast<double>(weight[t]) : 1;
       double total = (1 - eps) * w * (log_sum + (max - static_cast<double>(x[t])));
@@ -65,7 +65,7 @@ void backward(const CrossEntropyArgs& a) {
       T* dx = static_cast<T*>(a.dx) + r * a.classes;
       const int64_t t = a.target[r], n = a.classes;
       if (t == a.ignore_index) {
-        for (int64_t c = 0; c < n; ++c) dx[c] = T(0);
+        along<T>(n, [=](auto at) { at.store(dx, V(T(0))); });
         continue;
       }
       const double scale = static_cast<double>(static_cast<const T*>(a.grad)[r * a.grad_step]) * factor;
@@ -73,11 +73,13 @@ void backward(const CrossEntropyArgs& a) {
       const V m(static_cast<const T*>(a.lse)[a.rows + r]), lse(static_cast<const T*>(a.lse)[r]),
           of_p(static_cast<T>(scale * (w + spread * all_weights)));
       const V of_w(static_cast<T>(scale * spread));
-      for (int64_t c = 0; c < n; c += V::kSize) {
-        V v = of_p * exp(V::load(x + c, n - c) - m - lse);
-        if (eps != 0) v = weight ? fnma(of_w, V::load(weight + c, n - c), v) : v - of_w;
-        v.store(dx + c, n - c);
-      }
+      if (eps == 0)
+        along<T>(n, [=](auto at) { at.store(dx, of_p * exp_negative(at.load(x) - m - lse)); });
+      else
+        along<T>(n, [=](auto at) {
+          const V v = of_p * exp_negative(at.load(x) - m - lse);
+          at.store(dx, weight ? fnma(of_w, at.load(weight), v) : v - of_w);
+        });
       dx[t] -= static_cast<T>(scale * w);
     }
   };
@@ -94,7 +96,12 @@ void mean(const CrossEntropyArgs& a) {
 }  // namespace
 
 int64_t cross_entropy_forward(const CrossEntropyArgs& a) {
+  int64_t outside = 0;
   for (int64_t r = 0; r < a.rows; ++r) {
+    const int64_t t = a.target[r];
+    outside |= (t != a.ignore_index) & ((t < 0) | (t >= a.classes));
+  }
+  for (int64_t r = 0; outside && r < a.rows; ++r) {
     const int64_t t = a.target[r];
     if (t != a.ignore_index && (t < 0 || t >= a.classes)) return r;
   }

@@ -3,28 +3,29 @@
 //   rows_gather  y[r, :] = x[index[r], :]            gather   y[o, k, i] = x[o, index[o, k, i], i]
 //   rows_add     y[index[r], :] += x[r, :]           scatter  y[o, index[o, k, i], i] op= x[o, k, i]
 //
-// All indices are checked before the first write. Moves are by element size, sums by dtype (half types round after each
-// addition, bool is or / and). Parallel over outputs that no two tasks share, each of which sees its terms in order.
+// All indices are checked before the first write to memory that holds something. Moves are by element size, sums by
+// dtype (half types round after each addition, bool is or / and). Parallel over outputs that no two tasks share, each
+// of which sees its terms in order.
 #include "kernels/indexing.h"
 
 #include "core/parallel.h"
-#include "kernels/cpu/convert.h"
-#include "kernels/cpu/elements.h"
 #include "kernels/cpu/first_bad.h"
+#include "kernels/cpu/rows.h"
 #include "kernels/cpu/scratch.h"
-#include "kernels/cpu/sizes.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-PYNN_INLINE int64_t wrapped(int64_t index, int64_t n) { return index < 0 ? index + n : index; }
-
 template <class E>
-void gather_elements(const RowsArgs& a) {
-  parallel_for(0, a.nindex, grain_for(1), [&](int64_t begin, int64_t end) {
-    const E* x = static_cast<const E*>(a.x);
-    E* y = static_cast<E*>(a.y);
-    for (int64_t r = begin; r < end; ++r) y[r] = x[wrapped(a.index[r], a.nrows)];
+void gather_rows(const RowsArgs& a) {
+  const E* x = static_cast<const E*>(a.x);
+  E* y = static_cast<E*>(a.y);
+  const double bytes = static_cast<double>(a.row) * static_cast<double>(sizeof(E));
+  parallel_for(0, a.nindex, grain_for(bytes / 16 + 1), [&](int64_t begin, int64_t end) {
+    if (a.row == 1)
+      for (int64_t r = begin; r < end; ++r) y[r] = x[wrapped(a.index[r], a.nrows)];
+    else
+      for (int64_t r = begin; r < end; ++r) copy_row(y + r * a.row, x + wrapped(a.index[r], a.nrows) * a.row, a.row);
   });
 }
 
@@ -32,54 +33,68 @@ template <class S>
 void add_rows(const RowsArgs& a) {
   const S* x = static_cast<const S*>(a.x);
   S* y = static_cast<S*>(a.y);
-  const auto add = [&](int64_t c0, int64_t c1, int64_t low, int64_t high) {
+  if (a.row == 1) {
     for (int64_t r = 0; r < a.nindex; ++r) {
       const int64_t to = wrapped(a.index[r], a.nrows);
-      if (to < low || to >= high || to == a.skip) continue;
-      S* into = y + to * a.row;
-      const S* from = x + r * a.row;
-      for (int64_t c = c0; c < c1; ++c) into[c] = sum_of(into[c], from[c]);
+      if (to != a.skip) y[to] = sum_of(y[to], x[r]);
     }
-  };
-  constexpr int64_t columns = 256, parts = 16;
-  if (a.nindex * a.row < (1 << 15)) return add(0, a.row, 0, a.nrows);
-  if (a.row >= 4 * columns)
-    parallel_for(0, ceil_div(a.row, columns), 1,
-                 [&](int64_t begin, int64_t end) { add(begin * columns, min_of(a.row, end * columns), 0, a.nrows); });
-  else  // each task reads all of the index and writes its own range of rows
-    parallel_for(0, parts, 1,
-                 [&](int64_t begin, int64_t end) { add(0, a.row, a.nrows * begin / parts, a.nrows * end / parts); });
-}
-
-template <class E>
-void gather_along(const GatherArgs& a) {
-  const E* x = static_cast<const E*>(a.x);
-  E* y = static_cast<E*>(a.y);
-  parallel_for(0, a.outer * a.nindex, grain_for(1.5 * static_cast<double>(a.inner)), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const E* from = x + r / a.nindex * a.nx * a.inner;
-      for (int64_t i = 0; i < a.inner; ++i) y[r * a.inner + i] = from[a.index[r * a.inner + i] * a.inner + i];
-    }
+    return;
+  }
+  each_row_in_order(a, [&](int64_t r, int64_t to, int64_t c, int64_t width) {
+    add_row(y + to * a.row + c, x + r * a.row + c, width);
   });
 }
 
-// op(destination, value) for every index; tasks own outer indices and runs of columns.
+// Checks indices as it comes to them, since y is new: the first bad one, or -1.
+template <class E>
+int64_t gather_along(const GatherArgs& a) {
+  const E* x = static_cast<const E*>(a.x);
+  E* y = static_cast<E*>(a.y);
+  BadIndex bad;
+  const int64_t n = a.inner, piece = min_of(a.nindex, max_of<int64_t>(2048 / n, 1)), pieces = ceil_div(a.nindex, piece);
+  const double ns = 0.8 * static_cast<double>(piece * n) + 5;
+  parallel_for(0, a.outer * pieces, grain_for(ns), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t o = t / pieces, k0 = t % pieces * piece, at = (o * a.nindex + k0) * n;
+      const int64_t rows = min_of(a.nindex - k0, piece);
+      const E* from = x + o * a.nx * n;
+      const int64_t* index = a.index + at;
+      E* to = y + at;
+      if (const int64_t wrong = first_bad_serial(index, rows * n, 0, a.nx); wrong >= 0) {
+        bad.see(at + wrong);
+        continue;
+      }
+      if (n == 1)
+        for (int64_t k = 0; k < rows; ++k) to[k] = from[index[k]];
+      else
+        for (int64_t k = 0; k < rows; ++k, index += n, to += n)
+          for (int64_t i = 0; i < n; ++i) to[i] = from[index[i] * n + i];
+    }
+  });
+  return bad.get();
+}
+
+// op(destination, value) for every index, in order for each destination: tasks own outer indices and runs of columns.
 template <class S, class Op>
 void scatter_along(const GatherArgs& a, Op op) {
-  constexpr int64_t run = 64;
   const S* x = static_cast<const S*>(a.x);
   S* y = static_cast<S*>(a.y);
-  const int64_t runs = ceil_div(a.inner, run), value_step = a.scalar_src ? 0 : 1;
-  const double ns = 1.5 * static_cast<double>(a.nindex) * static_cast<double>(min_of(run, a.inner));
+  const int64_t threads = num_threads(), value_step = a.scalar_src ? 0 : 1;
+  const int64_t width = a.outer >= threads ? a.inner : min_of(a.inner, round_up(ceil_div(a.inner, threads), 16));
+  const int64_t runs = ceil_div(a.inner, width);
+  const double ns = 1.2 * static_cast<double>(a.nindex) * static_cast<double>(width) + 5;
   parallel_for(0, a.outer * runs, grain_for(ns), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      const int64_t o = t / runs, c = t % runs * run;
-      S* to = y + o * a.nx * a.inner;
-      for (int64_t k = 0; k < a.nindex; ++k)
-        for (int64_t i = c; i < min_of(a.inner, c + run); ++i) {
-          const int64_t at = (o * a.nindex + k) * a.inner + i;
-          op(to[a.index[at] * a.inner + i], x[at * value_step]);
-        }
+      const int64_t o = t / runs, c = t % runs * width, n = min_of(width, a.inner - c);
+      S* to = y + o * a.nx * a.inner + c;
+      const int64_t* index = a.index + o * a.nindex * a.inner + c;
+      const S* from = x + (index - a.index) * value_step;
+      if (a.inner == 1) {
+        for (int64_t k = 0; k < a.nindex; ++k) op(to[index[k]], from[k * value_step]);
+        continue;
+      }
+      for (int64_t k = 0; k < a.nindex; ++k, index += a.inner, from += a.inner * value_step)
+        for (int64_t i = 0; i < n; ++i) op(to[index[i] * a.inner + i], from[i * value_step]);
     }
   });
 }
@@ -88,18 +103,7 @@ void scatter_along(const GatherArgs& a, Op op) {
 
 int64_t rows_gather(const RowsArgs& a) {
   if (const int64_t bad = first_bad(a.index, a.nindex, a.wrap ? -a.nrows : 0, a.nrows); bad >= 0) return bad;
-  if (a.row == 0) return -1;
-  if (a.row == 1) {
-    by_size(a.dtype, [&](auto e) { gather_elements<decltype(e)>(a); });
-    return -1;
-  }
-  const int64_t bytes = a.row * static_cast<int64_t>(item_size(a.dtype));
-  const Convert copy = converter(a.dtype, a.dtype);
-  parallel_for(0, a.nindex, grain_for(static_cast<double>(bytes) / 16 + 5), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r)
-      copy(static_cast<char*>(a.y) + r * bytes, {0, 1},
-           static_cast<const char*>(a.x) + wrapped(a.index[r], a.nrows) * bytes, {0, 1}, 1, a.row);
-  });
+  if (a.row > 0) by_size(a.dtype, [&](auto e) { gather_rows<decltype(e)>(a); });
   return -1;
 }
 
@@ -110,9 +114,10 @@ int64_t rows_add(const RowsArgs& a) {
 }
 
 int64_t gather(const GatherArgs& a) {
-  if (const int64_t bad = first_bad(a.index, a.outer * a.nindex * a.inner, 0, a.nx); bad >= 0) return bad;
-  if (a.nindex > 0 && a.inner > 0) by_size(a.dtype, [&](auto e) { gather_along<decltype(e)>(a); });
-  return -1;
+  if (a.outer == 0 || a.nindex == 0 || a.inner == 0) return -1;
+  int64_t bad = -1;
+  by_size(a.dtype, [&](auto e) { bad = gather_along<decltype(e)>(a); });
+  return bad;
 }
 
 int64_t scatter(const GatherArgs& a) {

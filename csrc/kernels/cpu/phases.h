@@ -4,6 +4,7 @@
 // j / stride. What one tap of a window reads for neighbouring outputs then lies next to each other.
 #pragma once
 #include "kernels/cpu/unfold.h"
+#include "kernels/cpu/vec_shuffle.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
@@ -29,10 +30,34 @@ struct Phases {
       for (int64_t i = low; i < high; ++i) f(r * place + i, i * step - first);
     }
   }
+  // What lies outside of x; no row that is split later writes there.
   template <class T>
-  void split(const T* x, T* to, T outside) const {
-    for (int64_t i = 0; i < size(); ++i) to[i] = outside;
-    for (int64_t r = 0; r < rows; ++r) for_row([&](int64_t at, int64_t j) { to[r * row + at] = x[r * g.in[2] + j]; });
+  void clear(T* to, int64_t n, T outside) const {
+    for (int64_t i = 0; i < n; ++i) to[i] = outside;
+  }
+  template <class T>
+  void split_row(const T* x, T* to) const {
+    constexpr int64_t W = Vec<T>::kSize;
+    const int64_t pad = g.pad[2], n = min_of(g.in[2], row - pad);
+    if (step == 1) {
+      for (int64_t j = 0; j < n; j += W) Vec<T>::load(x + j, n - j).store(to + pad + j, n - j);
+    } else if (step == 2) {
+      T* even = to + pad % 2 * place + pad / 2;
+      T* odd = to + (pad + 1) % 2 * place + (pad + 1) / 2;
+      const int64_t evens = min_of((n + 1) / 2, place - pad / 2), odds = min_of(n / 2, place - (pad + 1) / 2);
+      for (int64_t j = 0; j < evens; j += W) {
+        const Vec<T> a = Vec<T>::load(x + 2 * j, n - 2 * j);
+        const Vec<T> b = n - 2 * j > W ? Vec<T>::load(x + 2 * j + W, n - 2 * j - W) : Vec<T>(T(0));
+        every_second<0>(a, b).store(even + j, evens - j);
+        if (odds > j) every_second<1>(a, b).store(odd + j, odds - j);
+      }
+    } else {
+      for_row([&](int64_t at, int64_t j) { to[at] = x[j]; });
+    }
+  }
+  template <class T>
+  void split(const T* x, T* to) const {
+    for (int64_t r = 0; r < rows; ++r) split_row(x + r * g.in[2], to + r * row);
   }
   template <class T>
   void join(const T* from, T* x, T b) const {

@@ -56,8 +56,9 @@ void max_pool_sliding(const MaxPoolArgs& a) {
                  const Scratch<T> plane(ph.size());
                  const Scratch<int64_t> offset(taps), source(taps);
                  const Vec<I> lanes = Vec<I>::iota(0);
+                 ph.clear(plane.get(), ph.size(), lowest);
                  for (int64_t p = begin; p < end; ++p) {
-                   ph.split(static_cast<const T*>(a.x) + p * in, plane.get(), lowest);
+                   ph.split(static_cast<const T*>(a.x) + p * in, plane.get());
                    for (int64_t r = 0; r < a.out[0] * a.out[1]; ++r) {
                      const int64_t od = r / a.out[1], oh = r % a.out[1];
                      int64_t n = 0;
@@ -79,11 +80,16 @@ void max_pool_sliding(const MaxPoolArgs& a) {
                        }
                        best.store(static_cast<T*>(a.y) + row + o, width - o);
                        // Where nothing is above -inf, the first element of the window.
-                       if (kIndex)
+                       if (kIndex && width - o >= V::kSize && !any(at < Vec<I>(0))) {
+                         I found[V::kSize];
+                         at.store(found);
+                         for (int64_t l = 0; l < V::kSize; ++l) a.index[row + o + l] = found[l];
+                       } else if (kIndex) {
                          for (int64_t l = 0; l < min_of<int64_t>(V::kSize, width - o); ++l) {
                            const int64_t found = static_cast<int64_t>(at[static_cast<int>(l)]);
                            a.index[row + o + l] = found >= 0 ? found : first + a.start[2][o + l];
                          }
+                       }
                      }
                    }
                  }
@@ -98,7 +104,23 @@ void max_pool_of(const MaxPoolArgs& a) {
   a.index ? max_pool_as<T, true>(a) : max_pool_as<T, false>(a);
 }
 
+template <class T>
+void max_pool_backward_of(const MaxPoolGradArgs& a) {
+  parallel_for(0, a.planes, grain_for(static_cast<double>(a.in) / 8 + static_cast<double>(a.out)),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t p = begin; p < end; ++p) {
+                   T* x = static_cast<T*>(a.x) + p * a.in;
+                   for (int64_t i = 0; i < a.in; ++i) x[i] = T(0);
+                   for (int64_t i = p * a.out; i < (p + 1) * a.out; ++i) x[a.index[i]] += static_cast<const T*>(a.g)[i];
+                 }
+               });
+}
+
 }  // namespace
+
+void max_pool_backward(const MaxPoolGradArgs& a) {
+  a.dtype == DType::Float64 ? max_pool_backward_of<double>(a) : max_pool_backward_of<float>(a);
+}
 
 void max_pool(const MaxPoolArgs& a) {
   a.dtype == DType::Float32   ? max_pool_of<float>(a)

@@ -68,7 +68,10 @@ struct Add {
   PYNN_INLINE V start() const { return V(T(0)); }
   PYNN_INLINE V identity(V) const { return V(T(0)); }
   PYNN_INLINE V step(V acc, V x, V) const { return acc + x; }
-  PYNN_INLINE static V merge(V a, V b) { return a + b; }
+  template <class U>
+  PYNN_INLINE static Vec<U> merge(Vec<U> a, Vec<U> b) {
+    return a + b;
+  }
   PYNN_INLINE static W merge(W a, W b) {
     return wrapping(a, b, [](auto p, auto q) { return p + q; });
   }
@@ -81,7 +84,10 @@ struct Multiply {
   PYNN_INLINE V start() const { return V(T(1)); }
   PYNN_INLINE V identity(V) const { return V(T(1)); }
   PYNN_INLINE V step(V acc, V x, V) const { return acc * x; }
-  PYNN_INLINE static V merge(V a, V b) { return a * b; }
+  template <class U>
+  PYNN_INLINE static Vec<U> merge(Vec<U> a, Vec<U> b) {
+    return a * b;
+  }
   PYNN_INLINE static W merge(W a, W b) {
     return wrapping(a, b, [](auto p, auto q) { return p * q; });
   }
@@ -98,7 +104,10 @@ struct Extreme {  // NaN wins
     if (kAbs) x = abs(x);
     return merge(acc, x);
   }
-  PYNN_INLINE static V merge(V a, V b) { return kMax ? maximum(a, b) : minimum(a, b); }
+  template <class U>
+  PYNN_INLINE static Vec<U> merge(Vec<U> a, Vec<U> b) {
+    return kMax ? maximum(a, b) : minimum(a, b);
+  }
   PYNN_INLINE static W merge(W a, W b) { return (kMax ? b > a : b < a) || b != b ? b : a; }
 };
 template <class T>
@@ -124,9 +133,29 @@ struct AddSquares : Add<T> {  // of x - s
 // ---- rows ---------------------------------------------------------------------------------------------------------
 
 template <class P, class T>
+PYNN_INLINE Total<T> merge_lanes(Vec<T> acc) {
+  using W = Total<T>;
+  constexpr int L = Vec<W>::kSize;
+  Vec<W> wide;
+  if constexpr (std::is_same_v<T, float>) {
+    VecD high;
+    widen(acc, wide, high);
+    wide = P::merge(wide, high);
+  } else {
+    wide = acc;
+  }
+  W lanes[L];
+  wide.store(lanes);
+#pragma GCC unroll 4
+  for (int half = L / 2; half; half /= 2)
+#pragma GCC unroll 4
+    for (int l = 0; l < half; ++l) lanes[l] = P::merge(lanes[l], lanes[l + half]);
+  return lanes[0];
+}
+
+template <class P, class T>
 [[gnu::noinline]] Total<T> fold_block(const P& fold, const T* x, int64_t n, T shift) {
   using V = Vec<T>;
-  using W = Total<T>;
   constexpr int L = V::kSize, U = P::kUnroll;
   const V s(shift);
   V acc[U];
@@ -148,14 +177,7 @@ template <class P, class T>
     const V rest = select(V::iota(T(0)) < V(static_cast<T>(n - i)), V::load(x + i, n - i), fold.identity(s));
     acc[0] = fold.step(acc[0], rest, s);
   }
-  W lanes[L];
-#pragma GCC unroll 16
-  for (int l = 0; l < L; ++l) lanes[l] = static_cast<W>(acc[0][l]);
-#pragma GCC unroll 4
-  for (int half = L / 2; half; half /= 2)
-#pragma GCC unroll 8
-    for (int l = 0; l < half; ++l) lanes[l] = P::merge(lanes[l], lanes[l + half]);
-  return lanes[0];
+  return merge_lanes<P>(acc[0]);
 }
 
 // n elements from `offset` on.
@@ -230,10 +252,21 @@ PYNN_INLINE void fold_rows(const P& fold, T* acc, const T* const* x, int64_t w, 
   }
 }
 
-// total[c] takes the rows at offset, offset + stride, ... of w <= kMaxColumns columns.
+// acc[0 .. period) takes acc[period .. 2 * period), ...
+template <class P, class T>
+PYNN_INLINE void merge_periods(T* acc, int64_t w, int64_t period) {
+  using V = Vec<T>;
+  for (int64_t g = period; g < w; g += period)
+    for (int64_t c = 0; c < period; c += V::kSize) {
+      const int64_t n = period - c;
+      P::merge(V::load(acc + c, n), V::load(acc + g + c, n)).store(acc + c, n);
+    }
+}
+
+// total[c % period] takes the rows at offset, offset + stride, ... of w <= kMaxColumns columns.
 template <class P, class T>
 [[gnu::noinline]] void fold_columns(const P& fold, const Source<T>& x, int64_t offset, int64_t rows, int64_t stride,
-                                    int64_t w, const T* shift, Total<T>* total) {
+                                    int64_t w, int64_t period, const T* shift, Total<T>* total) {
   T acc[kMaxColumns];
   T buffer[4 * kMaxColumns];
   const T start = fold.start()[0];
@@ -250,7 +283,8 @@ template <class P, class T>
       const T* p = x.get(offset + r * stride, w, buffer);
       fold_rows<1>(fold, acc, &p, w, shift);
     }
-    for (int64_t c = 0; c < w; ++c) total[c] = P::merge(total[c], static_cast<Total<T>>(acc[c]));
+    if (period < w) merge_periods<P>(acc, w, period);
+    for (int64_t c = 0; c < period; ++c) total[c] = P::merge(total[c], static_cast<Total<T>>(acc[c]));
   }
 }
 
@@ -268,23 +302,17 @@ template <class P, class T>
   if (inner >= kNarrow || r1 - r0 < 8) {
     for (int64_t c = c0; c < c1; c += kMaxColumns)
       fold_columns(fold, x, base + r0 * inner + c, r1 - r0, inner, min_of(kMaxColumns, c1 - c),
-                   shift ? shift + (c - c0) : nullptr, out + (c - c0));
+                   min_of(kMaxColumns, c1 - c), shift ? shift + (c - c0) : nullptr, out + (c - c0));
     return;
   }
   // Few columns: `group` rows, which lie next to each other, count as one.
   const int64_t group = 4 * kNarrow / inner, w = group * inner, rows = (r1 - r0) / group;
   T shifts[4 * kNarrow];
-  W total[4 * kNarrow];
-  for (int64_t i = 0; i < w; ++i) {
-    if (shift) shifts[i] = shift[i % inner];
-    total[i] = start;
-  }
+  for (int64_t i = 0; shift && i < w; ++i) shifts[i] = shift[i % inner];
   const T* s = shift ? shifts : nullptr;
-  fold_columns(fold, x, base + r0 * inner, rows, w, w, s, total);
+  fold_columns(fold, x, base + r0 * inner, rows, w, w, inner, s, out);
   if (const int64_t rest = (r1 - r0 - rows * group) * inner; rest > 0)
-    fold_columns(fold, x, base + (r0 + rows * group) * inner, 1, w, rest, s, total);
-  for (int64_t g = 0; g < group; ++g)
-    for (int64_t c = 0; c < inner; ++c) out[c] = P::merge(out[c], total[g * inner + c]);
+    fold_columns(fold, x, base + (r0 + rows * group) * inner, 1, w, rest, inner, s, out);
 }
 
 }  // namespace

@@ -2,8 +2,8 @@
 //
 //   better(x, best) = x > best, or x is NaN and best is not: so NaN wins, and the first of equal ones stays.
 //
-// Parallel over outer indices; a single long row over pieces of fixed size, merged in order. Compares as float, double
-// or int64_t, which hold every dtype exactly.
+// Parallel over outer indices, columns, and pieces of fixed size of long rows and columns, merged in order. Compares as
+// float, double or int64_t, which hold every dtype exactly.
 #include "kernels/cpu/reduce_index.h"
 
 #include "core/parallel.h"
@@ -12,6 +12,8 @@
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
+
+constexpr int64_t kShortRow = 24;
 
 template <class T, bool kMax>
 PYNN_INLINE bool better(T x, T best) {
@@ -43,21 +45,82 @@ Found<T> find_in_row(const Source<T>& x, int64_t offset, int64_t n) {
   return found;
 }
 
-// Columns [c, c + w): the best so far of each stays in `value` and `index`.
+// The same of short rows, a register of them at a time.
 template <class T, bool kMax>
-void find_in_columns(const Source<T>& x, int64_t base, int64_t rows, int64_t inner, int64_t c, int64_t w, T* value,
-                     int64_t* index) {
+void find_in_short_rows(const T* x, int64_t rows, int64_t n, T* values, int64_t* index) {
+  using V = Vec<T>;
+  using Int = typename V::Int;
+  constexpr int L = V::kSize;
+  T turned[L * kShortRow] = {};
+  for (int64_t r0 = 0; r0 < rows; r0 += L) {
+    const int64_t count = min_of<int64_t>(L, rows - r0);
+    for (int64_t r = 0; r < count; ++r)
+      for (int64_t i = 0; i < n; ++i) turned[i * L + r] = x[(r0 + r) * n + i];
+    V best = V::load(turned);
+    Vec<Int> place(Int(0));
+    for (int64_t i = 1; i < n; ++i) {
+      const V v = V::load(turned + i * L);
+      const Mask<T> take = (kMax ? v > best : v < best) | ((v != v) & (best == best));
+      best = select(take, v, best);
+      place = select(Mask<Int>{take.v}, Vec<Int>(static_cast<Int>(i)), place);
+    }
+    best.store(values + r0, count);
+    Int places[L];
+    place.store(places);
+    for (int64_t r = 0; r < count; ++r) index[r0 + r] = places[r];
+  }
+}
+
+// Of rows of w columns, `inner` elements apart from `offset` on: each column's best and its row.
+template <class T, bool kMax>
+void find_in_columns(const Source<T>& x, int64_t offset, int64_t rows, int64_t inner, int64_t w, T* value,
+                     typename Vec<T>::Int* place) {
+  using V = Vec<T>;
+  using I = Vec<typename V::Int>;
   T buffer[kMaxColumns];
-  const T* first = x.get(base + c, w, buffer);
-  for (int64_t j = 0; j < w; ++j) value[j] = first[j], index[j] = 0;
+  const T* first = x.get(offset, w, buffer);
+  for (int64_t j = 0; j < w; ++j) value[j] = first[j], place[j] = 0;
   for (int64_t r = 1; r < rows; ++r) {
-    const T* p = x.get(base + r * inner + c, w, buffer);
-    for (int64_t j = 0; j < w; ++j) {
-      const bool take = better<T, kMax>(p[j], value[j]);
-      value[j] = take ? p[j] : value[j];
-      index[j] = take ? r : index[j];
+    const T* p = x.get(offset + r * inner, w, buffer);
+    const I row(static_cast<typename V::Int>(r));
+    for (int64_t j = 0; j < w; j += V::kSize) {
+      const int64_t n = w - j;
+      const V v = V::load(p + j, n), best = V::load(value + j, n);
+      const Mask<T> take = (kMax ? v > best : v < best) | ((v != v) & (best == best));
+      select(take, v, best).store(value + j, n);
+      select(Mask<typename V::Int>{take.v}, row, I::load(place + j, n)).store(place + j, n);
     }
   }
+}
+
+// [outer, n, inner], inner > 1: runs of columns and pieces of rows, whose results are merged in order.
+template <class T, bool kMax, class Put>
+void search_columns(const Source<T>& x, const ReduceArgs& a, int64_t* index, Put put) {
+  using Int = typename Vec<T>::Int;
+  const int64_t w = min_of(a.inner, kMaxColumns), chunks = ceil_div(a.inner, w);
+  const int64_t piece = max_of<int64_t>((1 << 16) / w, 16), pieces = ceil_div(a.nreduce, piece);
+  const int64_t lines = a.outer * chunks;
+  const Scratch<T> values(lines * pieces * w);
+  const Scratch<Int> places(lines * pieces * w);
+  const double ns = 0.25 * static_cast<double>(min_of(piece, a.nreduce) * w) + 10;
+  parallel_for(0, lines * pieces, grain_for(ns), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t r = t % pieces * piece, c = t / pieces % chunks * w, o = t / pieces / chunks;
+      find_in_columns<T, kMax>(x, (o * a.nreduce + r) * a.inner + c, min_of(piece, a.nreduce - r), a.inner,
+                               min_of(w, a.inner - c), values.get() + t * w, places.get() + t * w);
+    }
+  });
+  parallel_for(0, lines, grain_for(static_cast<double>(pieces * w)), [&](int64_t begin, int64_t end) {
+    for (int64_t l = begin; l < end; ++l) {
+      const int64_t c = l % chunks * w, at = l / chunks * a.inner + c, n = min_of(w, a.inner - c);
+      T* best = values.get() + l * pieces * w;
+      for (int64_t j = 0; j < n; ++j) index[at + j] = places[l * pieces * w + j];
+      for (int64_t p = 1; p < pieces; ++p)
+        for (int64_t j = 0, i = (l * pieces + p) * w; j < n; ++j, ++i)
+          if (better<T, kMax>(values[i], best[j])) best[j] = values[i], index[at + j] = p * piece + places[i];
+      put(at, best, n);
+    }
+  });
 }
 
 template <class T, bool kMax>
@@ -89,11 +152,14 @@ void search(const ReduceArgs& a, bool only_index) {
     return;
   }
   if (a.inner == 1) {
+    const bool is_short = a.nreduce <= kShortRow;
     parallel_for(0, a.outer, grain_for(0.4 * static_cast<double>(a.nreduce) + 10), [&](int64_t begin, int64_t end) {
-      T values[64];
+      T values[64], buffer[64 * kShortRow];
       for (int64_t o = begin; o < end; o += 64) {
         const int64_t n = min_of<int64_t>(64, end - o);
-        for (int64_t i = 0; i < n; ++i) {
+        if (is_short)
+          find_in_short_rows<T, kMax>(x.get(o * a.nreduce, n * a.nreduce, buffer), n, a.nreduce, values, index + o);
+        for (int64_t i = 0; i < n && !is_short; ++i) {
           const Found<T> found = find_in_row<T, kMax>(x, (o + i) * a.nreduce, a.nreduce);
           index[o + i] = found.index;
           values[i] = found.value;
@@ -103,16 +169,7 @@ void search(const ReduceArgs& a, bool only_index) {
     });
     return;
   }
-  const int64_t w = min_of(a.inner, kMaxColumns), chunks = ceil_div(a.inner, w);
-  const double ns = 0.6 * static_cast<double>(a.nreduce) * static_cast<double>(w) + 10;
-  parallel_for(0, a.outer * chunks, grain_for(ns), [&](int64_t begin, int64_t end) {
-    T values[kMaxColumns];
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t o = i / chunks, c = i % chunks * w, n = min_of(w, a.inner - c);
-      find_in_columns<T, kMax>(x, o * a.nreduce * a.inner, a.nreduce, a.inner, c, n, values, index + o * a.inner + c);
-      put(o * a.inner + c, values, n);
-    }
-  });
+  search_columns<T, kMax>(x, a, index, put);
 }
 
 template <class T>

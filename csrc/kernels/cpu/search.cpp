@@ -31,14 +31,18 @@ void search(const SearchArgs& a) {
       const S* row = static_cast<const S*>(a.sorted) + start;
       const int64_t* order = a.sorter ? a.sorter + start : nullptr;
       const C v = static_cast<C>(static_cast<const S*>(a.values)[i]);
-      int64_t low = 0, high = a.n;
-      while (low < high) {
-        const int64_t middle = low + (high - low) / 2;
-        const C m = static_cast<C>(row[order ? order[middle] : middle]);
-        if (!(a.right ? m > v : m >= v))
-          low = middle + 1;
-        else
-          high = middle;
+      const auto before = [=](int64_t at) __attribute__((always_inline)) {
+        const C m = static_cast<C>(row[order ? order[at] : at]);
+        return !(a.right ? m > v : m >= v);
+      };
+      // Without branches in the loop: which half it is cannot be foreseen. The places looked at are PyTorch's, so that
+      // unsorted rows give its results too.
+      int64_t low = 0, n = a.n;
+      while (n > 0) {
+        const int64_t half = n / 2;
+        const bool above = before(low + half);
+        low = above ? low + half + 1 : low;
+        n = above ? n - half - 1 : half;
       }
       a.places[i] = low;
     }

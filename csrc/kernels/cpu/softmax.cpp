@@ -18,13 +18,13 @@ namespace {
 template <class T>
 void forward_row(T* y, const T* x, int64_t n, bool log) {
   using V = Vec<T>;
-  const T m = row_max(x, n);
+  const T m = row_top(x, n);  // NaN makes the sum NaN, and so the row
   if (log) {
     const V s(m), l(static_cast<T>(__builtin_log(sum_exp(x, n, m))));
-    for (int64_t i = 0; i < n; i += V::kSize) (V::load(x + i, n - i) - s - l).store(y + i, n - i);
+    along<T>(n, [=](auto at) { at.store(y, at.load(x) - s - l); });
   } else {
     const V scale(static_cast<T>(1 / store_exp(y, x, n, m)));
-    for (int64_t i = 0; i < n; i += V::kSize) (V::load(y + i, n - i) * scale).store(y + i, n - i);
+    along<T>(n, [=](auto at) { at.store(y, at.load(y) * scale); });
   }
 }
 
@@ -33,12 +33,10 @@ void backward_row(T* dx, const T* dy, const T* y, int64_t n, bool log) {
   using V = Vec<T>;
   if (log) {
     const V s(static_cast<T>(row_sum(dy, n)));
-    for (int64_t i = 0; i < n; i += V::kSize)
-      fnma(exp(V::load(y + i, n - i)), s, V::load(dy + i, n - i)).store(dx + i, n - i);
+    along<T>(n, [=](auto at) { at.store(dx, fnma(exp(at.load(y)), s, at.load(dy))); });
   } else {
     const V s(static_cast<T>(row_dot(dy, y, n)));
-    for (int64_t i = 0; i < n; i += V::kSize)
-      ((V::load(dy + i, n - i) - s) * V::load(y + i, n - i)).store(dx + i, n - i);
+    along<T>(n, [=](auto at) { at.store(dx, (at.load(dy) - s) * at.load(y)); });
   }
 }
 
@@ -60,7 +58,7 @@ void forward_columns(T* y, const T* x, int64_t n, int64_t stride, int64_t w, boo
     for (int64_t c = 0; c < w; ++c) part[c] = 0;
     for (int64_t r = r0; r < min_of(n, r0 + kBlockRows); ++r)
       for (int64_t c = 0; c < w; c += V::kSize) {
-        const V e = exp(V::load(x + r * stride + c, w - c) - V::load(m + c, w - c));
+        const V e = exp_negative(V::load(x + r * stride + c, w - c) - V::load(m + c, w - c));
         if (!log) e.store(y + r * stride + c, w - c);
         (V::load(part + c, w - c) + e).store(part + c, w - c);
       }

@@ -3,13 +3,14 @@
 // Every element becomes an unsigned key whose order is the wanted one: sign bit flipped (and all bits of negative
 // floats), -0 as +0, NaN largest; inverted when descending. Pairs (key, position) have no ties, so any sort is stable.
 //   n < 64        insertion sort
-//   k <= n / 16   a heap of the k least
+//   k <= n / 16   a heap of the k least, which most elements never reach: registers of them are compared with its top
 //   else          radix sort by bytes, least first, leaving out the bytes in which all keys agree
 // Parallel over rows. float32 and narrower: 32-bit keys; float64, int64 and rows of 2^32 elements: 64-bit keys.
 #include "core/parallel.h"
 #include "kernels/cpu/elements.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/sizes.h"
+#include "kernels/cpu/vec.h"
 #include "kernels/indexing.h"
 
 namespace PYNN_CPU_NAMESPACE {
@@ -88,15 +89,44 @@ void sift_down(Pair<Key>* heap, int64_t n, int64_t i) {
   heap[i] = x;
 }
 
-template <class Key>
-void least_k(Pair<Key>* heap, int64_t k, const Pair<Key>* p, int64_t n) {
-  for (int64_t i = 0; i < k; ++i) heap[i] = p[i];
+// The pairs of the k least keys, in order, of x.
+template <class Key, class S>
+void least_k(Pair<Key>* heap, int64_t k, const S* x, int64_t n, bool descending) {
+  const Key flip = descending ? ~Key(0) : Key(0);
+  const auto pair = [=](int64_t i) __attribute__((always_inline)) {
+    return Pair<Key>{static_cast<Key>(key_of<Key>(x[i]) ^ flip), static_cast<Key>(i)};
+  };
+  for (int64_t i = 0; i < k; ++i) heap[i] = pair(i);
   for (int64_t i = k / 2 - 1; i >= 0; --i) sift_down(heap, k, i);
-  for (int64_t i = k; i < n; ++i)
-    if (p[i] < heap[0]) {
-      heap[0] = p[i];
+  const auto take = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const Pair<Key> p = pair(i);
+      if (!(p < heap[0])) continue;
+      heap[0] = p;
       sift_down(heap, k, 0);
     }
+  };
+  int64_t i = k;
+  if constexpr (std::is_same_v<S, float> || std::is_same_v<S, double> || std::is_same_v<S, int32_t> ||
+                std::is_same_v<S, int64_t>) {
+    using V = Vec<S>;
+    constexpr int64_t L = V::kSize, step = 4 * L;
+    for (; i + step <= n; i += step) {
+      // Equal ones come too late. NaN may get in on either side, and passes.
+      const V top(x[heap[0].position]);
+      Mask<S> stays[4];
+#pragma GCC unroll 4
+      for (int u = 0; u < 4; ++u) {
+        const V v = V::load(x + i + u * L);
+        stays[u] = descending ? v <= top : v >= top;
+      }
+      if (all((stays[0] & stays[1]) & (stays[2] & stays[3]))) [[likely]]
+        continue;
+      for (int u = 0; u < 4; ++u)
+        if (!all(stays[u])) take(i + u * L, i + (u + 1) * L);
+    }
+  }
+  take(i, n);
   for (int64_t size = k - 1; size > 0; --size) {
     const Pair<Key> top = heap[0];
     heap[0] = heap[size];
@@ -108,22 +138,22 @@ void least_k(Pair<Key>* heap, int64_t k, const Pair<Key>* p, int64_t n) {
 template <class Key, class S>
 void sort_typed(const SortArgs& a) {
   const int64_t n = a.n, k = a.k;
-  const double ns = static_cast<double>(n) * (n < 64 ? 5 : k <= n / 16 ? 3 : 4 * sizeof(Key)) + 10;
+  const double ns = static_cast<double>(n) * (n < 64 ? 5 : k <= n / 16 ? 0.5 : 4 * sizeof(Key)) + 10;
   parallel_for(0, a.rows, grain_for(ns), [&](int64_t begin, int64_t end) {
-    const Scratch<Pair<Key>> pairs(n), other(n);
+    const bool few = n >= 64 && k <= n / 16;
+    const Scratch<Pair<Key>> pairs(few ? k : n), other(few || n < 64 ? 0 : n);
     for (int64_t r = begin; r < end; ++r) {
       const S* x = static_cast<const S*>(a.x) + r * n;
       Pair<Key>* p = pairs.get();
       const Key flip = a.descending ? ~Key(0) : Key(0);
-      for (int64_t i = 0; i < n; ++i) p[i] = {static_cast<Key>(key_of<Key>(x[i]) ^ flip), static_cast<Key>(i)};
-      if (n < 64) {
+      if (few)
+        least_k(p, k, x, n, a.descending);
+      else
+        for (int64_t i = 0; i < n; ++i) p[i] = {static_cast<Key>(key_of<Key>(x[i]) ^ flip), static_cast<Key>(i)};
+      if (n < 64)
         insertion_sort(p, n);
-      } else if (k <= n / 16) {
-        least_k(other.get(), k, p, n);
-        p = other.get();
-      } else {
+      else if (!few)
         p = radix_sort(p, other.get(), n);
-      }
       for (int64_t i = 0; i < k; ++i) {
         const int64_t from = static_cast<int64_t>(p[i].position);
         static_cast<S*>(a.values)[r * k + i] = x[from];

@@ -2,6 +2,7 @@
 #include "kernels/special.h"
 
 #include "core/parallel.h"
+#include "kernels/cpu/vec_math.h"
 
 #define PYNN_SPECIAL_NAMESPACE PYNN_CPU_NAMESPACE
 #define PYNN_FN inline
@@ -64,11 +65,39 @@ void run1(Special1 op, void* y, const void* x, int64_t n, double param) {
   }
 }
 
+// Those that have a formula of vectors. float: hypot squares in double, where that cannot overflow.
+template <class T, class F>
+void each_register(void* y, const void* a, const void* b, int64_t n, F f) {
+  constexpr int L = Vec<T>::kSize;
+  parallel_for(0, n, grain_for(2), [&](int64_t begin, int64_t end) {
+    const T *p = static_cast<const T*>(a), *q = static_cast<const T*>(b);
+    for (int64_t i = begin; i < end; i += L)
+      f(Vec<T>::load(p + i, end - i), Vec<T>::load(q + i, end - i)).store(static_cast<T*>(y) + i, end - i);
+  });
+}
+template <class T>
+Vec<T> log_add(Vec<T> a, Vec<T> b) {
+  using V = Vec<T>;
+  const V top = maximum(a, b), d = minimum(a, b) - top;
+  return select((a == b) & (d != d), a, top + log1p(exp(d)));  // both the same infinity
+}
+PYNN_INLINE VecF hypot(VecF a, VecF b) {
+  VecD a0, a1, b0, b1;
+  widen(a, a0, a1), widen(b, b0, b1);
+  const VecF y = narrow(sqrt(fma(a0, a0, b0 * b0)), sqrt(fma(a1, a1, b1 * b1))), inf(__builtin_huge_valf());
+  return select((abs(a) == inf) | (abs(b) == inf), inf, y);
+}
+
 PYNN_INLINE float next_after(float a, float b) { return __builtin_nextafterf(a, b); }
 PYNN_INLINE double next_after(double a, double b) { return __builtin_nextafter(a, b); }
 
 template <class T>
 void run2(Special2 op, void* y, const void* a, const void* b, int64_t n) {
+  using V = Vec<T>;
+  if (op == Special2::Copysign) return each_register<T>(y, a, b, n, [](V s, V t) { return copysign(s, t); });
+  if (op == Special2::LogAddExp) return each_register<T>(y, a, b, n, [](V s, V t) { return log_add(s, t); });
+  if constexpr (std::is_same_v<T, float>)
+    if (op == Special2::Hypot) return each_register<T>(y, a, b, n, [](V s, V t) { return hypot(s, t); });
   switch (op) {
 #define PYNN_CASE(name, expr)                           \
   case Special2::name:                                  \
@@ -80,9 +109,7 @@ void run2(Special2 op, void* y, const void* a, const void* b, int64_t n) {
     PYNN_CASE(Xlogy, v != v ? kNaN : u == 0 ? 0 : u * __builtin_log(v))
     PYNN_CASE(Xlog1py, v != v ? kNaN : u == 0 ? 0 : u * __builtin_log1p(v))
     PYNN_CASE(Hypot, __builtin_hypot(u, v))
-    PYNN_CASE(Copysign, __builtin_copysign(u, v))
     PYNN_CASE(Nextafter, next_after(s, t))
-    PYNN_CASE(LogAddExp, log_add(u, v, false))
     PYNN_CASE(LogAddExp2, log_add(u, v, true))
     PYNN_CASE(Zeta, zeta(u, v))
     PYNN_CASE(Igamma, igamma(u, v, false))

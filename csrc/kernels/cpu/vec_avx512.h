@@ -48,6 +48,11 @@ PYNN_INLINE F64 ceil(F64 x) { return _mm512_roundscale_pd(x, _MM_FROUND_TO_POS_I
 PYNN_INLINE F32 trunc(F32 x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
 PYNN_INLINE F64 trunc(F64 x) { return _mm512_roundscale_pd(x, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
 
+// x * 2^k for integral k, rounded once.
+#define PYNN_HAS_SCALE 1
+PYNN_INLINE F32 scale(F32 x, F32 k) { return _mm512_scalef_ps(x, k); }
+PYNN_INLINE F64 scale(F64 x, F64 k) { return _mm512_scalef_pd(x, k); }
+
 PYNN_INLINE void widen(F32 x, F64& lo, F64& hi) {
   lo = _mm512_cvtps_pd(_mm512_castps512_ps256(x));
   hi = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));

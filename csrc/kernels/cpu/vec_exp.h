@@ -6,16 +6,16 @@ namespace PYNN_CPU_NAMESPACE {
 
 // ---- exp
 
-// x = n ln 2 + r with |r| <= ln(2) / 2; n in integer lanes.
+// x = k ln 2 + r with |r| <= ln(2) / 2; n is k in integer lanes.
 template <class T>
 struct ExpParts {
-  Vec<T> r;
+  Vec<T> r, k;
   Vec<typename Vec<T>::Int> n;
 
   PYNN_INLINE explicit ExpParts(Vec<T> x) {
     const Vec<T> magic(Fp<T>::kMagic);
     const Vec<T> t = fma(x, constant<Vec<T>>(kLog2E), magic);
-    const Vec<T> k = t - magic;
+    k = t - magic;
     n = bits(t) - bits(magic);
     r = fnma(k, constant<Vec<T>>(Fp<T>::kLn2Hi), x);
     r = fnma(k, constant<Vec<T>>(Fp<T>::kLn2Lo), r);
@@ -33,13 +33,17 @@ PYNN_INLINE VecD expm1_poly(VecD r) {
                   2.5112239814569768e-08, 2.092692273346156e-09),
              r);
 }
-// x * 2^n for any n of a result, even a subnormal one.
+// x * 2^k for any k of a result, even a subnormal one; n is k in integer lanes.
 template <class T>
-PYNN_INLINE Vec<T> scale(Vec<T> x, Vec<typename Vec<T>::Int> n) {
+PYNN_INLINE Vec<T> scale(Vec<T> x, Vec<T> k, Vec<typename Vec<T>::Int> n) {
+#ifdef PYNN_HAS_SCALE
+  return native::scale(x.v, k.v);
+#else
   using I = typename Vec<T>::Int;
-  const Vec<I> k = n + Vec<I>(2 * Fp<T>::kBias);
-  const Vec<I> half = shift_down(k, 1);
-  return x * from_bits<T>(half << Fp<T>::kMantissa) * from_bits<T>((k - half) << Fp<T>::kMantissa);
+  const Vec<I> sum = n + Vec<I>(2 * Fp<T>::kBias);
+  const Vec<I> half = shift_down(sum, 1);
+  return x * from_bits<T>(half << Fp<T>::kMantissa) * from_bits<T>((sum - half) << Fp<T>::kMantissa);
+#endif
 }
 // 2^n for n of a normal result
 template <class T>
@@ -55,13 +59,19 @@ PYNN_INLINE V clamp_exponent(V x) {  // NaN stays, being the second operand
 template <class T>
 PYNN_INLINE Vec<T> exp(Vec<T> x) {
   const ExpParts<T> e(clamp_exponent(x));
-  return scale(Vec<T>(1) + expm1_poly(e.r), e.n);
+  return scale(Vec<T>(1) + expm1_poly(e.r), e.k, e.n);
+}
+// exp(x) for x <= 0 (or not much above): as in a softmax.
+template <class T>
+PYNN_INLINE Vec<T> exp_negative(Vec<T> x) {
+  const ExpParts<T> e(max(constant<Vec<T>>(Fp<T>::kExpLow), x));  // NaN stays, being the second operand
+  return scale(Vec<T>(1) + expm1_poly(e.r), e.k, e.n);
 }
 // exp(x) / 2, which does not overflow before cosh does
 template <class T>
 PYNN_INLINE Vec<T> half_exp(Vec<T> x) {
   const ExpParts<T> e(clamp_exponent(x));
-  return scale(Vec<T>(1) + expm1_poly(e.r), e.n - Vec<typename Vec<T>::Int>(1));
+  return scale(Vec<T>(1) + expm1_poly(e.r), e.k - Vec<T>(1), e.n - Vec<typename Vec<T>::Int>(1));
 }
 template <class T>
 PYNN_INLINE Vec<T> exp2(Vec<T> x) {
@@ -78,7 +88,7 @@ PYNN_INLINE Vec<T> exp2(Vec<T> x) {
     p = r * poly(r, 0.6931471805599453, 0.24022650695910072, 0.0555041086648217, 0.009618129107628496,
                  0.0013333558146390414, 0.00015403530393341095, 1.5252733856259993e-05, 1.3215486833062268e-06,
                  1.0178051199575881e-07, 7.054888249570101e-09, 4.4566751886661174e-10, 2.574180896610292e-11);
-  return scale(V(1) + p, bits(t) - bits(magic));
+  return scale(V(1) + p, t - magic, bits(t) - bits(magic));
 }
 template <class T>
 PYNN_INLINE Vec<T> expm1(Vec<T> x) {

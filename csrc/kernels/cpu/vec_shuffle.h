@@ -53,6 +53,16 @@ struct Shuffle {
   }
 };
 
+// Lanes kOdd, kOdd + 2, ... of a and b joined.
+template <int kOdd, class T, int... I>
+PYNN_INLINE Vec<T> every_second(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
+  return typename Vec<T>::Native(__builtin_shufflevector(a.v, b.v, (2 * I + kOdd)...));
+}
+template <int kOdd, class T>
+PYNN_INLINE Vec<T> every_second(Vec<T> a, Vec<T> b) {
+  return every_second<kOdd>(a, b, std::make_integer_sequence<int, Vec<T>::kSize>());
+}
+
 // v[i][j] <-> v[j][i] for W vectors of W lanes.
 template <class T>
 PYNN_INLINE void transpose(Vec<T>* v) {

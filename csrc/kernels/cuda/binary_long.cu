@@ -101,13 +101,18 @@ PYNN_BINARY(SiluBackward, kReal<C>, 1, const C s = math::sigmoid(b); return a * 
 PYNN_BINARY_P1(LeakyReluBackward, kReal<C>, 0, slope, return b > C(0) ? a : a * slope)
 PYNN_BINARY_P1(EluBackward, kReal<C>, 1, alpha, return b > C(0) ? a : a * alpha * math::exp(b))
 
+struct GeluBackwardOfHalf : MapFunction<true, 1, float> {
+  explicit GeluBackwardOfHalf(const MapArgs&) {}
+  __device__ float operator()(float g, float x) const {
+    const float density = 0.39894228040143267794f * math::fast_exp2(-0.72134752044448170f * x * x);
+    return g * (math::normal_cdf_coarse(x) + x * density);
+  }
+};
 template <class C>
 struct BinaryFn<Binary::GeluBackward, C> : MapFunction<kReal<C>, 1, C> {
-  bool coarse;
-  explicit BinaryFn(const MapArgs& args) : coarse(is_coarse(args)) {}
+  using OfHalf = GeluBackwardOfHalf;
+  explicit BinaryFn(const MapArgs&) {}
   __device__ C operator()(C g, C x) const {
-    if constexpr (std::is_same_v<C, float>)
-      if (coarse) return g * (math::normal_cdf_coarse(x) + x * 0.39894228040143267794f * __expf(-0.5f * x * x));
     return g * (math::normal_cdf(x) + x * C(0.39894228040143267794) * math::exp(C(-0.5) * x * x));
   }
 };

@@ -9,6 +9,7 @@
 
 #include "core/dtype.h"
 #include "core/error.h"
+#include "cuda/launch.h"
 #include "cuda/runtime.h"
 #include "kernels/stub.h"
 #ifdef PYNN_CUDA_EMULATED
@@ -26,18 +27,26 @@ constexpr int kWarp = 32;
 // keep to the registers that so many threads can have, and the emulator cannot tell.
 constexpr int kMostThreads = 1024;
 
+// The argument itself where it has the parameter's type, else converted.
+template <class P, class A>
+decltype(auto) as_parameter(const A& a) {
+  if constexpr (std::is_same_v<P, A>)
+    return (a);
+  else
+    return static_cast<P>(a);
+}
+
 // `shared` bytes of dynamic shared memory.
 template <class... P, class... A>
 void launch_shared(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, const A&... arguments) {
 #ifdef PYNN_CUDA_EMULATED
   emulator::run(grid, block, shared, [=] { kernel(static_cast<P>(arguments)...); });
 #else
-  if (shared > 48 * 1024)
-    check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(shared)),
-          "launch");
-  kernel<<<grid, block, shared, current_stream()>>>(static_cast<P>(arguments)...);
-  check(cudaGetLastError(), "launch");
+  const auto start = [&](const auto&... values) {
+    void* places[] = {const_cast<void*>(static_cast<const void*>(&values))..., nullptr};
+    launch_kernel(reinterpret_cast<const void*>(kernel), grid, block, shared, places);
+  };
+  start(as_parameter<P>(arguments)...);
 #endif
 }
 template <class... P, class... A>

@@ -5,15 +5,13 @@
 //            loads and stores, the index arithmetic once per pack (not at all where everything is contiguous)
 //   any      any strides and dtypes: an element at a time, its index divided by the sizes, its dtype switched on
 // A function is a struct Fn<op, C>: built on the host from the parameters, called on the device with values of C.
-// kCost says how far loops are unrolled: 0 a few instructions, 1 one transcendental function, 2 long code.
+// kCost says how far loops are unrolled: 0 a few instructions, 1 one transcendental function, 2 long code. A function
+// may name another, OfHalf, that is less exact and does for packs of half types.
 #pragma once
 #include "kernels/cuda/cast.cuh"
 #include "kernels/elementwise.h"
 
 namespace pynn::cuda {
-
-// Whether the result is of a half type, for which less exact functions do.
-inline bool is_coarse(const MapArgs& args) { return item_size(args.operands[0].dtype) == 2; }
 
 // The op's parameters in the loop's type.
 template <class C>
@@ -37,6 +35,16 @@ template <auto op, class C>
 using ResultOf = std::conditional_t<yields_bool(op), bool, C>;
 template <class C>
 constexpr bool kReal = std::is_floating_point_v<C>;
+
+template <class Fn>
+struct OfHalf {
+  using type = Fn;
+};
+template <class Fn>
+  requires requires { typename Fn::OfHalf; }
+struct OfHalf<Fn> {
+  using type = typename Fn::OfHalf;
+};
 
 template <int N, class Fn, class C>
 __device__ inline typename Fn::Result apply(const Fn& f, const C (&x)[N]) {
@@ -452,9 +460,10 @@ void run_map(const char* name, const MapArgs& args, bool bool_first = false) {
   switch (args.compute) {
     case DType::Float32:
       if constexpr (Fn<op, float>::kExists) {
-        const Fn<op, float> f(args);
-        if (run_packs<Fn<op, float>, float, N>(args, f, bool_first)) return;
-        if (run_packs<Fn<op, float>, uint16_t, N>(args, f, bool_first)) return;
+        using F = Fn<op, float>;
+        using OnHalves = typename OfHalf<F>::type;
+        if (run_packs<F, float, N>(args, F(args), bool_first)) return;
+        if (run_packs<OnHalves, uint16_t, N>(args, OnHalves(args), bool_first)) return;
       }
       return any(float{});
     case DType::Float64:

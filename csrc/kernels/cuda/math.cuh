@@ -97,18 +97,38 @@ template <class C>
 __device__ inline C normal_cdf(C x) {
   return C(0.5) * erfc(x * C(-0.70710678118654752440));
 }
-// The same to 2e-5 of its value, for results of half types: erfc(z) = t exp(-z^2 + P(t)), t = 1 / (1 + z / 2), P fitted
-// to 8e-6 over z in [0, 10.5].
+
+// To 2 ulp, one instruction each. Results below 2^-126 are 0.
+#ifdef PYNN_CUDA_EMULATED
+__device__ inline float fast_reciprocal(float x) { return 1.0f / x; }
+__device__ inline float fast_exp2(float x) { return ::exp2f(x); }
+#else
+__device__ inline float fast_reciprocal(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+__device__ inline float fast_exp2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+#endif
+
+// (1 + erf(x / sqrt 2)) / 2 to 2e-5 of its value, for results of half types: x times it is within 1 ulp for every x of
+// bfloat16 and of float16. With z = |x| / sqrt 2 the tail is erfc(z) / 2 = t exp(P(t) - z^2) / 2, t = 1 / (1 + z / 2), P
+// fitted to 8e-6 over z in [0, 10.5], here in powers of 2. Its exponential is taken 2^24 times as large, so that tails
+// below 2^-126 are not lost.
 __device__ inline float normal_cdf_coarse(float x) {
-  const float z = ::fabsf(x) * 0.70710678118654752440f;
-  const float t = __fdividef(1.0f, 1.0f + 0.5f * z);
-  float p = 0.22881732f;
-  p = p * t - 0.7092675f;
-  p = p * t + 0.47457449f;
-  p = p * t + 0.25440363f;
-  p = p * t + 1.01802212f;
-  p = p * t - 1.26654239f;
-  const float tail = 0.5f * t * __expf(p - z * z);
+  constexpr double log2_e = 1.4426950408889634;
+  const float t = fast_reciprocal(::fmaf(::fabsf(x), 0.35355339059327376f, 1.0f));
+  float p = static_cast<float>(0.22881732 * log2_e);
+  p = ::fmaf(p, t, static_cast<float>(-0.7092675 * log2_e));
+  p = ::fmaf(p, t, static_cast<float>(0.47457449 * log2_e));
+  p = ::fmaf(p, t, static_cast<float>(0.25440363 * log2_e));
+  p = ::fmaf(p, t, static_cast<float>(1.01802212 * log2_e));
+  p = ::fmaf(p, t, static_cast<float>(-1.26654239 * log2_e + 24));
+  const float tail = t * 0x1p-25f * fast_exp2(::fmaf(x * x, static_cast<float>(-0.5 * log2_e), p));
   return x < 0.0f ? tail : 1.0f - tail;
 }
 

@@ -1,4 +1,5 @@
-// mma.cuh -- tensor core products of half types, 16 x 8 x 16 by a warp, and what feeds them from shared memory.
+// mma.cuh -- tensor core products by a warp, 16 x 8 x 16 of half types and 16 x 8 x 8 of float32 as tf32, and what
+// feeds them from shared memory.
 //
 // Fragments, with g = lane / 4 and t = lane % 4, two elements in each register:
 //
@@ -6,7 +7,8 @@
 //   B [16, 8]    b0: rows 2t 2t+1, column g    b1: rows + 8
 //   C [16, 8]    c0 c1: row g, columns 2t 2t+1     c2 c3: row g + 8
 //
-// So two neighbouring C tiles, rounded, are an A tile of a product that follows.
+// So two neighbouring C tiles, rounded, are an A tile of a product that follows. Of tf32 a register holds one element:
+// column t of A (a2, a3: + 4), row t of B (b1: + 4). A C tile is an A tile once k is counted as 0 2 4 6 1 3 5 7.
 #pragma once
 #include "kernels/cuda/launch.cuh"
 
@@ -103,6 +105,83 @@ __device__ inline void multiply_add(float (&c)[4], const unsigned (&a)[4], unsig
 #endif
 }
 
+// c += a b of float32, of which the product sees tf32: the upper 19 bits.
+__device__ inline void multiply_add_tf32(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+#ifndef PYNN_CUDA_EMULATED
+  asm volatile(
+      "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+      "{%0, %1, %2, %3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+  const int lane = static_cast<int>(threadIdx.x) % kWarp, g = lane / 4, t = lane % 4;
+  const auto value = [](unsigned r) { return __uint_as_float(r & 0xFFFFE000u); };
+  for (int k = 0; k < 8; ++k) {
+    const float low = value(__shfl_sync(0xffffffffu, a[k / 4 * 2], g * 4 + k % 4));
+    const float high = value(__shfl_sync(0xffffffffu, a[k / 4 * 2 + 1], g * 4 + k % 4));
+    for (int n = 0; n < 2; ++n) {
+      const float right = value(__shfl_sync(0xffffffffu, b[k / 4], (2 * t + n) * 4 + k % 4));
+      c[n] += low * right;
+      c[2 + n] += high * right;
+    }
+  }
+#endif
+}
+
+// Kinds of products: Half, BFloat16, and of float32
+struct Tf32 {};     // rounded to tf32
+struct Float32 {};  // as the sum of two tf32 numbers, of whose four products the smallest is left out: 21 bits or more
+template <class P>
+constexpr bool kOfFloats = std::is_same_v<P, Tf32> || std::is_same_v<P, Float32>;
+template <class P>
+using Stored = std::conditional_t<kOfFloats<P>, float, P>;
+
+// Operands of such a product: n registers of the A or the B tile.
+template <class P, int n>
+struct Fragment {
+  static constexpr bool kSplit = std::is_same_v<P, Float32>;
+  unsigned r[n], rest[kSplit ? n : 1];
+  __device__ Fragment() {}
+  __device__ Fragment(unsigned b0, unsigned b1) : r{b0, b1} { prepare(); }
+  // After r was filled with what is stored.
+  __device__ void prepare() {
+    if constexpr (kOfFloats<P>)
+#pragma unroll
+      for (int i = 0; i < n; ++i) {
+        const float v = __uint_as_float(r[i]);
+        r[i] = rounded(r[i]);
+        if constexpr (kSplit) rest[i] = __float_as_uint(v - __uint_as_float(r[i]));
+      }
+  }
+
+ private:
+  __device__ static unsigned rounded(unsigned v) {
+#ifndef PYNN_CUDA_EMULATED
+    if constexpr (!kSplit) {
+      unsigned r;
+      asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(r) : "f"(__uint_as_float(v)));
+      return r;
+    }
+#endif
+    return (v + 0x1000u) & 0xFFFFE000u;  // may take NaN for a number, but then not in `rest`
+  }
+};
+template <class P>
+__device__ inline void multiply_add(float (&c)[4], const Fragment<P, 4>& a, const Fragment<P, 2>& b) {
+  if constexpr (Fragment<P, 4>::kSplit) {
+    float sum[4] = {};  // added by rounding: the tensor cores cut sums off, and so would drift towards 0
+    multiply_add_tf32(sum, a.rest, b.r);
+    multiply_add_tf32(sum, a.r, b.rest);
+    multiply_add_tf32(sum, a.r, b.r);
+#pragma unroll
+    for (int e = 0; e < 4; ++e) c[e] += sum[e];
+  } else if constexpr (kOfFloats<P>) {
+    multiply_add_tf32(c, a.r, b.r);
+  } else {
+    multiply_add<P>(c, a.r, b.r[0], b.r[1]);
+  }
+}
+
 // 16 bytes from global to shared memory, in the background; zeros unless `inside`.
 __device__ inline void copy_async(void* to, const void* from, bool inside) {
 #ifndef PYNN_CUDA_EMULATED
@@ -129,31 +208,32 @@ __device__ inline void wait_for_copies() {
 #endif
 }
 
-// Rows of D elements in shared memory, pieces of 8 exchanged so that no 8 rows meet in a bank.
+// Rows of D elements in shared memory, pieces of 16 bytes exchanged so that no 8 rows meet in a bank.
 template <class T, int D>
 struct Tile {
+  static constexpr int kPiece = 16 / sizeof(T);
   T* data;
-  __device__ T* at(int row, int column) const { return data + row * D + (((column / 8) ^ (row & 7)) * 8); }
-  // The A tile at (row, column): rows are its rows.
+  __device__ T* at(int row, int column) const { return data + row * D + (((column / kPiece) ^ (row & 7)) * kPiece); }
+  // The A tile at (row, column), 32 bytes wide: rows are its rows.
   __device__ void load_a(unsigned (&a)[4], int row, int column) const {
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
-    load_matrices(a, at(row + lane % 16, column + lane / 16 * 8));
+    load_matrices(a, at(row + lane % 16, column + lane / 16 * kPiece));
   }
   // Two B tiles whose columns are rows [row, row + 16) of this, k running along the row.
   __device__ void load_b(unsigned (&b)[4], int row, int column) const {
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
-    load_matrices(b, at(row + lane % 8 + lane / 16 * 8, column + lane / 8 % 2 * 8));
+    load_matrices(b, at(row + lane % 8 + lane / 16 * 8, column + lane / 8 % 2 * kPiece));
   }
-  // Two B tiles whose columns are columns [column, column + 16) of this, k running over rows.
+  // Half types: two B tiles whose columns are columns [column, column + 16) of this, k running over rows.
   __device__ void load_b_transposed(unsigned (&b)[4], int row, int column) const {
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
-    load_matrices_transposed(b, at(row + lane % 16, column + lane / 16 * 8));
+    load_matrices_transposed(b, at(row + lane % 16, column + lane / 16 * kPiece));
   }
   // Rows [first, first + count) of a matrix of `rows` rows of `size` elements; all threads of the block.
   __device__ void fill(const T* from, int64_t stride, int64_t first, int count, int64_t rows, int size) const {
-    constexpr int pieces = D / 8;
+    constexpr int pieces = D / kPiece;
     // A thread keeps its column and goes down the rows.
-    const int step = static_cast<int>(blockDim.x) / pieces, c = static_cast<int>(threadIdx.x) % pieces * 8;
+    const int step = static_cast<int>(blockDim.x) / pieces, c = static_cast<int>(threadIdx.x) % pieces * kPiece;
     int r = static_cast<int>(threadIdx.x) / pieces;
     const int64_t rest = rows - first;
     const int end = c < size ? static_cast<int>(rest < count ? rest : count) : 0;

@@ -14,14 +14,15 @@ class PhiloxStream {
   __device__ explicit PhiloxStream(const Philox& p)
       : seed_(p.seed), offset_(p.offset + (p.replayed ? *p.replayed : 0)) {}
 
-  // Of counter i; `round` tells further draws of the same counter apart.
+  // Of counter i; `round` tells further draws of the same counter apart. 7 rounds are the fewest that pass every test.
+  template <int kRounds = 10>
   __device__ Draws at(uint64_t i, uint64_t round = 0) const {
     i += offset_;
     uint32_t c[4] = {static_cast<uint32_t>(i), static_cast<uint32_t>(i >> 32), static_cast<uint32_t>(round),
                      static_cast<uint32_t>(round >> 32)};
     uint32_t k0 = static_cast<uint32_t>(seed_), k1 = static_cast<uint32_t>(seed_ >> 32);
 #pragma unroll
-    for (int r = 0; r < 10; ++r) {
+    for (int r = 0; r < kRounds; ++r) {
       const uint64_t a = uint64_t{0xD2511F53} * c[0], b = uint64_t{0xCD9E8D57} * c[2];
       const uint32_t next[4] = {static_cast<uint32_t>(b >> 32) ^ c[1] ^ k0, static_cast<uint32_t>(b),
                                 static_cast<uint32_t>(a >> 32) ^ c[3] ^ k1, static_cast<uint32_t>(a)};

@@ -83,15 +83,15 @@ PYNN_FUNCTION(Sigmoid, 1, sigmoid)
 PYNN_UNARY(Silu, kReal<C>, 1, return x * math::sigmoid(x))
 PYNN_UNARY(GeluTanh, kReal<C>, 1, const C u = C(0.79788456080286535588) * (x + C(0.044715) * x * x * x);
            return C(0.5) * x * (C(1) + math::tanh(u)))
+struct GeluOfHalf : MapFunction<true, 1, float> {
+  explicit GeluOfHalf(const MapArgs&) {}
+  __device__ float operator()(float x) const { return x * math::normal_cdf_coarse(x); }
+};
 template <class C>
 struct UnaryFn<Unary::Gelu, C> : MapFunction<kReal<C>, 1, C> {
-  bool coarse;
-  explicit UnaryFn(const MapArgs& args) : coarse(is_coarse(args)) {}
-  __device__ C operator()(C x) const {
-    if constexpr (std::is_same_v<C, float>)
-      if (coarse) return x * math::normal_cdf_coarse(x);
-    return x * math::normal_cdf(x);
-  }
+  using OfHalf = GeluOfHalf;
+  explicit UnaryFn(const MapArgs&) {}
+  __device__ C operator()(C x) const { return x * math::normal_cdf(x); }
 };
 PYNN_UNARY_P1(Elu, kReal<C>, 1, alpha, return x > C(0) ? x : alpha * math::expm1(x))
 PYNN_UNARY_P2(Softplus, kReal<C>, 2, beta, threshold, const C z = x * beta;

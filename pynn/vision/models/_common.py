@@ -32,3 +32,9 @@ def init_weights(
             nn.init.normal_(m.weight, 0, linear_std)
             if m.bias is not None:
                 nn.init.zeros_(m.bias)
+
+
+def make_divisible(v: float, divisor: int, min_value: int | None = None) -> int:
+    """The multiple of `divisor` nearest to `v`, not more than a tenth below it."""
+    near = max(min_value or divisor, int(v + divisor / 2) // divisor * divisor)
+    return near if near >= 0.9 * v else near + divisor

@@ -9,7 +9,7 @@ from typing import Any
 from pynn import Tensor, nn
 from pynn.vision.ops.misc import Conv2dNormActivation
 
-from ._common import init_weights, refuse_trained
+from ._common import init_weights, make_divisible, refuse_trained
 
 __all__ = ["MobileNetV2", "mobilenet_v2"]
 
@@ -23,12 +23,6 @@ _SETTING = [
     [6, 160, 3, 2],
     [6, 320, 1, 1],
 ]
-
-
-def _make_divisible(v: float, divisor: int, min_value: int | None = None) -> int:
-    """The multiple of `divisor` nearest to `v`, not more than a tenth below it."""
-    near = max(min_value or divisor, int(v + divisor / 2) // divisor * divisor)
-    return near if near >= 0.9 * v else near + divisor
 
 
 class InvertedResidual(nn.Module):
@@ -82,12 +76,12 @@ class MobileNetV2(nn.Module):
         setting = inverted_residual_setting or _SETTING
         if any(len(row) != 4 for row in setting):
             raise ValueError(f"MobileNetV2: rows of 4 settings are required, got {setting}")
-        channels = _make_divisible(32 * width_mult, round_nearest)
-        self.last_channel = _make_divisible(1280 * max(1.0, width_mult), round_nearest)
+        channels = make_divisible(32 * width_mult, round_nearest)
+        self.last_channel = make_divisible(1280 * max(1.0, width_mult), round_nearest)
         conv = partial(Conv2dNormActivation, norm_layer=norm, activation_layer=nn.ReLU6)
         features: list[nn.Module] = [conv(3, channels, stride=2)]
         for expansion, width, blocks, stride in setting:
-            out = _make_divisible(width * width_mult, round_nearest)
+            out = make_divisible(width * width_mult, round_nearest)
             for i in range(blocks):
                 step = stride if i == 0 else 1
                 features.append(block(channels, out, step, expand_ratio=expansion, norm_layer=norm))

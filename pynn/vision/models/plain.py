@@ -1,4 +1,4 @@
-"""Chains of convolutions: AlexNet, arXiv:1404.5997; VGG, arXiv:1409.1556; SqueezeNet, arXiv:1602.07360."""
+"""Chains of convolutions: LeNet, LeCun et al. 1998; AlexNet, arXiv:1404.5997; VGG, arXiv:1409.1556; SqueezeNet, arXiv:1602.07360."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ._common import init_weights, refuse_trained
 __all__ = [
     "VGG",
     "AlexNet",
+    "LeNet",
     "SqueezeNet",
     "alexnet",
     "squeezenet1_0",
@@ -26,6 +27,24 @@ __all__ = [
     "vgg19",
     "vgg19_bn",
 ]
+
+
+class LeNet(nn.Module):
+    """Pictures (N, 1, 28, 28) to scores (N, num_classes): LeNet-5 with ReLU and max pooling. torchvision has no such model."""
+
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 6, 5, padding=2)
+        self.conv2 = nn.Conv2d(6, 16, 5)
+        self.fc1 = nn.Linear(16 * 5 * 5, 120)
+        self.fc2 = nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = nn.functional.max_pool2d(pynn.relu(self.conv1(x)), 2)
+        x = nn.functional.max_pool2d(pynn.relu(self.conv2(x)), 2)
+        x = pynn.relu(self.fc1(x.flatten(1)))
+        return self.fc3(pynn.relu(self.fc2(x)))  # type: ignore[no-any-return]
 
 
 class AlexNet(nn.Module):

@@ -1,0 +1,253 @@
+// attention_tiles.h -- the pieces of tiled attention: a micro-kernel on padded scratch memory, 2^x, masks, dropout.
+//
+//   tile   c[i, j] = f(c) + sum_p a(i, p) b[p, j]   kMr x 2 vectors at most, everything padded to whole tiles
+//
+// a is a sliver (rows next to each other, p at a_step), or rows of kBlock elements; b has rows of b_step elements.
+// Accumulates in the type of the operands.
+#pragma once
+#include "core/parallel.h"
+#include "kernels/attention_tiles.h"
+#include "kernels/cpu/gemm_pack.h"
+#include "kernels/cpu/gemm_tile.h"
+#include "kernels/cpu/scratch.h"
+#include "kernels/cpu/sizes.h"
+#include "kernels/cpu/vec_math.h"
+
+namespace PYNN_CPU_NAMESPACE {
+namespace {
+
+using AttentionOperand = TiledAttentionArgs::Operand;
+
+template <class T>
+struct AttentionTile {
+  static constexpr int W = Vec<T>::kSize, NR = 2 * W, MR = GemmBlocks::mr;
+  static constexpr int64_t kSliver = (MR + W - 1) / W * W;  // rows of a sliver
+  static constexpr int64_t kBlock = 16 * MR;                // keys of a block: whole tiles either way
+  static_assert(kBlock % NR == 0);
+};
+
+enum class Into : uint8_t { Set, Add, Scale };  // Scale: c = factor[i] c + a b
+
+template <class T>
+struct TileArgs {
+  int64_t k;
+  const T* a;
+  int64_t a_step;  // of a sliver's p
+  const T* b;
+  int64_t b_step;
+  T* c;
+  int64_t c_step;
+  Into into;
+  const T* factor;
+};
+
+template <class T, int MR, int NV, bool kRows>
+void attention_tile(const TileArgs<T>& t) {
+  using V = Vec<T>;
+  constexpr int W = V::kSize;
+  constexpr int64_t a_row = kRows ? AttentionTile<T>::kBlock : 1;
+  const int64_t a_step = kRows ? 1 : t.a_step;
+  const T *a = t.a, *b = t.b;
+  V acc[MR][NV];
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 2
+    for (int v = 0; v < NV; ++v) acc[i][v] = V(T(0));
+  for (int64_t p = 0; p < t.k; ++p) {
+    V row[NV];
+#pragma GCC unroll 2
+    for (int v = 0; v < NV; ++v) row[v] = V::load(b + v * W);
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; ++i) {
+      const V x(a[i * a_row]);
+#pragma GCC unroll 2
+      for (int v = 0; v < NV; ++v) acc[i][v] = fma(x, row[v], acc[i][v]);
+    }
+    a += a_step;
+    b += t.b_step;
+  }
+  T* c = t.c;
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; ++i, c += t.c_step) {
+    const V f(t.into == Into::Scale ? t.factor[i] : T(1));
+#pragma GCC unroll 2
+    for (int v = 0; v < NV; ++v)
+      (t.into == Into::Set ? acc[i][v] : fma(f, V::load(c + v * W), acc[i][v])).store(c + v * W);
+  }
+}
+
+// The height of the tile that `rows` rows need, at most MR.
+template <class T>
+PYNN_INLINE int64_t tile_rows(int64_t rows) {
+  constexpr int64_t MR = AttentionTile<T>::MR;
+  if (rows > 4) return MR > 8 && rows <= 8 ? 8 : MR;
+  return rows > 2 ? 4 : rows;
+}
+template <class T, bool kRows>
+void run_tile(int64_t rows, int vectors, const TileArgs<T>& t) {
+  constexpr int MR = AttentionTile<T>::MR;
+  const auto go = [&]<int R>() { vectors > 1 ? attention_tile<T, R, 2, kRows>(t) : attention_tile<T, R, 1, kRows>(t); };
+  switch (tile_rows<T>(rows)) {
+    case 1:
+      return go.template operator()<1>();
+    case 2:
+      return go.template operator()<2>();
+    case 4:
+      return go.template operator()<4>();
+    case 8:
+      if constexpr (MR > 8) return go.template operator()<8>();
+      [[fallthrough]];
+    default:
+      return go.template operator()<MR>();
+  }
+}
+// All columns of `rows` rows of c, whose b is one matrix [k, width], width whole vectors.
+template <class T, bool kRows>
+PYNN_INLINE void attention_row(int64_t rows, int64_t width, TileArgs<T> t) {
+  constexpr int W = Vec<T>::kSize;
+  for (int64_t j = 0; j < width; j += 2 * W) {
+    run_tile<T, kRows>(rows, width - j > W ? 2 : 1, t);
+    t.b += 2 * W;
+    t.c += 2 * W;
+  }
+}
+
+// ---- copies of operands
+
+// Rows of x as slivers of kSliver rows, one per MR; element (r, p) of sliver s at s * k * kSliver + p * kSliver + r.
+template <class T>
+void pack_rows(const T* x, int64_t step, int64_t rows, int64_t k, T* out) {
+  constexpr int64_t MR = AttentionTile<T>::MR, S = AttentionTile<T>::kSliver;
+  for (int64_t i = 0; i < rows; i += MR, out += S * k)
+    pack_sliver<T, S>(x + i * step, step, 1, min_of(MR, rows - i), k, out);
+}
+// x^T as slivers of NR of x's rows, zeros behind the last one.
+template <class T>
+void pack_transposed(const T* x, int64_t step, int64_t rows, int64_t k, T* out) {
+  constexpr int64_t NR = AttentionTile<T>::NR;
+  for (int64_t j = 0; j < rows; j += NR, out += NR * k)
+    pack_sliver<T, NR>(x + j * step, step, 1, min_of(NR, rows - j), k, out);
+}
+// Rows of n elements, times f, as rows of n_padded with zeros behind.
+template <class T>
+void copy_rows(const T* x, int64_t step, int64_t rows, int64_t n, T* out, int64_t n_padded) {
+  constexpr int W = Vec<T>::kSize;
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t p = 0; p < n_padded; p += W) Vec<T>::load(x + i * step + p, n - p).store(out + i * n_padded + p);
+}
+template <class T>
+void scale_all(T* x, int64_t n, T f) {  // n: whole vectors
+  for (int64_t i = 0; i < n; i += Vec<T>::kSize) (Vec<T>::load(x + i) * Vec<T>(f)).store(x + i);
+}
+template <class T>
+void fill(T* x, int64_t n, T value) {
+  for (int64_t i = 0; i < n; i += Vec<T>::kSize) Vec<T>(value).store(x + i, n - i);
+}
+
+// ---- weights
+
+// 2^x for x <= 0; 0 below the normal numbers, which is nothing beside the largest weight's 1. NaN stays.
+template <class T>
+PYNN_INLINE Vec<T> exp2_below(Vec<T> x) {
+  using V = Vec<T>;
+  const V low = constant<V>(1 - Fp<T>::kBias), magic(Fp<T>::kMagic);
+  const V y = max(low, x);
+  const V t = y + magic;
+  const V r = y - (t - magic);
+  V p;
+  if constexpr (sizeof(T) == 4)
+    p = poly(r, 1, 6.931472e-01, 2.402265e-01, 5.550411e-02, 9.618036e-03, 1.3333431e-03, 1.5467136e-04);
+  else
+    p = poly(r, 1, 0.6931471805599453, 0.24022650695910072, 0.0555041086648217, 0.009618129107628496,
+             0.0013333558146390414, 0.00015403530393341095, 1.5252733856259993e-05, 1.3215486833062268e-06,
+             1.0178051199575881e-07, 7.054888249570101e-09, 4.4566751886661174e-10, 2.574180896610292e-11);
+  return select(x < low, V(T(0)), p * power_of_2<T>(bits(t) - bits(magic)));
+}
+
+constexpr double kLog2OfE = 1.4426950408889634;
+template <class T>
+constexpr T kHidden = -static_cast<T>(__builtin_huge_val());
+
+// s[0, n) += log2(e) mask, of row `row` of matrix (batch, head) from column j on.
+template <class T>
+void add_mask(const TiledAttentionArgs& a, int64_t batch, int64_t head, int64_t row, int64_t j, T* s, int64_t n) {
+  using V = Vec<T>;
+  constexpr int W = V::kSize;
+  const int64_t at = batch * a.mask_batch + head * a.mask_head + row * a.mask_row + j * a.mask_column;
+  if (a.mask_is_bool) {
+    const bool* m = static_cast<const bool*>(a.mask) + at;
+    typedef int8_t Bytes __attribute__((vector_size(W)));
+    using Ints = typename VecTypes<typename V::Int>::Native;
+    for (int64_t i = 0; i < n; i += W) {
+      alignas(W) int8_t lanes[W] = {};
+      __builtin_memcpy(lanes, m + (a.mask_column ? i : 0),
+                       a.mask_column ? static_cast<size_t>(min_of<int64_t>(W, n - i)) : 1);
+      if (!a.mask_column)
+        for (int l = 1; l < W; ++l) lanes[l] = lanes[0];
+      Bytes bytes;
+      __builtin_memcpy(&bytes, lanes, sizeof bytes);
+      const Vec<typename V::Int> seen(__builtin_convertvector(bytes, Ints));
+      const Mask<T> is{(typename Mask<T>::Native)(seen.v != Vec<typename V::Int>(0).v)};
+      (V::load(s + i, n - i) + select(is, V(T(0)), V(kHidden<T>))).store(s + i, n - i);
+    }
+    return;
+  }
+  const T* m = static_cast<const T*>(a.mask) + at;
+  const V log2e(static_cast<T>(kLog2OfE));
+  for (int64_t i = 0; i < n; i += W) {
+    const V x = a.mask_column ? V::load(m + i, n - i) : V(*m);
+    fma(x, log2e, V::load(s + i, n - i)).store(s + i, n - i);
+  }
+}
+
+// ---- dropout: a hash of the row's key and of the column, so that any tile can be drawn anew
+
+PYNN_INLINE uint64_t dropout_key(uint64_t seed, int64_t row) {  // SplitMix64
+  uint64_t x = seed + (static_cast<uint64_t>(row) + 1) * 0x9e3779b97f4a7c15u;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
+template <class T>
+class Dropout {
+ public:
+  static constexpr int W = Vec<T>::kSize;
+  explicit Dropout(double p) : keep_(static_cast<T>(p >= 1 ? 0 : 1 / (1 - p))) {
+    threshold_ = static_cast<uint32_t>(p * 0x1p31);  // of 31 bits
+  }
+  // out[i] = 0 or 1 / (1 - p) of columns j + i, i < n <= kBlock; whole vectors are written.
+  void draw(uint64_t seed, int64_t row, int64_t j, int64_t n, T* out) const {
+    constexpr int L = PYNN_VEC_BYTES / 4;
+    const uint64_t key = dropout_key(seed, row);
+    const uint32_t low = static_cast<uint32_t>(key), high = static_cast<uint32_t>(key >> 32) | 1;
+    for (int64_t i = 0; i < n; i += L) {
+      U32 x = (U32)Vec<int32_t>::iota(static_cast<int32_t>(j + i)).v;
+      x = x * high + low;
+      x ^= x >> 16;
+      x *= 0x7feb352du;
+      x ^= x >> 15;
+      x *= 0x846ca68bu;
+      x ^= x >> 16;
+      const I32 kept = (I32)(x >> 1) >= (I32)(U32)(x * 0u + threshold_);
+      if constexpr (sizeof(T) == 4)
+        select(Mask<T>{kept}, Vec<T>(keep_), Vec<T>(T(0))).store(out + i, n - i);
+      else
+        for (int l = 0; l < L && i + l < n; ++l) out[i + l] = kept[l] ? keep_ : T(0);
+    }
+  }
+
+ private:
+  T keep_;
+  uint32_t threshold_;
+};
+
+// ---- one (batch, head) of an operand
+
+template <class T>
+PYNN_INLINE T* matrix(const AttentionOperand& x, int64_t batch, int64_t head) {
+  return static_cast<T*>(x.data) + batch * x.batch + head * x.head;
+}
+
+}  // namespace
+}  // namespace PYNN_CPU_NAMESPACE

@@ -1,0 +1,23 @@
+// convolution_paths.h -- the ways to convolve float32 that convolution.cpp chooses from.
+#pragma once
+#include "kernels/convolution.h"
+
+namespace PYNN_CPU_NAMESPACE {
+
+// convolution_direct.cpp: any kernel, stride and dilation.
+void direct_forward(const ConvArgs& args);
+void direct_backward_input(const ConvArgs& args);
+void direct_backward_weight(const ConvArgs& args);
+
+// convolution_pointwise.cpp: 1x1 of stride 1 without padding.
+void pointwise_forward(const ConvArgs& args);
+void pointwise_backward_input(const ConvArgs& args);
+
+// convolution_winograd.cpp, convolution_winograd_weight.cpp: 3x3 and stride 1. False where a result is not finite: then
+// it must be computed otherwise, as one infinity reaches 16 outputs here.
+bool winograd_forward(const ConvArgs& args);
+bool winograd_backward_input(const ConvArgs& args);
+bool winograd_backward_weight(const ConvArgs& args);
+bool winograd_backward_weight_fits(const ConvArgs& args);  // its memory stays bounded
+
+}  // namespace PYNN_CPU_NAMESPACE

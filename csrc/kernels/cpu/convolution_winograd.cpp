@@ -1,0 +1,173 @@
+// convolution_winograd.cpp -- forward, and backward with respect to the input, by convolution_winograd.h.
+//
+// Either tasks own rows of tiles, each transforms its own input, and the weights are shared; or, where there are many
+// weights for few tiles, tasks own channels, each transforms its own weights, and the input is shared. The sum over
+// channels is never split, so the bits do not depend on the threads.
+#include "kernels/cpu/convolution_winograd.h"
+
+#include "core/parallel.h"
+#include "kernels/cpu/scratch.h"
+
+namespace PYNN_CPU_NAMESPACE {
+namespace {
+
+// Bytes of: V and M of a task that owns rows of tiles, V that all tasks share, U in L2 and U shared by all.
+constexpr int64_t kTaskInput = 640 << 10, kTaskOutput = 512 << 10, kSharedInput = 8 << 20, kTaskWeights = 512 << 10,
+                  kSharedWeights = 16 << 20;
+constexpr int64_t kSomeTiles = 32;  // fewer in a task read the weights too often
+
+struct Winograd {
+  const ConvArgs& a;
+  const bool forward;
+  const Plane in, out;
+  const int64_t top, left, terms, channels;  // padding in front; channels summed over, channels of results
+  const int64_t down, across, tile_rows;     // tiles of an image, rows of tiles of all images
+  const int64_t blocks, groups;              // of terms, of results
+  bool by_channels;
+  int64_t height, tiles, tasks;  // of a task: rows of tiles, tiles; how many tasks
+
+  Winograd(const ConvArgs& args, bool forward_)
+      : a(args),
+        forward(forward_),
+        in{forward ? a.g.in[1] : a.g.out[1], forward ? a.g.in[2] : a.g.out[2]},
+        out{forward ? a.g.out[1] : a.g.in[1], forward ? a.g.out[2] : a.g.in[2]},
+        top(forward ? a.g.pad[1] : 2 - a.g.pad[1]),
+        left(forward ? a.g.pad[2] : 2 - a.g.pad[2]),
+        terms(forward ? a.ci : a.co),
+        channels(forward ? a.co : a.ci),
+        down(ceil_div(out.h, 4)),
+        across(ceil_div(out.w, 4)),
+        tile_rows(a.batch * down),
+        blocks(ceil_div(terms, kLanes)),
+        groups(ceil_div(channels, kWide)) {
+    const int64_t row_bytes = kPart * blocks * kLanes * across;  // of V of a row of tiles
+    const int64_t most = max_of<int64_t>(1, max_of(kTaskInput / row_bytes, kSomeTiles / across));
+    tasks = min_of(tile_rows, round_up(ceil_div(tile_rows, most), 4));
+    // What is read again and again: V by each group of channels, U by each task.
+    by_channels =
+        tile_rows * row_bytes <= kSharedInput && groups > 1 && groups * tile_rows * across <= tasks * channels;
+    if (by_channels) tasks = 1;
+    height = ceil_div(tile_rows, tasks);
+    tasks = ceil_div(tile_rows, height);
+    tiles = height * across;
+  }
+
+  int64_t input_size() const { return kPoints * blocks * tiles * kLanes; }
+  int64_t weight_size() const { return kPoints * terms * kWide; }  // of a group
+  int64_t strip_size() const { return 6 * (4 * across + 2) * kLanes; }
+
+  // Row r of all tiles, the i-th of its task.
+  void transform_input(int64_t group, int64_t r, int64_t i, int64_t block, float* strip, float* v) const {
+    const int64_t c0 = block * kLanes;
+    const float* x = static_cast<const float*>(forward ? a.x : a.y);
+    input_tiles(x + ((r / down * a.groups + group) * terms + c0) * in.size(), in, min_of(kLanes, terms - c0),
+                r % down * 4 - top, -left, across, strip, v + (block * tiles + i * across) * kLanes,
+                blocks * tiles * kLanes);
+  }
+
+  WeightView weights(int64_t group) const {
+    return {static_cast<const float*>(a.w) + group * a.co * a.ci * 9, a.co, a.ci, 9, forward};
+  }
+
+  // M of n tiles and the groups of channels [g0, g1), of blocks of terms [b0, b1); u: theirs.
+  void products(int64_t n, int64_t g0, int64_t g1, int64_t b0, int64_t b1, const float* v, const float* u,
+                float* m) const {
+    constexpr int64_t most = 64;
+    Segment segments[most];
+    const int64_t k = min_of(terms, b1 * kLanes) - b0 * kLanes;
+    for (int64_t point = 0; point < kPoints; ++point)
+      for (int64_t g = g0; g < g1; ++g) {
+        float* to = m + (point * (g1 - g0) + g - g0) * tiles * kWide;
+        for (int64_t b = b0; b < b1; b += most) {
+          const int64_t count = min_of(most, b1 - b);
+          for (int64_t i = 0; i < count; ++i)
+            segments[i] = {(b + i) * tiles * kLanes, (b - b0 + i) * kLanes * kWide,
+                           min_of(kLanes, terms - (b + i) * kLanes)};
+          conv_rows(segments, count, v + point * blocks * tiles * kLanes, n,
+                    u + ((g - g0) * kPoints + point) * k * kWide, channels - g * kWide, to, kWide, nullptr, b > 0);
+        }
+      }
+  }
+
+  // Rows of tiles [r0, r1) of the groups of channels [g0, g1) from their M.
+  void results(int64_t group, int64_t r0, int64_t r1, int64_t g0, int64_t g1, const float* m, float* strip,
+               VecF& check) const {
+    float* y = static_cast<float*>(forward ? a.y : a.x);
+    const float* bias = static_cast<const float*>(a.bias);
+    for (int64_t c0 = g0 * kWide; c0 < min_of(channels, g1 * kWide); c0 += kLanes) {
+      const int64_t lanes = min_of(kLanes, channels - c0);
+      const VecF b = bias ? VecF::load(bias + group * channels + c0, lanes) : VecF(0.0f);
+      const float* from = m + (c0 / kWide - g0) * tiles * kWide + c0 % kWide;
+      for (int64_t r = r0; r < r1; ++r)
+        output_tiles(from + (r - r0) * across * kWide, (g1 - g0) * tiles * kWide, across,
+                     y + ((r / down * a.groups + group) * channels + c0) * out.size(), out, lanes, r % down * 4, b,
+                     strip, check);
+    }
+  }
+
+  bool run() const {
+    int bad = 0;
+    for (int64_t group = 0; group < a.groups; ++group)
+      by_channels ? run_by_channels(group, &bad) : run_by_rows(group, &bad);
+    return bad == 0;
+  }
+
+  void run_by_rows(int64_t group, int* bad) const {
+    const int64_t chunk = min_of(groups, max_of<int64_t>(1, kSharedWeights / (kPart * terms * kWide)));
+    const Scratch<float> u(chunk * weight_size());
+    for (int64_t g0 = 0; g0 < groups; g0 += chunk) {
+      const int64_t g1 = min_of(groups, g0 + chunk);
+      parallel_for(g0, g1, grain_for(static_cast<double>(terms) * 100), [&](int64_t begin, int64_t end) {
+        for (int64_t g = begin; g < end; ++g)
+          weight_tiles(weights(group), g * kWide, 0, terms, !forward, u.get() + (g - g0) * weight_size(),
+                       terms * kWide);
+      });
+      parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
+        const int64_t part = min_of(g1 - g0, max_of<int64_t>(1, kTaskOutput / (kPart * tiles * kWide)));
+        const Scratch<float> strip(strip_size()), v(input_size()), m(kPoints * part * tiles * kWide);
+        VecF check(0.0f);
+        for (int64_t task = begin; task < end; ++task) {
+          const int64_t r0 = task * height, r1 = min_of(tile_rows, r0 + height);
+          for (int64_t b = 0; b < blocks; ++b)
+            for (int64_t r = r0; r < r1; ++r) transform_input(group, r, r - r0, b, strip.get(), v.get());
+          for (int64_t g = g0; g < g1; g += part) {
+            const int64_t last = min_of(g1, g + part);
+            products((r1 - r0) * across, g, last, 0, blocks, v.get(), u.get() + (g - g0) * weight_size(), m.get());
+            results(group, r0, r1, g, last, m.get(), strip.get(), check);
+          }
+        }
+        report(check, bad);
+      });
+    }
+  }
+
+  void run_by_channels(int64_t group, int* bad) const {
+    const Scratch<float> v(input_size());
+    parallel_for(0, tile_rows * blocks, grain_for(static_cast<double>(across) * 80), [&](int64_t begin, int64_t end) {
+      const Scratch<float> strip(strip_size());
+      for (int64_t i = begin; i < end; ++i)
+        transform_input(group, i % tile_rows, i % tile_rows, i / tile_rows, strip.get(), v.get());
+    });
+    const int64_t run = min_of(blocks, max_of<int64_t>(1, kTaskWeights / (kPart * kLanes * kWide)));
+    parallel_for(0, groups, 1, [&](int64_t begin, int64_t end) {
+      const Scratch<float> strip(strip_size()), u(kPoints * run * kLanes * kWide), m(kPoints * tiles * kWide);
+      VecF check(0.0f);
+      for (int64_t g = begin; g < end; ++g) {
+        for (int64_t b = 0; b < blocks; b += run) {
+          const int64_t last = min_of(blocks, b + run), k0 = b * kLanes, k1 = min_of(terms, last * kLanes);
+          weight_tiles(weights(group), g * kWide, k0, k1, !forward, u.get(), (k1 - k0) * kWide);
+          products(tiles, g, g + 1, b, last, v.get(), u.get(), m.get());
+        }
+        results(group, 0, tile_rows, g, g + 1, m.get(), strip.get(), check);
+      }
+      report(check, bad);
+    });
+  }
+};
+
+}  // namespace
+
+bool winograd_forward(const ConvArgs& a) { return Winograd(a, true).run(); }
+bool winograd_backward_input(const ConvArgs& a) { return Winograd(a, false).run(); }
+
+}  // namespace PYNN_CPU_NAMESPACE

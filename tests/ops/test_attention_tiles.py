@@ -1,0 +1,225 @@
+"""scaled_dot_product_attention by tiles against the composed op: values, gradients, second derivatives."""
+
+import numpy as np
+import pytest
+from helpers import to_numpy
+
+import pynn
+
+F = pynn.nn.functional
+INF = float("inf")
+
+
+def composed(q, k, v, mask=None, causal=False, scale=None, drop=None):
+    """Return the same in ops that keep the matrix of scores."""
+    groups = q.shape[-3] // k.shape[-3]
+    k, v = k.repeat_interleave(groups, -3), v.repeat_interleave(groups, -3)
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    if mask is not None and mask.dtype == pynn.bool:
+        mask = pynn.where(mask, 0.0, -INF).to(q.dtype)
+    weights = pynn._C._nn.masked_softmax(q @ k.transpose(-1, -2), mask, scale, causal)
+    return (weights if drop is None else weights * drop) @ v
+
+
+def operands(batch, heads, kv_heads, rows, columns, size, v_size, dtype=pynn.float64):
+    pynn.manual_seed(rows * 1000 + columns)
+    shapes = (
+        (heads, rows, size),
+        (kv_heads, columns, size),
+        (kv_heads, columns, v_size),
+        (heads, rows, v_size),
+    )
+    *qkv, g = (pynn.randn(batch, *s, dtype=pynn.float64).to(dtype) for s in shapes)
+    return [x.requires_grad_() for x in qkv], g
+
+
+def assert_same(got, want, tol):
+    for a, b in zip(got, want, strict=True):
+        np.testing.assert_allclose(to_numpy(a), to_numpy(b), rtol=tol, atol=tol)
+
+
+def check(leaves, g, tol=1e-11, mask=None, causal=False, scale=None):
+    gqa = leaves[0].shape[-3] != leaves[1].shape[-3]
+    out = F.scaled_dot_product_attention(*leaves, mask, 0.0, causal, scale=scale, enable_gqa=gqa)
+    want = composed(*leaves, mask, causal, scale)
+    assert_same([out], [want], tol)
+    assert_same(
+        pynn.autograd.grad(out, leaves, g),
+        pynn.autograd.grad(want, leaves, g),
+        tol * max(leaves[1].shape[-2], 8),
+    )
+
+
+# Blocks hold 16 tiles of 6, 8 or 14 rows; a sliver of keys has two vectors.
+SIZES = [
+    (1, 1, 1, 1, 1),
+    (2, 3, 5, 3, 2),
+    (13, 14, 15, 16, 17),
+    (1, 31, 33, 8, 8),
+    (2, 33, 95, 5, 1),
+    (3, 96, 97, 17, 33),
+    (4, 112, 128, 32, 32),
+    (1, 129, 223, 7, 40),
+    (1, 225, 224, 64, 64),
+    (1, 300, 511, 20, 24),
+    (1, 450, 449, 4, 4),
+]
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("dtype", [pynn.float64, pynn.float32])
+@pytest.mark.parametrize(("heads", "rows", "columns", "size", "v_size"), SIZES)
+def test_sizes(heads, rows, columns, size, v_size, dtype, causal):
+    leaves, g = operands(2, heads, heads, rows, columns, size, v_size, dtype)
+    check(leaves, g, 1e-11 if dtype == pynn.float64 else 3e-5, causal=causal)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_masks(causal):
+    rows, columns = 37, 120
+    leaves, g = operands(2, 3, 3, rows, columns, 9, 10)
+    for shape in [(2, 3, rows, columns), (3, 1, columns), (rows, 1), (2, 1, 1, columns), (1,), ()]:
+        added = pynn.randn(shape, dtype=pynn.float64)
+        check(leaves, g, mask=added, causal=causal)
+        check(leaves, g, mask=pynn.rand(shape) < 0.6, causal=causal)
+    check(leaves, g, mask=(pynn.rand(columns, rows) < 0.6).T, causal=causal)
+    check(leaves, g, mask=pynn.randn(rows, 2 * columns, dtype=pynn.float64)[:, ::2], causal=causal)
+    check(leaves, g, mask=pynn.zeros(rows, columns, dtype=pynn.bool), causal=causal)
+    check(leaves, g, mask=pynn.full((rows, columns), -INF, dtype=pynn.float64), causal=causal)
+    for scale in (0.0, -0.7, 3.0):
+        check(leaves, g, scale=scale, causal=causal)
+
+
+def test_shared_heads_dims_and_layouts():
+    leaves, g = operands(2, 6, 2, 40, 50, 8, 12)
+    check(leaves, g)
+    check(leaves, g, causal=True)
+    for cut in ((0,), (0, 0)):
+        leaves, g = operands(2, 3, 3, 40, 50, 8, 12)
+        leaves = [x.detach()[cut].requires_grad_() for x in leaves]
+        if len(cut) == 1:
+            check(leaves, g[cut], mask=pynn.rand(3, 1, 50) < 0.5)
+        else:
+            out = F.scaled_dot_product_attention(*leaves)
+            want = composed(*(x[None] for x in leaves))[0]
+            assert_same([out], [want], 1e-11)
+    # the heads of a fused projection, no copy of which is made
+    qkv = pynn.randn(2, 50, 3 * 24, dtype=pynn.float64, requires_grad=True)
+    q, k, v = (x.view(2, 50, 3, 8).transpose(1, 2) for x in qkv.split(24, dim=2))
+    out = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    assert out.transpose(1, 2).is_contiguous()
+    want = composed(q, k, v, None, True)
+    g = pynn.randn(2, 3, 50, 8, dtype=pynn.float64)
+    assert_same([out], [want], 1e-11)
+    assert_same(pynn.autograd.grad(out, qkv, g), pynn.autograd.grad(want, qkv, g), 1e-10)
+    q, k, v = (x[:, :, ::2, 1::2] for x in (q, k, v))
+    assert_same([F.scaled_dot_product_attention(q, k, v)], [composed(q, k, v)], 1e-11)
+    wide = pynn.randn(1, 1, 50, 8, dtype=pynn.float64).expand(2, 3, 50, 8)
+    assert_same([F.scaled_dot_product_attention(wide, wide, wide)], [composed(wide, wide, wide)], 1e-11)
+
+
+def test_second_derivatives():
+    leaves, g = operands(1, 4, 2, 17, 19, 5, 6)
+    mask = pynn.rand(17, 19) < 0.7
+    firsts = []
+    for fn in (
+        lambda *x: F.scaled_dot_product_attention(*x, mask, is_causal=True, enable_gqa=True),
+        lambda *x: composed(*x, mask, True),
+    ):
+        first = pynn.autograd.grad(fn(*leaves), leaves, g, create_graph=True)
+        second = pynn.autograd.grad(sum(x.sin().sum() for x in first), leaves)
+        firsts.append([*first, *second])
+    assert_same(*firsts, 1e-9)
+    small, _ = operands(1, 2, 2, 3, 4, 2, 2)
+    assert pynn.autograd.gradcheck(F.scaled_dot_product_attention, small)
+    assert pynn.autograd.gradgradcheck(F.scaled_dot_product_attention, small)
+
+
+def test_values_that_are_not_finite():
+    leaves, _ = operands(1, 1, 1, 40, 40, 8, 8)
+    for place in (0, 1, 2):
+        for bad in (float("nan"), INF, -INF):
+            x = [t.detach().clone() for t in leaves]
+            x[place][0, 0, 20, 3] = bad
+            got = to_numpy(F.scaled_dot_product_attention(*x))
+            np.testing.assert_allclose(got, to_numpy(composed(*x)), rtol=1e-10, atol=1e-12)
+            got = to_numpy(F.scaled_dot_product_attention(*x, is_causal=True))[0, 0]
+            want = to_numpy(composed(*x, None, True))[0, 0]
+            np.testing.assert_allclose(got[20:], want[20:], rtol=1e-10, atol=1e-12)  # rows that see it
+    huge = pynn.tensor([[1e30, -1e30], [3e4, 2e4]])
+    assert_same(
+        [F.scaled_dot_product_attention(huge, huge, huge)],
+        [composed(huge[None], huge[None], huge[None])[0]],
+        1e-5,
+    )
+    # where a row sees nothing, its gradient is zero and nothing else changes
+    leaves, g = operands(1, 1, 1, 5, 6, 3, 3)
+    mask = pynn.ones(5, 6, dtype=pynn.bool)
+    mask[2] = False
+    out = F.scaled_dot_product_attention(*leaves, mask)
+    grads = pynn.autograd.grad(out, leaves, g)
+    assert not out[0, 0, 2].any() and not grads[0][0, 0, 2].any()
+    assert all(x.isfinite().all() for x in grads)
+
+
+def test_dropout_is_the_same_in_backward():
+    n, p = 70, 0.3
+    (q, k, _), g = operands(2, 2, 2, n, n, 8, 8)
+    eye = pynn.eye(n, dtype=pynn.float64).expand(2, 2, n, n)
+    weights = composed(q, k, eye)
+    pynn.manual_seed(3)
+    drop = (F.scaled_dot_product_attention(q, k, eye, dropout_p=p) / weights).detach()
+    kept = (drop > 0.5).double()
+    assert_same([drop], [kept / (1 - p)], 1e-9)
+    assert abs(to_numpy(kept).mean() - (1 - p)) < 0.01
+    for dim in (-1, -2):  # neighbours are independent
+        a, b = to_numpy(kept), to_numpy(kept.roll(1, dim))
+        assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.03
+    leaves = [q, k, pynn.randn(2, 2, n, 8, dtype=pynn.float64, requires_grad=True)]
+    results = []
+    for fused in (True, False):
+        pynn.manual_seed(3)
+        if fused:
+            out = F.scaled_dot_product_attention(*leaves, dropout_p=p)
+        else:
+            out = composed(*leaves, drop=kept / (1 - p))
+        first = pynn.autograd.grad(out, leaves, g, create_graph=True)
+        plain = pynn.autograd.grad(out, leaves, g, retain_graph=True)
+        assert_same(first, plain, 1e-10)
+        results.append([out, *plain, *pynn.autograd.grad(sum(x.sin().sum() for x in first), leaves)])
+    assert_same(*results, 1e-9)
+    assert not F.scaled_dot_product_attention(*leaves, dropout_p=1.0).any()
+    pynn.manual_seed(3)
+    assert (F.scaled_dot_product_attention(*leaves, dropout_p=p) == results[0][0]).all()
+    assert (F.scaled_dot_product_attention(*leaves, dropout_p=p) != results[0][0]).any()
+
+
+@pytest.mark.parametrize("heads", [1, 3, 20])
+def test_threads_give_the_same_bits(heads):
+    before = pynn.get_num_threads()
+    leaves, g = operands(1, heads, heads, 400, 500, 16, 16, pynn.float32)
+    results = []
+    try:
+        for threads in (1, 2, 16):
+            pynn.set_num_threads(threads)
+            pynn.manual_seed(0)
+            out = F.scaled_dot_product_attention(*leaves, dropout_p=0.1, is_causal=True)
+            results.append([to_numpy(x).tobytes() for x in (out, *pynn.autograd.grad(out, leaves, g))])
+    finally:
+        pynn.set_num_threads(before)
+    assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize("dtype", [pynn.float16, pynn.bfloat16])
+def test_half_types(dtype):
+    leaves, g = operands(1, 2, 2, 30, 40, 8, 8, dtype)
+    out = F.scaled_dot_product_attention(*leaves, is_causal=True)
+    wide = [x.detach().float().requires_grad_() for x in leaves]
+    want = F.scaled_dot_product_attention(*wide, is_causal=True)
+    assert out.dtype == dtype
+    assert_same([out.float()], [want], 2e-2)
+    assert_same(
+        [x.float() for x in pynn.autograd.grad(out, leaves, g)],
+        pynn.autograd.grad(want, wide, g.float()),
+        4e-2,
+    )
