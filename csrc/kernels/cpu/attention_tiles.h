@@ -8,7 +8,6 @@
 #include "core/parallel.h"
 #include "kernels/attention_tiles.h"
 #include "kernels/cpu/gemm_pack.h"
-#include "kernels/cpu/gemm_tile.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/sizes.h"
 #include "kernels/cpu/vec_math.h"
@@ -20,7 +19,14 @@ using AttentionOperand = TiledAttentionArgs::Operand;
 
 template <class T>
 struct AttentionTile {
-  static constexpr int W = Vec<T>::kSize, NR = 2 * W, MR = GemmBlocks::mr;
+#if defined(PYNN_ISA_AVX512)
+  static constexpr int MR = 14;  // rows and two vectors of columns in registers
+#elif defined(PYNN_ISA_NEON)
+  static constexpr int MR = 8;
+#else
+  static constexpr int MR = 6;
+#endif
+  static constexpr int W = Vec<T>::kSize, NR = 2 * W;
   static constexpr int64_t kSliver = (MR + W - 1) / W * W;  // rows of a sliver
   static constexpr int64_t kBlock = 16 * MR;                // keys of a block: whole tiles either way
   static_assert(kBlock % NR == 0);

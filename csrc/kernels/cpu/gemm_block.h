@@ -85,7 +85,7 @@ void gemm_region(const Product<T>& p, const BlockPlan& plan, int64_t i0, int64_t
       const T* b = p.b + pc * p.b_rs + jc * p.b_cs;
       for (int64_t t = 0; t < tiles; ++t) {
         const int64_t i = row(t), rows = row(t + 1) - i;
-        TileArgs<T> tile{kb, p.a + i * p.a_rs + pc * p.a_cs, nullptr, p.a_rs, p.a_cs, 0, 0, nullptr, 0};
+        GemmTileArgs<T> tile{kb, p.a + i * p.a_rs + pc * p.a_cs, nullptr, p.a_rs, p.a_cs, 0, 0, nullptr, 0};
         int64_t sliver = 0;
         for (int64_t j = 0, width; j < nb; j += width, ++sliver) {
           const int64_t whole = (nb - j) / W, vectors = min_of(plan.nv, max_of<int64_t>(whole, 1));
@@ -110,7 +110,7 @@ void gemm_region(const Product<T>& p, const BlockPlan& plan, int64_t i0, int64_t
           } else if (plan.pack && p.a_cs == 1) {
             tile.next = tile.a + (rows + sliver % MR) * p.a_rs, tile.next_step = 1;  // a row of A under these
           }
-          run_tile(rows, vectors, tile, out, i, jc + j);
+          run_gemm_tile(rows, vectors, tile, out, i, jc + j);
         }
       }
       pc += kb;

@@ -105,7 +105,7 @@ template <class S>
 }
 
 template <class T>
-struct TileArgs {
+struct GemmTileArgs {
   int64_t k;
   const T *a, *b;
   int64_t a_rs, a_cs, b_rs;
@@ -116,7 +116,7 @@ struct TileArgs {
 };
 
 template <class T, int MR, int NV>
-void gemm_tile(const TileArgs<T>& t, const GemmOut<T>& out, int64_t i0, int64_t j0) {
+void gemm_tile(const GemmTileArgs<T>& t, const GemmOut<T>& out, int64_t i0, int64_t j0) {
   constexpr int W = Vec<T>::kSize;
   Vec<T> acc[MR][NV];
 #pragma GCC unroll 16
@@ -181,7 +181,7 @@ void gemm_tile(const TileArgs<T>& t, const GemmOut<T>& out, int64_t i0, int64_t 
 
 // Tiles by rows and vectors: up to mr x nv, and wider ones of one or two rows.
 template <class T>
-using GemmTileFn = void (*)(const TileArgs<T>&, const GemmOut<T>&, int64_t, int64_t);
+using GemmTileFn = void (*)(const GemmTileArgs<T>&, const GemmOut<T>&, int64_t, int64_t);
 
 template <class T>
 struct TileTable {
@@ -197,7 +197,8 @@ struct TileTable {
 };
 
 template <class T>
-void run_tile(int64_t rows, int64_t vectors, const TileArgs<T>& t, const GemmOut<T>& out, int64_t i, int64_t j) {
+void run_gemm_tile(int64_t rows, int64_t vectors, const GemmTileArgs<T>& t, const GemmOut<T>& out, int64_t i,
+                   int64_t j) {
   static constexpr TileTable<T> tiles{std::make_integer_sequence<int, GemmBlocks::mr>()};
   tiles.of[rows - 1][vectors - 1](t, out, i, j);
 }
