@@ -13,7 +13,8 @@ void check_source(const char* op, const Tensor& x, const Tensor& index, const Te
 // Writes into self, values only. `source` holds one element per index, or one for all.
 void run_scatter(const char* op, const Tensor& self, int64_t dim, const Tensor& index, const Tensor& source,
                  bool one_value, ScatterMode mode);
-// scatter_add to zeros of `sizes`, which it adds in place where that needs no record: the derivative of taking elements.
+// scatter_add to zeros of `sizes`, which it adds in place where that needs no record: the derivative of taking
+// elements.
 Tensor scatter_sum(Dims sizes, int64_t dim, const Tensor& index, const Tensor& source);
 
 }  // namespace pynn::ops

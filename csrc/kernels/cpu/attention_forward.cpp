@@ -154,9 +154,9 @@ struct AttentionForward {
           const int64_t row = q0 + i + r, seen = a.causal ? max_of<int64_t>(0, min_of(n, row + 1 - k0)) : n;
           weights_of_row(batch, head, row, k0, s, seen, n, top.get() + i + r, total.get() + i + r, factors + r);
         }
-        attention_row<T, true>(here, width,
-                               {n, scores.get(), 1, v.get(), width, o.get() + i * width, width,
-                                k0 ? Into::Scale : Into::Set, factors});
+        attention_row<T, true>(
+            here, width,
+            {n, scores.get(), 1, v.get(), width, o.get() + i * width, width, k0 ? Into::Scale : Into::Set, factors});
       }
     }
     finish(batch, head, q0, rows);

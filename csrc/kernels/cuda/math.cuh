@@ -116,9 +116,9 @@ __device__ inline float fast_exp2(float x) {
 #endif
 
 // (1 + erf(x / sqrt 2)) / 2 to 2e-5 of its value, for results of half types: x times it is within 1 ulp for every x of
-// bfloat16 and of float16. With z = |x| / sqrt 2 the tail is erfc(z) / 2 = t exp(P(t) - z^2) / 2, t = 1 / (1 + z / 2), P
-// fitted to 8e-6 over z in [0, 10.5], here in powers of 2. Its exponential is taken 2^24 times as large, so that tails
-// below 2^-126 are not lost.
+// bfloat16 and of float16. With z = |x| / sqrt 2 the tail is erfc(z) / 2 = t exp(P(t) - z^2) / 2, t = 1 / (1 + z / 2),
+// P fitted to 8e-6 over z in [0, 10.5], here in powers of 2. Its exponential is taken 2^24 times as large, so that
+// tails below 2^-126 are not lost.
 __device__ inline float normal_cdf_coarse(float x) {
   constexpr double log2_e = 1.4426950408889634;
   const float t = fast_reciprocal(::fmaf(::fabsf(x), 0.35355339059327376f, 1.0f));
