@@ -6,7 +6,7 @@
 namespace pynn {
 
 const char* conv_path_name(ConvPath path) {
-  constexpr const char* names[] = {"auto", "unfold", "direct", "pointwise", "winograd"};
+  constexpr const char* names[] = {"auto", "unfold", "direct", "few", "pointwise", "winograd"};
   return names[static_cast<int>(path)];
 }
 

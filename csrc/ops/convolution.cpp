@@ -323,9 +323,11 @@ Tensor convolution_any(const Tensor& x, const Tensor& w, const Tensor& b, Dims s
 }
 
 void convolution_path(std::string_view path) {
-  for (ConvPath p : {ConvPath::Auto, ConvPath::Unfold, ConvPath::Direct, ConvPath::Pointwise, ConvPath::Winograd})
+  for (ConvPath p :
+       {ConvPath::Auto, ConvPath::Unfold, ConvPath::Direct, ConvPath::Few, ConvPath::Pointwise, ConvPath::Winograd})
     if (path == conv_path_name(p)) return forced_path.store(p);
-  fail(ErrorKind::Value, "convolution_path: auto, unfold, direct, pointwise or winograd is required, got '", path, "'");
+  fail(ErrorKind::Value, "convolution_path: auto, unfold, direct, few, pointwise or winograd is required, got '", path,
+       "'");
 }
 
 }  // namespace

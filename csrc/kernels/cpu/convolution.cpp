@@ -2,6 +2,7 @@
 //
 //   winograd  float32, 3x3, stride 1, enough channels                       convolution_winograd.h
 //   pointwise float32, 1x1 of stride 1, rows of pixels that fill vectors     convolution_pointwise.cpp
+//   few       float32, up to four input channels, forward                    convolution_pointwise.cpp
 //   direct    float32, enough channels                                      convolution_direct.cpp
 //   rows      one input channel per group                                   convolution_depthwise.h
 //   unfold    the rest: float64, int64, few channels
@@ -275,6 +276,7 @@ ConvPath choose(const ConvArgs& a, Result result) {
     const double in_blocks = as_double(blocked * pixels) + 25 * as_double((a.ci + a.co) * pixels);
     if (in_rows < in_blocks) return ConvPath::Pointwise;
   }
+  if (result == Result::Output && a.ci <= 4 && 2 * g.out[2] >= kLanes) return ConvPath::Few;
   // Channels in lanes pay where most lanes are used; a sum over pixels needs some input channels too.
   if (2 * channels < kLanes || (result == Result::Weight && 2 * terms < kSumRows)) return ConvPath::Unfold;
   if (!fits_winograd(a, result)) return ConvPath::Direct;
@@ -292,6 +294,7 @@ ConvPath choose(const ConvArgs& a, Result result) {
 ConvPath path_of(const ConvArgs& a, Result result) {
   if (a.path == ConvPath::Auto) return choose(a, result);
   if (a.path == ConvPath::Pointwise && result == Result::Weight) return ConvPath::Direct;
+  if (a.path == ConvPath::Few && result != Result::Output) return choose(a, result);
   const bool fits = a.dtype == DType::Float32 && (a.path != ConvPath::Winograd || fits_winograd(a, result)) &&
                     (a.path != ConvPath::Pointwise || fits_pointwise(a, result));
   if (a.path != ConvPath::Unfold && !fits) conv_path_misfit(a.path);
@@ -304,6 +307,7 @@ void conv_forward(const ConvArgs& a) {
   const ConvPath path = path_of(a, Result::Output);
   if (path == ConvPath::Winograd && winograd_forward(a)) return;
   if (path == ConvPath::Pointwise) return pointwise_forward(a);
+  if (path == ConvPath::Few) return few_forward(a);
   if (path != ConvPath::Unfold) return direct_forward(a);
   a.dtype == DType::Int64 ? forward<int64_t>(a) : a.dtype == DType::Float64 ? forward<double>(a) : forward<float>(a);
 }

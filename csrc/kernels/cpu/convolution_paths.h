@@ -9,7 +9,8 @@ void direct_forward(const ConvArgs& args);
 void direct_backward_input(const ConvArgs& args);
 void direct_backward_weight(const ConvArgs& args);
 
-// convolution_pointwise.cpp: 1x1 of stride 1 without padding.
+// convolution_pointwise.cpp: few input channels; 1x1 of stride 1 without padding.
+void few_forward(const ConvArgs& args);
 void pointwise_forward(const ConvArgs& args);
 void pointwise_backward_input(const ConvArgs& args);
 

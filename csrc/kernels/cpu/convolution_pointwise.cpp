@@ -1,10 +1,14 @@
-// convolution_pointwise.cpp -- 1x1 kernels of stride 1: a product per image, with pixels in lanes.
+// convolution_pointwise.cpp -- pixels in lanes, which pays where rows of pixels fill their vectors: no channel is
+// padded and no result transposed.
 //
-//   y[n, co, p] = sum_ci w[co, ci] x[n, ci, p] + bias[co];   backward_input: of y and the transposed weight
+//   pointwise   1x1 of stride 1:   y[n, co, p] = sum_ci w[co, ci] x[n, ci, p] + bias[co], images are read in place;
+//               backward_input is the same of y and the transposed weight
+//   few         few input channels:   y[n, co, o] = sum_k w[co, k] plane[offset[k] + o] + bias[co],   k = (ci, taps)
+//               planes are padded, and strided rows split into phases (convolution_depthwise.h)
 //
-// The weight is packed once for all images; images are read in place, and results stored in place: nothing is copied or
-// transposed, which pays where rows of pixels fill their vectors.
+// The weight is packed once for all images.
 #include "core/parallel.h"
+#include "kernels/cpu/convolution_depthwise.h"
 #include "kernels/cpu/convolution_paths.h"
 #include "kernels/cpu/convolution_tile.h"
 #include "kernels/cpu/gemm_pack.h"
@@ -13,11 +17,11 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-// y[i, p] = bias[i] + sum_k w[k * kTileRows + i] x[k * step + p]: MR channels by NV vectors of pixels, `last` in the
-// last vector. Strides of x and y are `step`.
+// y[i * step + p] = bias[i] + sum_k w[k * kTileRows + i] x[offset[k] + p]: MR channels by NV vectors of pixels, `last`
+// in the last vector.
 template <int MR, int NV, bool kTail>
-void point_tile(int64_t terms, const float* w, const float* x, int64_t step, int64_t last, const float* bias,
-                float* y) {
+void point_tile(int64_t terms, const float* w, const float* x, const int64_t* offset, int64_t step, int64_t last,
+                const float* bias, float* y) {
   constexpr int W = VecF::kSize;
   VecF acc[MR][NV];
 #pragma GCC unroll 16
@@ -25,9 +29,11 @@ void point_tile(int64_t terms, const float* w, const float* x, int64_t step, int
 #pragma GCC unroll 2
     for (int v = 0; v < NV; ++v) acc[i][v] = VecF(bias ? bias[i] : 0.0f);
   for (int64_t k = 0; k < terms; ++k) {
+    const float* from = x + offset[k];
     VecF row[NV];
 #pragma GCC unroll 2
-    for (int v = 0; v < NV; ++v) row[v] = kTail && v == NV - 1 ? VecF::load(x + v * W, last) : VecF::load(x + v * W);
+    for (int v = 0; v < NV; ++v)
+      row[v] = kTail && v == NV - 1 ? VecF::load(from + v * W, last) : VecF::load(from + v * W);
 #pragma GCC unroll 16
     for (int i = 0; i < MR; ++i) {
       const VecF f(w[i]);
@@ -35,7 +41,6 @@ void point_tile(int64_t terms, const float* w, const float* x, int64_t step, int
       for (int v = 0; v < NV; ++v) acc[i][v] = fma(f, row[v], acc[i][v]);
     }
     w += kTileRows;
-    x += step;
   }
 #pragma GCC unroll 16
   for (int i = 0; i < MR; ++i)
@@ -43,7 +48,8 @@ void point_tile(int64_t terms, const float* w, const float* x, int64_t step, int
     for (int v = 0; v < NV; ++v) acc[i][v].store(y + i * step + v * W, kTail && v == NV - 1 ? last : W);
 }
 
-using PointTileFn = void (*)(int64_t, const float*, const float*, int64_t, int64_t, const float*, float*);
+using PointTileFn = void (*)(int64_t, const float*, const float*, const int64_t*, int64_t, int64_t, const float*,
+                             float*);
 template <int NV, bool kTail>
 struct PointTiles {
   PointTileFn of_rows[kTileRows];
@@ -57,22 +63,44 @@ constexpr PointTiles<2, false> kFullTiles = PointTiles<2, false>::make(TileRows(
 constexpr PointTiles<2, true> kTailTiles = PointTiles<2, true>::make(TileRows());
 constexpr PointTiles<1, true> kOneTiles = PointTiles<1, true>::make(TileRows());
 
-void pointwise(const ConvArgs& a, bool forward) {
-  const int64_t terms = forward ? a.ci : a.co, channels = forward ? a.co : a.ci;
-  const int64_t pixels = a.g.in[0] * a.g.in[1] * a.g.in[2];
-  const int64_t slivers = ceil_div(channels, kTileRows), sliver = round_up(kTileRows * terms, kLanes) + kLanes;
-  const int64_t panels = ceil_div(pixels, kWide), run = max_of<int64_t>(1, min_of(a.batch * panels / 16, int64_t{8}));
-  const int64_t runs = ceil_div(panels, run);
-  const Scratch<float> packed(slivers * sliver);
-  for (int64_t group = 0; group < a.groups; ++group) {
-    const float* w = static_cast<const float*>(a.w) + group * a.co * a.ci;
-    const int64_t row = forward ? a.ci : 1, column = forward ? 1 : a.ci;
+struct PackedRows {
+  const int64_t channels, terms, slivers, size;
+  const Scratch<float> to;
+  // w: element (channel, term) at channel * row + term * column.
+  PackedRows(const float* w, int64_t channels_, int64_t terms_, int64_t row, int64_t column)
+      : channels(channels_),
+        terms(terms_),
+        slivers(ceil_div(channels, kTileRows)),
+        size(round_up(kTileRows * terms, kLanes) + kLanes),
+        to(slivers * size) {
     parallel_for(0, slivers, grain_for(static_cast<double>(kTileRows * terms) / 4), [&](int64_t begin, int64_t end) {
       for (int64_t s = begin; s < end; ++s)
         pack_sliver<float, kTileRows>(w + s * kTileRows * row, row, column,
-                                      min_of<int64_t>(kTileRows, channels - s * kTileRows), terms,
-                                      packed.get() + s * sliver);
+                                      min_of<int64_t>(kTileRows, channels - s * kTileRows), terms, to.get() + s * size);
     });
+  }
+  // All channels of n <= kWide pixels; channels of y are `step` apart.
+  void multiply(const float* x, const int64_t* offset, int64_t n, const float* bias, float* y, int64_t step) const {
+    const int64_t last = n > kLanes ? n - kLanes : n;
+    const PointTileFn* tiles = n == kWide ? kFullTiles.of_rows : n > kLanes ? kTailTiles.of_rows : kOneTiles.of_rows;
+    for (int64_t s = 0; s < slivers; ++s) {
+      const int64_t c = s * kTileRows;
+      tiles[min_of<int64_t>(kTileRows, channels - c) - 1](terms, to.get() + s * size, x, offset, step, last,
+                                                          bias ? bias + c : nullptr, y + c * step);
+    }
+  }
+};
+
+void pointwise(const ConvArgs& a, bool forward) {
+  const int64_t terms = forward ? a.ci : a.co, channels = forward ? a.co : a.ci;
+  const int64_t pixels = a.g.in[0] * a.g.in[1] * a.g.in[2];
+  const int64_t panels = ceil_div(pixels, kWide), run = max_of<int64_t>(1, min_of(a.batch * panels / 16, int64_t{8}));
+  const int64_t runs = ceil_div(panels, run);
+  const Scratch<int64_t> offset(terms);
+  for (int64_t k = 0; k < terms; ++k) offset[k] = k * pixels;
+  for (int64_t group = 0; group < a.groups; ++group) {
+    const PackedRows w(static_cast<const float*>(a.w) + group * a.co * a.ci, channels, terms, forward ? a.ci : 1,
+                       forward ? 1 : a.ci);
     const double cost = static_cast<double>(terms * channels * run);
     parallel_for(0, a.batch * runs, grain_for(cost / 2), [&](int64_t begin, int64_t end) {
       for (int64_t task = begin; task < end; ++task) {
@@ -80,17 +108,8 @@ void pointwise(const ConvArgs& a, bool forward) {
         const float* x = static_cast<const float*>(forward ? a.x : a.y) + image * terms * pixels;
         float* y = static_cast<float*>(forward ? a.y : a.x) + image * channels * pixels;
         const float* bias = a.bias ? static_cast<const float*>(a.bias) + group * channels : nullptr;
-        for (int64_t p = p0; p < min_of(pixels, p0 + run * kWide); p += kWide) {
-          const int64_t n = min_of(kWide, pixels - p), last = n > kLanes ? n - kLanes : n;
-          const PointTileFn* tiles = n == kWide   ? kFullTiles.of_rows
-                                     : n > kLanes ? kTailTiles.of_rows
-                                                  : kOneTiles.of_rows;
-          for (int64_t s = 0; s < slivers; ++s) {
-            const int64_t c = s * kTileRows;
-            tiles[min_of<int64_t>(kTileRows, channels - c) - 1](terms, packed.get() + s * sliver, x + p, pixels, last,
-                                                                bias ? bias + c : nullptr, y + c * pixels + p);
-          }
-        }
+        for (int64_t p = p0; p < min_of(pixels, p0 + run * kWide); p += kWide)
+          w.multiply(x + p, offset.get(), min_of(kWide, pixels - p), bias, y + p, pixels);
       }
     });
   }
@@ -100,5 +119,40 @@ void pointwise(const ConvArgs& a, bool forward) {
 
 void pointwise_forward(const ConvArgs& a) { pointwise(a, true); }
 void pointwise_backward_input(const ConvArgs& a) { pointwise(a, false); }
+
+void few_forward(const ConvArgs& a) {
+  const PaddedPlane p(a.g, kLanes);
+  const ConvGeometry& g = a.g;
+  const int64_t taps = product3(g.kernel), terms = a.ci * taps, in = product3(g.in), out = product3(g.out);
+  const int64_t rows = g.out[0] * g.out[1], width = g.out[2], image = a.ci * p.size() + kWide;
+  const int64_t images = min_of(a.batch, max_of<int64_t>(1, (int64_t{1} << 20) / image));  // at once: 4 MB of planes
+  const Scratch<int64_t> offset(terms);
+  for (int64_t k = 0; k < terms; ++k) offset[k] = k / taps * p.size() + p.taps[k % taps];
+  const Scratch<float> planes(images * image);
+  p.ph.clear(planes.get(), images * image, 0.0f);
+  for (int64_t group = 0; group < a.groups; ++group) {
+    const PackedRows w(static_cast<const float*>(a.w) + group * a.co * terms, a.co, terms, terms, 1);
+    const float* bias = a.bias ? static_cast<const float*>(a.bias) + group * a.co : nullptr;
+    for (int64_t n0 = 0; n0 < a.batch; n0 += images) {
+      const int64_t n = min_of(images, a.batch - n0);
+      const auto of_image = [&](int64_t i) { return (n0 + i) * a.groups + group; };
+      parallel_for(0, n * a.ci, grain_for(static_cast<double>(in) / 4), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i)
+          p.load(static_cast<const float*>(a.x) + (of_image(i / a.ci) * a.ci + i % a.ci) * in,
+                 planes.get() + i / a.ci * image + i % a.ci * p.size());
+      });
+      const double cost = static_cast<double>(terms * a.co * width) / 100;
+      parallel_for(0, n * rows, grain_for(cost), [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) {
+          const int64_t i = r / rows, d = r % rows / g.out[1], h = r % g.out[1];
+          const float* x = planes.get() + i * image + d * p.step[0] + h * p.step[1];
+          float* y = static_cast<float*>(a.y) + of_image(i) * a.co * out + r % rows * width;
+          for (int64_t o = 0; o < width; o += kWide)
+            w.multiply(x + o, offset.get(), min_of(kWide, width - o), bias, y + o, out);
+        }
+      });
+    }
+  }
+}
 
 }  // namespace PYNN_CPU_NAMESPACE
