@@ -22,7 +22,7 @@ from pynn._methods import *  # type: ignore[assignment]
 from pynn._numeric import *
 from pynn._tensor import *  # type: ignore[assignment]
 from pynn.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
-from pynn.functional import *
+from pynn.functional import *  # type: ignore[no-redef]
 
 if TYPE_CHECKING:
     from pynn import cuda, distributions, linalg, nn, optim, random, special, utils, vision

@@ -105,7 +105,7 @@ def new_empty_strided(
     pin_memory: bool = False,
 ) -> Tensor:
     """empty_strided of this tensor's dtype and device by default. Same as torch.Tensor.new_empty_strided."""
-    out = _C.empty_strided(
+    out = _C.empty_strided(  # type: ignore[call-arg]
         size, stride, dtype=dtype or self.dtype, device=device or self.device, pin_memory=pin_memory
     )
     return out.requires_grad_() if requires_grad else out

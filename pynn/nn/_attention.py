@@ -219,9 +219,9 @@ def multi_head_attention_forward(
             mask = pynn.nn.functional.pad(mask, (0, added)) if added else mask
             mask = mask.view(-1, num_heads if mask.size(0) > 1 else 1, length, mask.size(-1))
             padding = mask if padding is None else mask + padding
-        heads = [x.unflatten(2, (num_heads, head_dim)).permute(1, 2, 0, 3) for x in (q, k, v)]
+        q, k, v = (x.unflatten(2, (num_heads, head_dim)).permute(1, 2, 0, 3) for x in (q, k, v))
         p = dropout_p if training else 0.0
-        out = _nn.scaled_dot_product_attention(*heads, padding, p, is_causal).permute(2, 0, 1, 3)
+        out = _nn.scaled_dot_product_attention(q, k, v, padding, p, is_causal).permute(2, 0, 1, 3)
         out = _linear(out.flatten(2), out_proj_weight, out_proj_bias)
         return (out if batched else out.squeeze(1)), None
     q = q.reshape(length, batch * num_heads, head_dim).transpose(0, 1)

@@ -69,7 +69,7 @@ class FusedMBConv(_Residual):
         conv = partial(Conv2dNormActivation, norm_layer=norm_layer, activation_layer=nn.SiLU)
         wide = make_divisible(stage.inputs * stage.expand_ratio, 8)
         if wide == stage.inputs:
-            layers = [conv(stage.inputs, stage.outputs, stage.kernel, stage.stride)]
+            layers: list[nn.Module] = [conv(stage.inputs, stage.outputs, stage.kernel, stage.stride)]
         else:
             layers = [
                 conv(stage.inputs, wide, stage.kernel, stage.stride),
