@@ -41,7 +41,9 @@ class DataLoader(Generic[T_co]):
         timeout: seconds to wait for a batch of a worker; 0 is for ever.
         worker_init_fn: called in each worker with its number, after random numbers were seeded.
         multiprocessing_context: how processes start: a name or context of multiprocessing. By default Python's own
-            way; from 3.14 on that pickles the data set (on Linux: "forkserver", no more "fork").
+            way; from 3.14 on that pickles the data set (on Linux: "forkserver", no more "fork"). "thread": workers
+            are threads, which share the data set and one random generator; for data sets that read files or compute
+            outside of Python's lock. PyTorch has no such value.
         generator: where the order and the workers' seed are drawn from; the global generator by default.
         prefetch_factor: batches that each worker loads in advance; 2 by default.
         persistent_workers: keep the workers, with their copies of `dataset`, from one iteration to the next.
@@ -145,7 +147,7 @@ class DataLoader(Generic[T_co]):
 
     @property
     def multiprocessing_context(self) -> Any:
-        """The context given for worker processes, or None."""
+        """The context given for worker processes, "thread", or None."""
         return self._multiprocessing_context
 
     @multiprocessing_context.setter
@@ -165,6 +167,10 @@ class DataLoader(Generic[T_co]):
     def _new_iterator(self) -> _Iterator:
         if self.num_workers == 0:
             return _Iterator(self)
+        if self.multiprocessing_context == "thread":
+            from pynn.utils.data.threads import ThreadIterator
+
+            return ThreadIterator(self)
         from pynn.utils.data.parallel import WorkerIterator
 
         return WorkerIterator(self)
@@ -285,10 +291,12 @@ def _check_context(context: Any, num_workers: int) -> Any:
     import multiprocessing.context
 
     if isinstance(context, str):
+        if context == "thread":
+            return context
         methods = multiprocessing.get_all_start_methods()
         if context not in methods:
             raise ValueError(
-                f"multiprocessing_context option should specify a valid start method in {methods!r}, "
+                f"multiprocessing_context option should specify a valid start method in {methods!r} or 'thread', "
                 f"but got multiprocessing_context={context!r}"
             )
         return multiprocessing.get_context(context)

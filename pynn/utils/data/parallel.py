@@ -56,7 +56,7 @@ class _Worker:
 class WorkerIterator(_Iterator):
     """A pass over a loader whose batches come from worker processes."""
 
-    _workers: list[_Worker]
+    _workers: list[Any]
 
     def _start(self, loader: DataLoader[Any]) -> None:
         self._workers = []
@@ -65,13 +65,16 @@ class WorkerIterator(_Iterator):
         self._in_order = loader.in_order
         self._iterable = loader._iterable
         self._persistent = loader.persistent_workers
-        context = loader.multiprocessing_context or multiprocessing.get_context()
         try:
             for i in range(loader.num_workers):
-                self._workers.append(_Worker(context, i, loader, self._base_seed, self._workers))
+                self._workers.append(self._launch(i, loader))
         except BaseException:
             self._shutdown()
             raise
+
+    def _launch(self, index: int, loader: DataLoader[Any]) -> Any:
+        context = loader.multiprocessing_context or multiprocessing.get_context()
+        return _Worker(context, index, loader, self._base_seed, self._workers)
 
     def _begin(self, loader: DataLoader[Any], first: bool) -> None:
         self._sent = self._given = 0  # numbers of the next task to send and of the next batch to give

@@ -26,12 +26,13 @@ class WorkerInfo:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.__dict__.items())})"
 
 
-_info: WorkerInfo | None = None
+_info: WorkerInfo | None = None  # of a worker process
+_own = threading.local()  # .info: of a worker thread
 
 
 def get_worker_info() -> Any:
-    """In a worker process its WorkerInfo, elsewhere None. Same as torch.utils.data.get_worker_info."""
-    return _info
+    """In a worker process or thread its WorkerInfo, elsewhere None. Same as torch.utils.data.get_worker_info."""
+    return getattr(_own, "info", _info)
 
 
 class _KeyErrorText(str):
@@ -48,7 +49,8 @@ class RaisedInWorker:
         kind, _, _ = sys.exc_info()
         assert kind is not None
         self.kind: Any = kind
-        self.text = f"Caught {kind.__name__} in DataLoader worker process {worker}.\nOriginal {traceback.format_exc()}"
+        where = f"DataLoader worker {'thread' if hasattr(_own, 'info') else 'process'} {worker}"
+        self.text = f"Caught {kind.__name__} in {where}.\nOriginal {traceback.format_exc()}"
 
     def reraise(self) -> None:
         text = self.text
@@ -114,8 +116,6 @@ def work(
     """
     from multiprocessing.reduction import ForkingPickler
 
-    from pynn.utils.data.fetch import make_fetcher
-
     global _info
     for connection in inherited:
         connection.close()
@@ -145,44 +145,73 @@ def work(
     queue: SimpleQueue[Any] = SimpleQueue()
     threading.Thread(target=_listen, args=(tasks, queue), daemon=True).start()
     try:
-        failed: RaisedInWorker | None = None
-        fetch: Any = None
-        ended = False
-        try:
-            if init_fn is not None:
-                init_fn(worker)
-            fetch = make_fetcher(dataset, *fetching)
-        except Exception:
-            failed = RaisedInWorker(worker)
-        while (task := queue.get()) is not None:
-            if isinstance(task, RaisedInWorker):
-                send(-1, task)
-                return
-            if isinstance(task, Resume):
-                ended = False
-                try:
-                    fetch = make_fetcher(dataset, *fetching)
-                except Exception:
-                    failed = RaisedInWorker(worker)
-                send(-1, task)
-                continue
-            number, indices = task
-            if ended:
-                continue
-            if failed is not None:
-                send(number, failed)
-                failed = None
-                continue
-            try:
-                batch = fetch(indices)
-            except Exception as e:
-                if isinstance(e, StopIteration) and fetching[1]:
-                    ended = True
-                    send(number, StreamEnded())
-                else:
-                    send(number, RaisedInWorker(worker))
-            else:
-                send(number, batch)
-                del batch
+        serve(worker, queue, send, dataset, init_fn, fetching)
     except (KeyboardInterrupt, BrokenPipeError, ConnectionResetError):
         pass  # the main process was interrupted as well, or is gone
+
+
+def work_in_thread(
+    info: WorkerInfo,
+    queue: SimpleQueue[Any],
+    results: SimpleQueue[Any],
+    init_fn: Callable[[int], None] | None,
+    fetching: tuple[Any, ...],
+) -> None:
+    """The main function of a worker that is a thread: tasks come from `queue`, (number, batch) go to `results`."""
+    _own.info = info
+    try:
+        serve(info.id, queue, lambda *result: results.put(result), info.dataset, init_fn, fetching)  # type: ignore[attr-defined]
+    except BaseException:  # such as SystemExit: there is no process whose end would be seen
+        results.put((-1, RaisedInWorker(info.id)))  # type: ignore[attr-defined]
+
+
+def serve(
+    worker: int,
+    queue: SimpleQueue[Any],
+    send: Callable[[int, Any], None],
+    dataset: Any,
+    init_fn: Callable[[int], None] | None,
+    fetching: tuple[Any, ...],
+) -> None:
+    """Answers what comes from `queue` by send(number, batch), until that is None."""
+    from pynn.utils.data.fetch import make_fetcher
+
+    failed: RaisedInWorker | None = None
+    fetch: Any = None
+    ended = False
+    try:
+        if init_fn is not None:
+            init_fn(worker)
+        fetch = make_fetcher(dataset, *fetching)
+    except Exception:
+        failed = RaisedInWorker(worker)
+    while (task := queue.get()) is not None:
+        if isinstance(task, RaisedInWorker):
+            send(-1, task)
+            return
+        if isinstance(task, Resume):
+            ended = False
+            try:
+                fetch = make_fetcher(dataset, *fetching)
+            except Exception:
+                failed = RaisedInWorker(worker)
+            send(-1, task)
+            continue
+        number, indices = task
+        if ended:
+            continue
+        if failed is not None:
+            send(number, failed)
+            failed = None
+            continue
+        try:
+            batch = fetch(indices)
+        except Exception as e:
+            if isinstance(e, StopIteration) and fetching[1]:
+                ended = True
+                send(number, StreamEnded())
+            else:
+                send(number, RaisedInWorker(worker))
+        else:
+            send(number, batch)
+            del batch
