@@ -1,8 +1,9 @@
-// gemm_pack.h -- copying a block of B into slivers that the micro-kernel reads front to back.
+// gemm_pack.h -- copying a block of a matrix into slivers that a micro-kernel reads front to back.
 //
 //   out[p * R + r] = x[r * r_stride + p * k_stride],   r in [0, R), p in [0, k);   0 for r >= rows
 //
-// R is the width of a tile, whole vectors. Either stride may be 1, or neither.
+// R is the width of a tile; either stride may be 1, or neither. Where R is no multiple of a vector, `out` has room for
+// one vector more: a store reaches into the next row, which is written after it.
 #pragma once
 #include "kernels/cpu/vec_shuffle.h"
 
@@ -19,7 +20,7 @@ void pack_sliver(const T* x, int64_t r_stride, int64_t k_stride, int64_t rows, i
   } else if (k_stride == 1) {
     for (int64_t p = 0; p < k; p += W) {
       const int64_t n = k - p < W ? k - p : W;
-      for (int r0 = 0; r0 < R; r0 += W) {
+      for (int r0 = (R - 1) / W * W; r0 >= 0; r0 -= W) {
         Vec<T> v[W];
         if (n == W && r0 + W <= rows) {
 #pragma GCC unroll 16
