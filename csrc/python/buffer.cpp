@@ -283,7 +283,7 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
     view->len = t.numel() * item;
     view->itemsize = item;
     view->readonly = 0;
-    view->ndim = static_cast<int>(t.dim());
+    view->ndim = flags & PyBUF_ND ? static_cast<int>(t.dim()) : 1;  // without a shape memoryview takes plain bytes
     view->format = flags & PyBUF_FORMAT ? const_cast<char*>(format_of(t.dtype())) : nullptr;
     view->shape = flags & PyBUF_ND ? reinterpret_cast<Py_ssize_t*>(kept->sizes.data()) : nullptr;
     view->strides =

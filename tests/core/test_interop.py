@@ -118,6 +118,15 @@ def test_bfloat16_and_numpy():
         assert pynn.from_numpy(n).dtype == pynn.bfloat16
 
 
+@pytest.mark.skipif(not hasattr(pynn.Tensor, "__buffer__"), reason="Python has __buffer__ from 3.12 on")
+def test_buffer_without_a_shape():
+    x = pynn.arange(6, dtype=pynn.uint8).reshape(2, 3)
+    for flags in (0, 1):  # PyBUF_SIMPLE and PyBUF_WRITABLE
+        plain = x.__buffer__(flags)
+        assert plain.ndim == 1 and plain.nbytes == 6 and bytes(plain) == bytes(range(6))
+    assert x.__buffer__(0x118).shape == (2, 3)
+
+
 def test_frombuffer():
     data = bytearray(np.arange(4, dtype=np.float32).tobytes())
     x = pynn.frombuffer(data, dtype=pynn.float32)
