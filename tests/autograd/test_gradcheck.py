@@ -52,6 +52,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.parametrize("fast", [False, True])
 def test_wrong_gradients(x, name, fast):
+    pynn.manual_seed(0)  # the fast way looks along random vectors, and misses one element along some
     with raises(RuntimeError, "gradcheck", "output 0", "input 0"):
         gradcheck(WRONG[name], x, fast_mode=fast)
     assert gradcheck(WRONG[name], x, fast_mode=fast, raise_exception=False) is False
