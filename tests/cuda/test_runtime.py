@@ -307,3 +307,13 @@ def test_monitoring_needs_its_package():
         assert (
             cuda.device_memory_used() > 0 and cuda.clock_rate() > 0 and "GPU:0" in cuda.list_gpu_processes()
         )
+
+
+def test_freeing_leaves_neighbours_alone():
+    kept = []
+    for i in range(20):
+        kept.append(pynn.full((64 * i + 1,), 3.0, device="cuda"))  # moves where the next one lies
+        large = pynn.zeros(160000, dtype=pynn.float64, device="cuda")
+        kept.append(pynn.full((4,), 3.0, device="cuda"))
+        del large
+    assert all((x == 3).all() for x in kept)

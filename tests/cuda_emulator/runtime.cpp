@@ -371,10 +371,16 @@ cudaError_t cudaFree(void* p) {
   memories[d].live.erase(static_cast<Byte*>(p));
   memories[d].used -= size;
   MemoryAccess access(d);
-  if (size >= size_t(1) << 20)
-    madvise(reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(p) + 4095) / 4096 * 4096), size - 4096, MADV_DONTNEED);
-  else
-    std::memset(p, 0xFF, size);
+  auto *begin = static_cast<Byte*>(p), *end = begin + size;
+  if (size >= size_t(1) << 20) {  // whole pages are given back, which the neighbours' bytes are not part of
+    constexpr uintptr_t page = 4096;
+    auto* first = begin + (page - reinterpret_cast<uintptr_t>(begin) % page) % page;
+    auto* last = end - reinterpret_cast<uintptr_t>(end) % page;
+    madvise(first, static_cast<size_t>(last - first), MADV_DONTNEED);
+    std::memset(last, 0xFF, static_cast<size_t>(end - last));
+    end = first;
+  }
+  std::memset(begin, 0xFF, static_cast<size_t>(end - begin));
   return cudaSuccess;
 }
 cudaError_t cudaMallocAsync(void** p, size_t n, cudaStream_t) { return cudaMalloc(p, n); }
