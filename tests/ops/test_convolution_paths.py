@@ -23,6 +23,8 @@ THREE = [
     ((40, 16, 18, 2, 2), {"padding": 1}),
     ((1, 64, 70, 30, 29), {"padding": 1}),
     ((9, 150, 33, 14, 14), {"padding": 1}),  # more than one round of tiles
+    ((4, 16, 130, 6, 7), {"padding": 1}),  # the weight's gradient: tasks own channels
+    ((2, 16, 100, 60, 60), {"padding": 1}),  # ... and tiles, as the image is large
 ]
 # ... and kernel, as these may have any.
 ANY = [
@@ -41,6 +43,11 @@ ANY = [
     ((2, 6, 40, 3, 4, 5), (1, 1, 1), {"stride": (1, 2, 1)}),
     ((1, 2, 3, 2, 2), (3, 3), {"padding": 4}),  # outputs that read nothing
     ((30, 24, 40, 5, 5), (3, 3), {"padding": 1, "stride": 2}),
+    (
+        (4, 40, 200, 6, 6),
+        (3, 3),
+        {"padding": 1, "stride": 2},
+    ),  # the weight's gradient: fewer sums, each of some channels
 ]
 CASES = [("winograd", shape, (3, 3), options) for shape, options in THREE]
 CASES += [("direct", shape, (3, 3), options) for shape, options in THREE]

@@ -152,8 +152,13 @@ void direct_backward_weight(const ConvArgs& a) {
   const int64_t tile = taps * kLanes * kWide, p_size = groups * blocks * tile;
   const int64_t in = g.in[0] * g.in[1] * g.in[2], pixels = g.out[0] * g.out[1] * g.out[2];
   const int64_t most = max_of<int64_t>(1, kSumBytes / (p_size * static_cast<int64_t>(sizeof(float))));
-  const int64_t shares = min_of(min_of(total, kSumTasks), most);
-  const int64_t run = ceil_div(groups, min_of(groups, ceil_div(kSumTasks, shares))), runs = ceil_div(groups, run);
+  // Each share writes and reads a P; each run of groups copies all of x.
+  const auto runs_of = [&](int64_t n) { return min_of(groups, ceil_div(kSumTasks, n)); };
+  const auto moved = [&](int64_t n) { return n * p_size * 2 + runs_of(n) * a.batch * in * blocks * kLanes; };
+  int64_t shares = min_of(min_of(total, kSumTasks), most);
+  for (int64_t n = shares / 2; n > 0 && n * runs_of(n) >= kSumTasks / 2; n /= 2)
+    if (moved(n) < moved(shares)) shares = n;
+  const int64_t run = ceil_div(groups, runs_of(shares)), runs = ceil_div(groups, run);
   const Scratch<float> sums(shares * p_size);
   const double cost = static_cast<double>(a.batch * pixels) * static_cast<double>(p_size) / 100;
   for (int64_t group = 0; group < a.groups; ++group) {

@@ -41,8 +41,12 @@ struct WinogradWeight {
   static constexpr int64_t bytes(int64_t n) { return n * static_cast<int64_t>(sizeof(float)); }
   int64_t strip_size() const { return 6 * (4 * across + 2) * kLanes; }
   int64_t shared_input() const { return kPart * tile_rows * across * blocks * kLanes; }
+  // Of tasks that own tiles.
+  int64_t shares() const { return min_of(min_of(tile_rows, kShares), kAllSums / bytes(groups * p_group)); }
+  // Shares write and read a P each, groups read all of V.
   bool by_channels() const {
-    return bytes(groups * p_group) > kSmallSums && shared_input() <= kSharedInput && groups >= 4;
+    const int64_t p = bytes(groups * p_group), v = shared_input();
+    return groups >= 4 && v <= kSharedInput && (p > kSmallSums || 2 * shares() * p > (groups + 1) * v);
   }
   bool fits() const { return by_channels() || 2 * bytes(groups * p_group) <= kAllSums; }
 
@@ -97,8 +101,8 @@ struct WinogradWeight {
   }
 
   void run_by_shares(int64_t group, int* bad) const {
-    const int64_t shares = min_of(min_of(tile_rows, kShares), kAllSums / bytes(groups * p_group));
-    const int64_t p_size = groups * p_group, row_bytes = kPart * across * (blocks * kLanes + groups * kWide);
+    const int64_t shares = this->shares(), p_size = groups * p_group,
+                  row_bytes = kPart * across * (blocks * kLanes + groups * kWide);
     const int64_t height = max_of<int64_t>(1, max_of(kRound / row_bytes, kSomeTiles / across)), tiles = height * across;
     const Scratch<float> p(shares * p_size);
     parallel_for(0, shares, 1, [&](int64_t begin, int64_t end) {
