@@ -23,7 +23,8 @@
 namespace pynn::detail {
 namespace {
 
-constexpr int kSlots = 8;  // callers at once; further ones work alone
+constexpr int kSlots = 8;    // callers at once; further ones work alone
+constexpr int kShares = 16;  // of a region; threads beyond that begin in another's
 constexpr std::chrono::microseconds kWorkerSpin{50}, kCallerSpin{20};
 
 inline void relax() {
@@ -56,11 +57,22 @@ class Pool {
 
  private:
   // Note [Claiming a chunk]
-  // left counts down the chunks that nobody has begun. Whoever takes one by fetch_sub may read `region`, which its
-  // owner keeps until `finished` has reached the number of chunks. Who comes too late finds left <= 0 and touches
-  // nothing else; should the slot have been filled again meanwhile, it has simply joined the new region.
+  // Chunks are divided into shares next to each other, one per thread, the caller's first. A thread takes its own from
+  // the front, then those of others from the back: so it meets in the next region of the same range what it wrote in
+  // this one, and neighbours in memory stay with one core. A share is the pair (first, end) of chunks that nobody has
+  // begun, in one word. Whoever takes one by compare-and-swap may read `region`, which its owner keeps until `finished`
+  // has reached the number of chunks. Who comes too late finds the share empty and touches nothing else; should the
+  // slot have been filled again meanwhile, it has simply joined the new region.
+  struct alignas(64) Share {
+    std::atomic<uint64_t> left{0};
+    static constexpr uint64_t of(int64_t first, int64_t end) {
+      return static_cast<uint64_t>(first) << 32 | static_cast<uint64_t>(end);
+    }
+    int64_t take(bool own);  // a chunk, or -1
+  };
   struct alignas(64) Slot {
-    std::atomic<int64_t> left{0};
+    Share shares[kShares];
+    std::atomic<int> used{0};  // shares, 0 between regions: a hint
     std::atomic<bool> taken{false};
     Region* region = nullptr;
     alignas(64) std::atomic<int64_t> finished{0};
@@ -69,8 +81,8 @@ class Pool {
   };
 
   Slot* take_slot();
-  bool work_on(Slot& slot);  // true: this thread finished the region's last chunk
-  void work();               // a worker's life
+  bool work_on(Slot& slot, int share);  // true: this thread finished the region's last chunk
+  void work(int index);                 // a worker's life
   void set_target(int workers);
   void start_workers(int64_t wanted);
   void wake_workers(int64_t wanted);
@@ -93,15 +105,27 @@ Pool::Slot* Pool::take_slot() {
   return nullptr;
 }
 
-bool Pool::work_on(Slot& slot) {
+int64_t Pool::Share::take(bool own) {
+  uint64_t now = left.load(std::memory_order_relaxed);
+  for (;;) {
+    const int64_t first = static_cast<int64_t>(now >> 32), end = static_cast<int64_t>(now & 0xffffffffu);
+    if (first >= end) return -1;
+    if (left.compare_exchange_weak(now, own ? of(first + 1, end) : of(first, end - 1), std::memory_order_acq_rel,
+                                   std::memory_order_relaxed))
+      return own ? first : end - 1;
+  }
+}
+
+bool Pool::work_on(Slot& slot, int share) {
+  const int used = slot.used.load(std::memory_order_acquire);
   int64_t done = 0, chunks = 0;
-  while (slot.left.load(std::memory_order_relaxed) > 0) {
-    const int64_t left = slot.left.fetch_sub(1, std::memory_order_acq_rel);
-    if (left <= 0) break;
-    Region& region = *slot.region;
-    chunks = region.chunks;
-    region.run_caught(chunks - left);
-    ++done;
+  for (int i = 0; i < used; ++i) {
+    Share& from = slot.shares[(share + i) % used];
+    for (int64_t chunk; (chunk = from.take(i == 0)) >= 0; ++done) {
+      Region& region = *slot.region;
+      chunks = region.chunks;
+      region.run_caught(chunk);
+    }
   }
   return done && slot.finished.fetch_add(done) + done == chunks;
 }
@@ -117,12 +141,16 @@ void Pool::run(Region& region, int threads) {
   if (workers_.load(std::memory_order_relaxed) < helpers) start_workers(helpers);
   slot->region = &region;
   slot->finished.store(0, std::memory_order_relaxed);
-  slot->left.store(region.chunks, std::memory_order_release);
+  const int shares = static_cast<int>(std::min<int64_t>({threads, region.chunks, kShares}));
+  for (int64_t i = 0; i < shares; ++i)
+    slot->shares[i].left.store(Share::of(region.chunks * i / shares, region.chunks * (i + 1) / shares),
+                               std::memory_order_release);
+  slot->used.store(shares, std::memory_order_release);
   epoch_.fetch_add(1);  // sequentially consistent against sleepers_ in work(): either it sees the region or we see it
   if (sleepers_.load() > 0) wake_workers(helpers);
 
   in_region = true;
-  const bool last = work_on(*slot);
+  const bool last = work_on(*slot, 0);
   in_region = false;
   const auto finished = [&] { return slot->finished.load() == region.chunks; };
   if (!last && !spin(kCallerSpin, finished)) {
@@ -131,30 +159,34 @@ void Pool::run(Region& region, int threads) {
     slot->owner_wakes.wait(lock, finished);
     slot->owner_sleeps = false;
   }
+  slot->used.store(0, std::memory_order_relaxed);
   slot->taken.store(false, std::memory_order_release);
 }
 
-void Pool::work() {
+void Pool::work(int index) {
   in_region = true;
+  // Too many: the one with the highest index leaves first.
+  const auto leaves = [&] { return index >= target_.load() && index == workers_.load() - 1; };
   for (;;) {
     const uint32_t seen = epoch_.load();
     for (Slot& slot : slots_) {
-      if (work_on(slot) && slot.owner_sleeps.load()) {
+      if (work_on(slot, index + 1) && slot.owner_sleeps.load()) {
         std::lock_guard lock(mutex_);
         slot.owner_wakes.notify_one();
       }
     }
-    const auto called = [&] { return epoch_.load() != seen || workers_.load() > target_.load(); };
+    const auto called = [&] { return epoch_.load() != seen || leaves(); };
     if (!spin(kWorkerSpin, called)) {
       std::unique_lock lock(mutex_);
       ++sleepers_;
       wake_.wait(lock, called);
       --sleepers_;
     }
-    if (workers_.load() > target_.load()) {
+    if (leaves()) {
       std::lock_guard lock(mutex_);
-      if (workers_ > target_) {
+      if (leaves()) {
         --workers_;
+        wake_.notify_all();
         return;
       }
     }
@@ -174,7 +206,7 @@ void Pool::start_workers(int64_t wanted) {
 #endif
   try {
     while (workers_ < wanted) {
-      std::thread(&Pool::work, this).detach();
+      std::thread(&Pool::work, this, workers_.load()).detach();
       ++workers_;
     }
   } catch (const std::system_error&) {
