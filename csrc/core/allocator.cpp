@@ -107,6 +107,7 @@ struct FreeBlock {             // the same for medium and large blocks, in two l
   FreeBlock *older, *newer;    // of all
   size_t capacity;
   int index;
+  const void* thread;  // which freed it
 };
 
 // What one thread has at hand. Its owner alone writes; the counters are atomic so that memory_stats may read them.
@@ -159,6 +160,7 @@ class Central {
   FreeSmall* carve(size_t k, size_t asked);
   void insert(FreeBlock* block);
   void remove(FreeBlock* block);
+  FreeBlock* pick(int index) const;
   FreeBlock* evict(int64_t bound);  // a chain by `next` for release()
   void release(FreeBlock* chain);
   MemoryStats current() const;
@@ -349,6 +351,15 @@ void Central::insert(FreeBlock* block) {
   cached_ += static_cast<int64_t>(block->capacity);
 }
 
+// What this thread freed itself, of the newest, is in its core's cache; another's is in another's, and slow to write
+// to.
+FreeBlock* Central::pick(int index) const {
+  FreeBlock* block = free_[index];
+  for (int i = 0; block && i < 8; ++i, block = block->next)
+    if (block->thread == &cache) return block;
+  return free_[index];
+}
+
 void Central::remove(FreeBlock* block) {
   (block->previous ? block->previous->next : free_[block->index]) = block->next;
   if (block->next) block->next->previous = block->previous;
@@ -383,7 +394,7 @@ void* Central::allocate_block(size_t bytes) {
   void* block = nullptr;
   if constexpr (kCaching) {
     const SizeClass c = size_class(bytes);
-    if (FreeBlock* kept = free_[c.index]) {
+    if (FreeBlock* kept = pick(c.index)) {
       remove(kept);
       block = kept;
     } else {
@@ -405,6 +416,7 @@ void Central::deallocate_block(void* block, size_t bytes) noexcept {
     FreeBlock* kept = new (block) FreeBlock;
     kept->capacity = c.capacity;
     kept->index = c.index;
+    kept->thread = &cache;
     insert(kept);
     FreeBlock* chain = evict(std::min(kMaxCached, peak_ + kSlack - allocated_));
     lock.unlock();
