@@ -1,18 +1,17 @@
 // convolution_winograd.cpp -- forward, and backward with respect to the input, by convolution_winograd.h.
 //
 // Either tasks own rows of tiles, each transforms its own input, and the weights are shared; or, where there are many
-// weights for few tiles, tasks own channels, each transforms its own weights, and the input is shared. The sum over
+// weights for few tiles, tasks own channels, and each transforms its own weights and all of the input. The sum over
 // channels is never split, so the bits do not depend on the threads.
 #include "kernels/cpu/convolution_winograd.h"
 
-#include "core/parallel.h"
 #include "kernels/cpu/scratch.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-// Bytes of: V and M of a task that owns rows of tiles, V that all tasks share, U in L2 and U shared by all.
-constexpr int64_t kTaskInput = 640 << 10, kTaskOutput = 512 << 10, kSharedInput = 8 << 20, kTaskWeights = 512 << 10,
+// Bytes of: V and M of a task that owns rows of tiles, V of one that owns channels, U in L2 and U shared by all.
+constexpr int64_t kTaskInput = 640 << 10, kTaskOutput = 512 << 10, kAllInput = 8 << 20, kTaskWeights = 512 << 10,
                   kSharedWeights = 16 << 20;
 constexpr int64_t kSomeTiles = 32;  // fewer in a task read the weights too often
 
@@ -44,8 +43,7 @@ struct Winograd {
     const int64_t most = max_of<int64_t>(1, max_of(kTaskInput / row_bytes, kSomeTiles / across));
     tasks = min_of(tile_rows, round_up(ceil_div(tile_rows, most), 4));
     // What is read again and again: V by each group of channels, U by each task.
-    by_channels =
-        tile_rows * row_bytes <= kSharedInput && groups > 1 && groups * tile_rows * across <= tasks * channels;
+    by_channels = tile_rows * row_bytes <= kAllInput && groups > 1 && groups * tile_rows * across <= tasks * channels;
     if (by_channels) tasks = 1;
     height = ceil_div(tile_rows, tasks);
     tasks = ceil_div(tile_rows, height);
@@ -127,7 +125,7 @@ struct Winograd {
         const Scratch<float> strip(strip_size()), v(input_size()), m(kPoints * part * tiles * kWide);
         VecF check(0.0f);
         for (int64_t task = begin; task < end; ++task) {
-          const int64_t r0 = task * height, r1 = min_of(tile_rows, r0 + height);
+          const int64_t r0 = tile_rows * task / tasks, r1 = tile_rows * (task + 1) / tasks;
           for (int64_t b = 0; b < blocks; ++b)
             for (int64_t r = r0; r < r1; ++r) transform_input(group, r, r - r0, b, strip.get(), v.get());
           for (int64_t g = g0; g < g1; g += part) {
@@ -142,16 +140,13 @@ struct Winograd {
   }
 
   void run_by_channels(int64_t group, int* bad) const {
-    const Scratch<float> v(input_size());
-    parallel_for(0, tile_rows * blocks, grain_for(static_cast<double>(across) * 80), [&](int64_t begin, int64_t end) {
-      const Scratch<float> strip(strip_size());
-      for (int64_t i = begin; i < end; ++i)
-        transform_input(group, i % tile_rows, i % tile_rows, i / tile_rows, strip.get(), v.get());
-    });
     const int64_t run = min_of(blocks, max_of<int64_t>(1, kTaskWeights / (kPart * kLanes * kWide)));
-    parallel_for(0, groups, 1, [&](int64_t begin, int64_t end) {
-      const Scratch<float> strip(strip_size()), u(kPoints * run * kLanes * kWide), m(kPoints * tiles * kWide);
+    parallel_for(0, groups, own_input_grain(groups), [&](int64_t begin, int64_t end) {
+      const Scratch<float> strip(strip_size()), v(input_size()), u(kPoints * run * kLanes * kWide),
+          m(kPoints * tiles * kWide);
       VecF check(0.0f);
+      for (int64_t b = 0; b < blocks; ++b)
+        for (int64_t r = 0; r < tile_rows; ++r) transform_input(group, r, r, b, strip.get(), v.get());
       for (int64_t g = begin; g < end; ++g) {
         for (int64_t b = 0; b < blocks; b += run) {
           const int64_t last = min_of(blocks, b + run), k0 = b * kLanes, k1 = min_of(terms, last * kLanes);

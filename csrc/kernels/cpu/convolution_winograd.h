@@ -11,6 +11,7 @@
 // the direct sum, where the usual 0, +-1, +-2 lose a digit (docs/notes/convolution.md). Transforms run over lanes of
 // channels.
 #pragma once
+#include "core/parallel.h"
 #include "kernels/cpu/convolution_paths.h"
 #include "kernels/cpu/convolution_tile.h"
 
@@ -66,6 +67,10 @@ PYNN_INLINE void weight_values(const VecF* p, VecF* w) {
   w[1] = fma(VecF(kB * kNB), db, VecF(kA * kNA) * da);
   w[2] = fma(VecF(kB2 * kNB), sb, fma(VecF(kA2 * kNA), sa, p[5]));
 }
+
+// Tasks that own groups of channels transform all of the input each: a tile costs 150 vector operations, its products
+// with a group 1,200. Sharing V was slower, as half of it came from another core. So there is one task per thread.
+PYNN_INLINE int64_t own_input_grain(int64_t groups) { return ceil_div(groups, num_threads()); }
 
 // Of any thread.
 PYNN_INLINE void report(VecF check, int* bad) {

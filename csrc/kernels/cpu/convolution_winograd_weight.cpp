@@ -3,17 +3,17 @@
 //   P [36, blocks of ci, lanes, wide] of a group of co = sum over tiles of V Z,   dw = G^T P G
 //
 // Either tasks own a share of the tiles, and all of P for themselves, which are added up at the end; or, where P is
-// large, tasks own groups of output channels, and share the transformed input. So what a core reads again and again was
-// written by itself, or is only read. Shares depend on sizes alone, so the bits do not depend on the threads.
-#include "core/parallel.h"
+// large, tasks own groups of output channels, and each transforms all of the input. So what a core reads again and
+// again was written by itself. Shares depend on sizes alone, so the bits do not depend on the threads.
 #include "kernels/cpu/convolution_winograd.h"
 #include "kernels/cpu/scratch.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-// Bytes of: P of a share, P of all shares, V and Z of a round of a share, V that all tasks share, P of a task in L2.
-constexpr int64_t kSmallSums = 4 << 20, kAllSums = 32 << 20, kRound = 1 << 20, kSharedInput = 32 << 20,
+// Bytes of: P of a share, P of all shares, V and Z of a round of a share, V of a task that owns channels, P of one in
+// L2.
+constexpr int64_t kSmallSums = 4 << 20, kAllSums = 32 << 20, kRound = 1 << 20, kAllInput = 32 << 20,
                   kTaskSums = 384 << 10;
 constexpr int64_t kShares = 8, kSomeTiles = 48;
 
@@ -40,13 +40,13 @@ struct WinogradWeight {
 
   static constexpr int64_t bytes(int64_t n) { return n * static_cast<int64_t>(sizeof(float)); }
   int64_t strip_size() const { return 6 * (4 * across + 2) * kLanes; }
-  int64_t shared_input() const { return kPart * tile_rows * across * blocks * kLanes; }
+  int64_t all_input() const { return kPart * tile_rows * across * blocks * kLanes; }
   // Of tasks that own tiles.
   int64_t shares() const { return min_of(min_of(tile_rows, kShares), kAllSums / bytes(groups * p_group)); }
   // Shares write and read a P each, groups read all of V.
   bool by_channels() const {
-    const int64_t p = bytes(groups * p_group), v = shared_input();
-    return groups >= 4 && v <= kSharedInput && (p > kSmallSums || 2 * shares() * p > (groups + 1) * v);
+    const int64_t p = bytes(groups * p_group), v = all_input();
+    return groups >= 4 && v <= kAllInput && (p > kSmallSums || 2 * shares() * p > (groups + 1) * v);
   }
   bool fits() const { return by_channels() || 2 * bytes(groups * p_group) <= kAllSums; }
 
@@ -71,9 +71,8 @@ struct WinogradWeight {
                 p + (b - b0) * p_block, first);
   }
 
-  // dw of a block of ci and one of co, from the sum of `shares` of P.
-  void results(int64_t group, int64_t block, int64_t half, const float* p, int64_t point_step, int64_t shares,
-               int64_t share_step, VecF& check) const {
+  // dw of a block of ci and one of co, from P.
+  void results(int64_t group, int64_t block, int64_t half, const float* p, int64_t point_step, VecF& check) const {
     const int64_t n = min_of(kLanes, a.ci - block * kLanes), co = half * kLanes;
     VecF values[kLanes * 9];
     for (int64_t c = 0; c < n; ++c) {
@@ -81,11 +80,7 @@ struct WinogradWeight {
 #pragma GCC unroll 6
       for (int y = 0; y < 6; ++y) {
 #pragma GCC unroll 6
-        for (int x = 0; x < 6; ++x) {
-          const float* at = p + (x * 6 + y) * point_step + c * kWide;
-          d[x] = VecF::load(at);
-          for (int64_t s = 1; s < shares; ++s) d[x] += VecF::load(at + s * share_step);
-        }
+        for (int x = 0; x < 6; ++x) d[x] = VecF::load(p + (x * 6 + y) * point_step + c * kWide);
         weight_values(d, r);
 #pragma GCC unroll 3
         for (int x = 0; x < 3; ++x) t[x][y] = r[x];
@@ -127,11 +122,22 @@ struct WinogradWeight {
         }
       }
     });
-    parallel_for(0, halves * blocks, grain_for(static_cast<double>(kLanes) * 40), [&](int64_t begin, int64_t end) {
+    // What other cores wrote is added up in the order of memory: scattered reads of it are slow.
+    parallel_for(0, groups * blocks, grain_for(static_cast<double>(kLanes) * 80), [&](int64_t begin, int64_t end) {
+      const Scratch<float> sum(kPoints * p_block);
       VecF check(0.0f);
       for (int64_t i = begin; i < end; ++i) {
-        const int64_t h = i / blocks, b = i % blocks;
-        results(group, b, h, p.get() + h / 2 * p_group + b * p_block + h % 2 * kLanes, p_point, shares, p_size, check);
+        const int64_t g = i / blocks, b = i % blocks;
+        for (int64_t point = 0; point < kPoints; ++point) {
+          const float* from = p.get() + g * p_group + point * p_point + b * p_block;
+          for (int64_t j = 0; j < p_block; j += kLanes) {
+            VecF v = VecF::load(from + j);
+            for (int64_t s = 1; s < shares; ++s) v += VecF::load(from + s * p_size + j);
+            v.store(sum.get() + point * p_block + j);
+          }
+        }
+        for (int64_t h = 2 * g; h < min_of(halves, 2 * g + 2); ++h)
+          results(group, b, h, sum.get() + h % 2 * kLanes, p_block, check);
       }
       report(check, bad);
     });
@@ -139,16 +145,12 @@ struct WinogradWeight {
 
   void run_by_channels(int64_t group, int* bad) const {
     const int64_t tiles = tile_rows * across, v_step = blocks * tiles * kLanes, z_step = tiles * kWide;
-    const Scratch<float> v(kPoints * v_step);
-    parallel_for(0, tile_rows * blocks, grain_for(static_cast<double>(across) * 80), [&](int64_t begin, int64_t end) {
-      const Scratch<float> strip(strip_size());
-      for (int64_t i = begin; i < end; ++i)
-        input(group, i % tile_rows, i % tile_rows, tiles, i / tile_rows, strip.get(), v.get());
-    });
     const int64_t run = min_of(blocks, max_of<int64_t>(1, kTaskSums / bytes(kPoints * p_block)));
-    parallel_for(0, groups, 1, [&](int64_t begin, int64_t end) {
-      const Scratch<float> strip(strip_size()), z(kPoints * z_step), p(kPoints * run * p_block);
+    parallel_for(0, groups, own_input_grain(groups), [&](int64_t begin, int64_t end) {
+      const Scratch<float> strip(strip_size()), v(kPoints * v_step), z(kPoints * z_step), p(kPoints * run * p_block);
       VecF check(0.0f);
+      for (int64_t b = 0; b < blocks; ++b)
+        for (int64_t r = 0; r < tile_rows; ++r) input(group, r, r, tiles, b, strip.get(), v.get());
       for (int64_t g = begin; g < end; ++g) {
         const int64_t last = min_of(halves, 2 * g + 2);
         for (int64_t h = 2 * g; h < last; ++h)
@@ -161,7 +163,7 @@ struct WinogradWeight {
                  p.get() + point * run * p_block, true);
           for (int64_t h = 2 * g; h < last; ++h)
             for (int64_t c = b; c < end_block; ++c)
-              results(group, c, h, p.get() + (c - b) * p_block + h % 2 * kLanes, run * p_block, 1, 0, check);
+              results(group, c, h, p.get() + (c - b) * p_block + h % 2 * kLanes, run * p_block, check);
         }
       }
       report(check, bad);
