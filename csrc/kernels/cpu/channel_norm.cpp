@@ -13,6 +13,8 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
+constexpr int64_t kCached = 4 << 20;  // bytes of a tensor that is read twice
+
 template <class T>
 struct Norm {
   const ChannelNormArgs& a;
@@ -43,6 +45,18 @@ struct Norm {
   int64_t steps(int64_t m) const {
     const int64_t whole = round_up(a.length, Vec<T>::kSize);
     return joined() && whole <= (a.chunks - m) * a.length ? whole : a.length;
+  }
+  // In the order of memory, where a statistic's runs are apart: so a core meets the images that it wrote in the op
+  // before, and runs of a few pixels do not make it jump. Not where the second pass would find nothing in the caches.
+  bool by_runs() const {
+    return !a.groups && a.chunks * a.stats * a.length * static_cast<int64_t>(sizeof(T)) <= kCached;
+  }
+  template <class F>
+  void for_runs(double ns, F f) const {
+    parallel_for(0, a.chunks * a.stats, grain_for(ns * static_cast<double>(a.length) + 5),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t i = begin; i < end; ++i) f(i % a.stats, i / a.stats);
+                 });
   }
   // Runs that lie next to each other are one, for the statistics.
   bool joined() const { return a.chunk_step == a.length; }
@@ -208,32 +222,46 @@ void backward(const ChannelNormArgs& a) {
   if (p.columns()) return backward_columns(p);
   if (p.rows()) return norm_rows_backward<T>(p.row_args(), a.groups);
   const Scratch<double> sums(2 * a.stats * a.chunks);  // of each run: sum dy, sum dy (x - mean)
-  parallel_for(0, a.stats, grain_for(p.n + 10 * static_cast<double>(a.chunks)), [&](int64_t begin, int64_t end) {
-    for (int64_t s = begin; s < end; ++s) {
-      double total = 0, total_x = 0;  // with weights
-      const int64_t first = p.channel(s, 0), step = a.groups ? 1 : 0;
-      for (int64_t m = 0; m < a.chunks; ++m) {
-        double g = 0, gx = 0;
-        dot_sums(p.dy + p.at(s, m), p.x + p.at(s, m), a.length, p.mean[s], g, gx);
-        sums[2 * (s * a.chunks + m)] = g;
-        sums[2 * (s * a.chunks + m) + 1] = gx;
-        const double w = p.weight ? static_cast<double>(p.weight[first + m * step]) : 1;
-        total += w * g;
-        total_x += w * gx;
-      }
-      if (!p.dx) continue;
-      const double r = static_cast<double>(p.rstd[s]), on = a.measure ? 1 : 0;
-      const V mean(p.mean[s]), by_x(static_cast<T>(-on * r * r * r * total_x / p.n)),
-          shift(static_cast<T>(-on * r * total / p.n));
-      for (int64_t m = 0; m < a.chunks; ++m) {
-        const T *x = p.x + p.at(s, m), *dy = p.dy + p.at(s, m);
-        T* dx = p.dx + p.at(s, m);
-        const V scale(p.weight ? p.rstd[s] * p.weight[first + m * step] : p.rstd[s]);
-        along<T>(a.length,
-                 [=](auto at) { at.store(dx, fma(at.load(dy), scale, fma(at.load(x) - mean, by_x, shift))); });
-      }
+  const Scratch<T> scales(2 * a.stats);                // of each statistic: by_x, shift
+  const auto weight_of = [&](int64_t s, int64_t m) { return p.weight ? p.weight[p.channel(s, m)] : T(1); };
+  const auto measure = [&](int64_t s, int64_t m) {
+    double g = 0, gx = 0;
+    dot_sums(p.dy + p.at(s, m), p.x + p.at(s, m), a.length, p.mean[s], g, gx);
+    sums[2 * (s * a.chunks + m)] = g;
+    sums[2 * (s * a.chunks + m) + 1] = gx;
+  };
+  const auto combine = [&](int64_t s) {
+    double total = 0, total_x = 0;  // with weights
+    for (int64_t m = 0; m < a.chunks; ++m) {
+      const double w = static_cast<double>(weight_of(s, m));
+      total += w * sums[2 * (s * a.chunks + m)];
+      total_x += w * sums[2 * (s * a.chunks + m) + 1];
     }
-  });
+    const double r = static_cast<double>(p.rstd[s]), on = a.measure ? 1 : 0;
+    scales[2 * s] = static_cast<T>(-on * r * r * r * total_x / p.n);
+    scales[2 * s + 1] = static_cast<T>(-on * r * total / p.n);
+  };
+  const auto apply = [&](int64_t s, int64_t m) {
+    const T *x = p.x + p.at(s, m), *dy = p.dy + p.at(s, m);
+    T* dx = p.dx + p.at(s, m);
+    const V mean(p.mean[s]), by_x(scales[2 * s]), shift(scales[2 * s + 1]), scale(p.rstd[s] * weight_of(s, m));
+    along<T>(a.length, [=](auto at) { at.store(dx, fma(at.load(dy), scale, fma(at.load(x) - mean, by_x, shift))); });
+  };
+  if (p.by_runs()) {
+    p.for_runs(0.5, measure);
+    parallel_for(0, a.stats, grain_for(3 * static_cast<double>(a.chunks)), [&](int64_t begin, int64_t end) {
+      for (int64_t s = begin; s < end; ++s) combine(s);
+    });
+    if (p.dx) p.for_runs(0.5, apply);
+  } else {
+    parallel_for(0, a.stats, grain_for(p.n + 10 * static_cast<double>(a.chunks)), [&](int64_t begin, int64_t end) {
+      for (int64_t s = begin; s < end; ++s) {
+        for (int64_t m = 0; m < a.chunks; ++m) measure(s, m);
+        combine(s);
+        for (int64_t m = 0; p.dx && m < a.chunks; ++m) apply(s, m);
+      }
+    });
+  }
   if (!a.dweight && !a.dbias) return;
   const Scratch<double> dw(a.channels), db(a.channels);
   for (int64_t c = 0; c < a.channels; ++c) dw[c] = db[c] = 0;
