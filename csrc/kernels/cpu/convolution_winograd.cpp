@@ -1,8 +1,8 @@
 // convolution_winograd.cpp -- forward, and backward with respect to the input, by convolution_winograd.h.
 //
-// Either tasks own rows of tiles, each transforms its own input, and the weights are shared; or, where there are many
-// weights for few tiles, tasks own channels, and each transforms its own weights and all of the input. The sum over
-// channels is never split, so the bits do not depend on the threads.
+// Either tasks own rows of tiles, each transforms its own input, and the weights, unless they are few, are shared; or,
+// where there are many weights for few tiles, tasks own channels, and each transforms its own weights and all of the
+// input. The sum over channels is never split, so the bits do not depend on the threads.
 #include "kernels/cpu/convolution_winograd.h"
 
 #include "kernels/cpu/scratch.h"
@@ -10,9 +10,10 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-// Bytes of: V and M of a task that owns rows of tiles, V of one that owns channels, U in L2 and U shared by all.
+// Bytes of: V and M of a task that owns rows of tiles, V of one that owns channels, U in L2, U shared by
+// all, and U that each thread computes for itself.
 constexpr int64_t kTaskInput = 640 << 10, kTaskOutput = 512 << 10, kAllInput = 8 << 20, kTaskWeights = 512 << 10,
-                  kSharedWeights = 16 << 20;
+                  kSharedWeights = 16 << 20, kOwnWeights = 640 << 10;
 constexpr int64_t kSomeTiles = 32;  // fewer in a task read the weights too often
 
 struct Winograd {
@@ -112,15 +113,21 @@ struct Winograd {
 
   void run_by_rows(int64_t group, int* bad) const {
     const int64_t chunk = min_of(groups, max_of<int64_t>(1, kSharedWeights / (kPart * terms * kWide)));
-    const Scratch<float> u(chunk * weight_size());
+    const bool own = groups * weight_size() * static_cast<int64_t>(sizeof(float)) <= kOwnWeights;
+    const Scratch<float> shared(own ? 0 : chunk * weight_size());
     for (int64_t g0 = 0; g0 < groups; g0 += chunk) {
       const int64_t g1 = min_of(groups, g0 + chunk);
-      parallel_for(g0, g1, grain_for(static_cast<double>(terms) * 100), [&](int64_t begin, int64_t end) {
-        for (int64_t g = begin; g < end; ++g)
-          weight_tiles(weights(group), g * kWide, 0, terms, !forward, u.get() + (g - g0) * weight_size(),
-                       terms * kWide);
-      });
-      parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
+      const auto transform = [&](int64_t g, float* u) {
+        weight_tiles(weights(group), g * kWide, 0, terms, !forward, u + (g - g0) * weight_size(), terms * kWide);
+      };
+      if (!own)
+        parallel_for(g0, g1, grain_for(static_cast<double>(terms) * 100), [&](int64_t begin, int64_t end) {
+          for (int64_t g = begin; g < end; ++g) transform(g, shared.get());
+        });
+      parallel_for(0, tasks, own ? ceil_div(tasks, num_threads()) : 1, [&](int64_t begin, int64_t end) {
+        const Scratch<float> mine(own ? groups * weight_size() : 0);
+        float* u = own ? mine.get() : shared.get();
+        for (int64_t g = g0; own && g < g1; ++g) transform(g, u);
         const int64_t part = min_of(g1 - g0, max_of<int64_t>(1, kTaskOutput / (kPart * tiles * kWide)));
         const Scratch<float> strip(strip_size()), v(input_size()), m(kPoints * part * tiles * kWide);
         VecF check(0.0f);
@@ -130,7 +137,7 @@ struct Winograd {
             for (int64_t r = r0; r < r1; ++r) transform_input(group, r, r - r0, b, strip.get(), v.get());
           for (int64_t g = g0; g < g1; g += part) {
             const int64_t last = min_of(g1, g + part);
-            products((r1 - r0) * across, g, last, 0, blocks, v.get(), u.get() + (g - g0) * weight_size(), m.get());
+            products((r1 - r0) * across, g, last, 0, blocks, v.get(), u + (g - g0) * weight_size(), m.get());
             results(group, r0, r1, g, last, m.get(), strip.get(), check);
           }
         }

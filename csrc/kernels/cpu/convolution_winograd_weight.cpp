@@ -42,7 +42,10 @@ struct WinogradWeight {
   int64_t strip_size() const { return 6 * (4 * across + 2) * kLanes; }
   int64_t all_input() const { return kPart * tile_rows * across * blocks * kLanes; }
   // Of tasks that own tiles.
-  int64_t shares() const { return min_of(min_of(tile_rows, kShares), kAllSums / bytes(groups * p_group)); }
+  int64_t shares() const {
+    const int64_t most = min_of(min_of(tile_rows, kShares), kAllSums / bytes(groups * p_group));
+    return min_of(most, max_of<int64_t>(4, tile_rows * across / 64));
+  }
   // Shares write and read a P each, groups read all of V.
   bool by_channels() const {
     const int64_t p = bytes(groups * p_group), v = all_input();
