@@ -3,6 +3,7 @@
 import gc
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from helpers import arr, raises, run_python, tensor
@@ -228,3 +229,18 @@ def test_peak_of_a_training_step_of_a_small_cnn():
     # PyTorch 2.13 takes 19.0 MiB.
     assert max(without_workspace) <= kept + second + slack
     assert max(peak for _, peak in backward) <= kept + second + WORKSPACE + slack
+
+
+@cached
+def test_thread_gets_back_its_own_block():
+    n = 300_001  # floats: a class of its own, of medium blocks
+    pynn.empty_cache()
+    mine = [pynn.empty(n)]
+    with ThreadPoolExecutor(1) as other:
+        theirs = [other.submit(pynn.empty, n).result()]
+        addresses = mine[0].data_ptr(), theirs[0].data_ptr()
+        mine.clear()
+        other.submit(theirs.clear).result()  # the newest of the list
+        mine.append(pynn.empty(n))
+        theirs.append(other.submit(pynn.empty, n).result())
+        assert (mine[0].data_ptr(), theirs[0].data_ptr()) == addresses
