@@ -23,7 +23,8 @@
 namespace pynn::detail {
 namespace {
 
-constexpr int kSlots = 8;  // callers at once; further ones work alone
+constexpr int kSlots = 8;    // callers at once; further ones work alone
+constexpr int kShares = 64;  // of a region, at most
 constexpr std::chrono::microseconds kWorkerSpin{50}, kCallerSpin{20};
 
 inline void relax() {
@@ -59,18 +60,31 @@ class Pool {
   // left counts down the chunks that nobody has begun. Whoever takes one by fetch_sub may read `region`, which its
   // owner keeps until `finished` has reached the number of chunks. Who comes too late finds left <= 0 and touches
   // nothing else; should the slot have been filled again meanwhile, it has simply joined the new region.
+  //
+  // Note [Shares]
+  // Which one is its own affair: each thread has a share, a run of neighbouring chunks that it takes from the front,
+  // and when that is used up it takes from the back of others'. So a thread meets the same part of a tensor in one
+  // region after another, where its own caches have it; chunks dealt out in turn made writing 16 MB on two threads take
+  // as long as on one. `taken` of a share counts chunks from the front in its lower half, from the back in its upper
+  // one.
+  struct alignas(64) Share {
+    std::atomic<uint64_t> taken{0};
+  };
   struct alignas(64) Slot {
     std::atomic<int64_t> left{0};
     std::atomic<bool> taken{false};
     Region* region = nullptr;
+    int shares = 1;
+    Share share[kShares];
     alignas(64) std::atomic<int64_t> finished{0};
     std::atomic<bool> owner_sleeps{false};
     std::condition_variable owner_wakes;  // with mutex_
   };
 
   Slot* take_slot();
-  bool work_on(Slot& slot);  // true: this thread finished the region's last chunk
-  void work();               // a worker's life
+  static int64_t pick_chunk(Slot& slot, int64_t chunks, int thread);
+  bool work_on(Slot& slot, int thread);  // true: this thread finished the region's last chunk
+  void work(int thread);                 // a worker's life; threads are counted from the caller, which is 0
   void set_target(int workers);
   void start_workers(int64_t wanted);
   void wake_workers(int64_t wanted);
@@ -93,14 +107,29 @@ Pool::Slot* Pool::take_slot() {
   return nullptr;
 }
 
-bool Pool::work_on(Slot& slot) {
+// Some chunk that nobody has begun, of which there is one for each time that `left` was counted down.
+int64_t Pool::pick_chunk(Slot& slot, int64_t chunks, int thread) {
+  constexpr uint64_t kFront = 1, kBack = uint64_t{1} << 32;
+  for (int i = 0;; ++i) {
+    const int owner = (thread + i) % slot.shares;
+    const int64_t begin = chunks * owner / slot.shares, end = chunks * (owner + 1) / slot.shares;
+    const auto used = [](uint64_t t) { return static_cast<int64_t>(t % kBack + t / kBack); };
+    std::atomic<uint64_t>& taken = slot.share[owner].taken;
+    if (used(taken.load(std::memory_order_relaxed)) >= end - begin) continue;
+    const uint64_t before = taken.fetch_add(i == 0 ? kFront : kBack, std::memory_order_relaxed);
+    if (used(before) >= end - begin) continue;
+    return i == 0 ? begin + static_cast<int64_t>(before % kBack) : end - 1 - static_cast<int64_t>(before / kBack);
+  }
+}
+
+bool Pool::work_on(Slot& slot, int thread) {
   int64_t done = 0, chunks = 0;
   while (slot.left.load(std::memory_order_relaxed) > 0) {
     const int64_t left = slot.left.fetch_sub(1, std::memory_order_acq_rel);
     if (left <= 0) break;
     Region& region = *slot.region;
     chunks = region.chunks;
-    region.run_caught(chunks - left);
+    region.run_caught(pick_chunk(slot, chunks, thread));
     ++done;
   }
   return done && slot.finished.fetch_add(done) + done == chunks;
@@ -117,12 +146,14 @@ void Pool::run(Region& region, int threads) {
   if (workers_.load(std::memory_order_relaxed) < helpers) start_workers(helpers);
   slot->region = &region;
   slot->finished.store(0, std::memory_order_relaxed);
+  slot->shares = static_cast<int>(std::min<int64_t>(helpers + 1, kShares));
+  for (int i = 0; i < slot->shares; ++i) slot->share[i].taken.store(0, std::memory_order_relaxed);
   slot->left.store(region.chunks, std::memory_order_release);
   epoch_.fetch_add(1);  // sequentially consistent against sleepers_ in work(): either it sees the region or we see it
   if (sleepers_.load() > 0) wake_workers(helpers);
 
   in_region = true;
-  const bool last = work_on(*slot);
+  const bool last = work_on(*slot, 0);
   in_region = false;
   const auto finished = [&] { return slot->finished.load() == region.chunks; };
   if (!last && !spin(kCallerSpin, finished)) {
@@ -134,12 +165,12 @@ void Pool::run(Region& region, int threads) {
   slot->taken.store(false, std::memory_order_release);
 }
 
-void Pool::work() {
+void Pool::work(int thread) {
   in_region = true;
   for (;;) {
     const uint32_t seen = epoch_.load();
     for (Slot& slot : slots_) {
-      if (work_on(slot) && slot.owner_sleeps.load()) {
+      if (work_on(slot, thread) && slot.owner_sleeps.load()) {
         std::lock_guard lock(mutex_);
         slot.owner_wakes.notify_one();
       }
@@ -174,7 +205,7 @@ void Pool::start_workers(int64_t wanted) {
 #endif
   try {
     while (workers_ < wanted) {
-      std::thread(&Pool::work, this).detach();
+      std::thread(&Pool::work, this, workers_ + 1).detach();
       ++workers_;
     }
   } catch (const std::system_error&) {
