@@ -49,6 +49,12 @@ def fill(fw, m, n):
     return lambda: x.fill_(0.5)
 
 
+@bench(params=((512, 512), (64, 64)), bytes=lambda m, n: 8 * m * n)
+def tril(fw, m, n):
+    x = fw.randn(m, n)
+    return lambda: x.tril()
+
+
 @bench(params=((256, 1000), (4096, 512)), bytes=lambda m, n: 4 * m * n)
 def expanded_copy(fw, m, n):
     x = fw.randn(m, 1).expand(m, n)

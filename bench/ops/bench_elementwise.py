@@ -58,6 +58,27 @@ def map(fw, name, n):
     return lambda: f(x)
 
 
+PLAIN = ("nan_to_num", "hardswish", "hardsigmoid", "erfinv", "lgamma", "sinc", "nansum")
+
+
+@bench(params=tuple((name, 256000) for name in PLAIN), bytes=lambda name, n: 8 * n, quick=False)
+def plain(fw, name, n):
+    x, f = fw.rand(n) * 1.98 - 0.99, getattr(fw, name, None) or getattr(fw.nn.functional, name)
+    return lambda: f(x)
+
+
+@bench(
+    params=tuple(
+        (name, dtype) for name in ("gelu", "silu", "hardswish") for dtype in ("bfloat16", "float16")
+    ),
+    bytes=lambda name, dtype: 4 * 256000,
+    quick=False,
+)
+def map_of_half(fw, name, dtype):
+    x, f = fw.randn(256000).to(getattr(fw, dtype)), getattr(fw.nn.functional, name)
+    return lambda: f(x)
+
+
 @bench(params=(("gelu", 256000), ("silu", 256000), ("relu", 4 << 20)), bytes=lambda name, n: 20 * n)
 def map_backward(fw, name, n):
     x, g, f = fw.randn(n, requires_grad=True), fw.randn(n), getattr(fw.nn.functional, name)

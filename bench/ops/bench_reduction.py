@@ -24,6 +24,16 @@ def short_rows(fw, name):
     return lambda: f(1)
 
 
+@bench(
+    params=tuple((dtype, dim) for dtype in ("bfloat16", "float16") for dim in (None, 0, 1)),
+    bytes=lambda dtype, dim: 2 * 256000,
+    quick=False,
+)
+def sum_of_half(fw, dtype, dim):
+    x = fw.randn(256, 1000).to(getattr(fw, dtype))
+    return lambda: x.sum() if dim is None else x.sum(dim)
+
+
 # A bias's gradient.
 @bench(params=((16, 64, 56, 56), (16, 512, 7, 7)), bytes=lambda n, c, h, w: 4 * n * c * h * w)
 def sum_but_channels(fw, n, c, h, w):

@@ -15,7 +15,13 @@ def topk(fw, m, n, k):
     return lambda: x.topk(k)
 
 
-@bench(params=((10000, 100000),), bytes=lambda n, k: 12 * k)
+@bench(params=((10000, 16), (1000, 100)), bytes=lambda m, n: 4 * m * n)
+def median(fw, m, n):
+    x = fw.randn(m, n)
+    return lambda: x.median(1)
+
+
+@bench(params=((100, 100000), (10000, 100000)), bytes=lambda n, k: 12 * k)
 def searchsorted(fw, n, k):
     x, values = fw.randn(n).sort()[0], fw.randn(k)
     return lambda: fw.searchsorted(x, values)

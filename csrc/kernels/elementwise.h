@@ -78,6 +78,9 @@ enum class Unary : uint8_t {
   LeakyRelu,
   Elu,
   Softplus,
+  Hardsigmoid,
+  Hardswish,
+  NanToNum,
   BitNot,
   LogicalNot,
   IsNan,
@@ -88,7 +91,8 @@ enum class Unary : uint8_t {
   Angle,  // the same
   Count
 };
-// params: LeakyRelu {slope}; Elu {alpha}; Softplus {beta, threshold}; Clamp {min, max} (NaN gives NaN).
+// params: LeakyRelu {slope}; Elu {alpha}; Softplus {beta, threshold}; Clamp {min, max} (NaN gives NaN); NanToNum {nan,
+// posinf, neginf}.
 // Complex numbers have the functions from Neg to Atanh, Sigmoid, Conj, Angle and those that yield bool. Sign is z /
 // |z|; Abs and Angle give a complex number whose imaginary part is 0. Integers have Copy, Neg, Abs, Sign, Square, Relu,
 // Clamp, BitNot, LogicalNot and the roundings (which copy).
@@ -129,7 +133,9 @@ enum class Binary : uint8_t {
   SiluBackward,
   LeakyReluBackward,
   EluBackward,
-  SoftplusBackward,  // of x
+  SoftplusBackward,     // of x
+  HardsigmoidBackward,  // the same
+  HardswishBackward,
   Count
 };
 // params: Add, Sub {alpha} as a + alpha*b; backward maps as their forward.

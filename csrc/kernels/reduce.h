@@ -9,7 +9,22 @@
 
 namespace pynn {
 
-enum class Reduce : uint8_t { Sum, Prod, Max, Min, ArgMax, ArgMin, Any, All, Norm, LogSumExp, Var, Mean, CountNonzero };
+enum class Reduce : uint8_t {
+  Sum,
+  Prod,
+  Max,
+  Min,
+  ArgMax,
+  ArgMin,
+  Any,
+  All,
+  Norm,
+  LogSumExp,
+  Var,
+  Mean,
+  CountNonzero,
+  NanSum
+};
 
 struct ReduceArgs {
   const void* x;
@@ -21,8 +36,8 @@ struct ReduceArgs {
   double param;  // Norm: p (0, inf, -inf included); Var: correction
 };
 // Sum of float32, float16, bfloat16 accumulates in wider registers or pairwise; integers in int64. Max, Min, ArgMax,
-// ArgMin: NaN wins, the first of equal ones is taken. Var is two-pass. nreduce == 0: Sum 0, Prod 1, Any 0, All 1,
-// Norm 0, LogSumExp -inf, Mean and Var NaN; Max.. are refused by the op.
+// ArgMin: NaN wins, the first of equal ones is taken. Var is two-pass. NanSum leaves NaNs out. nreduce == 0: Sum 0,
+// Prod 1, Any 0, All 1, Norm 0, LogSumExp -inf, Mean and Var NaN; Max.. are refused by the op.
 PYNN_KERNEL(void, reduce, (Reduce op, const ReduceArgs& args));
 
 enum class Scan : uint8_t { Sum, Prod };

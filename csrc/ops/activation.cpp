@@ -1,5 +1,5 @@
-// activation.cpp -- gelu, silu, leaky_relu, elu, softplus: one map forward, one fused map backward, whose own
-// derivative is taken through the composite formula.
+// activation.cpp -- gelu, silu, leaky_relu, elu, softplus, hardsigmoid, hardswish: one map forward, one fused map
+// backward, whose own derivative is taken through the composite formula.
 #include <cmath>
 #include <numbers>
 
@@ -32,7 +32,10 @@ Tensor curvature(Binary map, const Tensor& x, double p0, double p1) {
       return mul(mul(s, sub(1.0, s)), add(mul(x, sub(1.0, mul(s, 2.0))), 2.0));
     }
     case Binary::LeakyReluBackward:
+    case Binary::HardsigmoidBackward:
       return mul(x, 0.0);
+    case Binary::HardswishBackward:  // 1 / 3 in the middle
+      return where(logical_and(gt(x, -3.0), lt(x, 3.0)), 1.0 / 3, mul(x, 0.0));
     case Binary::EluBackward:  // alpha e^x below 0
       return where(gt(x, 0.0), 0.0, mul(exp(x), p0));
     default: {  // softplus: beta s (1 - s) below the threshold
@@ -77,6 +80,10 @@ Tensor silu(const Tensor& x) {
 Tensor leaky_relu(const Tensor& x, double slope) {
   return activation<Unary::LeakyRelu, Binary::LeakyReluBackward>("leaky_relu", x, slope);
 }
+Tensor hardsigmoid(const Tensor& x) {
+  return activation<Unary::Hardsigmoid, Binary::HardsigmoidBackward>("hardsigmoid", x);
+}
+Tensor hardswish(const Tensor& x) { return activation<Unary::Hardswish, Binary::HardswishBackward>("hardswish", x); }
 Tensor elu(const Tensor& x, double alpha) { return activation<Unary::Elu, Binary::EluBackward>("elu", x, alpha); }
 Tensor relu_(const Tensor& x) {
   assign("relu_", x, relu(thread_state.grad_enabled && x.requires_grad() ? clone_of(x) : x));
@@ -99,6 +106,10 @@ PYNN_OP(
 PYNN_OP(silu, "_nn.silu(Tensor input) -> Tensor", "x sigmoid(x). Same as torch.nn.functional.silu.", kInplace);
 PYNN_OP(leaky_relu, "_nn.leaky_relu(Tensor input, float negative_slope=0.01) -> Tensor",
         "x, or negative_slope * x below 0. Same as torch.nn.functional.leaky_relu.", kInplace);
+PYNN_OP(hardsigmoid, "_nn.hardsigmoid(Tensor input) -> Tensor",
+        "min(max(x + 3, 0), 6) / 6. Same as torch.nn.functional.hardsigmoid.", kInplace);
+PYNN_OP(hardswish, "_nn.hardswish(Tensor input) -> Tensor", "x hardsigmoid(x). Same as torch.nn.functional.hardswish.",
+        kInplace);
 PYNN_OP(elu, "_nn.elu(Tensor input, float alpha=1.0) -> Tensor",
         "x, or alpha (e^x - 1) below 0. Same as torch.nn.functional.elu.", kInplace);
 PYNN_OP(softplus, "_nn.softplus(Tensor input, float beta=1.0, float threshold=20.0) -> Tensor",

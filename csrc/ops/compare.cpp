@@ -58,18 +58,12 @@ Tensor nan_to_num(const Tensor& x, std::optional<double> nan, std::optional<doub
                   std::optional<double> neginf) {
   if (is_integral(x.dtype())) return clone_of(x);
   if (is_complex(x.dtype())) return view_as_complex(nan_to_num(view_as_real(contiguous(x)), nan, posinf, neginf));
-  constexpr double inf = std::numeric_limits<double>::infinity();
   Tensor y;
   {
     GradMode off(false);
     const double most = largest(x.dtype());
-    if (posinf || neginf) {
-      y = where(eq(x, inf), posinf.value_or(most), x);
-      y = where(eq(x, -inf), neginf.value_or(-most), y);
-    } else {
-      y = clamp(x, Scalar(-most), Scalar(most));
-    }
-    y = where(isnan(x), nan.value_or(0), y);
+    const double params[4] = {nan.value_or(0), posinf.value_or(most), neginf.value_or(-most), 0};
+    y = map_unary(Unary::NanToNum, x, x.dtype(), params);
   }
   return record("nan_to_num", std::move(y), inputs(x), save(x),
                 [](const Tensor& g, const Tensor& x) { return where(isfinite(x), g, 0.0); });

@@ -2,6 +2,7 @@
 #include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
+#include "kernels/triangle.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
 #include "ops/concat.h"
@@ -102,7 +103,15 @@ Tensor keep_triangle(const Tensor& x, int64_t diagonal) {
   Tensor y;
   {
     GradMode off(false);
-    y = where(triangle(op, x, diagonal, kLower), x, full({}, Scalar(0), x.dtype()));
+    if (x.device().is_cpu() && x.dim() >= 2) {
+      const Tensor m = x.dim() == 2 ? x : contiguous(x);
+      y = empty(x.sizes(), x.dtype());
+      const int64_t rows = x.size(-2), cols = x.size(-1), matrix = rows * cols;
+      kernels::triangle(x.device(), {y.data(), m.data(), x.dtype(), matrix ? x.numel() / matrix : 0, rows, cols, matrix,
+                                     m.strides()[m.dim() - 2], m.strides()[m.dim() - 1], diagonal, kLower});
+    } else {
+      y = where(triangle(op, x, diagonal, kLower), x, full({}, Scalar(0), x.dtype()));
+    }
   }
   return record(op, std::move(y), inputs(x), save(diagonal),
                 [](const Tensor& g, int64_t diagonal) { return keep_triangle<kLower>(g, diagonal); });

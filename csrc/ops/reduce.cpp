@@ -89,7 +89,7 @@ void run_complex_reduce(Reduce op, const Tensor& x, int64_t mask, const Tensor& 
 // Dims to be reduced with others between them, of contiguous memory on the CPU: the last run of them first, into wider
 // numbers, where what follows may start from such results. Elsewhere x is copied with those dims last.
 bool reduce_in_steps(Reduce op, const Tensor& x, int64_t mask, const Tensor& y) {
-  const bool sums = op == Reduce::Sum || op == Reduce::Mean || op == Reduce::Prod,
+  const bool sums = op == Reduce::Sum || op == Reduce::Mean || op == Reduce::Prod || op == Reduce::NanSum,
              extreme = op == Reduce::Max || op == Reduce::Min;
   if (!(sums || extreme || op == Reduce::Any || op == Reduce::All) || !x.device().is_cpu() || !x.is_contiguous())
     return false;
@@ -103,7 +103,7 @@ bool reduce_in_steps(Reduce op, const Tensor& x, int64_t mask, const Tensor& y) 
   const DType type = extreme ? x.dtype() : !sums ? DType::Bool : whole ? DType::Int64 : DType::Float64;
   const Tensor part = empty(reduced_sizes(x, run, true), type);
   run_reduce(op, x, run, part);
-  run_reduce(op, part, mask & ~run, y);
+  run_reduce(op == Reduce::NanSum ? Reduce::Sum : op, part, mask & ~run, y);  // inf - inf is no NaN of x
   return true;
 }
 

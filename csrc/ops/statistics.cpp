@@ -236,8 +236,17 @@ Tensor any_all(const Tensor& x) { return any_dims(x, {}, false); }
 Tensor all_all(const Tensor& x) { return all_dims(x, {}, false); }
 
 Tensor count_nonzero(const Tensor& x, std::optional<Dims> dims) { return no_gradient(sum(ne(x, 0), dims)); }
-Tensor nansum(const Tensor& x, std::optional<Dims> dims, bool keepdim, std::optional<DType> t) {
-  return named("nansum", sum(where(isnan(x), 0, x), dims, keepdim, t));
+Tensor nansum(const Tensor& input, std::optional<Dims> dims, bool keepdim, std::optional<DType> t) {
+  if (!is_floating(input.dtype()) || (t && !is_floating(*t)))
+    return named("nansum", sum(where(isnan(input), 0, input), dims, keepdim, t));
+  const Tensor x = to_dtype(input, t.value_or(input.dtype()));
+  const int64_t mask = dims_mask("nansum", x, dims);
+  Tensor y = empty(reduced_sizes(x, mask, keepdim), x.dtype(), x.device());
+  run_reduce(Reduce::NanSum, x, mask, y);
+  return record("nansum", std::move(y), inputs(x), save(x, mask, keepdim),
+                [](const Tensor& g, const Tensor& x, int64_t mask, bool keepdim) {
+                  return where(isnan(x), 0.0, expand(wide(g, mask, keepdim, x.dim()), x.sizes()));
+                });
 }
 
 }  // namespace

@@ -343,16 +343,12 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """Return relu6(x + 3) / 6."""
-    if inplace:
-        return _write_back(hardsigmoid, input)
-    return relu6(input + 3) / 6
+    return _nn.hardsigmoid_(input) if inplace else _nn.hardsigmoid(input)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """Return x * relu6(x + 3) / 6."""
-    if inplace:
-        return _write_back(hardswish, input)
-    return input * relu6(input + 3) / 6
+    return _nn.hardswish_(input) if inplace else _nn.hardswish(input)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:

@@ -35,6 +35,8 @@ ACTIVATIONS = {
     "elu 0.5": (lambda x: F.elu(x, alpha=0.5), lambda x: np.where(x > 0, x, 0.5 * np.expm1(x))),
     "softplus": (F.softplus, softplus),
     "softplus 2 3": (lambda x: F.softplus(x, beta=2, threshold=3), lambda x: softplus(x, 2, 3)),
+    "hardsigmoid": (F.hardsigmoid, lambda x: np.clip(x + 3, 0, 6) / 6),
+    "hardswish": (F.hardswish, lambda x: x * np.clip(x + 3, 0, 6) / 6),
     "sigmoid": (F.sigmoid, sigmoid),
     "tanh": (F.tanh, np.tanh),
 }
@@ -73,6 +75,11 @@ def test_gradients_far_out_are_finite(name):
 
 def test_kinks():
     x = pynn.zeros(2, requires_grad=True)
+    for edge, slopes in ((-3.0, (0.0, 0.0)), (3.0, (0.0, 1.0))):
+        at = pynn.full((2,), edge, requires_grad=True)
+        for op, expected in zip((F.hardsigmoid, F.hardswish), slopes, strict=True):
+            (g,) = pynn.autograd.grad(op(at).sum(), at)
+            np.testing.assert_allclose(g.numpy(), expected)
     for op, expected in ((pynn.relu, 0.0), (F.leaky_relu, 0.01), (F.elu, 1.0)):
         (g,) = pynn.autograd.grad(op(x).sum(), x)
         np.testing.assert_allclose(g.numpy(), expected)
@@ -80,7 +87,7 @@ def test_kinks():
     assert pynn.relu(pynn.tensor([-2, 3])).tolist() == [0, 3]  # integers too
 
 
-@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "silu"])
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "silu", "hardsigmoid", "hardswish"])
 def test_inplace(name):
     x = tensor(arr(3, 4))
     op = getattr(F, name)
@@ -116,6 +123,23 @@ def test_errors():
     for op in (F.gelu, F.silu, F.softplus):
         with raises((RuntimeError, NotImplementedError), "gelu|silu|softplus"):
             op(pynn.tensor([1, 2]))
+
+
+@pytest.mark.parametrize("dtype", [pynn.float16, pynn.bfloat16])
+def test_half_loops_are_those_of_float32_rounded(dtype):
+    step = 2.0**-10 if dtype == pynn.float16 else 2.0**-7
+    every = pynn.arange(-(2**15), 2**15).to(pynn.int16).view(dtype)  # each value there is
+    x = every[every.isfinite()]
+    for name in ("gelu", "hardsigmoid", "hardswish"):
+        exact = ACTIVATIONS[name][1](to_numpy(x))
+        near = np.abs(exact) > (2.0**-14 if dtype == pynn.float16 else 1e-30)
+        near &= (name != "gelu") | (np.abs(to_numpy(x)) < 5)  # beyond, float32 has lost the tail
+        got = to_numpy(ACTIVATIONS[name][0](x))
+        assert np.all(np.abs(got - exact)[near] <= 0.75 * step * np.abs(exact)[near])
+        for n in (1, 15, 16, 17, 33):
+            assert same_bits(ACTIVATIONS[name][0](x[1000 : 1000 + n]), tensor(got[1000 : 1000 + n], dtype))
+    assert F.gelu(pynn.tensor([INF, NAN], dtype=dtype)).tolist()[0] == INF
+    assert F.gelu(pynn.tensor([NAN], dtype=dtype)).isnan().all()
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

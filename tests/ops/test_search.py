@@ -30,6 +30,24 @@ def test_searchsorted(side):
     assert pynn.searchsorted(tensor(rows), tensor(values), out_int32=True).dtype == pynn.int32
 
 
+@pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64, pynn.bfloat16, pynn.int32])
+def test_searchsorted_of_every_length(dtype):
+    for n in (0, 1, 2, 3, 7, 8, 9, 1000):
+        for count in (1, 3, 4, 5, 301):
+            row = np.sort(ints(n, low=-50, high=50))
+            values = ints(count, low=-60, high=60)
+            for side in ("left", "right"):
+                found = pynn.searchsorted(tensor(row, dtype), tensor(values, dtype), side=side)
+                np.testing.assert_array_equal(to_numpy(found), np.searchsorted(row, values, side))
+    rows, values = np.sort(arr(7, 33), 1), arr(7, 5)
+    order = np.argsort(-rows, 1)
+    found = pynn.searchsorted(tensor(-rows), tensor(values), sorter=tensor(order))
+    expected = [np.searchsorted(np.sort(-r), v) for r, v in zip(rows, values, strict=True)]
+    np.testing.assert_array_equal(to_numpy(found), expected)
+    nan = pynn.tensor([0.0, math.nan, 2.0])
+    assert pynn.searchsorted(pynn.tensor([1.0, 2.0]), nan).tolist() == [0, 2, 1]
+
+
 def test_sorter():
     x = arr(20)
     found = pynn.searchsorted(tensor(x), pynn.tensor([0.5]).double(), sorter=tensor(np.argsort(x)))

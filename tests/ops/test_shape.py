@@ -141,6 +141,29 @@ def test_inplace_triangles():
     assert x.triu_() is x and same_bits(x, expected.triu())
 
 
+@pytest.mark.parametrize("name", ["tril", "triu"])
+def test_triangles_of_any_layout_and_diagonal(name):
+    for rows, columns in ((1, 1), (17, 33), (33, 17), (1, 40), (40, 1), (0, 3), (3, 0)):
+        values = arr(4, rows, columns)
+        values[0, :1, :1] = np.nan
+        x = tensor(values)
+        views = [
+            (x, values),
+            (x[0], values[0]),
+            (x[1].t(), values[1].T),
+            (x[2][:, ::2], values[2][:, ::2]),
+            (x[::2], values[::2]),
+            (x[3].flip(1), np.flip(values[3], 1)),
+            (x[:1].expand(4, rows, columns), np.broadcast_to(values[:1], values.shape)),
+        ]
+        for view, expected in views:
+            for diagonal in (-(2**62), -rows, -1, 0, 1, columns, 2**62):
+                near = int(np.clip(diagonal, -100, 100))
+                y = getattr(pynn, name)(view, diagonal)
+                assert y.is_contiguous()
+                np.testing.assert_array_equal(to_numpy(y), getattr(np, name)(expected, near))
+
+
 def test_sequences_may_be_tuples_or_lists():
     a = pynn.ones(2, 3)
     assert a.repeat((2, 2)).shape == a.repeat([2, 2]).shape == a.repeat(2, 2).shape == (4, 6)

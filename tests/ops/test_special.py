@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from helpers import FLOATS, arr, arrs, check_op, raises, tensor, to_numpy
+from helpers import FLOATS, arr, arrs, check_op, raises, run_python, tensor, to_numpy
 
 import pynn
+
+INF, NAN = math.inf, math.nan
 
 WIDE = (pynn.float64, pynn.float32)
 POSITIVE = arr(4, 5, low=0.3, high=6.0)
@@ -76,6 +78,62 @@ def test_inverses():
     )
     assert pynn.erfinv(pynn.tensor([1.0, -1.0])).tolist() == [math.inf, -math.inf]
     assert pynn.erfinv(pynn.tensor([1.5])).isnan().all()
+
+
+FLOAT_ERRORS = """
+import math, mpmath, numpy as np, pynn
+mpmath.mp.prec = 100
+rng = np.random.default_rng(0)
+wide = np.ldexp(rng.uniform(-1, 1, 2000), rng.integers(-40, 20, 2000))
+near = np.ldexp(rng.uniform(-1, 1, 2000), rng.integers(-23, 0, 2000))
+points = {
+    "sinc": np.concatenate([rng.uniform(-9, 9, 2000), wide]),
+    "erfinv": np.concatenate([rng.uniform(-1, 1, 2000), 1 - np.abs(near), near]),
+    "lgamma": np.concatenate([rng.uniform(-9, 9, 2000), np.abs(wide), 1 + near, 2 + near]),
+}
+exact = {
+    "sinc": lambda v: mpmath.sinpi(v) / (mpmath.pi * v),
+    "erfinv": mpmath.erfinv,
+    "lgamma": lambda v: math.inf if v <= 0 and v == int(v) else mpmath.log(abs(mpmath.gamma(v))),
+}
+for name, at in points.items():
+    x = at.astype(np.float32)
+    x = x[(x != 0) & ((np.abs(x) < 1) | (name != "erfinv"))]
+    y = getattr(pynn, name)(pynn.from_numpy(x)).numpy()
+    ref = np.array([float(exact[name](mpmath.mpf(float(v)))) for v in x])
+    same = y == ref
+    with np.errstate(all="ignore"):
+        error = np.abs(y - ref) / np.spacing(np.abs(ref).astype(np.float32))
+    print(name, np.where(same, 0, error).max())
+"""
+
+
+@pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512", "neon"])
+def test_errors_of_float32(isa):
+    pytest.importorskip("mpmath", reason="the reference")
+    status, out = run_python("import pynn", env={"PYNN_CPU_ISA": isa})
+    if status:
+        pytest.skip(out.strip().splitlines()[-1])
+    status, out = run_python(FLOAT_ERRORS, env={"PYNN_CPU_ISA": isa})
+    assert status == 0, out
+    found = dict(line.split() for line in out.splitlines())
+    for name, most in {"sinc": 2.4, "erfinv": 2.2, "lgamma": 1.5}.items():
+        assert float(found[name]) <= most, (name, found[name])
+
+
+def test_vector_functions_at_their_ends():
+    x = np.array([0, -0.0, 1, -1, 2, -3, INF, -INF, NAN, 1e-40, 3e38, -1e30, 1.5, -1.5])
+    for n in (1, 5, 14):
+        for dtype in (pynn.float32, pynn.float64):
+            t = tensor(x[:n], dtype)
+            s, e, g = (to_numpy(f(t)) for f in (pynn.sinc, pynn.erfinv, pynn.lgamma))
+            ones = [1, 1, 0, 0, 0, 0, NAN, NAN, NAN, 1, 0, 0, -2 / (3 * np.pi), -2 / (3 * np.pi)]
+            np.testing.assert_allclose(s, ones[:n], rtol=1e-6, atol=1e-15)
+            inverse = [0, -0.0, INF, -INF, NAN, NAN, NAN, NAN, NAN, 8.8623e-41, NAN, NAN, NAN, NAN]
+            np.testing.assert_allclose(e, inverse[:n], rtol=1e-4)
+            logs = [INF, INF, 0, INF, 0, INF, INF, INF, NAN, 92.1034, INF, INF, -0.120782238, 0.860047015]
+            if dtype == pynn.float32:
+                np.testing.assert_allclose(g, logs[:n], rtol=1e-5)
 
 
 @pytest.mark.parametrize("n", range(4))

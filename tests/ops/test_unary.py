@@ -251,6 +251,24 @@ def test_nan_to_num():
     assert x.nan_to_num().tolist() == [0.0, big, -big, 1.5]
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_nan_to_num_against_its_composite(dtype):
+    values = arr(3, 37)
+    values[0, ::5], values[1, ::7], values[2, ::3], values[2, 1] = NAN, INF, -INF, -0.0
+    x = tensor(values, dtype)
+    for args in ((), (1.0,), (None, 2.0, None), (None, None, -3.0)):
+        nan, high, low = (*args, None, None, None)[:3]
+        most = pynn.finfo(dtype).max
+        y = pynn.where(x == INF, most if high is None else high, x)
+        y = pynn.where(x == -INF, -most if low is None else low, y)
+        y = pynn.where(x.isnan(), 0.0 if nan is None else nan, y)
+        for layout in (lambda t: t, lambda t: t.t(), lambda t: t[:, 1::2]):
+            assert same_bits(pynn.nan_to_num(layout(x), *args).contiguous(), layout(y).contiguous())
+    z = tensor(values, pynn.float64, requires_grad=True)
+    z.nan_to_num().sum().backward()
+    np.testing.assert_array_equal(z.grad.numpy(), np.isfinite(values))
+
+
 @pytest.mark.parametrize("argument", [None, "text", [1.0], 1.5, object()])
 def test_not_a_tensor(argument):
     with raises(TypeError, "exp"):

@@ -8,6 +8,7 @@
 //                                                  d = (1 + t) / 2 + x (1 - t^2) u' / 2
 //   elu(x) = x > 0 ? x : alpha (exp(x) - 1)        d = x > 0 ? 1 : alpha exp(x)
 //   softplus(x) = log(1 + exp(beta x)) / beta, or x where beta x > threshold;  d = sigmoid(beta x), or 1
+//   hardsigmoid(x) = min(max(x + 3, 0), 6) / 6;  hardswish(x) = x hardsigmoid(x)
 #include "kernels/cpu/loops_impl.h"
 #include "kernels/cpu/vec_math.h"
 
@@ -19,13 +20,33 @@ constexpr double kInvSqrt2Pi = 0.39894228040143267794;
 constexpr double kSqrt2OverPi = 0.79788456080286535588;
 constexpr double kGeluCubic = 0.044715;
 
-// (1 + erf(x / sqrt 2)) / 2. float: half of exp(-p(|x|)) is the tail, to 2^-29 absolutely; 0 from 6 on.
-PYNN_INLINE VecF normal_cdf(VecF x) {
-  const VecF a = abs(x);
-  const VecF p = poly(a, -1.0067125e-09, 7.9788464e-01, 3.1830898e-01, 3.6339443e-02, -4.789153e-03, -3.2545195e-05,
-                      2.1594267e-04, -6.152312e-05, 9.459178e-06, -8.0677654e-07, 2.9735007e-08);
-  const VecF tail = select(a > VecF(6), VecF(0), VecF(0.5f) * exp(-p));
+// 2^y for |y| < 126, by a polynomial of 2^r, |r| <= 1/2; elsewhere anything.
+template <class... C>
+PYNN_INLINE VecF power_of_2(VecF y, C... coefficients) {
+#ifdef PYNN_HAS_SCALE
+  const VecF k = round(y);
+  return native::scale(poly(y - k, coefficients...).v, k.v);
+#else
+  const VecF magic(Fp<float>::kMagic), t = y + magic;
+  return poly(y - (t - magic), coefficients...) * power_of_2<float>(bits(t) - bits(magic));
+#endif
+}
+PYNN_INLINE VecF from_tail(VecF x, VecF tail) {
+  tail = select(abs(x) > VecF(6), VecF(0), tail);
   return select(x > VecF(0), VecF(1) - tail, tail);
+}
+// (1 + erf(x / sqrt 2)) / 2. float: 2^p(|x|) is the tail, to 2^-29 absolutely; 0 from 6 on.
+PYNN_INLINE VecF normal_cdf(VecF x) {
+  const VecF p = poly(abs(x), -0.999999983, -1.15110518, -0.459212831, -0.0524653221, 0.00698456283, -3.66916562e-05,
+                      -0.000255490964, 6.57552396e-05, -8.00235046e-06, 4.05296213e-07);
+  return from_tail(
+      x, power_of_2(p, 1, 0.693147203, 0.240226479, 0.0555033248, 0.00961843751, 0.00133988725, 0.000153533052));
+}
+// For half types: the tail to 5e-5 of its value.
+PYNN_INLINE VecF normal_cdf_coarse(VecF x) {
+  const VecF p = poly(abs(x), -1.00006479, -1.15017427, -0.461271905, -0.0511853453, 0.00719556713, -0.000611100131,
+                      2.29900607e-05);
+  return from_tail(x, power_of_2(p, 1, 0.693124211, 0.240240996, 0.0559062807, 0.00958274278));
 }
 PYNN_INLINE VecD normal_cdf(VecD x) { return VecD(0.5) * erfc(x * VecD(-kSqrtHalf)); }
 template <class V>
@@ -39,6 +60,19 @@ PYNN_INLINE V gelu_tanh_derivative(V x) {
   return constant<V>(0.5) * (V(1) + t + x * (V(1) - t * t) * slope);
 }
 template <class V>
+PYNN_INLINE V hard_sigmoid(V x) {
+  return minimum(maximum(x + V(3), V(0)), V(6)) * constant<V>(1.0 / 6);
+}
+template <class V>
+PYNN_INLINE V hard_sigmoid_backward(V g, V x) {
+  return select((x > V(-3)) & (x < V(3)), g * constant<V>(1.0 / 6), V(0));
+}
+template <class V>
+PYNN_INLINE V hard_swish_backward(V g, V x) {
+  const V middle = g * fma(x, constant<V>(1.0 / 3), constant<V>(0.5));
+  return select(x <= V(-3), V(0), select(x < V(3), middle, g));
+}
+template <class V>
 PYNN_INLINE V silu_derivative(V x) {
   const V s = sigmoid(x);
   return s * (V(1) + x * (V(1) - s));
@@ -49,8 +83,25 @@ PYNN_INLINE V silu_derivative(V x) {
 PYNN_UNARY_LONG(Sigmoid, sigmoid(x))
 PYNN_UNARY_LONG(Silu, (x * sigmoid(x)))
 PYNN_UNARY_LONG(Gelu, (x * normal_cdf(x)))
+struct GeluOfHalf {
+  static constexpr bool kLong = true;
+  PYNN_INLINE explicit GeluOfHalf(LoopParams) {}
+  PYNN_INLINE VecF operator()(VecF x) const { return x * normal_cdf_coarse(x); }
+};
+template <>
+struct UnaryFnOf<Unary::Gelu, Half> {
+  using type = GeluOfHalf;
+};
+template <>
+struct UnaryFnOf<Unary::Gelu, BFloat16> {
+  using type = GeluOfHalf;
+};
+PYNN_UNARY(Hardsigmoid, hard_sigmoid(x))
+PYNN_UNARY(Hardswish, (x * hard_sigmoid(x)))
 PYNN_UNARY_LONG(GeluTanh, constant<V>(0.5) * x * (V(1) + tanh(gelu_tanh_argument(x))))
 
+PYNN_BINARY(HardsigmoidBackward, hard_sigmoid_backward(a, b))
+PYNN_BINARY(HardswishBackward, hard_swish_backward(a, b))
 PYNN_BINARY(SigmoidBackward, a * b * (V(1) - b))
 PYNN_BINARY(TanhBackward, (a * (V(1) - b * b)))
 PYNN_BINARY_LONG(SiluBackward, (a * silu_derivative(b)))
@@ -107,6 +158,11 @@ PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Gelu)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, GeluTanh)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Elu)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Softplus)
+PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Hardsigmoid)
+PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Hardswish)
+PYNN_HALF_LOOPS(PYNN_UNARY_LOOP, Gelu)
+PYNN_HALF_LOOPS(PYNN_UNARY_LOOP, Hardsigmoid)
+PYNN_HALF_LOOPS(PYNN_UNARY_LOOP, Hardswish)
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, SigmoidBackward)
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, TanhBackward)
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, SiluBackward)
@@ -115,5 +171,7 @@ PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, GeluTanhBackward)
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, LeakyReluBackward)
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, EluBackward)
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, SoftplusBackward)
+PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, HardsigmoidBackward)
+PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, HardswishBackward)
 
 }  // namespace PYNN_CPU_NAMESPACE

@@ -73,6 +73,9 @@ PYNN_INLINE void convert_lanes(To* dst, const From* src) {
     constexpr From limit = sizeof(To) == 8 ? From(0x1p63) : From(0x1p31);
     const auto in_range = to_lanes<Int, n>((x >= -limit) & (x < limit));
     y = to_lanes<To, n>((in_range & to_lanes<Int, n>(x)) | (~in_range & kLeast<Int>));
+  } else if constexpr (sizeof(From) <= 2 && sizeof(To) >= 4 && PYNN_VEC_BYTES == 64) {
+    asm("" : "+x"(x));  // or GCC takes it apart by elements; so each step is one instruction
+    y = to_lanes<To, n>(to_lanes<CutFrom<To>, n>(x));
   } else if constexpr (sizeof(From) == 1 && sizeof(To) >= 4) {  // step by step, which compilers turn into unpacking
     y = to_lanes<To, n>(to_lanes<int32_t, n>(to_lanes<int16_t, n>(x)));
   } else {
@@ -123,9 +126,6 @@ void convert_row(To* __restrict dst, const From* __restrict src, int64_t cols) {
   } else if constexpr (std::is_same_v<To, bool> && kIsFloat<From>) {
     constexpr int n = Vec<From>::kSize;
     for (; i + n <= cols; i += n) store_bool(dst + i, Vec<From>::load(src + i) != Vec<From>(0));
-  } else if constexpr (kIsFloat<From> && sizeof(To) < 4) {
-    convert_through<int32_t>(dst, src, cols);
-    return;
   } else if constexpr (std::is_same_v<To, int64_t> && std::is_same_v<From, float>) {
     for (; i + VecF::kSize <= cols; i += VecF::kSize) convert_small_lanes(dst + i, src + i);
   } else {

@@ -73,6 +73,9 @@ double cost(Unary op) {
     case Unary::Relu:
     case Unary::Clamp:
     case Unary::LeakyRelu:
+    case Unary::Hardsigmoid:
+    case Unary::Hardswish:
+    case Unary::NanToNum:
     case Unary::Reciprocal:
       return 0.3;
     default:

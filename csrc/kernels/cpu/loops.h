@@ -84,6 +84,11 @@ constexpr bool has_loop(Unary op, TypeClass type) {
       return type != TypeClass::Narrow;
     case Unary::LogicalNot:
       return type != TypeClass::Half;
+    case Unary::Gelu:
+    case Unary::Hardsigmoid:
+    case Unary::Hardswish:
+    case Unary::NanToNum:
+      return type == TypeClass::Full || type == TypeClass::Half;
     case Unary::BitNot:
       return type == TypeClass::Wide || type == TypeClass::Narrow;
     case Unary::Copy:

@@ -66,6 +66,8 @@ void evaluate(Reduce op, const ReduceArgs& a, const Run& run, int64_t count, T* 
   }
   if constexpr (!std::is_same_v<T, int64_t>) {
     switch (op) {
+      case Reduce::NanSum:
+        return run(AddNumbers<T>{}, nullptr, out);
       case Reduce::Mean:
         run(Add<T>{}, nullptr, out);
         return set([n](double v) { return v / n; });

@@ -28,24 +28,44 @@ constexpr T kInfinity = std::is_same_v<T, int64_t> ? T(INT64_MAX) : T(__builtin_
 template <class T>
 constexpr T kMinusInfinity = std::is_same_v<T, int64_t> ? T(INT64_MIN) : -T(__builtin_huge_val());
 
-// Memory of any dtype as T.
+// Memory of any dtype as T. Folds of rows and columns read half types where they lie (by_storage), all others through a
+// buffer.
 template <class T>
 struct Source {
   const char* x;
+  DType dtype;
   int64_t item;
   Convert convert;  // nullptr: x is of type T
   static constexpr DType kType = DTypeOf<T>::value;
 
-  Source(const void* data, DType dtype)
+  Source(const void* data, DType type)
       : x(static_cast<const char*>(data)),
-        item(static_cast<int64_t>(item_size(dtype))),
-        convert(dtype == kType ? nullptr : converter(kType, dtype)) {}
+        dtype(type),
+        item(static_cast<int64_t>(item_size(type))),
+        convert(type == kType ? nullptr : converter(kType, type)) {}
   // n elements from `offset` on; the buffer must hold n where a conversion is needed.
   PYNN_INLINE const T* get(int64_t offset, int64_t n, T* buffer) const {
     const char* p = x + offset * item;
     if (!convert) return reinterpret_cast<const T*>(p);
     convert(buffer, {n, 1}, p, {n, 1}, 1, n);
     return buffer;
+  }
+  // The same as S, which by_storage chose.
+  template <class S>
+  PYNN_INLINE const S* get_as(int64_t offset, int64_t n, T* buffer) const {
+    if constexpr (std::is_same_v<S, T>)
+      return get(offset, n, buffer);
+    else
+      return reinterpret_cast<const S*>(x) + offset;
+  }
+  // f(an S), S being what the fold's loop should read.
+  template <class F>
+  PYNN_INLINE auto by_storage(F f) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (dtype == DType::BFloat16) return f(BFloat16{});
+      if (dtype == DType::Float16) return f(Half{});
+    }
+    return f(T{});
   }
 };
 
@@ -116,6 +136,11 @@ struct Count : Add<T> {  // of nonzero elements
   PYNN_INLINE V step(V acc, V x, V) const { return acc + select(x != V(T(0)), V(T(1)), V(T(0))); }
 };
 template <class T>
+struct AddNumbers : Add<T> {  // all but NaN
+  using V = Vec<T>;
+  PYNN_INLINE V step(V acc, V x, V) const { return acc + select(x == x, x, V(T(0))); }
+};
+template <class T>
 struct AddAbs : Add<T> {
   using V = Vec<T>;
   PYNN_INLINE V step(V acc, V x, V) const { return acc + abs(x); }
@@ -153,8 +178,8 @@ PYNN_INLINE Total<T> merge_lanes(Vec<T> acc) {
   return lanes[0];
 }
 
-template <class P, class T>
-[[gnu::noinline]] Total<T> fold_block(const P& fold, const T* x, int64_t n, T shift) {
+template <class P, class S, class T = Wide<S>>
+[[gnu::noinline]] Total<T> fold_block(const P& fold, const S* x, int64_t n, T shift) {
   using V = Vec<T>;
   constexpr int L = V::kSize, U = P::kUnroll;
   const V s(shift);
@@ -166,15 +191,15 @@ template <class P, class T>
     for (int u = 1; u < U; ++u) acc[u] = fold.start();
     for (; i + U * L <= n; i += U * L)
 #pragma GCC unroll 8
-      for (int u = 0; u < U; ++u) acc[u] = fold.step(acc[u], V::load(x + i + u * L), s);
+      for (int u = 0; u < U; ++u) acc[u] = fold.step(acc[u], load_wide(x + i + u * L), s);
 #pragma GCC unroll 4
     for (int half = U / 2; half; half /= 2)
 #pragma GCC unroll 4
       for (int u = 0; u < half; ++u) acc[u] = P::merge(acc[u], acc[u + half]);
   }
-  for (; i + L <= n; i += L) acc[0] = fold.step(acc[0], V::load(x + i), s);
+  for (; i + L <= n; i += L) acc[0] = fold.step(acc[0], load_wide(x + i), s);
   if (i < n) {
-    const V rest = select(V::iota(T(0)) < V(static_cast<T>(n - i)), V::load(x + i, n - i), fold.identity(s));
+    const V rest = select(V::iota(T(0)) < V(static_cast<T>(n - i)), load_wide(x + i, n - i), fold.identity(s));
     acc[0] = fold.step(acc[0], rest, s);
   }
   return merge_lanes<P>(acc[0]);
@@ -186,10 +211,13 @@ template <class P, class T>
   constexpr int64_t block = kBlockRows * 8 * Vec<T>::kSize;
   T buffer[block];
   Total<T> total = static_cast<Total<T>>(fold.start()[0]);
-  for (int64_t i = 0; i < n; i += block) {
-    const int64_t b = min_of(block, n - i);
-    total = P::merge(total, fold_block(fold, x.get(offset + i, b, buffer), b, shift));
-  }
+  x.by_storage([&](auto storage) {
+    using S = decltype(storage);
+    for (int64_t i = 0; i < n; i += block) {
+      const int64_t b = min_of(block, n - i);
+      total = P::merge(total, fold_block(fold, x.template get_as<S>(offset + i, b, buffer), b, shift));
+    }
+  });
   return total;
 }
 
@@ -239,15 +267,22 @@ template <class P, class T>
 // ---- columns ------------------------------------------------------------------------------------------------------
 
 // acc[c] takes R rows of w columns.
-template <int R, class P, class T>
-PYNN_INLINE void fold_rows(const P& fold, T* acc, const T* const* x, int64_t w, const T* shift) {
+template <int R, class P, class T, class S>
+PYNN_INLINE void fold_rows(const P& fold, T* acc, const S* const* x, int64_t w, const T* shift) {
   using V = Vec<T>;
-  for (int64_t c = 0; c < w; c += V::kSize) {
-    const int64_t n = w - c;
+  constexpr int64_t L = V::kSize;
+  int64_t c = 0;
+  for (; c + L <= w; c += L) {
+    V a = V::load(acc + c);
+    const V s = shift ? V::load(shift + c) : V(T(0));
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) a = fold.step(a, load_wide(x[r] + c), s);
+    a.store(acc + c);
+  }
+  if (const int64_t n = w - c; n > 0) {
     V a = V::load(acc + c, n);
     const V s = shift ? V::load(shift + c, n) : V(T(0));
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) a = fold.step(a, V::load(x[r] + c, n), s);
+    for (int r = 0; r < R; ++r) a = fold.step(a, load_wide(x[r] + c, n), s);
     a.store(acc + c, n);
   }
 }
@@ -273,16 +308,21 @@ template <class P, class T>
   for (int64_t r0 = 0; r0 < rows; r0 += kBlockRows) {
     const int64_t r1 = min_of(rows, r0 + kBlockRows);
     for (int64_t c = 0; c < w; ++c) acc[c] = start;
-    int64_t r = r0;
-    for (; r + 4 <= r1; r += 4) {
-      const T* p[4];
-      for (int i = 0; i < 4; ++i) p[i] = x.get(offset + (r + i) * stride, w, buffer + i * kMaxColumns);
-      fold_rows<4>(fold, acc, p, w, shift);
-    }
-    for (; r < r1; ++r) {
-      const T* p = x.get(offset + r * stride, w, buffer);
-      fold_rows<1>(fold, acc, &p, w, shift);
-    }
+    x.by_storage([&](auto storage) {
+      using S = decltype(storage);
+      constexpr int R = std::is_same_v<S, T> ? 4 : 8;
+      int64_t r = r0;
+      for (; r + R <= r1; r += R) {
+        const S* p[R];
+        for (int i = 0; i < R; ++i)
+          p[i] = x.template get_as<S>(offset + (r + i) * stride, w, buffer + i % 4 * kMaxColumns);
+        fold_rows<R>(fold, acc, p, w, shift);
+      }
+      for (; r < r1; ++r) {
+        const S* p = x.template get_as<S>(offset + r * stride, w, buffer);
+        fold_rows<1>(fold, acc, &p, w, shift);
+      }
+    });
     if (period < w) merge_periods<P>(acc, w, period);
     for (int64_t c = 0; c < period; ++c) total[c] = P::merge(total[c], static_cast<Total<T>>(acc[c]));
   }

@@ -3,6 +3,7 @@
 
 #include "core/parallel.h"
 #include "kernels/cpu/elements.h"
+#include "kernels/cpu/sizes.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
@@ -20,31 +21,47 @@ struct Ordered<BFloat16> {
   using Type = float;
 };
 
+constexpr int64_t kTogether = 4;  // searches side by side, as each waits for memory at every step
+
 template <class S>
 void search(const SearchArgs& a) {
   using C = typename Ordered<S>::Type;
   double steps = 4;
   for (int64_t n = a.n; n > 0; n /= 2) steps += 2;
   parallel_for(0, a.rows * a.count, grain_for(steps), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t start = a.one_row ? 0 : i / a.count * a.n;
-      const S* row = static_cast<const S*>(a.sorted) + start;
-      const int64_t* order = a.sorter ? a.sorter + start : nullptr;
-      const C v = static_cast<C>(static_cast<const S*>(a.values)[i]);
-      const auto before = [=](int64_t at) __attribute__((always_inline)) {
-        const C m = static_cast<C>(row[order ? order[at] : at]);
-        return !(a.right ? m > v : m >= v);
-      };
+    for (int64_t i = begin; i < end; i += kTogether) {
+      const int64_t many = min_of(end - i, kTogether);
+      const S* row[kTogether];
+      const int64_t* order[kTogether];
+      C v[kTogether];
+      int64_t low[kTogether] = {}, n[kTogether];
+      for (int64_t k = 0; k < kTogether; ++k) {
+        const int64_t which = i + min_of(k, many - 1), start = a.one_row ? 0 : which / a.count * a.n;
+        row[k] = static_cast<const S*>(a.sorted) + start;
+        order[k] = a.sorter ? a.sorter + start : nullptr;
+        v[k] = static_cast<C>(static_cast<const S*>(a.values)[which]);
+        n[k] = a.n;
+      }
       // Without branches in the loop: which half it is cannot be foreseen. The places looked at are PyTorch's, so that
       // unsorted rows give its results too.
-      int64_t low = 0, n = a.n;
-      while (n > 0) {
-        const int64_t half = n / 2;
-        const bool above = before(low + half);
-        low = above ? low + half + 1 : low;
-        n = above ? n - half - 1 : half;
-      }
-      a.places[i] = low;
+      const auto halve = [&](auto sorter, auto right) __attribute__((always_inline)) {
+        for (int64_t left = a.n; left > 0; left /= 2)
+#pragma GCC unroll 4
+          for (int k = 0; k < kTogether; ++k) {
+            const int64_t half = n[k] >> 1, at = min_of(low[k] + half, a.n - 1);
+            const C m = static_cast<C>(row[k][sorter ? order[k][at] : at]);
+            const int64_t above = -static_cast<int64_t>(!(right ? m > v[k] : m >= v[k])) & (-n[k] >> 63);  // -1, or 0
+            low[k] += above & (half + 1);
+            n[k] = half + (above & ((n[k] & 1) - 1));  // n - half - 1
+          }
+      };
+      using Yes = std::true_type;
+      using No = std::false_type;
+      if (a.sorter)
+        a.right ? halve(Yes(), Yes()) : halve(Yes(), No());
+      else
+        a.right ? halve(No(), Yes()) : halve(No(), No());
+      for (int64_t k = 0; k < many; ++k) a.places[i + k] = low[k];
     }
   });
 }

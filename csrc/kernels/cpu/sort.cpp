@@ -2,7 +2,8 @@
 //
 // Every element becomes an unsigned key whose order is the wanted one: sign bit flipped (and all bits of negative
 // floats), -0 as +0, NaN largest; inverted when descending. Pairs (key, position) have no ties, so any sort is stable.
-//   n < 64        insertion sort
+//   n <= kRanked every pair's place is the number of those that come before it, counted in registers
+//   n < 64        insertion sort (where registers are short)
 //   k <= n / 16   a heap of the k least, which most elements never reach: registers of them are compared with its top
 //   else          radix sort by bytes, least first, leaving out the bytes in which all keys agree
 // Parallel over rows. float32 and narrower: 32-bit keys; float64, int64 and rows of 2^32 elements: 64-bit keys.
@@ -43,6 +44,31 @@ struct Pair {
     return a.key < b.key || (a.key == b.key && a.position < b.position);
   }
 };
+
+template <class Key>
+constexpr int64_t kRanked = 8 * PYNN_VEC_BYTES / static_cast<int64_t>(sizeof(Key));
+
+// other, in order, <- p, whose positions are 0, 1, ...
+template <class Key>
+[[gnu::noinline]] void rank_sort(const Pair<Key>* p, Pair<Key>* other, int64_t n) {
+  using I = std::make_signed_t<Key>;
+  using V = Vec<I>;
+  constexpr int64_t L = V::kSize;
+  constexpr Key sign = Key(1) << (8 * sizeof(Key) - 1);
+  I key[kRanked<Key>], place[kRanked<Key>];
+  for (int64_t i = 0; i < round_up(n, L); ++i) key[i] = static_cast<I>(i < n ? p[i].key ^ sign : sign);
+  for (int64_t i = 0; i < n; i += L) {
+    const V k = V::load(key + i), at = V::iota(static_cast<I>(i)), one(1);
+    V before(0);
+    const auto count = [&](Mask<I> m) __attribute__((always_inline)) { before = select(m, before + one, before); };
+    for (int64_t j = 0; j < i; ++j) count(V(key[j]) <= k);
+    for (int64_t j = i; j < min_of(i + L, n); ++j)
+      count((V(key[j]) < k) | ((V(key[j]) == k) & (V(static_cast<I>(j)) < at)));
+    for (int64_t j = i + L; j < n; ++j) count(V(key[j]) < k);
+    before.store(place + i);
+  }
+  for (int64_t i = 0; i < n; ++i) other[place[i]] = p[i];
+}
 
 template <class Key>
 void insertion_sort(Pair<Key>* p, int64_t n) {
@@ -141,7 +167,8 @@ void sort_typed(const SortArgs& a) {
   const double ns = static_cast<double>(n) * (n < 64 ? 5 : k <= n / 16 ? 0.5 : 4 * sizeof(Key)) + 10;
   parallel_for(0, a.rows, grain_for(ns), [&](int64_t begin, int64_t end) {
     const bool few = n >= 64 && k <= n / 16;
-    const Scratch<Pair<Key>> pairs(few ? k : n), other(few || n < 64 ? 0 : n);
+    const bool ranked = n <= kRanked<Key> && !few;
+    const Scratch<Pair<Key>> pairs(few ? k : n), other(few || (n < 64 && !ranked) ? 0 : n);
     for (int64_t r = begin; r < end; ++r) {
       const S* x = static_cast<const S*>(a.x) + r * n;
       Pair<Key>* p = pairs.get();
@@ -150,7 +177,10 @@ void sort_typed(const SortArgs& a) {
         least_k(p, k, x, n, a.descending);
       else
         for (int64_t i = 0; i < n; ++i) p[i] = {static_cast<Key>(key_of<Key>(x[i]) ^ flip), static_cast<Key>(i)};
-      if (n < 64)
+      if (ranked) {
+        rank_sort(p, other.get(), n);
+        p = other.get();
+      } else if (n < 64)
         insertion_sort(p, n);
       else if (!few)
         p = radix_sort(p, other.get(), n);

@@ -2,6 +2,7 @@
 #include "kernels/special.h"
 
 #include "core/parallel.h"
+#include "kernels/cpu/loops_impl.h"
 #include "kernels/cpu/vec_math.h"
 
 #define PYNN_SPECIAL_NAMESPACE PYNN_CPU_NAMESPACE
@@ -28,8 +29,81 @@ void each(void* y, const void* a, const void* b, int64_t n, F f) {
   });
 }
 
+// ---- Of vectors: float alone, but sinc
+
+template <class T, class F>
+void each_register(double ns, void* y, const void* x, int64_t n, F f) {
+  parallel_for(0, n, grain_for(ns), [&](int64_t begin, int64_t end) {
+    each_long<1>(static_cast<T*>(y) + begin, {static_cast<const T*>(x) + begin}, {1}, end - begin, f);
+  });
+}
+
+// sin(pi r) / (pi r) of |r| <= 1/2, z = r^2
+PYNN_INLINE VecF sinc_poly(VecF z) {
+  return poly(z, 1, -1.64493406, 0.811742171, -0.190747623, 0.0261162052, -0.00223522394);
+}
+PYNN_INLINE VecD sinc_poly(VecD z) {  // Taylor's series
+  return poly(z, 1, -1.6449340668482264, 0.8117424252833536, -0.19075182412208421, 0.026147847817654800,
+              -0.0023460810354558236, 0.00014842879303107100, -6.9758736616563804e-06, 2.5312174041370276e-07,
+              -7.3047118222177748e-09, 1.7165384749821433e-10, -3.3481335350440667e-12);
+}
+// sin(pi x) / (pi x): with x = k + r, (-1)^k r / x of that polynomial. So it is exact for every x, and 0 at whole ones.
+template <class T>
+PYNN_INLINE Vec<T> sinc(Vec<T> x) {
+  using V = Vec<T>;
+  const V k = round(x), r = x - k, half = constant<V>(0.5) * k;
+  const V odd = half - floor(half);  // 0 or 1/2
+  const V y = (r - constant<V>(4) * odd * r) * sinc_poly(r * r) / x;
+  return select(x == V(0), V(1), y);
+}
+
+// x (sqrt(pi) / 2 + w p(w)), w = -log(1 - x^2), or x q(sqrt w) where w is large; the polynomials to 2^-27.
+PYNN_INLINE VecF erfinv(VecF x) {
+  const VecF w = -log((VecF(1) - x) * (VecF(1) + x)), s = sqrt(w);  // NaN for |x| > 1
+  const VecF p = poly(w, -2.66232003e-08, 0.232013761, 0.0115488469, -0.00233459675, -0.000127226204, 4.44370144e-05,
+                      4.02226907e-06, -1.98354172e-06, 2.21734265e-07, -8.82051013e-09);
+  const VecF q = poly(s - VecF(3.1f), 2.93323166, 1.00335607, 0.00746120087, -0.0056953586, 0.00410930675,
+                      -0.00272178702, 0.00136381383, -0.000285171225, -0.000202655753, 0.000128964209);
+  const VecF y = select(w < VecF(5), fma(x, VecF(0.886226925f), x * p), x * q);  // p has the rest of sqrt(pi) / 2
+  return select(abs(x) == VecF(1), x * VecF(__builtin_huge_valf()), y);
+}
+
+// In double, since float would lose the digits next to the zeros. With a = |x|, z = a, or a + 7 where a < 7, and q the
+// product of the numbers from a up to z: log gamma(a) = S(z) - log q, S Stirling's series. Below 0 it is
+// log(pi / (a |sin(pi a)|)) - log gamma(a).
+PYNN_INLINE VecD lgamma_wide(VecD x) {
+  const VecD a = abs(x), one(1);
+  const auto small = a < VecD(7);
+  const VecD z = select(small, a + VecD(7), a), i = one / z;
+  VecD q = a;
+  for (int k = 1; k < 7; ++k) q *= a + VecD(k);
+  q = select(small, q, one);
+  const VecD series = i * poly(i * i, 1.0 / 12, -1.0 / 360, 1.0 / 1260, -1.0 / 1680, 1.0 / 1188, -691.0 / 360360,
+                               1.0 / 156, -3617.0 / 122400);
+  const VecD stirling = fma(z - VecD(0.5), log(z), VecD(0.91893853320467274178) - z) + series;
+  const VecD r = abs(a - round(a)), sine = r * sinc_poly(r * r);  // / pi
+  const auto below = x < VecD(0);
+  const VecD rest = log(select(below, q / (a * sine), one / q));
+  const VecD y = select(below, rest - stirling, rest + stirling);
+  const auto zero = (x == one) | (x == VecD(2));
+  return select(zero, VecD(0), select(a == VecD(__builtin_huge_val()), a, y));
+}
+PYNN_INLINE VecF lgamma(VecF x) {
+  VecD low, high;
+  widen(x, low, high);
+  return narrow(lgamma_wide(low), lgamma_wide(high));
+}
+
 template <class T>
 void run1(Special1 op, void* y, const void* x, int64_t n, double param) {
+  if (op == Special1::Sinc)
+    return each_register<T>(1, y, x, n, [](Vec<T> v) __attribute__((always_inline)) { return sinc(v); });
+  if constexpr (std::is_same_v<T, float>) {
+    if (op == Special1::Erfinv)
+      return each_register<float>(2, y, x, n, [](VecF v) __attribute__((always_inline)) { return erfinv(v); });
+    if (op == Special1::Lgamma)
+      return each_register<float>(4, y, x, n, [](VecF v) __attribute__((always_inline)) { return lgamma(v); });
+  }
   switch (op) {
 #define PYNN_CASE(name, expr) \
   case Special1::name:        \
@@ -42,7 +116,6 @@ void run1(Special1 op, void* y, const void* x, int64_t n, double param) {
     PYNN_CASE(Ndtri, ndtri(v))
     PYNN_CASE(LogNdtr, log_ndtr(v))
     PYNN_CASE(Entr, entr(v))
-    PYNN_CASE(Sinc, sinc(v))
     PYNN_CASE(I0, bessel_i(0, v, false))
     PYNN_CASE(I0e, bessel_i(0, v, true))
     PYNN_CASE(I1, bessel_i(1, v, false))

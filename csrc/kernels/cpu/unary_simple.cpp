@@ -45,6 +45,18 @@ struct UnaryFn<Unary::LeakyRelu, T> {
   PYNN_INLINE Vec<T> operator()(Vec<T> x) const { return select(x > Vec<T>(0), x, x * slope); }
 };
 
+template <class T>
+struct UnaryFn<Unary::NanToNum, T> {
+  using V = Vec<T>;
+  static constexpr bool kLong = false;
+  V nan, high, low;
+  PYNN_INLINE explicit UnaryFn(LoopParams p) : nan(p.get<T>(0)), high(p.get<T>(1)), low(p.get<T>(2)) {}
+  PYNN_INLINE V operator()(V x) const {
+    const V inf{static_cast<T>(__builtin_inf())};
+    return select(x != x, nan, select(x == inf, high, select(x == -inf, low, x)));
+  }
+};
+
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Copy)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Neg)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Abs)
@@ -65,6 +77,7 @@ PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, IsNan)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, IsInf)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, IsFinite)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, LeakyRelu)
+PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, NanToNum)
 
 PYNN_WIDE_LOOPS(PYNN_UNARY_LOOP, Copy)
 PYNN_WIDE_LOOPS(PYNN_UNARY_LOOP, Neg)
@@ -84,6 +97,7 @@ PYNN_HALF_LOOPS(PYNN_UNARY_LOOP, Neg)
 PYNN_HALF_LOOPS(PYNN_UNARY_LOOP, Abs)
 PYNN_HALF_LOOPS(PYNN_UNARY_LOOP, Square)
 PYNN_HALF_LOOPS(PYNN_UNARY_LOOP, Relu)
+PYNN_HALF_LOOPS(PYNN_UNARY_LOOP, NanToNum)
 
 PYNN_NARROW_LOOPS(PYNN_UNARY_LOOP, Neg)
 PYNN_NARROW_LOOPS(PYNN_UNARY_LOOP, Abs)

@@ -20,13 +20,14 @@ struct SumFold {
   using E = Element<T>;
   using State = std::conditional_t<std::is_integral_v<T>, uint64_t, E>;  // integers wrap
   Output out;
-  double divisor;  // 0: none
+  double divisor;  // below 0: none
+  bool skip_nan = false;
   __device__ State identity() const { return State(0); }
   template <int K>
   __device__ void take(State& a, const E (&v)[K], int64_t, int64_t) const {
     State t[K];
 #pragma unroll
-    for (int k = 0; k < K; ++k) t[k] = static_cast<State>(v[k]);
+    for (int k = 0; k < K; ++k) t[k] = skip_nan && v[k] != v[k] ? State(0) : static_cast<State>(v[k]);
 #pragma unroll
     for (int step = 1; step < K; step *= 2)
 #pragma unroll
@@ -208,7 +209,7 @@ void reduce(Reduce op, const ReduceArgs& a) {
     using T = decltype(t);
     using E = Element<T>;
     const auto run = [&](const auto& fold) { launch_reduce<T>(fold, a.x, a.outer, a.nreduce, a.inner); };
-    if (op == Reduce::Sum) return run(SumFold<T>{out, -1});
+    if (op == Reduce::Sum || op == Reduce::NanSum) return run(SumFold<T>{out, -1, op == Reduce::NanSum});
     if constexpr (!std::is_integral_v<T>) {
       if (op == Reduce::Mean) return run(SumFold<T>{out, n});
       if (op == Reduce::LogSumExp) return run(ExpSumFold<T>{{}, out});

@@ -54,6 +54,17 @@ PYNN_UNARY(Frac, kReal<C>, 0, return x - math::trunc(x))
 PYNN_UNARY(IsNan, kReal<C>, 0, return x != x)
 PYNN_UNARY(IsInf, kReal<C>, 0, return math::fabs(x) == C(INFINITY))
 PYNN_UNARY(IsFinite, kReal<C>, 0, return math::fabs(x) < C(INFINITY))
+PYNN_UNARY(Hardsigmoid, kReal<C>, 0, return Smaller{}(Larger{}(x + C(3), C(0)), C(6)) * C(1.0 / 6))
+PYNN_UNARY(Hardswish, kReal<C>, 0, return x * (Smaller{}(Larger{}(x + C(3), C(0)), C(6)) * C(1.0 / 6)))
+template <class C>
+struct UnaryFn<Unary::NanToNum, C> : MapFunction<kReal<C>, 0, C> {
+  C nan, high, low;
+  explicit UnaryFn(const MapArgs& args)
+      : nan(parameter<C>(args, 0)), high(parameter<C>(args, 1)), low(parameter<C>(args, 2)) {}
+  __device__ C operator()(C x) const {
+    return x != x ? nan : x == C(INFINITY) ? high : x == C(-INFINITY) ? low : x;
+  }
+};
 PYNN_UNARY_P1(LeakyRelu, kReal<C>, 0, slope, return x > C(0) ? x : x * slope)
 
 #define PYNN_FUNCTION(op, cost, function) PYNN_UNARY(op, kReal<C>, cost, return math::function(x))
@@ -146,6 +157,9 @@ void map_unary(Unary op, const MapArgs& args) {
     PYNN_CASE(LeakyRelu)
     PYNN_CASE(Elu)
     PYNN_CASE(Softplus)
+    PYNN_CASE(Hardsigmoid)
+    PYNN_CASE(Hardswish)
+    PYNN_CASE(NanToNum)
     PYNN_CASE(BitNot)
     PYNN_CASE(LogicalNot)
     PYNN_CASE(IsNan)
