@@ -179,6 +179,13 @@ def test_losses_of_pairs(n, reduction, dtype):
     both(logistic, x)
 
 
+def test_slopes_of_losses_where_the_difference_is_not_a_number():
+    x = torch.tensor([math.nan, math.inf, 0.0, 2.0] * 3)
+    y = torch.tensor([0.0, math.inf, -math.inf, 2.0] * 3)
+    for f in (F.l1_loss, F.smooth_l1_loss, F.huber_loss):
+        both(lambda x, y, f=f: f(x, y, reduction="sum"), x, y)
+
+
 def test_losses_of_pairs_twice_and_broadcast():
     x, y = floats(4, 3), floats(4, 3, seed=3)
     for f in (F.mse_loss, F.l1_loss, lambda x, y: F.huber_loss(x, y, delta=0.4), F.smooth_l1_loss):

@@ -313,6 +313,14 @@ def test_ties_of_absolute_losses():
     assert x.grad.tolist() == [0.0] * 4
 
 
+def test_slopes_where_the_difference_is_not_a_number():
+    x = tensor(np.array([NAN, INF, 0.0]), requires_grad=True)
+    y = tensor(np.array([0.0, INF, -INF]))
+    for loss, nowhere in ((F.l1_loss, 0.0), (F.smooth_l1_loss, NAN), (F.huber_loss, NAN)):
+        (slope,) = pynn.autograd.grad(loss(x, y, reduction="sum"), x)
+        np.testing.assert_array_equal(slope.numpy(), [nowhere, nowhere, 1.0])
+
+
 def test_bce_with_logits_has_its_slope_at_zero():
     """sigmoid(0) - target: the two sides of |x| meet there without a kink."""
     x = tensor(np.zeros(3), requires_grad=True)

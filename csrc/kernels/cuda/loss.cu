@@ -32,7 +32,7 @@ struct Formula {
       case PairLoss::Squared:
         return E(2) * d;
       case PairLoss::Absolute:
-        return sign;
+        return isnan(d) ? E(0) : sign;
       case PairLoss::SmoothL1:
         return a < param ? d / param : sign;
       case PairLoss::Huber:

@@ -1,5 +1,6 @@
-"""Well-known image networks, untrained, with torchvision's names, arguments and state-dict keys."""
+"""Well-known image networks, with torchvision's names, arguments, state-dict keys and files of trained weights."""
 
+from ._weights import *
 from .densenet import *
 from .efficientnet import *
 from .mobilenet import *

@@ -1,18 +1,8 @@
-"""What the models share: how weights begin, and the words that ask for trained ones."""
+"""What the models share: how weights begin."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from pynn import nn
-
-
-def refuse_trained(name: str, weights: Any, kwargs: dict[str, Any]) -> None:
-    """Raises unless the model is asked for untrained: nothing is downloaded."""
-    if weights is not None or kwargs.pop("pretrained", False):
-        raise ValueError(
-            f"{name}: weights=None is required, got trained ones (make the model, then load_state_dict(torch.load(file)))"
-        )
 
 
 def init_weights(

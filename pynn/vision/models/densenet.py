@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any
 
 import pynn
@@ -11,9 +11,19 @@ from pynn import Tensor, nn
 from pynn.nn import functional as F
 from pynn.utils.checkpoint import checkpoint
 
-from ._common import refuse_trained
+from ._weights import Builder, WeightsEnum, builder, imagenet
 
-__all__ = ["DenseNet", "densenet121", "densenet161", "densenet169", "densenet201"]
+__all__ = [
+    "DenseNet",
+    "DenseNet121_Weights",
+    "DenseNet161_Weights",
+    "DenseNet169_Weights",
+    "DenseNet201_Weights",
+    "densenet121",
+    "densenet161",
+    "densenet169",
+    "densenet201",
+]
 
 
 class _DenseLayer(nn.Module):
@@ -118,17 +128,43 @@ class DenseNet(nn.Module):
         return self.classifier(F.adaptive_avg_pool2d(out, (1, 1)).flatten(1))  # type: ignore[no-any-return]
 
 
-def _builder(name: str, growth: int, blocks: tuple[int, ...], first: int) -> Callable[..., DenseNet]:
-    def build(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> DenseNet:
-        refuse_trained(name, weights, kwargs)
+class DenseNet121_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("densenet121-a639ec97", 7_978_856, 74.434, 91.972)
+    DEFAULT = IMAGENET1K_V1
+
+
+class DenseNet161_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("densenet161-8d451a50", 28_681_000, 77.138, 93.56)
+    DEFAULT = IMAGENET1K_V1
+
+
+class DenseNet169_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("densenet169-b2777c0a", 14_149_480, 75.6, 92.806)
+    DEFAULT = IMAGENET1K_V1
+
+
+class DenseNet201_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("densenet201-c1103571", 20_013_928, 76.896, 93.37)
+    DEFAULT = IMAGENET1K_V1
+
+
+def _without_dots(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Files that are older than the layers' names have norm.1 where the model has norm1."""
+    return {
+        re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)", r"\1", key): t for key, t in state.items()
+    }
+
+
+def _densenet(
+    name: str, growth: int, blocks: tuple[int, ...], first: int, weights: type[WeightsEnum]
+) -> Builder[DenseNet]:
+    def make(**kwargs: Any) -> DenseNet:
         return DenseNet(growth, blocks, first, **kwargs)
 
-    build.__name__ = build.__qualname__ = name
-    build.__doc__ = f"A DenseNet of {blocks} layers. Same as torchvision.models.{name}."
-    return build
+    return builder(name, make, weights, f"A DenseNet of {blocks} layers.", renamed=_without_dots)
 
 
-densenet121 = _builder("densenet121", 32, (6, 12, 24, 16), 64)
-densenet161 = _builder("densenet161", 48, (6, 12, 36, 24), 96)
-densenet169 = _builder("densenet169", 32, (6, 12, 32, 32), 64)
-densenet201 = _builder("densenet201", 32, (6, 12, 48, 32), 64)
+densenet121 = _densenet("densenet121", 32, (6, 12, 24, 16), 64, DenseNet121_Weights)
+densenet161 = _densenet("densenet161", 48, (6, 12, 36, 24), 96, DenseNet161_Weights)
+densenet169 = _densenet("densenet169", 32, (6, 12, 32, 32), 64, DenseNet169_Weights)
+densenet201 = _densenet("densenet201", 32, (6, 12, 48, 32), 64, DenseNet201_Weights)

@@ -14,7 +14,8 @@ from pynn import Tensor, nn
 from pynn.vision.ops.misc import Conv2dNormActivation, SqueezeExcitation
 from pynn.vision.ops.stochastic_depth import StochasticDepth
 
-from ._common import make_divisible, refuse_trained
+from ._common import make_divisible
+from ._weights import Builder, InterpolationMode, WeightsEnum, builder, imagenet
 
 Layer = Callable[..., nn.Module]
 
@@ -188,11 +189,135 @@ _V2: dict[str, tuple[int, list[tuple[int, int, int, int, int, int]], float]] = {
 }
 
 
-def _builder(size: str) -> Callable[..., EfficientNet]:
-    name = f"efficientnet_{size}"
+class EfficientNet_B0_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet(
+        "efficientnet_b0_rwightman-7f5810bc",
+        5_288_548,
+        77.692,
+        93.532,
+        interpolation=InterpolationMode.BICUBIC,
+    )
+    DEFAULT = IMAGENET1K_V1
 
-    def build(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> EfficientNet:
-        refuse_trained(name, weights, kwargs)
+
+class EfficientNet_B1_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet(
+        "efficientnet_b1_rwightman-bac287d4",
+        7_794_184,
+        78.642,
+        94.186,
+        240,
+        interpolation=InterpolationMode.BICUBIC,
+    )
+    IMAGENET1K_V2 = imagenet("efficientnet_b1-c27df63c", 7_794_184, 79.838, 94.934, 240, 255)
+    DEFAULT = IMAGENET1K_V2
+
+
+class EfficientNet_B2_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet(
+        "efficientnet_b2_rwightman-c35c1473",
+        9_109_994,
+        80.608,
+        95.31,
+        288,
+        288,
+        interpolation=InterpolationMode.BICUBIC,
+    )
+    DEFAULT = IMAGENET1K_V1
+
+
+class EfficientNet_B3_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet(
+        "efficientnet_b3_rwightman-b3899882",
+        12_233_232,
+        82.008,
+        96.054,
+        300,
+        320,
+        interpolation=InterpolationMode.BICUBIC,
+    )
+    DEFAULT = IMAGENET1K_V1
+
+
+class EfficientNet_B4_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet(
+        "efficientnet_b4_rwightman-23ab8bcd",
+        19_341_616,
+        83.384,
+        96.594,
+        380,
+        384,
+        interpolation=InterpolationMode.BICUBIC,
+    )
+    DEFAULT = IMAGENET1K_V1
+
+
+class EfficientNet_B5_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet(
+        "efficientnet_b5_lukemelas-1a07897c",
+        30_389_784,
+        83.444,
+        96.628,
+        456,
+        456,
+        interpolation=InterpolationMode.BICUBIC,
+    )
+    DEFAULT = IMAGENET1K_V1
+
+
+class EfficientNet_B6_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet(
+        "efficientnet_b6_lukemelas-24a108a5",
+        43_040_704,
+        84.008,
+        96.916,
+        528,
+        528,
+        interpolation=InterpolationMode.BICUBIC,
+    )
+    DEFAULT = IMAGENET1K_V1
+
+
+class EfficientNet_B7_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet(
+        "efficientnet_b7_lukemelas-c5b4e57e",
+        66_347_960,
+        84.122,
+        96.908,
+        600,
+        600,
+        interpolation=InterpolationMode.BICUBIC,
+    )
+    DEFAULT = IMAGENET1K_V1
+
+
+class EfficientNet_V2_L_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet(
+        "efficientnet_v2_l-59c71312",
+        118_515_272,
+        85.808,
+        97.788,
+        480,
+        480,
+        interpolation=InterpolationMode.BICUBIC,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+    )
+    DEFAULT = IMAGENET1K_V1
+
+
+class EfficientNet_V2_M_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("efficientnet_v2_m-dc08266a", 54_139_356, 85.112, 97.156, 480, 480)
+    DEFAULT = IMAGENET1K_V1
+
+
+class EfficientNet_V2_S_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("efficientnet_v2_s-dd5fe13b", 21_458_488, 84.228, 96.878, 384, 384)
+    DEFAULT = IMAGENET1K_V1
+
+
+def _efficientnet(size: str, weights: type[WeightsEnum]) -> Builder[EfficientNet]:
+    def make(**kwargs: Any) -> EfficientNet:
         norm: Layer | None = None
         last: int | None = None
         if size in _V2:
@@ -218,21 +343,45 @@ def _builder(size: str) -> Callable[..., EfficientNet]:
         kwargs = {"norm_layer": norm, "last_channel": last, "dropout": dropout, **kwargs}
         return EfficientNet(stages, **kwargs)
 
-    build.__name__ = build.__qualname__ = name
-    build.__doc__ = f"EfficientNet {size.upper()}. Same as torchvision.models.{name}."
-    return build
+    return builder(f"efficientnet_{size}", make, weights, f"EfficientNet {size.upper()}.")
 
 
-efficientnet_b0 = _builder("b0")
-efficientnet_b1 = _builder("b1")
-efficientnet_b2 = _builder("b2")
-efficientnet_b3 = _builder("b3")
-efficientnet_b4 = _builder("b4")
-efficientnet_b5 = _builder("b5")
-efficientnet_b6 = _builder("b6")
-efficientnet_b7 = _builder("b7")
-efficientnet_v2_s = _builder("v2_s")
-efficientnet_v2_m = _builder("v2_m")
-efficientnet_v2_l = _builder("v2_l")
+efficientnet_b0 = _efficientnet("b0", EfficientNet_B0_Weights)
+efficientnet_b1 = _efficientnet("b1", EfficientNet_B1_Weights)
+efficientnet_b2 = _efficientnet("b2", EfficientNet_B2_Weights)
+efficientnet_b3 = _efficientnet("b3", EfficientNet_B3_Weights)
+efficientnet_b4 = _efficientnet("b4", EfficientNet_B4_Weights)
+efficientnet_b5 = _efficientnet("b5", EfficientNet_B5_Weights)
+efficientnet_b6 = _efficientnet("b6", EfficientNet_B6_Weights)
+efficientnet_b7 = _efficientnet("b7", EfficientNet_B7_Weights)
+efficientnet_v2_l = _efficientnet("v2_l", EfficientNet_V2_L_Weights)
+efficientnet_v2_m = _efficientnet("v2_m", EfficientNet_V2_M_Weights)
+efficientnet_v2_s = _efficientnet("v2_s", EfficientNet_V2_S_Weights)
 
-__all__ = ["EfficientNet", "FusedMBConv", "MBConv", *(f"efficientnet_{size}" for size in (*_GROWTH, *_V2))]
+__all__ = [
+    "EfficientNet",
+    "FusedMBConv",
+    "MBConv",
+    "EfficientNet_B0_Weights",
+    "EfficientNet_B1_Weights",
+    "EfficientNet_B2_Weights",
+    "EfficientNet_B3_Weights",
+    "EfficientNet_B4_Weights",
+    "EfficientNet_B5_Weights",
+    "EfficientNet_B6_Weights",
+    "EfficientNet_B7_Weights",
+    "EfficientNet_V2_L_Weights",
+    "EfficientNet_V2_M_Weights",
+    "EfficientNet_V2_S_Weights",
+    "efficientnet_b0",
+    "efficientnet_b1",
+    "efficientnet_b2",
+    "efficientnet_b3",
+    "efficientnet_b4",
+    "efficientnet_b5",
+    "efficientnet_b6",
+    "efficientnet_b7",
+    "efficientnet_v2_l",
+    "efficientnet_v2_m",
+    "efficientnet_v2_s",
+]

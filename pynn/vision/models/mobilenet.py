@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from pynn import Tensor, nn
 from pynn.vision.ops.misc import Conv2dNormActivation
 
-from ._common import init_weights, make_divisible, refuse_trained
+from ._common import init_weights, make_divisible
+from ._weights import WeightsEnum, builder, imagenet
 
-__all__ = ["MobileNetV2", "mobilenet_v2"]
+__all__ = [
+    "MobileNetV2",
+    "MobileNet_V2_Weights",
+    "mobilenet_v2",
+]
 
 # expansion, channels, blocks, stride of the first block
 _SETTING = [
@@ -95,7 +99,10 @@ class MobileNetV2(nn.Module):
         return self.classifier(self.features(x).mean((2, 3)))  # type: ignore[no-any-return]
 
 
-def mobilenet_v2(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> MobileNetV2:
-    """MobileNetV2. Same as torchvision.models.mobilenet_v2."""
-    refuse_trained("mobilenet_v2", weights, kwargs)
-    return MobileNetV2(**kwargs)
+class MobileNet_V2_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("mobilenet_v2-b0353104", 3_504_872, 71.878, 90.286)
+    IMAGENET1K_V2 = imagenet("mobilenet_v2-7ebf99e0", 3_504_872, 72.154, 90.822, 224, 232)
+    DEFAULT = IMAGENET1K_V2
+
+
+mobilenet_v2 = builder("mobilenet_v2", MobileNetV2, MobileNet_V2_Weights, "MobileNetV2.")

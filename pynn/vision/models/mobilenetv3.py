@@ -9,9 +9,16 @@ from typing import Any, NamedTuple
 from pynn import Tensor, nn
 from pynn.vision.ops.misc import Conv2dNormActivation, SqueezeExcitation
 
-from ._common import init_weights, make_divisible, refuse_trained
+from ._common import init_weights, make_divisible
+from ._weights import Builder, WeightsEnum, builder, imagenet
 
-__all__ = ["MobileNetV3", "mobilenet_v3_large", "mobilenet_v3_small"]
+__all__ = [
+    "MobileNetV3",
+    "MobileNet_V3_Large_Weights",
+    "MobileNet_V3_Small_Weights",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+]
 
 
 class Row(NamedTuple):
@@ -122,31 +129,40 @@ _SMALL = [
 ]
 
 
-def _build(
-    name: str,
+class MobileNet_V3_Large_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("mobilenet_v3_large-8738ca79", 5_483_032, 74.042, 91.34)
+    IMAGENET1K_V2 = imagenet("mobilenet_v3_large-5c1a4163", 5_483_032, 75.274, 92.566, 224, 232)
+    DEFAULT = IMAGENET1K_V2
+
+
+class MobileNet_V3_Small_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("mobilenet_v3_small-047dcff4", 2_542_856, 67.668, 87.402)
+    DEFAULT = IMAGENET1K_V1
+
+
+def _mobilenet(
+    size: str,
     table: list[tuple[int, int, int, bool, bool, int]],
     last_channel: int,
-    weights: Any,
-    kwargs: dict[str, Any],
-) -> MobileNetV3:
-    refuse_trained(name, weights, kwargs)
-    width, reduced, dilated = (
-        kwargs.pop(k, d) for k, d in (("width_mult", 1.0), ("reduced_tail", False), ("dilated", False))
-    )
-    if reduced or dilated:
-        raise ValueError(f"{name}: reduced_tail=False and dilated=False required (backbones of segmentation)")
-    rows, inputs = [], 16
-    for kernel, wide, outputs, gates, hard, stride in table:
-        rows.append(Row(inputs, kernel, wide, outputs, gates, hard, stride, 1).scaled(width))
-        inputs = outputs
-    return MobileNetV3(rows, make_divisible(last_channel * width, 8), **kwargs)
+    weights: type[WeightsEnum],
+) -> Builder[MobileNetV3]:
+    name = f"mobilenet_v3_{size}"
+
+    def make(
+        width_mult: float = 1.0, reduced_tail: bool = False, dilated: bool = False, **kwargs: Any
+    ) -> MobileNetV3:
+        if reduced_tail or dilated:
+            raise ValueError(
+                f"{name}: reduced_tail=False and dilated=False required (backbones of segmentation)"
+            )
+        rows, inputs = [], 16
+        for kernel, wide, outputs, gates, hard, stride in table:
+            rows.append(Row(inputs, kernel, wide, outputs, gates, hard, stride, 1).scaled(width_mult))
+            inputs = outputs
+        return MobileNetV3(rows, make_divisible(last_channel * width_mult, 8), **kwargs)
+
+    return builder(name, make, weights, f"MobileNetV3, {size}.")
 
 
-def mobilenet_v3_large(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> MobileNetV3:
-    """MobileNetV3, large. Same as torchvision.models.mobilenet_v3_large."""
-    return _build("mobilenet_v3_large", _LARGE, 1280, weights, kwargs)
-
-
-def mobilenet_v3_small(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> MobileNetV3:
-    """MobileNetV3, small. Same as torchvision.models.mobilenet_v3_small."""
-    return _build("mobilenet_v3_small", _SMALL, 1024, weights, kwargs)
+mobilenet_v3_large = _mobilenet("large", _LARGE, 1280, MobileNet_V3_Large_Weights)
+mobilenet_v3_small = _mobilenet("small", _SMALL, 1024, MobileNet_V3_Small_Weights)

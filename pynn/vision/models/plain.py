@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pynn
 from pynn import Tensor, nn
 
-from ._common import init_weights, refuse_trained
+from ._common import init_weights
+from ._weights import Builder, WeightsEnum, builder, imagenet
 
 __all__ = [
-    "VGG",
     "AlexNet",
+    "AlexNet_Weights",
     "LeNet",
     "SqueezeNet",
+    "SqueezeNet1_0_Weights",
+    "SqueezeNet1_1_Weights",
+    "VGG",
+    "VGG11_BN_Weights",
+    "VGG11_Weights",
+    "VGG13_BN_Weights",
+    "VGG13_Weights",
+    "VGG16_BN_Weights",
+    "VGG16_Weights",
+    "VGG19_BN_Weights",
+    "VGG19_Weights",
     "alexnet",
     "squeezenet1_0",
     "squeezenet1_1",
@@ -133,28 +145,79 @@ def _vgg_features(channels: list[int], batch_norm: bool) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _vgg(depth: int, batch_norm: bool) -> Callable[..., VGG]:
-    name = f"vgg{depth}" + "_bn" * batch_norm
+class VGG11_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vgg11-8a719046", 132_863_336, 69.02, 88.628)
+    DEFAULT = IMAGENET1K_V1
 
-    def build(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> VGG:
-        refuse_trained(name, weights, kwargs)
+
+class VGG11_BN_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vgg11_bn-6002323d", 132_868_840, 70.37, 89.81)
+    DEFAULT = IMAGENET1K_V1
+
+
+class VGG13_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vgg13-19584684", 133_047_848, 69.928, 89.246)
+    DEFAULT = IMAGENET1K_V1
+
+
+class VGG13_BN_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vgg13_bn-abd245e5", 133_053_736, 71.586, 90.374)
+    DEFAULT = IMAGENET1K_V1
+
+
+class VGG16_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vgg16-397923af", 138_357_544, 71.592, 90.382)
+    IMAGENET1K_FEATURES = imagenet(
+        "vgg16_features-amdegroot-88682ab5",
+        138_357_544,
+        float("nan"),
+        float("nan"),
+        mean=(0.48235, 0.45882, 0.40784),
+        std=(0.00392156862745098, 0.00392156862745098, 0.00392156862745098),
+        classifies=False,
+    )
+    DEFAULT = IMAGENET1K_V1
+
+
+class VGG16_BN_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vgg16_bn-6c64b313", 138_365_992, 73.36, 91.516)
+    DEFAULT = IMAGENET1K_V1
+
+
+class VGG19_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vgg19-dcbb9e9d", 143_667_240, 72.376, 90.876)
+    DEFAULT = IMAGENET1K_V1
+
+
+class VGG19_BN_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vgg19_bn-c79401a0", 143_678_248, 74.218, 91.842)
+    DEFAULT = IMAGENET1K_V1
+
+
+def _vgg(depth: int, batch_norm: bool, weights: type[WeightsEnum]) -> Builder[VGG]:
+    def make(**kwargs: Any) -> VGG:
         return VGG(_vgg_features(_VGG[depth], batch_norm), **kwargs)
 
-    build.__name__ = build.__qualname__ = name
-    build.__doc__ = (
-        f"VGG of {depth} layers{' with batch norm' * batch_norm}. Same as torchvision.models.{name}."
-    )
-    return build
+    name = f"vgg{depth}" + "_bn" * batch_norm
+    return builder(name, make, weights, f"VGG of {depth} layers{' with batch norm' * batch_norm}.")
 
 
-vgg11, vgg13, vgg16, vgg19 = (_vgg(depth, False) for depth in _VGG)
-vgg11_bn, vgg13_bn, vgg16_bn, vgg19_bn = (_vgg(depth, True) for depth in _VGG)
+vgg11 = _vgg(11, False, VGG11_Weights)
+vgg11_bn = _vgg(11, True, VGG11_BN_Weights)
+vgg13 = _vgg(13, False, VGG13_Weights)
+vgg13_bn = _vgg(13, True, VGG13_BN_Weights)
+vgg16 = _vgg(16, False, VGG16_Weights)
+vgg16_bn = _vgg(16, True, VGG16_BN_Weights)
+vgg19 = _vgg(19, False, VGG19_Weights)
+vgg19_bn = _vgg(19, True, VGG19_BN_Weights)
 
 
-def alexnet(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> AlexNet:
-    """AlexNet. Same as torchvision.models.alexnet."""
-    refuse_trained("alexnet", weights, kwargs)
-    return AlexNet(**kwargs)
+class AlexNet_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("alexnet-owt-7be5be79", 61_100_840, 56.522, 79.066)
+    DEFAULT = IMAGENET1K_V1
+
+
+alexnet = builder("alexnet", AlexNet, AlexNet_Weights, "AlexNet.")
 
 
 class Fire(nn.Module):
@@ -246,13 +309,17 @@ class SqueezeNet(nn.Module):
         return self.classifier(self.features(x)).flatten(1)  # type: ignore[no-any-return]
 
 
-def squeezenet1_0(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> SqueezeNet:
-    """SqueezeNet 1.0. Same as torchvision.models.squeezenet1_0."""
-    refuse_trained("squeezenet1_0", weights, kwargs)
-    return SqueezeNet("1_0", **kwargs)
+class SqueezeNet1_0_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("squeezenet1_0-b66bff10", 1_248_424, 58.092, 80.42)
+    DEFAULT = IMAGENET1K_V1
 
 
-def squeezenet1_1(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> SqueezeNet:
-    """SqueezeNet 1.1. Same as torchvision.models.squeezenet1_1."""
-    refuse_trained("squeezenet1_1", weights, kwargs)
-    return SqueezeNet("1_1", **kwargs)
+class SqueezeNet1_1_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("squeezenet1_1-b8a52dc0", 1_235_496, 58.178, 80.624)
+    DEFAULT = IMAGENET1K_V1
+
+
+squeezenet1_0, squeezenet1_1 = (
+    builder(f"squeezenet{version}", partial(SqueezeNet, version), weights, f"SqueezeNet {version}.")
+    for version, weights in (("1_0", SqueezeNet1_0_Weights), ("1_1", SqueezeNet1_1_Weights))
+)

@@ -7,12 +7,23 @@ from typing import Any
 
 from pynn import Tensor, nn
 
-from ._common import init_weights, refuse_trained
+from ._common import init_weights
+from ._weights import Builder, WeightsEnum, builder, imagenet
 
 __all__ = [
     "BasicBlock",
     "Bottleneck",
+    "ResNeXt101_32X8D_Weights",
+    "ResNeXt101_64X4D_Weights",
+    "ResNeXt50_32X4D_Weights",
     "ResNet",
+    "ResNet101_Weights",
+    "ResNet152_Weights",
+    "ResNet18_Weights",
+    "ResNet34_Weights",
+    "ResNet50_Weights",
+    "Wide_ResNet101_2_Weights",
+    "Wide_ResNet50_2_Weights",
     "resnet101",
     "resnet152",
     "resnet18",
@@ -196,27 +207,93 @@ class ResNet(nn.Module):
         return self.fc(self.avgpool(x).flatten(1))  # type: ignore[no-any-return]
 
 
-def _builder(
-    name: str, block: type[BasicBlock | Bottleneck], layers: list[int], **fixed: int
-) -> Callable[..., ResNet]:
-    def build(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> ResNet:
-        refuse_trained(name, weights, kwargs)
+class ResNet18_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("resnet18-f37072fd", 11_689_512, 69.758, 89.078)
+    DEFAULT = IMAGENET1K_V1
+
+
+class ResNet34_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("resnet34-b627a593", 21_797_672, 73.314, 91.42)
+    DEFAULT = IMAGENET1K_V1
+
+
+class ResNet50_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("resnet50-0676ba61", 25_557_032, 76.13, 92.862)
+    IMAGENET1K_V2 = imagenet("resnet50-11ad3fa6", 25_557_032, 80.858, 95.434, 224, 232)
+    DEFAULT = IMAGENET1K_V2
+
+
+class ResNet101_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("resnet101-63fe2227", 44_549_160, 77.374, 93.546)
+    IMAGENET1K_V2 = imagenet("resnet101-cd907fc2", 44_549_160, 81.886, 95.78, 224, 232)
+    DEFAULT = IMAGENET1K_V2
+
+
+class ResNet152_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("resnet152-394f9c45", 60_192_808, 78.312, 94.046)
+    IMAGENET1K_V2 = imagenet("resnet152-f82ba261", 60_192_808, 82.284, 96.002, 224, 232)
+    DEFAULT = IMAGENET1K_V2
+
+
+class ResNeXt50_32X4D_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("resnext50_32x4d-7cdf4587", 25_028_904, 77.618, 93.698)
+    IMAGENET1K_V2 = imagenet("resnext50_32x4d-1a0047aa", 25_028_904, 81.198, 95.34, 224, 232)
+    DEFAULT = IMAGENET1K_V2
+
+
+class ResNeXt101_32X8D_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("resnext101_32x8d-8ba56ff5", 88_791_336, 79.312, 94.526)
+    IMAGENET1K_V2 = imagenet("resnext101_32x8d-110c445d", 88_791_336, 82.834, 96.228, 224, 232)
+    DEFAULT = IMAGENET1K_V2
+
+
+class ResNeXt101_64X4D_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("resnext101_64x4d-173b62eb", 83_455_272, 83.246, 96.454, 224, 232)
+    DEFAULT = IMAGENET1K_V1
+
+
+class Wide_ResNet50_2_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("wide_resnet50_2-95faca4d", 68_883_240, 78.468, 94.086)
+    IMAGENET1K_V2 = imagenet("wide_resnet50_2-9ba9bcbe", 68_883_240, 81.602, 95.758, 224, 232)
+    DEFAULT = IMAGENET1K_V2
+
+
+class Wide_ResNet101_2_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("wide_resnet101_2-32ee1156", 126_886_696, 78.848, 94.284)
+    IMAGENET1K_V2 = imagenet("wide_resnet101_2-d733dc28", 126_886_696, 82.51, 96.02, 224, 232)
+    DEFAULT = IMAGENET1K_V2
+
+
+def _resnet(
+    name: str,
+    block: type[BasicBlock | Bottleneck],
+    layers: list[int],
+    weights: type[WeightsEnum],
+    **fixed: int,
+) -> Builder[ResNet]:
+    def make(**kwargs: Any) -> ResNet:
         return ResNet(block, layers, **{**fixed, **kwargs})
 
-    build.__name__ = build.__qualname__ = name
-    build.__doc__ = (
-        f"A ResNet of {block.__name__}, {layers} in its stages. Same as torchvision.models.{name}."
-    )
-    return build
+    return builder(name, make, weights, f"A ResNet of {block.__name__}, {layers} in its stages.")
 
 
-resnet18 = _builder("resnet18", BasicBlock, [2, 2, 2, 2])
-resnet34 = _builder("resnet34", BasicBlock, [3, 4, 6, 3])
-resnet50 = _builder("resnet50", Bottleneck, [3, 4, 6, 3])
-resnet101 = _builder("resnet101", Bottleneck, [3, 4, 23, 3])
-resnet152 = _builder("resnet152", Bottleneck, [3, 8, 36, 3])
-resnext50_32x4d = _builder("resnext50_32x4d", Bottleneck, [3, 4, 6, 3], groups=32, width_per_group=4)
-resnext101_32x8d = _builder("resnext101_32x8d", Bottleneck, [3, 4, 23, 3], groups=32, width_per_group=8)
-resnext101_64x4d = _builder("resnext101_64x4d", Bottleneck, [3, 4, 23, 3], groups=64, width_per_group=4)
-wide_resnet50_2 = _builder("wide_resnet50_2", Bottleneck, [3, 4, 6, 3], width_per_group=128)
-wide_resnet101_2 = _builder("wide_resnet101_2", Bottleneck, [3, 4, 23, 3], width_per_group=128)
+resnet18 = _resnet("resnet18", BasicBlock, [2, 2, 2, 2], ResNet18_Weights)
+resnet34 = _resnet("resnet34", BasicBlock, [3, 4, 6, 3], ResNet34_Weights)
+resnet50 = _resnet("resnet50", Bottleneck, [3, 4, 6, 3], ResNet50_Weights)
+resnet101 = _resnet("resnet101", Bottleneck, [3, 4, 23, 3], ResNet101_Weights)
+resnet152 = _resnet("resnet152", Bottleneck, [3, 8, 36, 3], ResNet152_Weights)
+resnext50_32x4d = _resnet(
+    "resnext50_32x4d", Bottleneck, [3, 4, 6, 3], ResNeXt50_32X4D_Weights, groups=32, width_per_group=4
+)
+resnext101_32x8d = _resnet(
+    "resnext101_32x8d", Bottleneck, [3, 4, 23, 3], ResNeXt101_32X8D_Weights, groups=32, width_per_group=8
+)
+resnext101_64x4d = _resnet(
+    "resnext101_64x4d", Bottleneck, [3, 4, 23, 3], ResNeXt101_64X4D_Weights, groups=64, width_per_group=4
+)
+wide_resnet50_2 = _resnet(
+    "wide_resnet50_2", Bottleneck, [3, 4, 6, 3], Wide_ResNet50_2_Weights, width_per_group=128
+)
+wide_resnet101_2 = _resnet(
+    "wide_resnet101_2", Bottleneck, [3, 4, 23, 3], Wide_ResNet101_2_Weights, width_per_group=128
+)

@@ -12,9 +12,21 @@ import pynn
 from pynn import Tensor, nn
 from pynn.vision.ops.misc import MLP
 
-from ._common import refuse_trained
+from ._weights import Builder, InterpolationMode, WeightsEnum, builder, imagenet
 
-__all__ = ["VisionTransformer", "vit_b_16", "vit_b_32", "vit_h_14", "vit_l_16", "vit_l_32"]
+__all__ = [
+    "ViT_B_16_Weights",
+    "ViT_B_32_Weights",
+    "ViT_H_14_Weights",
+    "ViT_L_16_Weights",
+    "ViT_L_32_Weights",
+    "VisionTransformer",
+    "vit_b_16",
+    "vit_b_32",
+    "vit_h_14",
+    "vit_l_16",
+    "vit_l_32",
+]
 
 Layer = Callable[..., nn.Module]
 
@@ -142,23 +154,90 @@ class VisionTransformer(nn.Module):
         return self.heads(self.encoder(x)[:, 0])  # type: ignore[no-any-return]
 
 
-def _builder(
-    letter: str, patch: int, layers: int, heads: int, width: int
-) -> Callable[..., VisionTransformer]:
-    name = f"vit_{letter}_{patch}"
+class ViT_B_16_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vit_b_16-c867db91", 86_567_656, 81.072, 95.318)
+    IMAGENET1K_SWAG_E2E_V1 = imagenet(
+        "vit_b_16_swag-9ac1b537", 86_859_496, 85.304, 97.65, 384, 384, interpolation=InterpolationMode.BICUBIC
+    )
+    IMAGENET1K_SWAG_LINEAR_V1 = imagenet(
+        "vit_b_16_lc_swag-4e70ced5",
+        86_567_656,
+        81.886,
+        96.18,
+        224,
+        224,
+        interpolation=InterpolationMode.BICUBIC,
+    )
+    DEFAULT = IMAGENET1K_V1
 
-    def build(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> VisionTransformer:
-        refuse_trained(name, weights, kwargs)
-        image_size = kwargs.pop("image_size", 224)
+
+class ViT_B_32_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vit_b_32-d86f8d99", 88_224_232, 75.912, 92.466)
+    DEFAULT = IMAGENET1K_V1
+
+
+class ViT_H_14_Weights(WeightsEnum):
+    IMAGENET1K_SWAG_E2E_V1 = imagenet(
+        "vit_h_14_swag-80465313",
+        633_470_440,
+        88.552,
+        98.694,
+        518,
+        518,
+        interpolation=InterpolationMode.BICUBIC,
+    )
+    IMAGENET1K_SWAG_LINEAR_V1 = imagenet(
+        "vit_h_14_lc_swag-c1eb923e",
+        632_045_800,
+        85.708,
+        97.73,
+        224,
+        224,
+        interpolation=InterpolationMode.BICUBIC,
+    )
+    DEFAULT = IMAGENET1K_SWAG_E2E_V1
+
+
+class ViT_L_16_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vit_l_16-852ce7e3", 304_326_632, 79.662, 94.638, 224, 242)
+    IMAGENET1K_SWAG_E2E_V1 = imagenet(
+        "vit_l_16_swag-4f3808c9",
+        305_174_504,
+        88.064,
+        98.512,
+        512,
+        512,
+        interpolation=InterpolationMode.BICUBIC,
+    )
+    IMAGENET1K_SWAG_LINEAR_V1 = imagenet(
+        "vit_l_16_lc_swag-4d563306",
+        304_326_632,
+        85.146,
+        97.422,
+        224,
+        224,
+        interpolation=InterpolationMode.BICUBIC,
+    )
+    DEFAULT = IMAGENET1K_V1
+
+
+class ViT_L_32_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vit_l_32-c7638314", 306_535_400, 76.972, 93.07)
+    DEFAULT = IMAGENET1K_V1
+
+
+def _vit(
+    letter: str, patch: int, layers: int, heads: int, width: int, weights: type[WeightsEnum]
+) -> Builder[VisionTransformer]:
+    def make(image_size: int = 224, **kwargs: Any) -> VisionTransformer:
         return VisionTransformer(image_size, patch, layers, heads, width, 4 * width, **kwargs)
 
-    build.__name__ = build.__qualname__ = name
-    build.__doc__ = f"ViT-{letter.upper()} on patches of {patch}x{patch}. Same as torchvision.models.{name}."
-    return build
+    doc = f"ViT-{letter.upper()} on patches of {patch}x{patch}."
+    return builder(f"vit_{letter}_{patch}", make, weights, doc, sized=True)
 
 
-vit_b_16 = _builder("b", 16, 12, 12, 768)
-vit_b_32 = _builder("b", 32, 12, 12, 768)
-vit_l_16 = _builder("l", 16, 24, 16, 1024)
-vit_l_32 = _builder("l", 32, 24, 16, 1024)
-vit_h_14 = _builder("h", 14, 32, 16, 1280)
+vit_b_16 = _vit("b", 16, 12, 12, 768, ViT_B_16_Weights)
+vit_b_32 = _vit("b", 32, 12, 12, 768, ViT_B_32_Weights)
+vit_l_16 = _vit("l", 16, 24, 16, 1024, ViT_L_16_Weights)
+vit_l_32 = _vit("l", 32, 24, 16, 1024, ViT_L_32_Weights)
+vit_h_14 = _vit("h", 14, 32, 16, 1280, ViT_H_14_Weights)
