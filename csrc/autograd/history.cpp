@@ -79,12 +79,14 @@ Ref<Node> grad_fn(const Tensor& t) {
       // The base changed since this view was taken: see Note [Writes through a view].
       GradMode on(true);
       Tensor fresh = as_strided_view(Tensor(p->base), p->dtype, p->sizes, p->strides, p->offset);
-      Ref<Node> node = fresh.impl()->grad_fn, result = node;
+      Ref<Node> node = fresh.impl()->grad_fn;
       GraphLock lock;
-      std::swap(p->grad_fn, node);  // the old one goes after the lock
-      p->output_nr = fresh.impl()->output_nr;
-      p->view_version = now;
-      return result;
+      if (p->view_version != now) {   // the first thread's node stays: from then on it is read without the lock
+        std::swap(p->grad_fn, node);  // the old one goes after the lock
+        p->output_nr = fresh.impl()->output_nr;
+        p->view_version = now;
+      }
+      return p->grad_fn;
     }
   }
   return p->grad_fn;

@@ -83,10 +83,11 @@ class Tensor {
     return static_cast<T*>(data());
   }
 
-  // On the graph: asked for, computed from such a tensor, or a view of one.
+  // On the graph: asked for, computed from such a tensor, or a view of one. The base comes first: another thread may
+  // renew the grad_fn of a view whose base was written to.
   bool requires_grad() const {
     const TensorImpl* t = impl_.get();
-    return t->requires_grad || t->grad_fn || (t->base && (t->base->requires_grad || t->base->grad_fn));
+    return t->requires_grad || (t->base && (t->base->requires_grad || t->base->grad_fn)) || t->grad_fn;
   }
 
  private:

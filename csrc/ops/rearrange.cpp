@@ -1,4 +1,6 @@
 // rearrange.cpp -- the same elements elsewhere: flip, roll, repeat, triangles, diagonals, moved dims.
+#include <algorithm>
+
 #include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
@@ -94,8 +96,9 @@ Tensor op_tile(const Tensor& x, Dims times) {
 Tensor triangle(const char* op, const Tensor& x, int64_t diagonal, bool lower) {
   PYNN_CHECK(x.dim() >= 2, op, ": input tensor must have at least 2 dimensions, got ", dims_str(x.sizes()));
   const Tensor column = arange(x.size(-1), x.device()), row = unsqueeze(arange(x.size(-2), x.device()), 1);
-  const Tensor distance = sub(column, row);
-  return lower ? le(distance, Scalar(diagonal)) : ge(distance, Scalar(diagonal));
+  const int64_t within = std::clamp(diagonal, -x.size(-2), x.size(-1));  // farther ones keep all or nothing as well
+  const Tensor edge = add(row, Scalar(within));
+  return lower ? le(column, edge) : ge(column, edge);
 }
 template <bool kLower>
 Tensor keep_triangle(const Tensor& x, int64_t diagonal) {

@@ -16,7 +16,7 @@ _nn = _C._nn
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
-        raise AssertionError(message)
+        raise AssertionError("multi_head_attention_forward: " + message)
 
 
 def additive_mask(mask: Tensor | None, name: str, dtype: Any, other: Any = None, other_name: str = "") -> Any:
@@ -43,7 +43,8 @@ def _check_shapes(query: Tensor, key: Tensor, value: Tensor, padding: Any, mask:
     """Raise unless all have the dims of a batch, or all those of one sequence; return which."""
     if query.dim() not in (2, 3):
         raise AssertionError(
-            f"query should be unbatched 2D or batched 3D tensor but received {query.dim()}-D query tensor"
+            "multi_head_attention_forward: query should be unbatched 2D or batched 3D tensor but received "
+            f"{query.dim()}-D query tensor"
         )
     batched = query.dim() == 3
     kind, dims = ("batched (3-D)", 3) if batched else ("unbatched (2-D)", 2)
@@ -191,12 +192,13 @@ def multi_head_attention_forward(
         if mask.dim() == 2:
             if tuple(mask.shape) != (length, source):
                 raise RuntimeError(
-                    f"The shape of the 2D attn_mask is {mask.shape}, but should be {(length, source)}."
+                    f"multi_head_attention_forward: The shape of the 2D attn_mask is {mask.shape}, "
+                    f"but should be {(length, source)}."
                 )
             mask = mask.unsqueeze(0)
         elif tuple(mask.shape) != (batch * num_heads, length, source):
             raise RuntimeError(
-                f"The shape of the 3D attn_mask is {mask.shape}, but should be "
+                f"multi_head_attention_forward: The shape of the 3D attn_mask is {mask.shape}, but should be "
                 f"{(batch * num_heads, length, source)}."
             )
 

@@ -21,7 +21,9 @@ def _bags(input: Tensor, offsets: Tensor | None, include_last: bool) -> tuple[Te
     if input.dim() != 1:
         raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.dim()}")
     if offsets is None or offsets.dim() != 1:
-        raise ValueError("offsets has to be a 1D Tensor" + (" but got None" if offsets is None else ""))
+        raise ValueError(
+            "embedding_bag: offsets has to be a 1D Tensor" + (" but got None" if offsets is None else "")
+        )
     starts = offsets.tolist()
     n = input.numel()
     if starts and starts[0] != 0:

@@ -309,7 +309,10 @@ def gaussian_nll_loss(
         elif input.dim() != var.dim() or [
             n for m, n in zip(input.shape, var.shape, strict=True) if m != n
         ] != [1]:
-            raise ValueError("var is of incorrect size")
+            raise ValueError(
+                "gaussian_nll_loss: var is of incorrect size, "
+                f"got {tuple(var.shape)} for input {tuple(input.shape)}"
+            )
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(reduction + " is not valid")
     bounded = var.clone()

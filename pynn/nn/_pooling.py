@@ -94,7 +94,7 @@ def _resolve(name: str, output_size: Any, input: Tensor, dims: int) -> tuple[int
         raise ValueError(f"{name}: the input must have at least {len(sizes) + 1} dims, got {input.dim()}")
     if len(sizes) != dims:
         raise RuntimeError(f"{name}: output_size must be {dims} numbers, got {output_size}")
-    if dims > 1:
+    if dims > 1 and input.dim() >= dims:  # the op refuses fewer
         return tuple(s if n is None else n for n, s in zip(sizes, input.shape[-dims:], strict=True))
     return sizes
 

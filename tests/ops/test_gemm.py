@@ -86,6 +86,18 @@ def test_result_layouts_and_epilogues(shape, dtype):
     check(pynn.addmm(c[:, :n], a, b, beta=0.5), a, b, dtype, 0.5 * to_numpy(c[:, :n]).astype(float))
 
 
+@pytest.mark.parametrize("m,n", [(1, 1), (1, 40), (2, 5), (3, 7), (40, 1)])
+@pytest.mark.parametrize("k", [2**16 - 1, 2**16, 2**16 + 1, 2**17, 2**17 + 33])
+def test_blocks_of_long_dots(m, n, k):
+    rng = np.random.default_rng(k)
+    a, b, c = (rng.integers(-3, 4, shape) for shape in ((m, k), (n, k), (m, n)))
+    want = a @ b.T  # whole numbers that float32 holds: every order of summing gives them
+    x, w, y = (tensor(t.astype(float), pynn.float32) for t in (a, b, c))
+    assert (to_numpy(x @ w.t()) == want).all()
+    assert (to_numpy(pynn.nn.functional.linear(x, w, y[0])) == want + c[0]).all()
+    assert (to_numpy(pynn.addmm(y, x, w.t(), beta=2, alpha=-1)) == 2 * c - want).all()
+
+
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_small_sizes_and_zeros(dtype):
     for m, n, k in itertools.product((0, 1, 2, 5, 9), repeat=3):

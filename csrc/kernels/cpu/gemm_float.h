@@ -53,7 +53,7 @@ void dot_block(const Product<T>& p, int64_t i, int64_t rows, int64_t j, int64_t 
 
 // a_cs == 1 and b_rs == 1.
 template <class T>
-void gemm_dots(const Product<T>& p) {
+void gemm_dots_of_block(const Product<T>& p) {
   using S = DotShape<T>;
   if (p.m == 1 && p.n == 1) {
     const T y = dot_single(p.k, p.a, p.b);
@@ -90,6 +90,21 @@ void gemm_dots(const Product<T>& p) {
       for (int64_t ti = begin; ti < end; ++ti)
         for (int64_t tj = 0; tj < col_tiles; ++tj) tile(ti, tj);
     });
+}
+
+// Long sums are taken in blocks: an accumulator of float32 takes no 1 on top of 2^24.
+template <class T>
+void gemm_dots(const Product<T>& p) {
+  constexpr int64_t kBlock = 1 << 16;
+  if (p.k <= kBlock) return gemm_dots_of_block(p);
+  for (int64_t p0 = 0; p0 < p.k; p0 += kBlock) {
+    Product<T> block = p;
+    block.k = min_of(kBlock, p.k - p0);
+    block.a += p0;
+    block.b += p0;
+    block.out = out_of_block(p, p0, block.k);
+    gemm_dots_of_block(block);
+  }
 }
 
 // ---- rank 1 -------------------------------------------------------------------------------------------------------

@@ -61,7 +61,9 @@ class _ConvNd(Module):
             raise ValueError(f"groups must be a positive integer, got {groups}")
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             if channels % groups:
-                raise ValueError(f"{name} must be divisible by groups, got {channels} and {groups}")
+                raise ValueError(
+                    f"{type(self).__name__}: {name} must be divisible by groups, got {channels} and {groups}"
+                )
         if padding_mode not in _MODES:
             raise ValueError(f"padding_mode must be one of {_MODES}, but got padding_mode='{padding_mode}'")
         self.in_channels = in_channels

@@ -149,7 +149,9 @@ class _LazyConv(LazyModuleMixin):
             )
         self.in_channels = input.shape[1 if input.dim() == batch else 0]
         if self.in_channels % self.groups:
-            raise ValueError("in_channels must be divisible by groups")
+            raise ValueError(
+                f"in_channels must be divisible by groups, got {self.in_channels} and {self.groups}"
+            )
         first, second = self.out_channels, self.in_channels
         if self.transposed:
             first, second = second, first

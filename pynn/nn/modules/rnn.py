@@ -129,21 +129,24 @@ class RNNBase(Module):
         for weight in self.parameters():
             init.uniform_(weight, -bound, bound)
 
+    def _kind(self) -> str:
+        return self.mode.partition("_")[0]  # errors begin with it
+
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """Raise unless the input's dtype and shape fit."""
         dtype = getattr(self, self._flat_weights_names[0]).dtype
         if input.dtype != dtype and not pynn.is_autocast_enabled(input.device.type):
             raise ValueError(
-                f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}). "
+                f"{self._kind()}: RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}). "
                 f"Convert input: input.to({dtype}), or convert model: model.to({input.dtype})"
             )
         dims = 2 if batch_sizes is not None else 3
         if input.dim() != dims:
-            raise RuntimeError(f"input must have {dims} dimensions, got {input.dim()}")
+            raise RuntimeError(f"{self._kind()}: input must have {dims} dimensions, got {input.dim()}")
         if input.size(-1) != self.input_size:
             raise RuntimeError(
-                "input.size(-1) must be equal to input_size. "
-                f"Expected {self.input_size}, got {input.size(-1)}"
+                f"{self._kind()}: input.size(-1) must be equal to input_size. Expected {self.input_size}, "
+                f"got {input.size(-1)} (input {tuple(input.shape)})"
             )
 
     def get_expected_hidden_size(self, input: Tensor, batch_sizes: Tensor | None) -> tuple[int, int, int]:
@@ -167,7 +170,7 @@ class RNNBase(Module):
     ) -> None:
         """Raise unless the state has that shape."""
         if tuple(hx.shape) != tuple(expected_hidden_size):
-            raise RuntimeError(msg.format(expected_hidden_size, list(hx.size())))
+            raise RuntimeError(f"{self._kind()}: {msg.format(expected_hidden_size, list(hx.size()))}")
 
     def check_forward_args(self, input: Tensor, hidden: Any, batch_sizes: Tensor | None) -> None:
         """Raise unless input and states fit."""
@@ -290,7 +293,7 @@ class _Single:
         if hx.dim() != (3 if batched else 2):
             kind, dims = ("batched", 3) if batched else ("unbatched", 2)
             raise RuntimeError(
-                f"For {kind} {dims}-D input, hx should also be {dims}-D but got {hx.dim()}-D tensor"
+                f"{self.name}: For {kind} {dims}-D input, hx should also be {dims}-D but got {hx.dim()}-D tensor"
             )
 
     def lift(self, hx: Tensor | None) -> Any:
@@ -307,7 +310,7 @@ class _Pair(_Single):
         dims = 3 if batched else 2
         if hx[0].dim() != dims or hx[1].dim() != dims:
             raise RuntimeError(
-                f"For {'' if batched else 'un'}batched {dims}-D input, hx and cx should "
+                f"{self.name}: For {'' if batched else 'un'}batched {dims}-D input, hx and cx should "
                 f"also be {dims}-D but got ({hx[0].dim()}-D, {hx[1].dim()}-D) tensors"
             )
 

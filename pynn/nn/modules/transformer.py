@@ -353,9 +353,15 @@ class Transformer(Module):
     ) -> Tensor:
         batch = 0 if self.batch_first else 1
         if src.dim() == 3 and src.size(batch) != tgt.size(batch):
-            raise RuntimeError("the batch number of src and tgt must be equal")
+            raise RuntimeError(
+                "Transformer: the batch number of src and tgt must be equal, "
+                f"got {tuple(src.shape)} and {tuple(tgt.shape)}"
+            )
         if src.size(-1) != self.d_model or tgt.size(-1) != self.d_model:
-            raise RuntimeError("the feature number of src and tgt must be equal to d_model")
+            raise RuntimeError(
+                f"Transformer: the feature number of src and tgt must be equal to d_model ({self.d_model}), "
+                f"got {tuple(src.shape)} and {tuple(tgt.shape)}"
+            )
         memory = self.encoder(
             src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal
         )
