@@ -20,7 +20,10 @@ OTHER_STRIDES = {
         "fft.fft fft.fft2 fft.fftn fft.hfft fft.hfft2 fft.hfftn fft.ifft fft.ifft2 fft.ifftn fft.ihfft fft.ihfft2 "
         "fft.ihfftn fft.irfft fft.irfft2 fft.irfftn fft.rfft fft.rfft2 fft.rfftn"
     ).split(),
-    CHANNELS: "cat nn.functional.max_pool2d nn.functional.max_unpool2d".split(),
+    CHANNELS: (
+        "cat nn.functional.interpolate.nearest nn.functional.interpolate.nearest-exact nn.functional.max_pool2d "
+        "nn.functional.max_unpool2d"
+    ).split(),
     INDEX: "argwhere histogram nanquantile nonzero quantile unique unique_consecutive".split(),
     "the result of a product of strided complex matrices": ["baddbmm"],
     "PyTorch gives an out with gaps another layout": ["nn.functional.linear"],
@@ -42,6 +45,7 @@ PRECISE = "computed in float32: PyTorch's sums in the half type overflow or roun
 SEARCH = "half types are binned in float32"
 
 DIFFERENCES = {
+    **{name: {"zero": MKL} for name in OTHER_STRIDES[FFT]},
     "aminmax": {"errors": CASTS},
     "arange": {"errors": CASTS},
     "as_strided_scatter": {
@@ -50,9 +54,9 @@ DIFFERENCES = {
     },
     "cholesky": {"gradient": UPPER, "zero": "PyTorch forgets to check that empty matrices are square"},
     "complex": {"values float16": HALF_COMPLEX, "errors": CASTS},
+    "fft.ihfftn": {"zero": MKL, "out": "over a single dim PyTorch gives an out without elements"},
     "gather": {"errors": CASTS},
     "histc": {"values bfloat16": SEARCH, "values float16": SEARCH},
-    "histogram": {"zero": "IndexError for no bins"},
     "index_copy": {"zero": CLASS},
     "index_select": {"errors": "an overlapping out of another size is resized"},
     "istft": {"gradient": "the window has a gradient too, where the input is complex"},
@@ -80,13 +84,15 @@ DIFFERENCES = {
     "nn.functional.embedding_bag": {"zero": CLASS},
     "nn.functional.hardshrink": {"out": NO_OUT},
     "nn.functional.instance_norm": {"zero": CLASS},
-    "nn.functional.interpolate.bicubic": {
-        "values uint8": "rounded once; PyTorch's integer weights are off by one"
-    },
     "nn.functional.linear_cross_entropy.chunked": {"gradient": "can be differentiated twice"},
     "nn.functional.linear_cross_entropy.chunked_none": {"gradient": "can be differentiated twice"},
     "nn.functional.logsigmoid": {"out": NO_OUT},
+    "nn.functional.nll_loss": {"values bfloat16": PRECISE, "values float16": PRECISE},
+    "nn.functional.pixel_unshuffle": {"zero": "the shape as for any size; PyTorch gives back the input's"},
     "nn.functional.rms_norm": {"values complex": "real numbers only", "gradient": "real numbers only"},
+    "nn.functional.scaled_dot_product_attention": {
+        "zero": "batch dims that do not broadcast are an error, without elements too"
+    },
     "nn.functional.soft_margin_loss": {"values float16": "finite: a softplus"},
     "nn.functional.softshrink": {"out": NO_OUT},
     "norm.inf": {"zero": "the identity of no elements"},
@@ -96,13 +102,10 @@ DIFFERENCES = {
     "repeat_interleave": {"zero": "output_size is checked for no repeats too"},
     "special.bessel_j0": {"values float64": SMOOTH, "noncontiguous": SMOOTH, "out": SMOOTH},
     "special.bessel_j1": {"values float64": SMOOTH, "noncontiguous": SMOOTH, "out": SMOOTH},
-    "special.bessel_y0": {"values float64": SMOOTH, "noncontiguous": SMOOTH, "out": SMOOTH},
     "special.bessel_y1": {"values float64": SMOOTH, "noncontiguous": SMOOTH, "out": SMOOTH},
     "stft": {"zero": "PyTorch's reflect padding refuses empty batches"},
     "sum_to_size": {"values": "keeps its dtype; PyTorch's sum of a number of integers becomes int64"},
     "svd_lowrank": {"zero": "q may not exceed the sizes, 0 neither"},
     "take": {"errors": OVERLAP},
-    "unique_consecutive": {"zero": "no rows are no error"},
     "view_as_complex": {"values float16": HALF_COMPLEX},
-    **{name: {"zero": MKL} for name in OTHER_STRIDES[FFT]},
 }

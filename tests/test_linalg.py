@@ -192,6 +192,18 @@ def test_pinv_lstsq_rank_cond():
     expected = np.linalg.lstsq(TALL, arr(5, 2))
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(to_numpy(a), b)
+    a = tensor(TALL).requires_grad_()
+    for driver in (
+        "gels",
+        "gelsy",
+        "gelsd",
+        "gelss",
+    ):  # residuals without elements have a place in the graph too
+        found = linalg.lstsq(a, tensor(arr(5, 2)), driver=driver)
+        assert found.solution.requires_grad and found.residuals.requires_grad
+        assert found.residuals.shape == ((0,) if driver == "gelsy" else (2,))
+        (g,) = pynn.autograd.grad([found.solution.sum(), found.residuals.sum()], a)
+        assert g.shape == a.shape
     for p in (None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf):
         check(lambda x, p=p: linalg.cond(x, p), lambda x, p=p: np.linalg.cond(x, p), [(A,)])
     assert linalg.cond(pynn.ones(2, 2), 1).item() == np.inf

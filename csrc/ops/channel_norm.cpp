@@ -180,6 +180,10 @@ void check_count(const char* op, const char* name, const Tensor& t, int64_t n) {
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
                   const Tensor& running_var, bool training, double momentum, double eps, bool) {
   const char* op = "batch_norm";
+  if (x.dim() == 1 && !x.numel()) {  // no rows of no channels, as in PyTorch
+    const Tensor rows = reshape(x, DimVector{0, 0});
+    return reshape(batch_norm(rows, weight, bias, running_mean, running_var, training, momentum, eps, true), x.sizes());
+  }
   PYNN_CHECK_KIND(Index, x.dim() >= 2, op, ": the input must have 2 or more dims, got ", dims_str(x.sizes()));
   const int64_t channels = x.size(1);
   PYNN_CHECK(training || running_mean.defined(), op, ": running_mean must be defined in evaluation mode, got None");

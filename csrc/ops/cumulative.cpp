@@ -56,7 +56,7 @@ Tensor from_the_end(const Tensor& x, int64_t dim) {
 
 // Sums of 1, 2, 4, ... neighbours.
 Tensor complex_logcumsumexp(const Tensor& x, int64_t dim) {
-  Tensor y = mul(x, 1.0);
+  Tensor y = clone_contiguous(x);
   const int64_t n = x.dim() ? x.size(dim) : 1;
   for (int64_t step = 1; step < n; step *= 2) {
     const Tensor parts[] = {narrow(y, dim, 0, step),

@@ -9,6 +9,7 @@
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/binary.h"
+#include "ops/creation.h"
 #include "ops/matmul.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
@@ -110,18 +111,20 @@ Term distinct(const Tensor& t, const Labels& given, size_t operand) {
   return out;
 }
 
-// Without these labels: squeezed (sizes 1), or summed to the type `sum_type`.
-Term without(const Term& a, const Labels& gone, std::optional<DType> sum_type = {}) {
+// Without these labels: squeezed if `may_squeeze` and all sizes are 1, else summed (integers to int64, as by sum).
+Term without(const Term& a, const Labels& gone, bool may_squeeze = true) {
   DimVector dims;
   Term out{a.t, {}};
+  bool spread = !may_squeeze;
   for (size_t i = 0; i < a.labels.size(); ++i) {
     if (has(gone, a.labels[i])) {
       dims.push_back(static_cast<int64_t>(i));
+      spread |= a.t.size(dims.back()) != 1;
     } else {
       out.labels.push_back(a.labels[i]);
     }
   }
-  if (!dims.empty()) out.t = sum_type ? sum(a.t, Dims(dims), false, sum_type) : squeeze(a.t, Dims(dims));
+  if (!dims.empty()) out.t = spread ? sum(a.t, Dims(dims)) : squeeze(a.t, Dims(dims));
   return out;
 }
 
@@ -143,11 +146,12 @@ Term contract(Term a, Term b, const std::vector<bool>& needed) {
   Labels batch, rows, columns, summed, gone;
   for (int label : a.labels)
     if (!has(b.labels, label) && !needed[label]) gone.push_back(label);
-  a = without(a, gone, a.t.dtype());  // narrow integers do not become int64 on the way
+  const DType type_a = a.t.dtype(), type_b = b.t.dtype();
+  a = without(a, gone);
   gone.clear();
   for (int label : b.labels)
     if (!has(a.labels, label) && !needed[label]) gone.push_back(label);
-  b = without(b, gone, b.t.dtype());
+  b = without(b, gone);
   for (int label : a.labels) (!has(b.labels, label) ? rows : needed[label] ? batch : summed).push_back(label);
   for (int label : b.labels)
     if (!has(a.labels, label)) columns.push_back(label);
@@ -170,8 +174,13 @@ Term contract(Term a, Term b, const std::vector<bool>& needed) {
     sizes.push_back(from.t.size(place(from.labels, label)));
   }
   const int64_t n = count(a, batch), p = count(a, rows), q = count(b, columns), k = count(a, summed);
-  out.t = batch.empty() ? mm(reshape(left, DimVector{p, k}), reshape(right, DimVector{k, q}))
-                        : bmm(reshape(left, DimVector{n, p, k}), reshape(right, DimVector{n, k, q}));
+  // Where a sum made int64 of one, the other follows (PyTorch's product fails there).
+  const bool widened = a.t.dtype() != type_a || b.t.dtype() != type_b;
+  const auto factor = [&](const Tensor& t, Dims shape) {
+    return reshape(widened && is_integral(t.dtype()) ? to_dtype(t, DType::Int64) : t, shape);
+  };
+  out.t = batch.empty() ? mm(factor(left, DimVector{p, k}), factor(right, DimVector{k, q}))
+                        : bmm(factor(left, DimVector{n, p, k}), factor(right, DimVector{n, k, q}));
   out.t = reshape(out.t, sizes);
   return out;
 }
@@ -244,8 +253,7 @@ Tensor einsum(std::string_view text, TensorSpan operands) {
   Labels gone;
   for (int label : all.labels)
     if (!has(result, label)) gone.push_back(label);
-  const DType type = is_integral(all.t.dtype()) ? DType::Int64 : all.t.dtype();
-  return arranged(without(all, gone, type), {&result});
+  return arranged(without(all, gone, false), {&result});
 }
 
 }  // namespace

@@ -139,8 +139,9 @@ Tensor complex_logaddexp(const Tensor& a, const Tensor& b) {
   const DType type = result_type(a, b);
   const Tensor x = to_dtype(a, type), y = to_dtype(b, type);
   const Tensor larger = ge(real(x), real(y)), most = where(larger, x, y), least = where(larger, y, x);
-  // Equal real parts, infinite ones too: their difference is 0.
-  const Tensor gap = where(eq(real(least), real(most)), 0.0, sub(real(least), real(most)));
+  // The difference of equal infinities is 0.
+  const Tensor both = logical_and(isinf(real(most)), eq(real(least), real(most)));
+  const Tensor gap = where(both, 0.0, sub(real(least), real(most)));
   return add(most, log1p(exp(make_complex(gap, sub(imag(least), imag(most))))));
 }
 

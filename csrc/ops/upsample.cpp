@@ -116,9 +116,20 @@ Taps interpolated(Mode mode, const Axis& a) {
   return taps;
 }
 
-TapsRef taps_of(Mode mode, const Axis& a, bool antialias, bool wide) {
-  if (antialias) return std::make_shared<Taps>(wide ? antialiased<double>(mode, a) : antialiased<float>(mode, a));
-  return std::make_shared<Taps>(wide ? interpolated<double>(mode, a) : interpolated<float>(mode, a));
+Taps taps_of(Mode mode, const Axis& a, bool antialias, bool wide) {
+  if (antialias) return wide ? antialiased<double>(mode, a) : antialiased<float>(mode, a);
+  return wide ? interpolated<double>(mode, a) : interpolated<float>(mode, a);
+}
+
+// Weights of bytes are rounded to multiples of 2^-bits that fit 16 bits, so that sums are exact, and the same as
+// PyTorch's. Returns bits.
+int fixed_point(Taps& taps) {
+  double largest = 0;
+  for (double w : taps.weight) largest = std::max(largest, w);
+  int bits = 0;
+  while (bits < 22 && std::floor(std::ldexp(largest, bits + 1) + 0.5) < 32768) ++bits;
+  for (double& w : taps.weight) w = std::ldexp(std::round(std::ldexp(w, bits)), -bits);
+  return bits;
 }
 
 Mode mode_of(std::string_view name) {
@@ -158,11 +169,16 @@ Tensor upsample(const Tensor& input, Dims size, std::string_view mode_name, bool
     Axis axis{input.size(lead + i), size[i], scales[i], align_corners};
     // In two dims PyTorch's nearest takes no scale where the size stays or doubles.
     if (mode == Mode::Nearest && dims == 2 && (axis.out == axis.in || axis.out == 2 * axis.in)) axis.scale.reset();
-    // A size that stays is left alone, but by nearest and cubic with a scale of their own, as in PyTorch.
-    const bool unchanged = axis.in == axis.out && (!axis.scale || antialias || mode == Mode::Linear);
+    // A size that stays is left alone, but by nearest and cubic (not of bytes) with a scale of their own, as in
+    // PyTorch.
+    const bool unchanged = axis.in == axis.out && (!axis.scale || antialias || bytes || mode == Mode::Linear);
     if (unchanged) continue;
-    x = resample(x, lead + i, taps_of(mode, axis, antialias, wide));
-    if (bytes) x = clamp(floor(add(x, Scalar(0.5))), Scalar(0), Scalar(255));
+    const bool rounded = bytes && mode >= Mode::Linear;
+    Taps taps = taps_of(mode, axis, antialias, wide || rounded);
+    const int bits = rounded ? fixed_point(taps) : 0;
+    if (bits > 15) x = to_dtype(x, DType::Float64);  // twice 255 * 2^bits must be exact
+    x = resample(x, lead + i, std::make_shared<Taps>(std::move(taps)));
+    if (rounded) x = to_dtype(clamp(floor(add(x, Scalar(0.5))), Scalar(0), Scalar(255)), DType::Float32);
   }
   return x.same(input) ? clone_contiguous(x) : to_dtype(x, input.dtype());
 }

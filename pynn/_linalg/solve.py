@@ -330,7 +330,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     largest = values[..., :1] if values.shape[-1] else np.zeros((*values.shape[:-1], 1))
     rank = (values > relative * largest).sum(-1)
     x = pinv(a, rtol=0.0 if driver == "gels" else relative) @ b
-    residuals = A.new_empty(0, dtype=A.dtype.to_real())
+    residuals = x.reshape(-1)[:0].abs()  # no elements, but a place in the graph, as in PyTorch
     if m > n and driver != "gelsy" and (rank == n).all():
         residuals = ((a @ x - b).abs() ** 2).sum(-2)
     return Lstsq(

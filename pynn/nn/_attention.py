@@ -265,7 +265,7 @@ def multi_head_attention_forward(
     else:
         out = _nn.scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal)
     out = out.transpose(0, 1).reshape(length, batch, embed_dim)
-    out = _linear(out, out_proj_weight, out_proj_bias)
+    out = _nn.linear(out, out_proj_weight, out_proj_bias)
     if not batched:
         out = out.squeeze(1)
         attention = None if attention is None else attention.squeeze(0)

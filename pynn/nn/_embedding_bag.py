@@ -128,13 +128,15 @@ def embedding_bag(
     taken = _nn.embedding(weight, indices, -1, scale_grad_by_freq)
     if mode == "max":
         return _largest(taken, bag, bags)
+    if weight.dtype in (pynn.float16, pynn.bfloat16):  # summed in float32
+        taken = taken.float()
     if per_sample_weights is not None:
         taken = taken * per_sample_weights.unsqueeze(1)
     total = taken.new_zeros((bags, weight.size(1))).index_add(0, bag, taken)
-    if mode == "sum":
-        return total
-    counts = bag.new_zeros(bags).index_add(0, bag, pynn.ones_like(bag)).clamp(min=1)
-    return total / counts.to(total.dtype).unsqueeze(1)
+    if mode == "mean":
+        counts = bag.new_zeros(bags).index_add(0, bag, pynn.ones_like(bag)).clamp(min=1)
+        total = total / counts.to(total.dtype).unsqueeze(1)
+    return total.to(weight.dtype)
 
 
 def _largest(taken: Tensor, bag: Tensor, bags: int) -> Tensor:

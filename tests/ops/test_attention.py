@@ -130,3 +130,14 @@ def test_dropout():
     want = F.scaled_dot_product_attention(q, k, v)
     assert not pynn.equal(out, want) and float((out - want).abs().mean()) < 0.05
     assert F.scaled_dot_product_attention(q, k, v, None, 1.0).abs().sum() == 0
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize("need_weights", [False, True])
+def test_multi_head_output_is_contiguous(heads, need_weights):
+    x = tensor(arr(3, 2, 4))
+    y, _ = F.multi_head_attention_forward(
+        x, x, x, 4, heads, tensor(arr(12, 4)), None, None, None, False, 0.0, tensor(arr(4, 4)), None,
+        need_weights=need_weights,
+    )  # fmt: skip
+    assert y.stride() == (8, 4, 1)

@@ -182,6 +182,10 @@ def test_zero_sizes():
         y.sum().backward()
         assert F.group_norm(x, 3, w).shape == x.shape
     assert running.tolist() == [1, 1, 1] and w.grad.tolist() == [0, 0, 0]
+    nothing = pynn.ones(0, requires_grad=True)  # no rows of no channels
+    for training in (True, False):
+        y = F.batch_norm(nothing, pynn.ones(0), pynn.ones(0), training=training)
+        assert y.shape == (0,) and pynn.autograd.grad(y.sum(), nothing)[0].shape == (0,)
 
 
 def test_errors():

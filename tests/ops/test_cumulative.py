@@ -35,6 +35,17 @@ def test_logcumsumexp():
     assert pynn.full((3,), float("-inf")).logcumsumexp(0).isinf().all()
 
 
+def test_complex_logcumsumexp_of_equal_elements():
+    x = np.array([3 + 1j, 3 + 1j, 3 + 1j, 2 - 1j, 3 + 0j])
+    y = tensor(x, pynn.complex128, True)
+    np.testing.assert_allclose(to_numpy(y.logcumsumexp(0).exp()), np.exp(x).cumsum(), rtol=1e-12)
+    assert pynn.autograd.gradcheck(lambda t: t.logcumsumexp(0), (y,))
+    assert pynn.autograd.gradgradcheck(lambda t: t.logcumsumexp(0), (y,))
+    inf = float("inf")
+    pair = pynn.tensor([complex(-inf, 0), complex(-inf, 0), complex(inf, 0), complex(inf, 0)]).logcumsumexp(0)
+    assert pair.real.tolist() == [-inf, -inf, inf, inf]
+
+
 def test_mode():
     def ref(x, axis):
         def row(v):

@@ -77,6 +77,35 @@ def test_errors(equation, shapes):
         pynn.einsum(equation, *(pynn.ones(*s) for s in shapes))
 
 
+@pytest.mark.parametrize("dtype", [pynn.uint8, pynn.int32, pynn.bool])
+def test_integers_become_int64_where_a_dim_is_summed_alone(dtype):
+    a, b = pynn.ones(2, 300, dtype=dtype), pynn.ones(300, dtype=dtype)
+    for equation, operands, value in (
+        ("ij->i", (a,), 300),
+        ("ij,k->ik", (a, b), 300),
+        ("...ik,...j->ij", (a.unsqueeze(0), b), 300),
+        ("i,j->", (b, b), 90_000),
+        ("ij,j->", (a, b), 600),  # PyTorch's product of int64 and another type fails
+        ("ij,ij,kl->i", (a, a, a), 600 * (300 % 256 if dtype == pynn.uint8 else 300)),  # products wrap
+    ):
+        if dtype == pynn.bool and equation == "ij,ij,kl->i":
+            continue  # a product of bool matrices comes first
+        found = pynn.einsum(equation, *operands)
+        assert found.dtype == pynn.int64 and found.flatten()[0].item() == value, equation
+    assert pynn.einsum("ij,j->ij", a, b).dtype == dtype
+    one = pynn.ones(1, 3, dtype=dtype)
+    assert pynn.einsum("ij->j", one).dtype == pynn.int64
+    assert pynn.einsum("ij,k->jk", one, b).dtype == dtype  # a size of 1 is no sum
+    if dtype != pynn.bool:
+        assert pynn.einsum("ij,j->i", a, b).dtype == dtype
+
+
+def test_a_sum_over_one_row_is_no_view():
+    x = pynn.ones(1, 3)
+    pynn.einsum("ij->j", x).zero_()
+    assert x.tolist() == [[1, 1, 1]]
+
+
 def test_not_tensors():
     with pytest.raises((TypeError, AttributeError, RuntimeError, ValueError)):
         pynn.einsum("i,i->", 1, 2)

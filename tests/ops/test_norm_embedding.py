@@ -148,3 +148,19 @@ def test_bilinear():
         return np.einsum("bi,oij,bj->bo", a, w, b) + c
 
     check_op(F.bilinear, ref, [arrs((3, 2), (3, 4), (5, 2, 4), (5,))], tol=4, grad_tol=4)
+
+
+@pytest.mark.parametrize("dtype", [pynn.float16, pynn.bfloat16])
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+def test_embedding_bag_sums_half_types_in_float32(dtype, mode):
+    weight = tensor(arr(1000, 3, low=0.5, high=1.5), dtype).requires_grad_()
+    factors = tensor(arr(1, 1000, low=0.5, high=1.5), dtype) if mode == "sum" else None
+    index = pynn.arange(1000).unsqueeze(0)
+    y = F.embedding_bag(index, weight, mode=mode, per_sample_weights=factors)
+    rows = to_numpy(weight.detach().double()) * (1 if factors is None else to_numpy(factors.double()).T)
+    exact = rows.sum(0) if mode == "sum" else rows.mean(0)
+    step = 2.0 ** (-7 if dtype == pynn.bfloat16 else -10)
+    assert y.dtype == dtype
+    np.testing.assert_allclose(to_numpy(y.double())[0], exact, rtol=step / 2 + 1e-5)  # rounded once
+    y.sum().backward()
+    assert weight.grad.dtype == dtype

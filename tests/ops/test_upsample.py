@@ -105,6 +105,53 @@ def test_bytes():
     assert F.interpolate(x, 4, mode="bicubic").max().item() == 255  # overshoot is cut
 
 
+def by_integers(x, out, weights_of):
+    """Along the last dim: weights are multiples of a power of two that fit 16 bits, sums are integers."""
+    w = np.array([weights_of(o) for o in range(out)])
+    bits = next(b for b in range(23) if b == 22 or int(w.max() * 2 ** (b + 1) + 0.5) >= 1 << 15)
+    w = np.trunc(w * 2**bits + np.copysign(0.5, w)).astype(np.int64)
+    return np.clip((x.astype(np.int64) @ w.T + (1 << (bits - 1))) >> bits, 0, 255)
+
+
+@pytest.mark.parametrize(("size", "out"), [(4, 5), (4, 6), (4, 3), (7, 40), (61, 9)])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_bytes_by_integer_weights(mode, size, out):
+    def filtered(t, a=-0.75):
+        t = np.abs(t)
+        if mode == "bilinear":
+            return np.maximum(1 - t, 0)
+        near = ((a + 2) * t - (a + 3)) * t * t + 1
+        return np.where(t <= 1, near, np.where(t < 2, ((t - 5) * t + 8) * t * a - 4 * a, 0))
+
+    def weights_of(o):
+        at = (o + 0.5) * (size / out) - 0.5
+        at = max(at, 0.0) if mode == "bilinear" else at
+        w = np.zeros(size)
+        for i in range(int(np.floor(at)) - 1, int(np.floor(at)) + 3):
+            w[min(max(i, 0), size - 1)] += filtered(at - i)  # the ends repeat
+        return w
+
+    x = np.random.default_rng(size).integers(0, 256, (1, 2, size, size)).astype(np.uint8)
+    x[0, 0] = x[0, 0] > 128  # many ties
+    wide = by_integers(x, out, weights_of)
+    expected = by_integers(wide.swapaxes(2, 3), out, weights_of).swapaxes(2, 3)
+    found = F.interpolate(pynn.from_numpy(x), (out, out), mode=mode)
+    np.testing.assert_array_equal(to_numpy(found), expected)
+
+
+def test_bytes_of_a_size_that_stays_are_left_alone():
+    x = pynn.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 1, 3, 3)).astype(np.uint8))
+    assert pynn.equal(F.interpolate(x, scale_factor=1.3, mode="bicubic"), x)
+
+
+def test_bytes_shrunk_much_are_summed_exactly():
+    """Small weights need more than float32's 24 bits."""
+    x = np.random.default_rng(0).integers(0, 256, (1, 1, 4, 4096)).astype(np.uint8)
+    found = F.interpolate(pynn.from_numpy(x), (4, 2), mode="bilinear", antialias=True)
+    exact = F.interpolate(pynn.from_numpy(x).double(), (4, 2), mode="bilinear", antialias=True)
+    assert np.abs(to_numpy(found) - to_numpy(exact)).max() <= 0.51
+
+
 def test_threads(threads):
     found = []
     for n in (1, 3):
