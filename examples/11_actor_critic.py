@@ -43,7 +43,7 @@ class CartPole:
         return self.state, failed, ended, lengths
 
 
-args = common.options(__doc__, updates=(600, 5), carts=(16, 4), lr=(3e-3, 3e-3))
+args = common.options(__doc__, updates=(1200, 5), carts=(16, 4), lr=(3e-3, 3e-3))
 actor = nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 2))
 critic = nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1))
 optimizer = optim.Adam([*actor.parameters(), *critic.parameters()], lr=args.lr)
@@ -75,6 +75,7 @@ for _ in (bar := common.progress(range(args.updates), "balancing")):
     returns = torch.stack(returns)
     values = critic(torch.stack(states)).squeeze(2)
     advantage = (returns - values).detach()
+    advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-6)  # else steps grow with the returns
     loss = (
         -(torch.stack(chances) * advantage).mean()
         + 0.5 * (returns - values).square().mean()
