@@ -61,9 +61,7 @@ struct UnaryFn<Unary::NanToNum, C> : MapFunction<kReal<C>, 0, C> {
   C nan, high, low;
   explicit UnaryFn(const MapArgs& args)
       : nan(parameter<C>(args, 0)), high(parameter<C>(args, 1)), low(parameter<C>(args, 2)) {}
-  __device__ C operator()(C x) const {
-    return x != x ? nan : x == C(INFINITY) ? high : x == C(-INFINITY) ? low : x;
-  }
+  __device__ C operator()(C x) const { return x != x ? nan : x == C(INFINITY) ? high : x == C(-INFINITY) ? low : x; }
 };
 PYNN_UNARY_P1(LeakyRelu, kReal<C>, 0, slope, return x > C(0) ? x : x * slope)
 
