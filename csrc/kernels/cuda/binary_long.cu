@@ -100,8 +100,7 @@ PYNN_BINARY(GeluTanhBackward, kReal<C>, 1,
 PYNN_BINARY(SiluBackward, kReal<C>, 1, const C s = math::sigmoid(b); return a * (s * (C(1) + b * (C(1) - s))))
 PYNN_BINARY_P1(LeakyReluBackward, kReal<C>, 0, slope, return b > C(0) ? a : a * slope)
 PYNN_BINARY(HardsigmoidBackward, kReal<C>, 0, return b > C(-3) && b < C(3) ? a * C(1.0 / 6) : C(0))
-PYNN_BINARY(HardswishBackward, kReal<C>, 0,
-            return b <= C(-3) ? C(0) : b < C(3) ? a * (b * C(1.0 / 3) + C(0.5)) : a)
+PYNN_BINARY(HardswishBackward, kReal<C>, 0, return b <= C(-3) ? C(0) : b < C(3) ? a * (b * C(1.0 / 3) + C(0.5)) : a)
 PYNN_BINARY_P1(EluBackward, kReal<C>, 1, alpha, return b > C(0) ? a : a * alpha * math::exp(b))
 
 struct GeluBackwardOfHalf : MapFunction<true, 1, float> {
