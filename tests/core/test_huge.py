@@ -1,8 +1,11 @@
 """Tensors of more than 2^31 elements: no size, offset or position on any path is an int of 32 bits.
 
 A test makes such tensors (of small types, or expanded from few elements) and checks what is near the start, near
-2^31 and near the end; element i of the usual one is i % 127. At most 10 GiB are taken at a time.
+2^31 and near the end; element i of the usual one is i % 127. At most 10 GiB are taken at a time. They take minutes, so
+they run when PYNN_HUGE_TESTS=1 asks for them.
 """
+
+import os
 
 import pytest
 
@@ -28,6 +31,7 @@ def _available():
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.skipif(not os.environ.get("PYNN_HUGE_TESTS"), reason="takes minutes: set PYNN_HUGE_TESTS=1"),
     pytest.mark.skipif(_available() < NEEDED + 4 * GIB, reason="needs 14 GiB of free memory, on Linux"),
 ]
 
