@@ -34,6 +34,7 @@ CASTS = "out= takes any dtype that the result casts to"
 OVERLAP = "out= may overlap the inputs"
 HALF_COMPLEX = "there is no complex32"
 UPPER = "PyTorch's gradient is not Hermitian: of U it counts the other triangle too"
+UNREAD = "PyTorch's gradient is not 0 in the triangle that is not read"
 MKL = "PyTorch's MKL refuses empty batches"
 SMOOTH = "PyTorch's loops are less exact (1e-6 of the value)"
 FLAT_OUT = "PyTorch writes to out as if it were contiguous"
@@ -53,6 +54,8 @@ DIFFERENCES = {
         "noncontiguous": "PyTorch writes to a contiguous copy",
     },
     "cholesky": {"gradient": UPPER, "zero": "PyTorch forgets to check that empty matrices are square"},
+    "cholesky_inverse": {"gradient": UNREAD},
+    "cholesky_solve": {"gradient": UNREAD},
     "complex": {"values float16": HALF_COMPLEX, "errors": CASTS},
     "fft.ihfftn": {"zero": MKL, "out": "over a single dim PyTorch gives an out without elements"},
     "gather": {"errors": CASTS},
@@ -63,7 +66,6 @@ DIFFERENCES = {
     "kthvalue": {"errors": OVERLAP},
     "linalg.cholesky": {"gradient": UPPER},
     "linalg.cholesky_ex": {"gradient": UPPER},
-    "linalg.eigvalsh": {"gradient": UPPER},
     "linalg.householder_product": {"gradient": "no graph for what has no elements"},
     "linalg.matrix_power": {"gradient": "no graph for the power 0, a constant"},
     "linalg.norm.subgradients_at_zero": {"gradient": "the second derivative at 0 is 0; PyTorch's is NaN"},

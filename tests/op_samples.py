@@ -92,7 +92,6 @@ class Checker:
 
     def same(self, ours, theirs, where, values=True):
         same(self.canonical(pynn, ours), self.canonical(torch, theirs), where, self.scale, values)
-        same_strides(ours, theirs, where)
 
     def call(self, sample, which="op", grad=False, twice=False, pair=None):
         """One sample in both libraries; results, gradients and errors must agree."""
@@ -115,8 +114,9 @@ class Checker:
         if grad and values:
             process = sample.output_process_fn_grad
             our_process = port(process) if isinstance(process, types.FunctionType) else process
-            ours, theirs = self.canonical(pynn, our_process(ours)), self.canonical(torch, process(theirs))
-            self.gradients(ours, theirs, our_leaves, leaves, twice and self.op.supports_gradgrad, where)
+            ends = self.canonical(pynn, our_process(ours)), self.canonical(torch, process(theirs))
+            self.gradients(*ends, our_leaves, leaves, twice and self.op.supports_gradgrad, where)
+        same_strides(ours, theirs, where)
 
     def gradients(self, ours, theirs, our_leaves, leaves, twice, where):
         for a, b in zip(tensors_in(ours), tensors_in(theirs), strict=True):
@@ -153,6 +153,7 @@ class Checker:
             given, got = tensors_in(outs[pynn]), tensors_in(ours)
             assert [id(t) for t in given] == [id(t) for t in got], f"{where}: gives another tensor than out"
             self.same(ours, theirs, where, not open_values(self.op, sample))
+            same_strides(ours, theirs, where)
 
     def errors(self):
         """The calls that PyTorch's tests know to be errors."""

@@ -252,6 +252,16 @@ def test_powers_and_products():
     check(linalg.vander, lambda x: np.vander(x, increasing=True), [(arr(4),)])
 
 
+def test_gradients_of_eigh_are_hermitian():
+    for dtype in (pynn.float64, pynn.complex128):
+        pynn.manual_seed(0)
+        for triangle in "LU":
+            x = pynn.randn(4, 4, dtype=dtype, requires_grad=True)
+            values, vectors = linalg.eigh(x, triangle)
+            (values.sum() + (vectors.abs() * pynn.arange(16.0).view(4, 4)).sum()).backward()
+            pynn.testing.assert_close(x.grad, x.grad.mH)
+
+
 def test_equal_eigenvalues():
     """Only vectors need the values to differ."""
     for f in (linalg.eigvalsh, linalg.svdvals, lambda x: linalg.norm(x, "nuc")):

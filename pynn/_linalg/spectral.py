@@ -41,7 +41,8 @@ class _Eigh(Function):
         if gl is not None:
             inner = inner + _C.diag_embed(gl)
         if gv is not None:
-            inner = inner + (v.mH @ gv) / _gaps(values)
+            m = v.mH @ gv
+            inner = inner + 0.5 * (m - m.mH) / _gaps(values)  # Hermitian, as the changes of A are
         return v @ inner @ v.mH, None
 
 
