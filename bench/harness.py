@@ -136,7 +136,7 @@ def take_turns(bench: Bench, sides: Sequence[tuple[str, Measure]], rounds: int) 
                     samples, details = measure()
                     result.rounds.append(samples)
                     result.details.append(details)
-                except RuntimeError as error:
+                except (RuntimeError, subprocess.CalledProcessError) as error:
                     result.error = str(error)
     ours, *others = results
     record: dict[str, Any] = {
