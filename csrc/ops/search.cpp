@@ -128,15 +128,6 @@ Tensor isin_set(const Tensor& elements, Scalar set, bool unique, bool invert) {
   return isin(elements, full({}, set, result_type(elements, set), elements.device()), unique, invert);
 }
 
-// The least and the greatest element, in host memory.
-Tensor range_of(const Tensor& x) {
-  const Tensor ends = empty(DimVector{2}, x.dtype(), x.device());
-  const int64_t mask = dims_mask("range", x, {});
-  run_reduce(Reduce::Min, x, mask, alias(ends, {}, {}, 0));
-  run_reduce(Reduce::Max, x, mask, alias(ends, {}, {}, 1));
-  return on_host(ends);
-}
-
 Tensor bincount(const Tensor& x, const Tensor& weights, int64_t least) {
   PYNN_CHECK_KIND(NotImplemented, is_integral(x.dtype()) && x.dtype() != DType::Bool, "bincount: not implemented for '",
                   dtype_name(x.dtype()), "'");
@@ -190,6 +181,14 @@ Tensor histc(const Tensor& x, int64_t bins, Scalar min, Scalar max) {
 }
 
 }  // namespace
+
+Tensor range_of(const Tensor& x) {
+  const Tensor ends = empty(DimVector{2}, x.dtype(), x.device());
+  const int64_t mask = dims_mask("range", x, {});
+  run_reduce(Reduce::Min, x, mask, alias(ends, {}, {}, 0));
+  run_reduce(Reduce::Max, x, mask, alias(ends, {}, {}, 1));
+  return on_host(ends);
+}
 
 Tensor searchsorted(const Tensor& sorted, const Tensor& values, bool right) {
   return places("searchsorted", sorted, values, false, right, {});

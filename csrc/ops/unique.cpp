@@ -1,8 +1,10 @@
 // unique.cpp -- distinct elements or rows: sorted, then cut where neighbours differ. NaN differs from NaN.
 #include <algorithm>
+#include <optional>
 
 #include "autograd/record.h"
 #include "core/shape.h"
+#include "kernels/search.h"
 #include "ops/binary.h"
 #include "ops/concat.h"
 #include "ops/creation.h"
@@ -10,6 +12,7 @@
 #include "ops/indexing.h"
 #include "ops/reduce.h"
 #include "ops/scan.h"
+#include "ops/search.h"
 #include "ops/sort.h"
 #include "ops/view.h"
 
@@ -122,8 +125,29 @@ Found unique_rows(const char* op, const Tensor& x, int64_t dim, bool sort, bool 
   return pack(index_select(x, dim, runs.first), runs, DimVector{rows.size(0)}, want_inverse, want_counts);
 }
 
+// Integers whose range is no larger than their number are counted, not sorted.
+std::optional<Found> counted(const Tensor& flat, Dims sizes, bool want_inverse, bool want_counts) {
+  if (!is_integral(flat.dtype()) || flat.numel() == 0) return {};
+  const Tensor x = to_dtype(flat, DType::Int64), ends = range_of(x);
+  const int64_t low = ends.data_as<int64_t>()[0], high = ends.data_as<int64_t>()[1];
+  if (static_cast<uint64_t>(high) - static_cast<uint64_t>(low) >= static_cast<uint64_t>(flat.numel())) return {};
+  const Tensor at = contiguous(sub(x, Scalar(low)));
+  const Tensor counts = zeros(DimVector{high - low + 1}, DType::Float64, x.device());
+  kernels::count_positions(x.device(), at.data_as<int64_t>(), at.numel(), nullptr, counts.data_as<double>());
+  const Tensor there = ne(counts, 0), found = nonzero_tuple(there)[0];
+  Found f{{to_dtype(add(found, Scalar(low)), flat.dtype())}};
+  if (want_inverse) {
+    const Tensor rank = sub(cumsum(there, 0), Scalar(1));
+    f.tensors.push_back(reshape(index_select(rank, 0, at), sizes));
+  }
+  if (want_counts) f.tensors.push_back(to_dtype(index_select(counts, 0, found), DType::Int64));
+  return f;
+}
+
 Found unique_elements(const char* op, const Tensor& x, bool sort, bool want_inverse, bool want_counts) {
   const Tensor flat = contiguous(reshape(x, DimVector{-1}));
+  if (sort)
+    if (auto found = counted(flat, x.sizes(), want_inverse, want_counts)) return std::move(*found);
   Tensor values = flat, order;
   if (sort) std::tie(values, order) = first_k(op, flat, 0, flat.numel(), false);
   const Runs runs(differs(reshape(values, DimVector{flat.numel(), 1})), order, want_inverse, want_counts);

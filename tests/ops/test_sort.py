@@ -125,6 +125,20 @@ def test_unique(dtype):
     assert bool((u[i] == x.reshape(5, 8)).all())
 
 
+@pytest.mark.parametrize("dtype", [pynn.int64, pynn.int32, pynn.uint8, pynn.int8], ids=str)
+@pytest.mark.parametrize("low,high", [(0, 100), (-90, -20), (5, 6), (-128, 127), (100, 30_000)])
+def test_unique_of_integers_is_counted_or_sorted(dtype, low, high):
+    least, most = pynn.iinfo(dtype).min, pynn.iinfo(dtype).max
+    values = np.clip(ints(60, low=low, high=high), least, most)
+    for extra in ([], [least], [most], [least, most]):  # of int64, the range does not fit int64
+        v = np.array([*values, *extra], dtype=np.int64)
+        expected = np.unique(v, return_inverse=True, return_counts=True)
+        got = tensor(v, dtype).unique(return_inverse=True, return_counts=True)
+        assert got[0].dtype == dtype
+        for a, b in zip(got, expected):
+            assert a.tolist() == b.reshape(a.shape).tolist()
+
+
 def test_unique_forms():
     x = pynn.tensor([3, 1, 3, 2])
     u, c = x.unique(return_counts=True)
