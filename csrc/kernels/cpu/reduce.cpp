@@ -144,7 +144,8 @@ void reduce_few(Reduce op, const ReduceArgs& a, const Source<T>& x) {
   const Convert store = converter(a.y_dtype, DTypeOf<W>::value);
   const int64_t y_item = static_cast<int64_t>(item_size(a.y_dtype));
   const int64_t w = min_of(a.inner, kMaxColumns), chunks = ceil_div(a.inner, w);
-  const int64_t rows = round_up(ceil_div(kPieceElements, w), kBlockRows), splits = ceil_div(a.nreduce, rows);
+  const int64_t rows = max_of(kPieceElements / w / kBlockRows, int64_t(1)) * kBlockRows;
+  const int64_t splits = ceil_div(a.nreduce, rows);
   const Scratch<W> partial(splits * a.inner), out(a.inner);
   const Scratch<T> shift(a.inner);
   for (int64_t o = 0; o < a.outer; ++o) {
@@ -159,7 +160,7 @@ void reduce_few(Reduce op, const ReduceArgs& a, const Source<T>& x) {
       });
       for (int64_t c = 0; c < a.inner; ++c) to[c] = partial[c];
       for (int64_t split = 1; split < splits; ++split)
-        for (int64_t c = 0; c < a.inner; ++c) to[c] = fold.merge(to[c], partial[split * a.inner + c]);
+        merge_totals<std::decay_t<decltype(fold)>>(to, partial.get() + split * a.inner, a.inner);
     };
     evaluate<T>(op, a, run, a.inner, shift.get(), out.get());
     store(static_cast<char*>(a.y) + o * a.inner * y_item, {0, 1}, out.get(), {0, 1}, 1, a.inner);

@@ -298,24 +298,40 @@ PYNN_INLINE void merge_periods(T* acc, int64_t w, int64_t period) {
     }
 }
 
+// total[c] takes x[c], of the loop's type or a total itself.
+template <class P, class W, class T>
+PYNN_INLINE void merge_totals(W* total, const T* x, int64_t n) {
+  constexpr int64_t L = Vec<T>::kSize;
+  int64_t c = 0;
+  for (; c + L <= n; c += L)
+    if constexpr (std::is_same_v<T, float>) {
+      VecD low, high;
+      widen(Vec<T>::load(x + c), low, high);
+      P::merge(VecD::load(total + c), low).store(total + c);
+      P::merge(VecD::load(total + c + L / 2), high).store(total + c + L / 2);
+    } else {
+      P::merge(Vec<W>::load(total + c), Vec<W>::load(x + c)).store(total + c);
+    }
+  for (; c < n; ++c) total[c] = P::merge(total[c], static_cast<W>(x[c]));
+}
+
 // total[c % period] takes the rows at offset, offset + stride, ... of w <= kMaxColumns columns.
 template <class P, class T>
 [[gnu::noinline]] void fold_columns(const P& fold, const Source<T>& x, int64_t offset, int64_t rows, int64_t stride,
                                     int64_t w, int64_t period, const T* shift, Total<T>* total) {
   T acc[kMaxColumns];
-  T buffer[4 * kMaxColumns];
+  T buffer[8 * kMaxColumns];
   const T start = fold.start()[0];
   for (int64_t r0 = 0; r0 < rows; r0 += kBlockRows) {
     const int64_t r1 = min_of(rows, r0 + kBlockRows);
     for (int64_t c = 0; c < w; ++c) acc[c] = start;
     x.by_storage([&](auto storage) {
       using S = decltype(storage);
-      constexpr int R = std::is_same_v<S, T> ? 4 : 8;
+      constexpr int R = 8;
       int64_t r = r0;
       for (; r + R <= r1; r += R) {
         const S* p[R];
-        for (int i = 0; i < R; ++i)
-          p[i] = x.template get_as<S>(offset + (r + i) * stride, w, buffer + i % 4 * kMaxColumns);
+        for (int i = 0; i < R; ++i) p[i] = x.template get_as<S>(offset + (r + i) * stride, w, buffer + i * kMaxColumns);
         fold_rows<R>(fold, acc, p, w, shift);
       }
       for (; r < r1; ++r) {
@@ -324,7 +340,7 @@ template <class P, class T>
       }
     });
     if (period < w) merge_periods<P>(acc, w, period);
-    for (int64_t c = 0; c < period; ++c) total[c] = P::merge(total[c], static_cast<Total<T>>(acc[c]));
+    merge_totals<P>(total, acc, period);
   }
 }
 
