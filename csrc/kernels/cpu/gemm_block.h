@@ -75,6 +75,9 @@ void gemm_region(const Product<T>& p, const BlockPlan& plan, int64_t i0, int64_t
   const auto row = [&](int64_t t) { return i0 + (i1 - i0) * t / tiles; };
   const int64_t panel = round_up(min_of(plan.nc, j1 - j0), W);
   const Scratch<T> packed(plan.pack ? plan.kc * panel : j1 % W ? plan.kc * W : 0);
+  // Steps of k that lie pages apart would meet in the same sets of L1, and cost a TLB miss each, once per tile.
+  const bool copy_a = p.a_cs * static_cast<int64_t>(sizeof(T)) >= 512 && panel > 2 * NR;
+  const Scratch<T> rows_of_a(copy_a ? plan.kc * MR + W : 0);
 
   for (int64_t jc = j0; jc < j1; jc += plan.nc) {
     const int64_t nb = min_of(plan.nc, j1 - jc);
@@ -86,6 +89,10 @@ void gemm_region(const Product<T>& p, const BlockPlan& plan, int64_t i0, int64_t
       for (int64_t t = 0; t < tiles; ++t) {
         const int64_t i = row(t), rows = row(t + 1) - i;
         GemmTileArgs<T> tile{kb, p.a + i * p.a_rs + pc * p.a_cs, nullptr, p.a_rs, p.a_cs, 0, 0, nullptr, 0};
+        if (copy_a) {
+          pack_sliver<T, MR>(tile.a, p.a_rs, p.a_cs, rows, kb, rows_of_a.get());
+          tile.a = rows_of_a.get(), tile.a_rs = 1, tile.a_cs = MR;
+        }
         int64_t sliver = 0;
         for (int64_t j = 0, width; j < nb; j += width, ++sliver) {
           const int64_t whole = (nb - j) / W, vectors = min_of(plan.nv, max_of<int64_t>(whole, 1));
