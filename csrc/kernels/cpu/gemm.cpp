@@ -31,8 +31,8 @@ Product<T> product_of(const GemmArgs& g, int64_t b) {
           g.a_cs,
           g.b_rs,
           g.b_cs,
-          {const_cast<T*>(step<T>(g.c, b * g.c_batch)), g.c_rs, g.c_cs, static_cast<T>(g.alpha), static_cast<T>(g.beta),
-           static_cast<const T*>(g.bias), 0, 1, g.epilogue == Epilogue::Relu}};
+          {const_cast<T*>(step<T>(g.c, b * g.c_batch)), g.c_rs, g.c_cs, static_cast<Wide<T>>(g.alpha),
+           static_cast<Wide<T>>(g.beta), static_cast<const T*>(g.bias), 0, 1, g.epilogue == Epilogue::Relu}};
 }
 
 // f(b) for each product of the batch; W elements to a vector.
@@ -50,7 +50,6 @@ void for_batch(const GemmArgs& g, F f) {
   });
 }
 
-#ifdef PYNN_VEC_DOT
 template <class G>
 GroupProduct<G> groups_of(const GemmArgs& g, int64_t b) {
   using E = typename G::Elem;
@@ -67,10 +66,12 @@ GroupProduct<G> groups_of(const GemmArgs& g, int64_t b) {
           {const_cast<O*>(step<O>(g.c, b * g.c_batch)), g.c_rs, g.c_cs, static_cast<Wide<O>>(g.alpha),
            static_cast<Wide<O>>(g.beta), static_cast<const O*>(g.bias), 0, 1, g.epilogue == Epilogue::Relu}};
 }
-#endif
 
-// Half types: operands converted to contiguous float32, and the result back.
+// Half types: few rows where they lie, else operands converted to contiguous float32, and the result back.
+template <class S>
 void gemm_half(const GemmArgs& g, int64_t batch) {
+  const Product<S> p = turned(product_of<S>(g, batch));
+  if (runs_along_k(p) && few_rows(p) && p.a_cs == 1 && p.k <= kLongestDot) return gemm_dots(p);
   const auto at = [&](const void* p, int64_t elements) { return static_cast<const char*>(p) + 2 * elements; };
   const Convert to_float = converter(DType::Float32, g.dtype), from_float = converter(g.dtype, DType::Float32);
   const Scratch<float> a(g.m * g.k), b(g.k * g.n), c(g.m * g.n), bias(g.n);
@@ -95,14 +96,31 @@ void gemm_half(const GemmArgs& g, int64_t batch) {
   from_float(y, {g.c_rs, g.c_cs}, c.get(), {g.n, 1}, g.m, g.n);
 }
 
+// int8, or uint8 by int8, by way of int16; k is made even.
+void gemm_words(const GemmArgs& g, int64_t batch) {
+  const int64_t k = round_up(g.k, 2);
+  const Scratch<int16_t> a(g.m * k), b(k * g.n);
+  const Strides layout = g.b_rs == 1 ? Strides{1, k} : Strides{g.n, 1};  // as B lies
+  converter(DType::Int16, g.dtype)(a.get(), {k, 1}, step<char>(g.a, batch * g.a_batch), {g.a_rs, g.a_cs}, g.m, g.k);
+  converter(DType::Int16, DType::Int8)(b.get(), layout, step<char>(g.b, batch * g.b_batch), {g.b_rs, g.b_cs}, g.k, g.n);
+  if (k > g.k) {
+    for (int64_t i = 0; i < g.m; ++i) a[i * k + g.k] = 0;
+    for (int64_t j = 0; j < g.n; ++j) b[g.k * layout.row + j * layout.col] = 0;
+  }
+  GroupProduct<Int16Pairs> p{g.m, g.n, k, a.get(), b.get(), k, 1, layout.row, layout.col, {}};
+  p.out = groups_of<Int16Pairs>(g, 0).out;
+  p.out.c += batch * g.c_batch;
+  gemm_groups(p);
+}
+
 // Integers: row by row, columns in runs that stay in registers and L1.
-template <class S, class Out = S, class SB = S>
+template <class S>
 void gemm_int(const GemmArgs& g, int64_t batch) {
   constexpr int64_t run = 64;
   const S* a = step<S>(g.a, batch * g.a_batch);
-  const SB* b = step<SB>(g.b, batch * g.b_batch);
-  Out* c = const_cast<Out*>(step<Out>(g.c, batch * g.c_batch));
-  const Out* bias = static_cast<const Out*>(g.bias);
+  const S* b = step<S>(g.b, batch * g.b_batch);
+  S* c = const_cast<S*>(step<S>(g.c, batch * g.c_batch));
+  const S* bias = static_cast<const S*>(g.bias);
   const uint64_t alpha = static_cast<uint64_t>(static_cast<int64_t>(g.alpha));
   const uint64_t beta = static_cast<uint64_t>(static_cast<int64_t>(g.beta));
   parallel_for(0, g.m, grain_for(static_cast<double>(g.n) * static_cast<double>(g.k) + 1), [&](int64_t i0, int64_t i1) {
@@ -112,16 +130,16 @@ void gemm_int(const GemmArgs& g, int64_t batch) {
         uint64_t acc[run] = {};  // unsigned: wraps
         for (int64_t p = 0; p < g.k; ++p) {
           const uint64_t x = static_cast<uint64_t>(static_cast<int64_t>(a[i * g.a_rs + p * g.a_cs]));
-          const SB* row = b + p * g.b_rs + j0 * g.b_cs;
+          const S* row = b + p * g.b_rs + j0 * g.b_cs;
           for (int64_t j = 0; j < n; ++j) acc[j] += x * static_cast<uint64_t>(static_cast<int64_t>(row[j * g.b_cs]));
         }
         for (int64_t j = 0; j < n; ++j) {
-          Out& y = c[i * g.c_rs + (j0 + j) * g.c_cs];
+          S& y = c[i * g.c_rs + (j0 + j) * g.c_cs];
           uint64_t v = alpha * acc[j];
           if (beta != 0) v += beta * static_cast<uint64_t>(static_cast<int64_t>(y));
           if (bias) v += static_cast<uint64_t>(static_cast<int64_t>(bias[j0 + j]));
           if (g.epilogue == Epilogue::Relu && static_cast<int64_t>(v) < 0) v = 0;
-          y = static_cast<Out>(v);
+          y = static_cast<S>(v);
         }
       }
   });
@@ -141,9 +159,9 @@ void gemm(const GemmArgs& g) {
       if (cpu_features().avx512_bf16)
         return for_batch<2 * kWords>(g, [&](int64_t b) { gemm_groups(groups_of<Bf16Pairs>(g, b)); });
 #endif
-      [[fallthrough]];
+      return for_batch<Vec<float>::kSize>(g, [&](int64_t b) { gemm_half<BFloat16>(g, b); });
     case DType::Float16:
-      return for_batch<Vec<float>::kSize>(g, [&](int64_t b) { gemm_half(g, b); });
+      return for_batch<Vec<float>::kSize>(g, [&](int64_t b) { gemm_half<Half>(g, b); });
     default:
       break;
   }
@@ -173,13 +191,13 @@ void gemm(const GemmArgs& g) {
 
 void gemm_int8(const GemmArgs& g) {
   if (g.m == 0 || g.n == 0 || g.batch == 0) return;
-  const bool sign = g.dtype == DType::Int8;
   for_batch<4 * Vec<int32_t>::kSize>(g, [&](int64_t b) {
 #ifdef PYNN_VEC_DOT
     if (cpu_features().avx512_vnni)
-      return sign ? gemm_groups(groups_of<Int8Quads>(g, b)) : gemm_groups(groups_of<Uint8Quads>(g, b));
+      return g.dtype == DType::Int8 ? gemm_groups(groups_of<Int8Quads>(g, b))
+                                    : gemm_groups(groups_of<Uint8Quads>(g, b));
 #endif
-    sign ? gemm_int<int8_t, int32_t, int8_t>(g, b) : gemm_int<uint8_t, int32_t, int8_t>(g, b);
+    gemm_words(g, b);
   });
 }
 

@@ -2,7 +2,7 @@
 //
 //   c[i, j] = sum_p a[i, p] * b[j, p]:   a tile of R x C dot products, each in its own vector accumulator
 //
-// Accumulates in the type of the operands, W interleaved partial sums per dot product.
+// Accumulates in the type of the operands, half types in float32, W interleaved partial sums per dot product.
 #pragma once
 #include "kernels/cpu/gemm_pack.h"
 #include "kernels/cpu/gemm_tile.h"
@@ -11,12 +11,13 @@
 namespace PYNN_CPU_NAMESPACE {
 
 // R rows from i0 and C columns from j0 on, of which `cols` are valid; the others repeat the last one, not stored.
-template <class T, int R, int C>
-void dot_tile(int64_t k, const T* a, int64_t a_rs, const T* b, int64_t b_cs, int64_t cols, const GemmOut<T>& out,
+template <class S, int R, int C>
+void dot_tile(int64_t k, const S* a, int64_t a_rs, const S* b, int64_t b_cs, int64_t cols, const GemmOut<S>& out,
               int64_t i0, int64_t j0) {
+  using T = Wide<S>;
   constexpr int W = Vec<T>::kSize;
   constexpr int kSums = (R * C + W - 1) / W * W;
-  const T* bj[C];
+  const S* bj[C];
 #pragma GCC unroll 16
   for (int j = 0; j < C; ++j) bj[j] = b + (j < cols ? j : cols - 1) * b_cs;
 
@@ -27,10 +28,10 @@ void dot_tile(int64_t k, const T* a, int64_t a_rs, const T* b, int64_t b_cs, int
   for (; p + W <= k; p += W) {
     Vec<T> x[R];
 #pragma GCC unroll 8
-    for (int i = 0; i < R; ++i) x[i] = Vec<T>::load(a + i * a_rs + p);
+    for (int i = 0; i < R; ++i) x[i] = load_wide(a + i * a_rs + p);
 #pragma GCC unroll 16
     for (int j = 0; j < C; ++j) {
-      const Vec<T> y = Vec<T>::load(bj[j] + p);
+      const Vec<T> y = load_wide(bj[j] + p);
 #pragma GCC unroll 8
       for (int i = 0; i < R; ++i) acc[i * C + j] = fma(x[i], y, acc[i * C + j]);
     }
@@ -39,10 +40,10 @@ void dot_tile(int64_t k, const T* a, int64_t a_rs, const T* b, int64_t b_cs, int
     const int64_t n = k - p;
     Vec<T> x[R];
 #pragma GCC unroll 8
-    for (int i = 0; i < R; ++i) x[i] = Vec<T>::load(a + i * a_rs + p, n);
+    for (int i = 0; i < R; ++i) x[i] = load_wide(a + i * a_rs + p, n);
 #pragma GCC unroll 16
     for (int j = 0; j < C; ++j) {
-      const Vec<T> y = Vec<T>::load(bj[j] + p, n);
+      const Vec<T> y = load_wide(bj[j] + p, n);
 #pragma GCC unroll 8
       for (int i = 0; i < R; ++i) acc[i * C + j] = fma(x[i], y, acc[i * C + j]);
     }
@@ -67,8 +68,9 @@ void dot_tile(int64_t k, const T* a, int64_t a_rs, const T* b, int64_t b_cs, int
 }
 
 // One dot product, with enough accumulators to hide the FMA's latency.
-template <class T>
-T dot_single(int64_t k, const T* a, const T* b) {
+template <class S>
+Wide<S> dot_single(int64_t k, const S* a, const S* b) {
+  using T = Wide<S>;
   constexpr int W = Vec<T>::kSize, U = 8;
   Vec<T> acc[U];
 #pragma GCC unroll 8
@@ -76,8 +78,8 @@ T dot_single(int64_t k, const T* a, const T* b) {
   int64_t p = 0;
   for (; p + U * W <= k; p += U * W)
 #pragma GCC unroll 8
-    for (int u = 0; u < U; ++u) acc[u] = fma(Vec<T>::load(a + p + u * W), Vec<T>::load(b + p + u * W), acc[u]);
-  for (; p < k; p += W) acc[0] = fma(Vec<T>::load(a + p, k - p), Vec<T>::load(b + p, k - p), acc[0]);
+    for (int u = 0; u < U; ++u) acc[u] = fma(load_wide(a + p + u * W), load_wide(b + p + u * W), acc[u]);
+  for (; p < k; p += W) acc[0] = fma(load_wide(a + p, k - p), load_wide(b + p, k - p), acc[0]);
 #pragma GCC unroll 4
   for (int half = U / 2; half; half /= 2)
 #pragma GCC unroll 4

@@ -1,7 +1,7 @@
 // gemm_float.h -- the product of one pair of float or double matrices: choice of a path, and the split over threads.
 //
 //   rank 1   k == 1, B's row is contiguous:      one loop
-//   dot      both operands run along k, few rows: gemm_dot.h, nothing is copied
+//   dot      both operands run along k, few rows: gemm_dot.h, nothing is copied or, of half types, converted
 //   block    everything else:                     gemm_block.h
 //
 // Parallel over regions of C. The sum over k is split by size alone, so the bits do not depend on the threads.
@@ -14,7 +14,7 @@ namespace PYNN_CPU_NAMESPACE {
 namespace {
 
 template <class T>
-constexpr double kSerialWork = kSerialVectors * Vec<T>::kSize;
+constexpr double kSerialWork = kSerialVectors * Vec<Wide<T>>::kSize;
 
 PYNN_INLINE double multiply_adds(int64_t m, int64_t n, int64_t k) {
   return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
@@ -38,7 +38,7 @@ struct DotShape {
 #else
   static constexpr int rows = 3, cols = 4;
 #endif
-  static constexpr int row_cols = 8 > Vec<T>::kSize ? 8 : Vec<T>::kSize;  // of a single row
+  static constexpr int row_cols = 8 > Vec<Wide<T>>::kSize ? 8 : Vec<Wide<T>>::kSize;  // of a single row
 };
 
 template <class T>
@@ -56,8 +56,7 @@ template <class T>
 void gemm_dots_of_block(const Product<T>& p) {
   using S = DotShape<T>;
   if (p.m == 1 && p.n == 1) {
-    const T y = dot_single(p.k, p.a, p.b);
-    store_vector(p.out, 0, 0, Vec<T>(y), 1);
+    store_vector(p.out, 0, 0, Vec<Wide<T>>(dot_single(p.k, p.a, p.b)), 1);
     return;
   }
   if (p.m == 1) {
@@ -93,13 +92,14 @@ void gemm_dots_of_block(const Product<T>& p) {
 }
 
 // Long sums are taken in blocks: an accumulator of float32 takes no 1 on top of 2^24.
+constexpr int64_t kLongestDot = 1 << 16;
+
 template <class T>
 void gemm_dots(const Product<T>& p) {
-  constexpr int64_t kBlock = 1 << 16;
-  if (p.k <= kBlock) return gemm_dots_of_block(p);
-  for (int64_t p0 = 0; p0 < p.k; p0 += kBlock) {
+  if (p.k <= kLongestDot) return gemm_dots_of_block(p);
+  for (int64_t p0 = 0; p0 < p.k; p0 += kLongestDot) {
     Product<T> block = p;
-    block.k = min_of(kBlock, p.k - p0);
+    block.k = min_of(kLongestDot, p.k - p0);
     block.a += p0;
     block.b += p0;
     block.out = out_of_block(p, p0, block.k);
@@ -144,13 +144,26 @@ void gemm_blocks(const Product<T>& p) {
 // ---- choice -------------------------------------------------------------------------------------------------------
 
 template <class T>
-void gemm_product(Product<T> p) {
-  if (p.n == 1 ? p.m > 1 : p.out.c_cs != 1 && p.out.c_rs == 1) p = transposed(p);
-  const bool along_k = p.b_rs == 1 && (p.b_cs != 1 || p.n == 1) && p.k > 1;  // B's columns are contiguous
+Product<T> turned(const Product<T>& p) {
+  return (p.n == 1 ? p.m > 1 : p.out.c_cs != 1 && p.out.c_rs == 1) ? transposed(p) : p;
+}
+// B's columns are contiguous.
+template <class T>
+bool runs_along_k(const Product<T>& p) {
+  return p.b_rs == 1 && (p.b_cs != 1 || p.n == 1) && p.k > 1;
+}
+// A dot product costs a reduction over lanes at its end, a block copies B.
+template <class T>
+bool few_rows(const Product<T>& p) {
+  return p.m <= 2 || (p.m <= 12 && p.m * 24 <= p.k) || multiply_adds(p.m, p.n, p.k) <= 1024;
+}
 
+template <class T>
+void gemm_product(Product<T> p) {
+  p = turned(p);
+  const bool along_k = runs_along_k(p);
   if (along_k) {
-    // A dot product costs a reduction over lanes at its end, a block copies B.
-    if (p.m <= 2 || (p.m <= 12 && p.m * 24 <= p.k) || multiply_adds(p.m, p.n, p.k) <= 1024) {
+    if (few_rows(p)) {
       if (p.a_cs == 1) return gemm_dots(p);
       if (p.m == 1) {
         const Scratch<T> row(p.k);

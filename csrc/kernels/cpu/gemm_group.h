@@ -1,4 +1,4 @@
-// gemm_group.h -- products on instructions that add up neighbours along k: pairs of bfloat16, groups of four int8.
+// gemm_group.h -- products that add up neighbours along k: pairs of bfloat16 or int16, groups of four int8.
 //
 //   acc[i][j] += sum over a group of a[i, p] * b[p, j],   32 bits of A broadcast against a register of groups of B
 //
@@ -10,17 +10,27 @@
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/vec_dot.h"
 
-#ifdef PYNN_VEC_DOT
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
+// What int8 and uint8 become on CPUs without VNNI.
+struct Int16Pairs {
+  using Elem = int16_t;
+  using Sum = int32_t;
+  using Out = int32_t;
+  static constexpr int kGroup = 2;
+  static constexpr int32_t kFlip = 0;
+  static constexpr bool kSwap = true;  // A and B may change places
+  PYNN_INLINE static Vec<int32_t> dot(Vec<int32_t> acc, Vec<int32_t> x, Vec<int32_t> y) { return dot_words(acc, x, y); }
+};
+#ifdef PYNN_VEC_DOT
 struct Bf16Pairs {
   using Elem = BFloat16;
   using Sum = float;
   using Out = BFloat16;
   static constexpr int kGroup = 2;
   static constexpr int32_t kFlip = 0;
-  static constexpr bool kSwap = true;  // A and B may change places
+  static constexpr bool kSwap = true;
   PYNN_INLINE static Vec<float> dot(Vec<float> acc, Vec<int32_t> x, Vec<int32_t> y) { return dot_pairs(acc, x, y); }
 };
 // The instruction wants A without sign: it gets a + 128 (the flipped bit), and sums start at -128 * sum of b.
@@ -38,6 +48,7 @@ struct Uint8Quads : Int8Quads {
   static constexpr int32_t kFlip = 0;
   static constexpr bool kSwap = false;
 };
+#endif
 
 template <class G>
 struct GroupProduct {
@@ -281,4 +292,3 @@ void gemm_groups(GroupProduct<G> p) {
 
 }  // namespace
 }  // namespace PYNN_CPU_NAMESPACE
-#endif

@@ -70,6 +70,10 @@ PYNN_INLINE F64 ceil(F64 x) { return _mm256_ceil_pd(x); }
 PYNN_INLINE F32 trunc(F32 x) { return _mm256_round_ps(x, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
 PYNN_INLINE F64 trunc(F64 x) { return _mm256_round_pd(x, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
 
+PYNN_INLINE I32 dot_words(I32 acc, I32 x, I32 y) {
+  return (I32)_mm256_add_epi32((__m256i)acc, _mm256_madd_epi16((__m256i)x, (__m256i)y));
+}
+
 PYNN_INLINE void widen(F32 x, F64& lo, F64& hi) {
   lo = _mm256_cvtps_pd(_mm256_castps256_ps128(x));
   hi = _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));

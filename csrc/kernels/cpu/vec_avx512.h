@@ -53,6 +53,10 @@ PYNN_INLINE F64 trunc(F64 x) { return _mm512_roundscale_pd(x, _MM_FROUND_TO_ZERO
 PYNN_INLINE F32 scale(F32 x, F32 k) { return _mm512_scalef_ps(x, k); }
 PYNN_INLINE F64 scale(F64 x, F64 k) { return _mm512_scalef_pd(x, k); }
 
+PYNN_INLINE I32 dot_words(I32 acc, I32 x, I32 y) {
+  return (I32)_mm512_add_epi32((__m512i)acc, _mm512_madd_epi16((__m512i)x, (__m512i)y));
+}
+
 PYNN_INLINE void widen(F32 x, F64& lo, F64& hi) {
   lo = _mm512_cvtps_pd(_mm512_castps512_ps256(x));
   hi = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));

@@ -1,11 +1,20 @@
-// vec_dot.h -- sums of products of neighbours, as one instruction: AVX512-BF16 and AVX512-VNNI.
+// vec_dot.h -- sums of products of neighbours; on bfloat16 and bytes as one instruction, AVX512-BF16 and AVX512-VNNI.
 //
 //   acc[l] += x[l][0] * y[l][0] + x[l][1] * y[l][1] (+ ...),   x[l], y[l] the elements in 32 bits of a register
 //
-// Not part of the avx512 build's flags, as many CPUs with AVX-512 lack them: ask cpu_features() first. Written as
-// assembly, so that no compiler uses them elsewhere.
+// Those two are not part of the avx512 build's flags, as many CPUs with AVX-512 lack them: ask cpu_features() first.
+// Written as assembly, so that no compiler uses them elsewhere.
 #pragma once
 #include "kernels/cpu/vec.h"
+
+namespace PYNN_CPU_NAMESPACE {
+
+// Pairs of int16.
+PYNN_INLINE Vec<int32_t> dot_words(Vec<int32_t> acc, Vec<int32_t> x, Vec<int32_t> y) {
+  return native::dot_words(acc.v, x.v, y.v);
+}
+
+}  // namespace PYNN_CPU_NAMESPACE
 
 #if defined(PYNN_ISA_AVX512) && (defined(__GNUC__) || defined(__clang__))
 #define PYNN_VEC_DOT 1

@@ -138,6 +138,13 @@ PYNN_INLINE F32 narrow(V lo, V hi) {
   __builtin_memcpy(&r, half, sizeof r);
   return r;
 }
+// acc + the products of the two int16 in each lane, which wraps.
+template <class V>
+PYNN_INLINE V dot_words(V acc, V x, V y) {
+  typedef uint32_t Bits __attribute__((vector_size(sizeof(V))));
+  const V low = ((x << 16) >> 16) * ((y << 16) >> 16), high = (x >> 16) * (y >> 16);
+  return (V)((Bits)acc + (Bits)low + (Bits)high);
+}
 template <class M>
 PYNN_INLINE void store_bool(bool* p, M m) {
   typedef uint8_t Bytes __attribute__((vector_size(kLanes<M>)));

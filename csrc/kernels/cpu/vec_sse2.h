@@ -13,6 +13,10 @@ PYNN_INLINE F64 max(F64 a, F64 b) { return _mm_max_pd(a, b); }
 PYNN_INLINE F32 sqrt(F32 x) { return _mm_sqrt_ps(x); }
 PYNN_INLINE F64 sqrt(F64 x) { return _mm_sqrt_pd(x); }
 
+PYNN_INLINE I32 dot_words(I32 acc, I32 x, I32 y) {
+  return (I32)_mm_add_epi32((__m128i)acc, _mm_madd_epi16((__m128i)x, (__m128i)y));
+}
+
 PYNN_INLINE void widen(F32 x, F64& lo, F64& hi) {
   lo = _mm_cvtps_pd(x);
   hi = _mm_cvtps_pd(_mm_movehl_ps(x, x));
