@@ -14,7 +14,8 @@ namespace {
 // all, and U that each thread computes for itself.
 constexpr int64_t kTaskInput = 640 << 10, kTaskOutput = 512 << 10, kAllInput = 8 << 20, kTaskWeights = 512 << 10,
                   kSharedWeights = 16 << 20, kOwnWeights = 640 << 10;
-constexpr int64_t kSomeTiles = 32;  // fewer in a task read the weights too often
+constexpr int64_t kSomeTiles = 32;                        // fewer in a task read the weights too often
+constexpr int64_t kAtOnce = kWide < 32 ? 32 / kWide : 1;  // groups of channels that take a read of V together
 
 struct Winograd {
   const ConvArgs& a;
@@ -149,20 +150,23 @@ struct Winograd {
   }
 
   void run_by_channels(int64_t group, int* bad) const {
-    const int64_t run = min_of(blocks, max_of<int64_t>(1, kTaskWeights / (kPart * kLanes * kWide)));
-    parallel_for(0, groups, own_input_grain(groups), [&](int64_t begin, int64_t end) {
-      const Scratch<float> strip(strip_size()), v(input_size()), u(kPoints * run * kLanes * kWide),
-          m(kPoints * tiles * kWide);
+    const int64_t run = min_of(blocks, max_of<int64_t>(1, kTaskWeights / (kPart * kLanes * kWide * kAtOnce)));
+    parallel_for(0, groups, own_input_grain(groups, kAtOnce), [&](int64_t begin, int64_t end) {
+      const Scratch<float> strip(strip_size()), v(input_size()), u(kPoints * run * kLanes * kWide * kAtOnce),
+          m(kPoints * tiles * kWide * kAtOnce);
       VecF check(0.0f);
       for (int64_t b = 0; b < blocks; ++b)
         for (int64_t r = 0; r < tile_rows; ++r) transform_input(group, r, r, b, strip.get(), v.get());
-      for (int64_t g = begin; g < end; ++g) {
+      for (int64_t g0 = begin; g0 < end; g0 += kAtOnce) {
+        const int64_t g1 = min_of(end, g0 + kAtOnce);
         for (int64_t b = 0; b < blocks; b += run) {
           const int64_t last = min_of(blocks, b + run), k0 = b * kLanes, k1 = min_of(terms, last * kLanes);
-          weight_tiles(weights(group), g * kWide, k0, k1, !forward, u.get(), (k1 - k0) * kWide);
-          products(tiles, g, g + 1, b, last, v.get(), u.get(), m.get());
+          const int64_t step = (k1 - k0) * kWide;
+          for (int64_t g = g0; g < g1; ++g)
+            weight_tiles(weights(group), g * kWide, k0, k1, !forward, u.get() + (g - g0) * kPoints * step, step);
+          products(tiles, g0, g1, b, last, v.get(), u.get(), m.get());
         }
-        results(group, 0, tile_rows, g, g + 1, m.get(), strip.get(), check);
+        results(group, 0, tile_rows, g0, g1, m.get(), strip.get(), check);
       }
       report(check, bad);
     });

@@ -71,7 +71,9 @@ PYNN_INLINE void weight_values(const VecF* p, VecF* w) {
 // Tasks that own groups of channels transform all of the input each: a tile costs 150 vector operations, its products
 // with a group 1,200. Sharing V was slower, as half of it came from another core. So there is one task per thread, or
 // more where that costs 3 % only.
-PYNN_INLINE int64_t own_input_grain(int64_t groups) { return min_of<int64_t>(ceil_div(groups, num_threads()), 4); }
+PYNN_INLINE int64_t own_input_grain(int64_t groups, int64_t at_once = 1) {
+  return min_of(ceil_div(groups, num_threads()), 4 * at_once);
+}
 
 // Of any thread.
 PYNN_INLINE void report(VecF check, int* bad) {
