@@ -2,10 +2,10 @@
 //
 //   for each panel of columns, for each block of k:   for each MR rows of A:   for each sliver of B:   a tile
 //
-// A is read where it lies, each element broadcast (copying it first gained nothing, whatever its strides). B is read
-// where it lies if its rows are contiguous and all of it fits L2, or few rows of A ask for it, else each sliver is
-// copied just before its first tile. A tile fetches what comes next: the rows of A under it or the next sliver's
-// source. A region shares nothing with others, so that no thread waits for another.
+// A is read where it lies, each element broadcast, unless steps of k lie lines apart (x.T @ y): then MR rows are copied
+// for all their tiles. B is read where it lies if its rows are contiguous and all of it fits L2, or few rows of A ask
+// for it, else each sliver is copied just before its first tile. A tile fetches what comes next: the rows of A under it
+// or the next sliver's source. A region shares nothing with others, so that no thread waits for another.
 #pragma once
 #include "kernels/cpu/gemm_pack.h"
 #include "kernels/cpu/gemm_tile.h"
