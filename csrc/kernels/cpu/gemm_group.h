@@ -117,10 +117,9 @@ void pack_groups(const typename G::Elem* x, int64_t r_stride, int64_t k_stride, 
           __builtin_memcpy(&even, from, size);
           __builtin_memcpy(&odd, from + k_stride, size);
         }
-        const Eight low = __builtin_shufflevector(even, odd, 0, 8, 1, 9, 2, 10, 3, 11);
-        const Eight high = __builtin_shufflevector(even, odd, 4, 12, 5, 13, 6, 14, 7, 15);
-        __builtin_memcpy(out + g * R + r, &low, 16);
-        __builtin_memcpy(out + g * R + r + 4, &high, 16);
+        const Eight words[] = {__builtin_shufflevector(even, odd, 0, 8, 1, 9, 2, 10, 3, 11),
+                               __builtin_shufflevector(even, odd, 4, 12, 5, 13, 6, 14, 7, 15)};
+        __builtin_memcpy(out + g * R + r, words, static_cast<size_t>(4 * min_of<int64_t>(R - r, 8)));
       }
   }
   for (; g * K < k; ++g)
