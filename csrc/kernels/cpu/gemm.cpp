@@ -107,10 +107,8 @@ void gemm_words(const GemmArgs& g, int64_t batch) {
     for (int64_t i = 0; i < g.m; ++i) a[i * k + g.k] = 0;
     for (int64_t j = 0; j < g.n; ++j) b[g.k * layout.row + j * layout.col] = 0;
   }
-  GroupProduct<Int16Pairs> p{g.m, g.n, k, a.get(), b.get(), k, 1, layout.row, layout.col, {}};
-  p.out = groups_of<Int16Pairs>(g, 0).out;
-  p.out.c += batch * g.c_batch;
-  gemm_groups(p);
+  const auto out = groups_of<Int16Pairs>(g, batch).out;
+  gemm_groups(GroupProduct<Int16Pairs>{g.m, g.n, k, a.get(), b.get(), k, 1, layout.row, layout.col, out});
 }
 
 // Integers: row by row, columns in runs that stay in registers and L1.
