@@ -93,31 +93,67 @@ struct BinaryFn<Binary::Pow, C> : MapFunction<true, 2, C> {
 // First operand the gradient, second what the forward saved.
 PYNN_BINARY(TanhBackward, kReal<C>, 0, return a * (C(1) - b * b))
 PYNN_BINARY(SigmoidBackward, kReal<C>, 0, return a * b * (C(1) - b))
-PYNN_BINARY(GeluTanhBackward, kReal<C>, 1,
-            const C t = math::tanh(C(0.79788456080286535588) * (b + C(0.044715) * b * b * b));
-            const C slope = C(0.79788456080286535588) * (C(1) + C(3 * 0.044715) * b * b);
-            return a * (C(0.5) * (C(1) + t + b * (C(1) - t * t) * slope)))
-PYNN_BINARY(SiluBackward, kReal<C>, 1, const C s = math::sigmoid(b); return a * (s * (C(1) + b * (C(1) - s))))
 PYNN_BINARY_P1(LeakyReluBackward, kReal<C>, 0, slope, return b > C(0) ? a : a * slope)
 PYNN_BINARY(HardsigmoidBackward, kReal<C>, 0, return b > C(-3) && b < C(3) ? a * C(1.0 / 6) : C(0))
 PYNN_BINARY(HardswishBackward, kReal<C>, 0, return b <= C(-3) ? C(0) : b < C(3) ? a * (b * C(1.0 / 3) + C(0.5)) : a)
 PYNN_BINARY_P1(EluBackward, kReal<C>, 1, alpha, return b > C(0) ? a : a * alpha * math::exp(b))
 
-struct GeluBackwardOfHalf : MapFunction<true, 1, float> {
-  explicit GeluBackwardOfHalf(const MapArgs&) {}
-  __device__ float operator()(float g, float x) const {
+// The slope at x, for the operands' type C and for packs of half types.
+struct SiluSlope {
+  template <class C>
+  static __device__ C exact(C x) {
+    const C s = math::sigmoid(x);
+    return s * (C(1) + x * (C(1) - s));
+  }
+  static __device__ float of_half(float x) {
+    const float s = math::sigmoid_coarse(x);
+    return s * (1.0f + x * (1.0f - s));
+  }
+};
+struct GeluSlope {
+  template <class C>
+  static __device__ C exact(C x) {
+    return math::normal_cdf(x) + x * C(0.39894228040143267794) * math::exp(C(-0.5) * x * x);
+  }
+  static __device__ float of_half(float x) {
     const float density = 0.39894228040143267794f * math::fast_exp2(-0.72134752044448170f * x * x);
-    return g * (math::normal_cdf_coarse(x) + x * density);
+    return math::normal_cdf_coarse(x) + x * density;
   }
 };
-template <class C>
-struct BinaryFn<Binary::GeluBackward, C> : MapFunction<kReal<C>, 1, C> {
-  using OfHalf = GeluBackwardOfHalf;
-  explicit BinaryFn(const MapArgs&) {}
-  __device__ C operator()(C g, C x) const {
-    return g * (math::normal_cdf(x) + x * C(0.39894228040143267794) * math::exp(C(-0.5) * x * x));
+struct GeluTanhSlope {
+  template <class C>
+  static __device__ C exact(C x) {
+    const C t = math::tanh(C(0.79788456080286535588) * (x + C(0.044715) * x * x * x));
+    return C(0.5) * (C(1) + t + x * (C(1) - t * t) * inner(x));
+  }
+  static __device__ float of_half(float x) {
+    const float s = math::tanh_cdf_coarse(x);
+    return s + x * (2.0f * s * (1.0f - s)) * inner(x);
+  }
+  template <class C>
+  static __device__ C inner(C x) {
+    return C(0.79788456080286535588) * (C(1) + C(3 * 0.044715) * x * x);
   }
 };
+template <class Slope>
+struct BySlopeOfHalf : MapFunction<true, 1, float> {
+  explicit BySlopeOfHalf(const MapArgs&) {}
+  __device__ float operator()(float g, float x) const { return g * Slope::of_half(x); }
+};
+template <class Slope, class C>
+struct BySlope : MapFunction<kReal<C>, 1, C> {
+  using OfHalf = BySlopeOfHalf<Slope>;
+  explicit BySlope(const MapArgs&) {}
+  __device__ C operator()(C g, C x) const { return g * Slope::exact(x); }
+};
+#define PYNN_BY_SLOPE(name)                                              \
+  template <class C>                                                     \
+  struct BinaryFn<Binary::name##Backward, C> : BySlope<name##Slope, C> { \
+    using BySlope<name##Slope, C>::BySlope;                              \
+  };
+PYNN_BY_SLOPE(Silu)
+PYNN_BY_SLOPE(Gelu)
+PYNN_BY_SLOPE(GeluTanh)
 
 template <class C>
 struct BinaryFn<Binary::SoftplusBackward, C> : MapFunction<kReal<C>, 1, C> {

@@ -86,9 +86,14 @@ __device__ inline uint16_t narrow(float v, bool bfloat) {
 // Whole packs, the type asked for once.
 template <class S, int V>
 __device__ inline void widen_pack(const Pack<S, V>& from, bool bfloat, float (&to)[V]) {
-  if (bfloat) {
+  if (bfloat) {  // by words: one operation for each
+    uint32_t words[V / 2];
+    memcpy(words, from.v, sizeof words);
 #pragma unroll
-    for (int i = 0; i < V; ++i) to[i] = widen(from.v[i], true);
+    for (int i = 0; i < V / 2; ++i) {
+      const uint32_t both[2] = {words[i] << 16, words[i] & 0xffff0000u};
+      memcpy(to + 2 * i, both, sizeof both);
+    }
   } else {
 #pragma unroll
     for (int i = 0; i < V; ++i) to[i] = widen(from.v[i], false);

@@ -81,27 +81,31 @@ PYNN_FUNCTION(Acos, 2, acos)
 PYNN_FUNCTION(Atan, 2, atan)
 PYNN_FUNCTION(Sinh, 2, sinh)
 PYNN_FUNCTION(Cosh, 2, cosh)
-PYNN_FUNCTION(Tanh, 1, tanh)
 PYNN_FUNCTION(Asinh, 2, asinh)
 PYNN_FUNCTION(Acosh, 2, acosh)
 PYNN_FUNCTION(Atanh, 2, atanh)
 PYNN_FUNCTION(Erf, 1, erf)
 PYNN_FUNCTION(Erfc, 2, erfc)
-PYNN_FUNCTION(Sigmoid, 1, sigmoid)
 
-PYNN_UNARY(Silu, kReal<C>, 1, return x * math::sigmoid(x))
-PYNN_UNARY(GeluTanh, kReal<C>, 1, const C u = C(0.79788456080286535588) * (x + C(0.044715) * x * x * x);
-           return C(0.5) * x * (C(1) + math::tanh(u)))
-struct GeluOfHalf : MapFunction<true, 1, float> {
-  explicit GeluOfHalf(const MapArgs&) {}
-  __device__ float operator()(float x) const { return x * math::normal_cdf_coarse(x); }
-};
-template <class C>
-struct UnaryFn<Unary::Gelu, C> : MapFunction<kReal<C>, 1, C> {
-  using OfHalf = GeluOfHalf;
-  explicit UnaryFn(const MapArgs&) {}
-  __device__ C operator()(C x) const { return x * math::normal_cdf(x); }
-};
+// `half`: of x, a float, for packs of half types.
+#define PYNN_UNARY_HALF(op, half, ...)                          \
+  struct op##OfHalf : MapFunction<true, 1, float> {             \
+    explicit op##OfHalf(const MapArgs&) {}                      \
+    __device__ float operator()(float x) const { return half; } \
+  };                                                            \
+  template <class C>                                            \
+  struct UnaryFn<Unary::op, C> : MapFunction<kReal<C>, 1, C> {  \
+    using OfHalf = op##OfHalf;                                  \
+    explicit UnaryFn(const MapArgs&) {}                         \
+    __device__ C operator()(C x) const { __VA_ARGS__; }         \
+  };
+PYNN_UNARY_HALF(Sigmoid, math::sigmoid_coarse(x), return math::sigmoid(x))
+PYNN_UNARY_HALF(Tanh, math::tanh_coarse(x), return math::tanh(x))
+PYNN_UNARY_HALF(Silu, math::sigmoid_coarse(x) * x, return x * math::sigmoid(x))
+PYNN_UNARY_HALF(Gelu, math::normal_cdf_coarse(x) * x, return x * math::normal_cdf(x))
+PYNN_UNARY_HALF(GeluTanh, math::tanh_cdf_coarse(x) * x,
+                const C u = C(0.79788456080286535588) * (x + C(0.044715) * x * x * x);
+                return C(0.5) * x * (C(1) + math::tanh(u)))
 PYNN_UNARY_P1(Elu, kReal<C>, 1, alpha, return x > C(0) ? x : alpha * math::expm1(x))
 PYNN_UNARY_P2(Softplus, kReal<C>, 2, beta, threshold, const C z = x * beta;
               return z > threshold ? x : math::log1p(math::exp(z)) / beta)
