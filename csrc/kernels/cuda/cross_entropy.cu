@@ -142,18 +142,28 @@ __global__ void __launch_bounds__(kMostInRow) backward(CrossEntropyArgs a, int g
     const T w = counts ? (T(1) - eps) * (weight ? weight[t] : T(1)) : T(0);
     const T of_p = scale * (w + spread * all), of_w = scale * spread, of_t = scale * w;
     const T log_sum = lse[row], top = lse[a.rows + row];
-#pragma unroll 4
-    for (int64_t c = static_cast<int64_t>(lane) * P; c < a.classes; c += static_cast<int64_t>(group) * P) {
-      Pack<T, P> v = *reinterpret_cast<const Pack<T, P>*>(x + c);
+    using Packed = Pack<T, P>;
+    const auto slopes = [&](Packed v, int64_t c) {
+      const int hit = t >= c && t < c + P ? static_cast<int>(t - c) : -1;
 #pragma unroll
       for (int e = 0; e < P; ++e) {
         T d = of_p * exp(v.v[e] - top - log_sum);
         if (eps != T(0)) d -= of_w * (weight ? weight[c + e] : T(1));
-        if (c + e == t) d -= of_t;
+        if (e == hit) d -= of_t;
         v.v[e] = counts ? d : T(0);
       }
-      *reinterpret_cast<Pack<T, P>*>(dx + c) = v;
+      *reinterpret_cast<Packed*>(dx + c) = v;
+    };
+    const int64_t step = static_cast<int64_t>(group) * P;
+    int64_t c = static_cast<int64_t>(lane) * P;
+    for (; c + (kInFlight - 1) * step < a.classes; c += kInFlight * step) {
+      Packed v[kInFlight];
+#pragma unroll
+      for (int j = 0; j < kInFlight; ++j) v[j] = *reinterpret_cast<const Packed*>(x + c + j * step);
+#pragma unroll
+      for (int j = 0; j < kInFlight; ++j) slopes(v[j], c + j * step);
     }
+    for (; c < a.classes; c += step) slopes(*reinterpret_cast<const Packed*>(x + c), c);
   }
 }
 

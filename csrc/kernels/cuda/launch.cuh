@@ -225,6 +225,13 @@ struct Larger {
   __device__ T operator()(T a, T b) const {
     return a > b || a != a ? a : b;
   }
+#if !defined(PYNN_CUDA_EMULATED) && defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  __device__ float operator()(float a, float b) const {
+    float c;
+    asm("max.NaN.f32 %0, %1, %2;" : "=f"(c) : "f"(a), "f"(b));
+    return c;
+  }
+#endif
 };
 struct Smaller {
   template <class T>

@@ -235,12 +235,14 @@ void launch_finish(const F& f, const typename F::State* partial, int64_t outputs
   launch(reduce_finish<F>, blocks_for(ceil_div(outputs * group, kBlock)), kBlock, f, partial, outputs, splits, group);
 }
 
-// A group of threads for a row of n: what they hold in some packs each, more where rows are few.
+// A group of threads for a row of n: what they hold in some packs each; more where rows are few, and down to a warp,
+// whose states meet without the block, where they fill the device several times over.
 template <class T>
 int row_group(int64_t rows, int64_t n, int most) {
-  const int64_t packs = ceil_div(n, kPack<T>);
+  const int64_t packs = ceil_div(n, kPack<T>), sm = multiprocessors();
   int group = power_of_two(ceil_div(packs, kInFlight), most);
-  while (group < most && group < packs && rows * group < static_cast<int64_t>(multiprocessors()) * 512) group *= 2;
+  while (group < most && group < packs && rows * group < sm * 512) group *= 2;
+  while (group > kWarp && rows * group >= sm * 8192) group /= 2;
   return group;
 }
 
@@ -320,6 +322,15 @@ __device__ inline E exp_for(E v) {
   return exp(v);
 }
 
+// exp of v <= 0, as a term of a sum that has 1 as another: exact to 2^-23 of 1, not of itself.
+template <class T, class E>
+__device__ inline E exp_in_sum(E v) {
+#ifndef PYNN_CUDA_EMULATED
+  if constexpr (std::is_same_v<E, float>) return __expf(v);
+#endif
+  return exp_for<T>(v);
+}
+
 // (m, s) for log(sum exp x) = m + log(s). m NaN if one is; where m is infinite, s says nothing.
 template <class T>
 struct ExpSum {
@@ -336,14 +347,14 @@ struct ExpSum {
     for (int k = 1; k < K; ++k) top = Larger{}(top, v[k]);
     top = Larger{}(a.m, top);
     const E to = reference(top);
-    E sum = a.s == E(0) ? E(0) : a.s * exp_for<T>(a.m - to);
+    E sum = a.s == E(0) ? E(0) : a.s * exp_in_sum<T>(a.m - to);
 #pragma unroll
-    for (int k = 0; k < K; ++k) sum += exp_for<T>(v[k] - to);
+    for (int k = 0; k < K; ++k) sum += exp_in_sum<T>(v[k] - to);
     a = {top, sum};
   }
   __device__ void merge(State& a, const State& b) const {
     const E top = Larger{}(a.m, b.m), to = reference(top);
-    a.s = a.s * exp_for<T>(a.m - to) + b.s * exp_for<T>(b.m - to);
+    a.s = a.s * exp_in_sum<T>(a.m - to) + b.s * exp_in_sum<T>(b.m - to);
     a.m = top;
   }
 };

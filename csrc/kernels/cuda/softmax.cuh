@@ -88,7 +88,11 @@ __global__ void __launch_bounds__(kMostHolders)
       if ((j * group + lane) * P >= columns) continue;
       E part = 0;
 #pragma unroll
-      for (int e = 0; e < P; ++e) part += exp_for<T>(value(j, e) - to);
+      for (int e = 0; e < P; ++e) {
+        const E v = exp_for<T>(value(j, e) - to);
+        part += v;
+        if constexpr (!again) scores[j][e] = log_ ? scores[j][e] : v;
+      }
       sum += part;
     }
     sum = merge_group(SumOf<E>{}, sum, group);
@@ -100,8 +104,8 @@ __global__ void __launch_bounds__(kMostHolders)
       Pack<T, P> out;
 #pragma unroll
       for (int e = 0; e < P; ++e) {
-        const E v = value(j, e) - to;
-        out.v[e] = store_as<T>(log_ ? v - last : exp_for<T>(v) * last);
+        const E v = value(j, e);
+        out.v[e] = store_as<T>(log_ ? v - to - last : (again ? exp_for<T>(v - to) : v) * last);
       }
       *reinterpret_cast<Pack<T, P>*>(y + row * n + c) = out;
     }
