@@ -84,7 +84,7 @@ __global__ void __launch_bounds__(P::kThreads, P::kBlocks)
     for (int s = 0; s < S; ++s) {
       barrier_init(q_full(s), 1);
       barrier_init(dout_full(s), 1);
-      barrier_init(tile_free(s), 4);
+      barrier_init(tile_free(s), kWarpgroup);
     }
     barriers_ready();
   }
@@ -132,7 +132,7 @@ __global__ void __launch_bounds__(P::kThreads, P::kBlocks)
     pin(s);
     pin(dk);
     pin(dv);
-    if (before >= 0 && lane == 0) arrive(tile_free(before));
+    if (before >= 0) arrive(tile_free(before));  // each thread, as each has read numbers of that tile
     before = slot;
     const auto number = [&](int j, int which) {  // of this lane's two columns
       return *reinterpret_cast<const float2*>(shared + P::kNumbers + slot * P::kNumberBytes +
