@@ -115,13 +115,12 @@ __device__ inline float fast_exp2(float x) {
 }
 #endif
 
-// sigmoid(x) to 2^-21 of its value, for results of half types.
+// sigmoid(x) to 2^-17 of its value, for results of half types.
 __device__ inline float sigmoid_coarse(float x) {
   const float e = fast_exp2(::fabsf(x) * -1.4426950408889634f), r = fast_reciprocal(1.0f + e);
   return x < 0.0f ? e * r : r;
 }
-// What gelu's approximation by tanh multiplies x with: (1 + tanh u) / 2 = sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715
-// x^3).
+// (1 + tanh u) / 2 = sigmoid(2 u), by which gelu's approximation multiplies x: u = sqrt(2 / pi) (x + 0.044715 x^3).
 __device__ inline float tanh_cdf_coarse(float x) {
   return sigmoid_coarse(x * ::fmaf(x * x, 0.071354816f, 1.5957691216f));
 }
