@@ -95,11 +95,12 @@ void gemm_region(const Product<T>& p, const BlockPlan& plan, int64_t i0, int64_t
         }
         int64_t sliver = 0;
         for (int64_t j = 0, width; j < nb; j += width, ++sliver) {
-          const int64_t whole = (nb - j) / W, vectors = min_of(plan.nv, max_of<int64_t>(whole, 1));
+          const bool copy_b = plan.pack || nb - j < W;  // then the last vector is filled up with zeros
+          const int64_t vectors = min_of(plan.nv, copy_b ? ceil_div(nb - j, W) : (nb - j) / W);
           width = vectors * W;
           tile.cols = min_of(width, nb - j);
           const T* source = b + j * p.b_cs;
-          if (plan.pack || !whole) {
+          if (copy_b) {
             T* const copy = plan.pack ? packed.get() + j * kb : packed.get();
             static_assert(GemmBlocks::nv == 2);
             if (t == 0)

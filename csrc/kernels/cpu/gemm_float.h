@@ -158,6 +158,17 @@ bool few_rows(const Product<T>& p) {
   return p.m <= 2 || (p.m <= 12 && p.m * 24 <= p.k) || multiply_adds(p.m, p.n, p.k) <= 1024;
 }
 
+// Multiply-adds of vectors per step of k: whole vectors of C's rows, copies of B, and stores to C across its memory.
+// On Zen 4, a copy across B's memory took 5 to 9 where it fits L2 (1 MB), else 11 to 25.
+template <class T>
+double block_cost(const Product<T>& p) {
+  constexpr int64_t W = Vec<T>::kSize;
+  const double copies = p.b_cs == 1 ? 1 : p.k * p.n * static_cast<int64_t>(sizeof(T)) <= 1 << 20 ? 7 : 24;
+  const double stores = p.out.c_cs == 1 ? 0 : 8 * multiply_adds(p.m, p.n, 1) / W;
+  return (static_cast<double>(p.m) + copies) * static_cast<double>(ceil_div(p.n, W)) +
+         stores / static_cast<double>(max_of<int64_t>(p.k, 1));
+}
+
 template <class T>
 void gemm_product(Product<T> p) {
   p = turned(p);
@@ -173,13 +184,11 @@ void gemm_product(Product<T> p) {
         return gemm_dots(p);
       }
     }
-    // B is copied, across its memory; of C^T = B^T A^T it would be A, unless that need not be, and C is stored across.
-    const double k = static_cast<double>(p.k), m = static_cast<double>(p.m), n = static_cast<double>(p.n);
-    if (p.m > 2 && p.out.c_cs == 1 && 6 * n * k > (p.a_rs == 1 ? 1 : 6) * m * k + 8 * m * n) p = transposed(p);
   } else if (p.b_cs == 1 || p.n == 1 || p.k == 0) {
     p.b_cs = 1;
     if (p.k == 1) return gemm_rank1(p);
   }
+  if (p.m > 2 && block_cost(transposed(p)) < block_cost(p)) p = transposed(p);
   gemm_blocks(p);
 }
 
