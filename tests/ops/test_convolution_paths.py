@@ -54,6 +54,7 @@ CASES += [("direct", shape, (3, 3), options) for shape, options in THREE]
 CASES += [("direct", *case) for case in ANY]
 CASES += [("unfold", *case) for case in ANY]
 CASES += [("few", *case) for case in ANY]
+CASES += [("windows", *case) for case in ANY]
 CASES += [
     ("pointwise", shape, (1,) * (len(shape) - 3), {"groups": groups})
     for shape, groups in [

@@ -3,6 +3,7 @@
 //   winograd  float32, 3x3, stride 1, enough channels                       convolution_winograd.h
 //   pointwise float32, 1x1 of stride 1, rows of pixels that fill vectors     convolution_pointwise.cpp
 //   few       float32, up to four input channels, forward                    convolution_pointwise.cpp
+//   windows   the same, where rows are short; few and no padding, forward    convolution_windows.cpp
 //   direct    float32, enough channels                                      convolution_direct.cpp
 //   rows      one input channel per group                                   convolution_depthwise.h
 //   unfold    the rest: float64, int64, few channels
@@ -276,25 +277,32 @@ ConvPath choose(const ConvArgs& a, Result result) {
     const double in_blocks = as_double(blocked * pixels) + 25 * as_double((a.ci + a.co) * pixels);
     if (in_rows < in_blocks) return ConvPath::Pointwise;
   }
-  if (result == Result::Output && a.ci <= 4 && 2 * g.out[2] >= kLanes) return ConvPath::Few;
+  const bool narrow = 2 * g.out[2] < kLanes, padded = windows_copy(g);
+  if (result == Result::Output && a.ci <= 4 && (!narrow || 2 * a.co >= kLanes)) {
+    const double taps = as_double(product3(g.kernel) * a.ci), transposed = 8, split = g.stride[2] > 1 ? 1.3 : 1;
+    const double few = as_double(a.co * ceil_div(g.out[2], kLanes)) * taps * split;
+    const double windows = as_double(ceil_div(a.co, kLanes) * g.out[2]) * (taps + transposed);
+    return narrow || windows < few ? ConvPath::Windows : ConvPath::Few;
+  }
   // Channels in lanes pay where most lanes are used; a sum over pixels needs some input channels too.
   if (2 * channels < kLanes || (result == Result::Weight && 2 * terms < kSumRows)) return ConvPath::Unfold;
-  if (!fits_winograd(a, result)) return ConvPath::Direct;
+  const ConvPath plain = result == Result::Output && a.ci <= 32 && !padded ? ConvPath::Windows : ConvPath::Direct;
+  if (!fits_winograd(a, result)) return plain;
   const double per_pixel = as_double(terms * round_up(channels, kLanes)) / lanes / 0.9;
   const int64_t h = result == Result::Input ? g.in[1] : g.out[1], w = result == Result::Input ? g.in[2] : g.out[2];
-  if (144 * terms * ceil_div(w, 4) > (int64_t{8} << 20)) return ConvPath::Direct;  // bytes of a row of tiles
+  if (144 * terms * ceil_div(w, 4) > (int64_t{8} << 20)) return plain;  // bytes of a row of tiles
   const double direct = as_double(9 * a.batch * h * w) * per_pixel;
   const double tiles = as_double(a.batch * ceil_div(h, 4) * ceil_div(w, 4));
   const double blocks = as_double(ceil_div(channels, kLanes) + ceil_div(terms, kLanes));
   const double winograd = tiles * (36 * per_pixel + 300 * blocks) + 200 * per_pixel;
-  return winograd < direct ? ConvPath::Winograd : ConvPath::Direct;
+  return winograd < direct ? ConvPath::Winograd : plain;
 }
 
 // The path to take: the forced one, if there is one.
 ConvPath path_of(const ConvArgs& a, Result result) {
   if (a.path == ConvPath::Auto) return choose(a, result);
   if (a.path == ConvPath::Pointwise && result == Result::Weight) return ConvPath::Direct;
-  if (a.path == ConvPath::Few && result != Result::Output) return choose(a, result);
+  if ((a.path == ConvPath::Few || a.path == ConvPath::Windows) && result != Result::Output) return choose(a, result);
   const bool fits = a.dtype == DType::Float32 && (a.path != ConvPath::Winograd || fits_winograd(a, result)) &&
                     (a.path != ConvPath::Pointwise || fits_pointwise(a, result));
   if (a.path != ConvPath::Unfold && !fits) conv_path_misfit(a.path);
@@ -308,6 +316,7 @@ void conv_forward(const ConvArgs& a) {
   if (path == ConvPath::Winograd && winograd_forward(a)) return;
   if (path == ConvPath::Pointwise) return pointwise_forward(a);
   if (path == ConvPath::Few) return few_forward(a);
+  if (path == ConvPath::Windows) return windows_forward(a);
   if (path != ConvPath::Unfold) return direct_forward(a);
   a.dtype == DType::Int64 ? forward<int64_t>(a) : a.dtype == DType::Float64 ? forward<double>(a) : forward<float>(a);
 }

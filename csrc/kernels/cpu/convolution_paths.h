@@ -14,6 +14,10 @@ void few_forward(const ConvArgs& args);
 void pointwise_forward(const ConvArgs& args);
 void pointwise_backward_input(const ConvArgs& args);
 
+// convolution_windows.cpp: few input channels.
+void windows_forward(const ConvArgs& args);
+bool windows_copy(const ConvGeometry& g);  // images, as they have padding
+
 // convolution_winograd.cpp, convolution_winograd_weight.cpp: 3x3 and stride 1. False where a result is not finite: then
 // it must be computed otherwise, as one infinity reaches 16 outputs here.
 bool winograd_forward(const ConvArgs& args);
