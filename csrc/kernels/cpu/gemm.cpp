@@ -67,6 +67,33 @@ GroupProduct<G> groups_of(const GemmArgs& g, int64_t b) {
            static_cast<Wide<O>>(g.beta), static_cast<const O*>(g.bias), 0, 1, g.epilogue == Epilogue::Relu}};
 }
 
+// A product of this few multiplications takes less time than the choice of a way to compute it.
+constexpr double kTiny = 64;
+
+template <class T>
+void gemm_tiny(const GemmArgs& g, int64_t batch) {
+  const GemmOut<T> out = product_of<T>(g, batch).out;
+  const T *a = step<T>(g.a, batch * g.a_batch), *b = step<T>(g.b, batch * g.b_batch);
+  for (int64_t i = 0; i < g.m; ++i)
+    for (int64_t j = 0; j < g.n; ++j) {
+      T sum = 0;
+      for (int64_t p = 0; p < g.k; ++p) sum += a[i * g.a_rs + p * g.a_cs] * b[p * g.b_rs + j * g.b_cs];
+      T* c = out.c + i * out.c_rs + j * out.c_cs;
+      T y = out.alpha * sum + (out.bias ? out.bias[j] : T(0));
+      if (out.beta != T(0)) y += out.beta * *c;
+      *c = out.relu && y < T(0) ? T(0) : y;
+    }
+}
+
+// float and double
+template <class T>
+void gemm_real(const GemmArgs& g) {
+  if (multiply_adds(g.m, g.n, g.k) <= kTiny)
+    for_batch<Vec<T>::kSize>(g, [&](int64_t b) { gemm_tiny<T>(g, b); });
+  else
+    for_batch<Vec<T>::kSize>(g, [&](int64_t b) { gemm_product(product_of<T>(g, b)); });
+}
+
 // Half types: few rows where they lie, else operands converted to contiguous float32, and the result back.
 template <class S>
 void gemm_half(const GemmArgs& g, int64_t batch) {
@@ -149,9 +176,9 @@ void gemm(const GemmArgs& g) {
   if (g.m == 0 || g.n == 0 || g.batch == 0) return;
   switch (g.dtype) {
     case DType::Float32:
-      return for_batch<Vec<float>::kSize>(g, [&](int64_t b) { gemm_product(product_of<float>(g, b)); });
+      return gemm_real<float>(g);
     case DType::Float64:
-      return for_batch<Vec<double>::kSize>(g, [&](int64_t b) { gemm_product(product_of<double>(g, b)); });
+      return gemm_real<double>(g);
     case DType::BFloat16:
 #ifdef PYNN_VEC_DOT
       if (cpu_features().avx512_bf16)
