@@ -6,6 +6,7 @@
 // called once for the whole tile if all operands are dense there, else once per row. Tiles run in parallel; their
 // borders depend on sizes and strides alone.
 #include "kernels/cpu/loops.h"
+#include "kernels/cpu/sizes.h"
 #include "kernels/cpu/tiles.h"
 
 namespace PYNN_CPU_NAMESPACE {
@@ -115,7 +116,7 @@ struct TileRunner {
   Convert convert[kMaxOperands];  // into the loop's type, or (result) out of it
   int64_t steps[kMaxOperands];
   int64_t size[kMaxOperands];               // bytes of an element in the loop
-  const char* gathered[kMaxOperands] = {};  // what scratch holds, of a tile of these rows and cols
+  const char* gathered[kMaxOperands] = {};  // what scratch holds, of a tile of these cols and at most these rows
   int64_t gathered_rows = 0, gathered_cols = 0;
   alignas(64) char scratch[kMaxOperands][kScratchBytes];
 
@@ -128,8 +129,16 @@ struct TileRunner {
     }
   }
 
+  void gather(int k, const char* from, Strides s, int64_t rows, int64_t cols) {
+    const int64_t row = cols * size[k], all = rows * row;
+    convert[k](scratch[k], {cols, 1}, from, s, s.row == 0 ? 1 : rows, cols);
+    for (int64_t done = row; s.row == 0 && done < all; done *= 2)  // the same row again and again
+      __builtin_memcpy(scratch[k] + done, scratch[k], static_cast<size_t>(min_of(done, all - done)));
+    gathered[k] = from;
+  }
+
   bool run(char* const* at, int64_t rows, int64_t cols) {
-    if (rows != gathered_rows || cols != gathered_cols) {
+    if (rows > gathered_rows || cols != gathered_cols) {
       for (const char*& p : gathered) p = nullptr;
       gathered_rows = rows, gathered_cols = cols;
     }
@@ -142,8 +151,7 @@ struct TileRunner {
       row_bytes[k] = (usable[k] ? s.row : cols) * size[k];
       dense &= row_bytes[k] == steps[k] * cols * size[k];
       if (usable[k] || k == 0 || gathered[k] == at[k]) continue;
-      convert[k](scratch[k], {cols, 1}, at[k], s, rows, cols);
-      gathered[k] = at[k];
+      gather(k, at[k], s, rows, cols);
     }
     bool ok = true;
     if (dense || rows == 1) {
