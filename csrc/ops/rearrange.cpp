@@ -119,8 +119,12 @@ Tensor keep_triangle(const Tensor& x, int64_t diagonal) {
   return record(op, std::move(y), inputs(x), save(diagonal),
                 [](const Tensor& g, int64_t diagonal) { return keep_triangle<kLower>(g, diagonal); });
 }
+}  // namespace
+
 Tensor tril(const Tensor& x, int64_t diagonal) { return keep_triangle<true>(x, diagonal); }
 Tensor triu(const Tensor& x, int64_t diagonal) { return keep_triangle<false>(x, diagonal); }
+
+namespace {
 
 Tensor diag_embed(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
   const int64_t n = x.dim() + 1;

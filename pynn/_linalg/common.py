@@ -90,6 +90,8 @@ def failing(name: str, x: Any, what: Any) -> LinAlgError:
 
 def batched(name: str, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Both with their common batch dims in front of the last two."""
+    if a.shape[:-2] == b.shape[:-2]:
+        return a, b
     batch = _batch_shape(name, a, b)
     return a.expand(*batch, *a.shape[-2:]), b.expand(*batch, *b.shape[-2:])
 
