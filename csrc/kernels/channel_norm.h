@@ -27,6 +27,7 @@ struct ChannelNormArgs {
   // Moved by `momentum` towards mean and the unbiased variance when `measure`; nullable.
   void *running_mean, *running_var;
   double momentum;
+  bool relu;  // forward on the CPU: max(y, 0)
   // backward
   const void* dy;
   void *dx, *dweight, *dbias;  // nullable

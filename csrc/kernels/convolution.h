@@ -31,6 +31,8 @@ struct ConvArgs {
   int64_t batch, groups, ci, co;
   ConvGeometry g;
   ConvPath path = ConvPath::Auto;
+  bool relu = false;                                                  // forward on the CPU: max(y, 0)
+  float low() const { return relu ? 0.0f : -__builtin_huge_valf(); }  // y is at least that; NaN stays
 };
 PYNN_KERNEL(void, conv_forward, (const ConvArgs& args));
 PYNN_KERNEL(void, conv_backward_input, (const ConvArgs& args));

@@ -124,7 +124,7 @@ void moved(const Tensor* running, const Tensor& by_kernel) {
 
 // mean and rstd are made when measured.
 Tensor normalize(const char* op, const Tensor& input, const Tensor& weight, const Tensor& bias, const Layout& l,
-                 Tensor& mean, Tensor& rstd, const Running& running = {}) {
+                 Tensor& mean, Tensor& rstd, const Running& running = {}, bool relu = false) {
   const DType dtype = computed_in(input.dtype()), wide = read_as(input);
   Tensor y;
   {
@@ -144,16 +144,19 @@ Tensor normalize(const char* op, const Tensor& input, const Tensor& weight, cons
     a.running_mean = running_mean.defined() ? running_mean.data() : nullptr;
     a.running_var = running_var.defined() ? running_var.data() : nullptr;
     a.momentum = running.momentum;
+    a.relu = relu && y.device().is_cpu();
     if (y.numel() && !y.device().is_meta()) {
       kernels::channel_norm_forward(y.device(), a);
       moved(running.mean, running_mean);
       moved(running.var, running_var);
     }
+    if (relu && !a.relu) y = ops::relu(y);
     y = to_dtype(y, input.dtype());
   }
-  return record(op, std::move(y), inputs(input, weight, bias), save(input, weight, mean, rstd, l),
-                [](const Grads& g, const Tensor& x, const Tensor& w, const Tensor& mean, const Tensor& rstd,
-                   const Layout& l) { return backward(g, x, w, mean, rstd, l); });
+  y = record(op, std::move(y), inputs(input, weight, bias), save(input, weight, mean, rstd, l),
+             [](const Grads& g, const Tensor& x, const Tensor& w, const Tensor& mean, const Tensor& rstd,
+                const Layout& l) { return backward(g, x, w, mean, rstd, l); });
+  return relu ? relu_of_result(y) : y;
 }
 
 void check_types(const char* op, const Tensor& x, std::initializer_list<const Tensor*> parameters) {
@@ -178,11 +181,12 @@ void check_count(const char* op, const char* name, const Tensor& t, int64_t n) {
 }
 
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
-                  const Tensor& running_var, bool training, double momentum, double eps, bool) {
+                  const Tensor& running_var, bool training, double momentum, double eps, bool, bool relu) {
   const char* op = "batch_norm";
   if (x.dim() == 1 && !x.numel()) {  // no rows of no channels, as in PyTorch
     const Tensor rows = reshape(x, DimVector{0, 0});
-    return reshape(batch_norm(rows, weight, bias, running_mean, running_var, training, momentum, eps, true), x.sizes());
+    return reshape(batch_norm(rows, weight, bias, running_mean, running_var, training, momentum, eps, true, relu),
+                   x.sizes());
   }
   PYNN_CHECK_KIND(Index, x.dim() >= 2, op, ": the input must have 2 or more dims, got ", dims_str(x.sizes()));
   const int64_t channels = x.size(1);
@@ -199,13 +203,14 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   const DType dtype = computed_in(x.dtype());
   Tensor mean, rstd;
   if (training)
-    return normalize("native_batch_norm", x, weight, bias, l, mean, rstd, {&running_mean, &running_var, momentum});
+    return normalize("native_batch_norm", x, weight, bias, l, mean, rstd, {&running_mean, &running_var, momentum},
+                     relu);
   {
     GradMode off(false);
     mean = operand(running_mean, dtype);
     rstd = rsqrt(add(operand(running_var, dtype), Scalar(eps)));
   }
-  return normalize("native_batch_norm", x, weight, bias, l, mean, rstd);
+  return normalize("native_batch_norm", x, weight, bias, l, mean, rstd, {}, relu);
 }
 
 Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps, bool) {
@@ -252,7 +257,7 @@ Tensor instance_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, 
   };
   const Tensor mean_of_each = own(running_mean), var_of_each = own(running_var);
   const Tensor y = batch_norm(reshape(x, sizes), repeated(weight), repeated(bias), mean_of_each, var_of_each,
-                              use_input_stats, momentum, eps, false);
+                              use_input_stats, momentum, eps, false, false);
   if (use_input_stats) {
     GradMode off(false);
     const int64_t first[] = {0};
@@ -267,9 +272,11 @@ Tensor instance_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, 
 PYNN_OP(
     batch_norm,
     "batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, "
-    "bool training, float momentum, float eps, bool cudnn_enabled=False) -> Tensor",
+    "bool training, float momentum, float eps, bool cudnn_enabled=False, *, bool relu=False) -> Tensor",
     "(x - mean) / sqrt(var + eps) * weight + bias per channel (dim 1), by the batch's statistics in training, which "
-    "then move the running ones. Ioffe and Szegedy 2015, arXiv:1502.03167. Same as torch.batch_norm.",
+    "then move the running ones. Ioffe and Szegedy 2015, arXiv:1502.03167. Same as torch.batch_norm, and relu of it in "
+    "the "
+    "same pass.",
     kFunctionOnly);
 PYNN_OP(group_norm,
         "group_norm(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, "

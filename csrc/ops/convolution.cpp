@@ -69,7 +69,8 @@ using Kernel = decltype(kernels::conv_forward);
 
 std::atomic<ConvPath> forced_path{ConvPath::Auto};
 
-void run(const Kernel& kernel, const Tensor& x, const Tensor& w, const Tensor& y, const Tensor& bias, const Shape& s) {
+void run(const Kernel& kernel, const Tensor& x, const Tensor& w, const Tensor& y, const Tensor& bias, const Shape& s,
+         bool relu = false) {
   ConvArgs a{};
   a.x = x.data(), a.w = w.data(), a.y = y.data();
   a.bias = bias.defined() ? bias.data() : nullptr;
@@ -80,6 +81,7 @@ void run(const Kernel& kernel, const Tensor& x, const Tensor& w, const Tensor& y
   a.co = y.size(1) / s.groups;
   a.g = s.g;
   a.path = forced_path.load(std::memory_order_relaxed);
+  a.relu = relu;
   kernel(x.device(), a);
 }
 
@@ -92,21 +94,24 @@ Tensor sum_channels(const Tensor& g) {
 Tensor backward_input(const Tensor& y, const Tensor& w, const Tensor& bias, const Shape& s);
 Tensor backward_weight(const Tensor& x, const Tensor& y, const Shape& s);
 
-Tensor forward(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& s) {
+Tensor forward(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& s, bool relu = false) {
   Tensor y;
   {
     GradMode off(false);
     const Tensor xs = operand(x), ws = operand(w);
     y = empty(with_spatial(x.size(0), w.size(0), s.g.out, s.dims), xs.dtype(), x.device());
+    const bool fused = relu && y.device().is_cpu();
     if (y.numel() && !y.device().is_meta())
-      run(kernels::conv_forward, xs, ws, y, bias.defined() ? operand(bias) : bias, s);
+      run(kernels::conv_forward, xs, ws, y, bias.defined() ? operand(bias) : bias, s, fused);
+    if (relu && !fused) y = ops::relu(y);
     y = to_dtype(y, x.dtype());
   }
-  return record(
+  y = record(
       "convolution", std::move(y), inputs(x, w, bias), save(needed_by(w, x), needed_by(x, w), s),
       [](const Tensor& g, const Tensor&, const Tensor& w, const Shape& s) { return backward_input(g, w, {}, s); },
       [](const Tensor& g, const Tensor& x, const Tensor&, const Shape& s) { return backward_weight(x, g, s); },
       [](const Tensor& g, const Tensor&, const Tensor&, const Shape&) { return sum_channels(g); });
+  return relu ? relu_of_result(y) : y;
 }
 
 // x such that <x, t> = <y, forward(t, w)> for all t, plus the bias.
@@ -216,11 +221,13 @@ bool all_complex(const Tensor& x, const Tensor& w, const Tensor& b) {
 
 // `after` holds the padding behind; the geometry has the one in front.
 Tensor convolve(const char* op, const Tensor& input, const Tensor& w, const Tensor& b, Dims stride, Dims before,
-                Dims after, Dims dilation, int64_t groups) {
-  if (all_complex(input, w, b))
-    return of_parts(input, w, b, [&](const Tensor& x, const Tensor& weight, const Tensor& bias) {
-      return convolve(op, x, weight, bias, stride, before, after, dilation, groups);
+                Dims after, Dims dilation, int64_t groups, bool relu) {
+  if (all_complex(input, w, b)) {
+    const Tensor y = of_parts(input, w, b, [&](const Tensor& x, const Tensor& weight, const Tensor& bias) {
+      return convolve(op, x, weight, bias, stride, before, after, dilation, groups, false);
     });
+    return relu ? ops::relu(y) : y;
+  }
   check_types(op, input, w, b, false);
   const Tensor x = batched(op, input, w, stride, before, dilation, groups);
   check_channels(op, x, w, b, w.size(1) * groups, w.size(0), groups);
@@ -232,7 +239,7 @@ Tensor convolve(const char* op, const Tensor& input, const Tensor& w, const Tens
                dims_str(dilation), " (Kernel size can't be greater than actual input size)");
     s.g.out[3 - s.dims + d] = window_count(x.size(d + 2), w.size(d + 2), stride[d], before[d] + after[d], dilation[d]);
   }
-  return unbatched(forward(x, w, b, s), x.same(input));
+  return unbatched(forward(x, w, b, s, relu), x.same(input));
 }
 
 Tensor transposed(const char* op, const Tensor& input, const Tensor& w, const Tensor& b, Dims stride, Dims padding,
@@ -275,17 +282,18 @@ constexpr const char* kTransposedName = N == 1   ? "conv_transpose1d"
                                                  : "conv_transpose3d";
 
 template <int N>
-Tensor conv(const Tensor& x, const Tensor& w, const Tensor& b, Dims stride, Dims padding, Dims dilation,
-            int64_t groups) {
+Tensor conv(const Tensor& x, const Tensor& w, const Tensor& b, Dims stride, Dims padding, Dims dilation, int64_t groups,
+            bool relu) {
   const char* op = kConvName<N>;
   check_weight_dims(op, w, N);
   const DimVector p = per_dim(op, "padding", padding, N);
-  return convolve(op, x, w, b, per_dim(op, "stride", stride, N), p, p, per_dim(op, "dilation", dilation, N), groups);
+  return convolve(op, x, w, b, per_dim(op, "stride", stride, N), p, p, per_dim(op, "dilation", dilation, N), groups,
+                  relu);
 }
 
 template <int N>
 Tensor conv_named(const Tensor& x, const Tensor& w, const Tensor& b, Dims stride, std::string_view padding,
-                  Dims dilation, int64_t groups) {
+                  Dims dilation, int64_t groups, bool relu) {
   const char* op = kConvName<N>;
   check_weight_dims(op, w, N);
   PYNN_CHECK(padding == "same" || padding == "valid", op, ": padding must be a number, 'same' or 'valid', got '",
@@ -299,7 +307,7 @@ Tensor conv_named(const Tensor& x, const Tensor& w, const Tensor& b, Dims stride
       before[i] = total / 2;
       after[i] = total - before[i];
     }
-  return convolve(op, x, w, b, s, before, after, d, groups);
+  return convolve(op, x, w, b, s, before, after, d, groups, relu);
 }
 
 template <int N>
@@ -319,7 +327,7 @@ Tensor convolution_any(const Tensor& x, const Tensor& w, const Tensor& b, Dims s
   const DimVector s = per_dim(op, "stride", stride, n), p = per_dim(op, "padding", padding, n),
                   d = per_dim(op, "dilation", dilation, n);
   return is_transposed ? transposed(op, x, w, b, s, p, per_dim(op, "output_padding", output_padding, n), d, groups)
-                       : convolve(op, x, w, b, s, p, p, d, groups);
+                       : convolve(op, x, w, b, s, p, p, d, groups, false);
 }
 
 void convolution_path(std::string_view path) {
@@ -334,11 +342,11 @@ void convolution_path(std::string_view path) {
 // clang-format off
 #define PYNN_CONV(N, D, letters)                                                                                       \
   PYNN_OP(conv<N>, "conv" D "(Tensor input, Tensor weight, Tensor? bias=None, int[] stride=[1], int[] padding=[0], "   \
-          "int[] dilation=[1], int groups=1) -> Tensor",                                                               \
+          "int[] dilation=[1], int groups=1, *, bool relu=False) -> Tensor",                                           \
           "Convolution (cross-correlation) of input [N, C, " letters "] or [C, " letters "] with weight "              \
           "[out, C / groups, ...]. Same as torch.nn.functional.conv" D ".", kFunctionOnly);                            \
   PYNN_OP(conv_named<N>, "conv" D "(Tensor input, Tensor weight, Tensor? bias=None, int[] stride=[1], "                \
-          "str padding='valid', int[] dilation=[1], int groups=1) -> Tensor",                                          \
+          "str padding='valid', int[] dilation=[1], int groups=1, *, bool relu=False) -> Tensor",                      \
           "The same with padding 'valid' (none) or 'same' (the output has the input's size).", kFunctionOnly);         \
   PYNN_OP(conv_transpose<N>, "conv_transpose" D "(Tensor input, Tensor weight, Tensor? bias=None, int[] stride=[1], "  \
           "int[] padding=[0], int[] output_padding=[0], int groups=1, int[] dilation=[1]) -> Tensor",                  \
@@ -353,8 +361,7 @@ PYNN_OP(convolution_any,
         "bool transposed, int[] output_padding, int groups) -> Tensor",
         "Convolution or its transpose of 1 to 3 spatial dims. Same as torch.convolution.", kFunctionOnly);
 PYNN_OP(convolution_path, "_nn.convolution_path(str path) -> None",
-        "For tests: the way all float32 convolutions on the CPU are computed from now on: 'unfold', 'direct', "
-        "'pointwise', 'winograd', "
-        "or 'auto', the default. A shape that the path does not fit is an error.");
+        "For tests: the way all float32 convolutions on the CPU are computed from now on: 'unfold', 'direct', 'few', "
+        "'windows', 'pointwise', 'winograd', or 'auto', the default. A shape that the path does not fit is an error.");
 
 }  // namespace pynn::ops

@@ -10,6 +10,7 @@
 #include "ops/complex.h"
 #include "ops/creation.h"
 #include "ops/reduce.h"
+#include "ops/unary.h"
 #include "ops/view.h"
 
 namespace pynn::ops {
@@ -69,11 +70,13 @@ GemmArgs gemm_args(const Tensor& c, const Tensor& a, const Tensor& b) {
 }
 }  // namespace
 
-void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& bias, double alpha, double beta) {
+void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& bias, double alpha, double beta,
+              bool relu) {
   if (c.numel() == 0 || c.device().is_meta()) return;
   GemmArgs g = gemm_args(c, a, b);
   g.alpha = alpha, g.beta = beta;
   g.bias = bias.defined() ? bias.data() : nullptr;
+  g.epilogue = relu ? Epilogue::Relu : Epilogue::None;
   if (is_complex(c.dtype()))
     complex_gemm(c.device(), g);
   else
@@ -162,10 +165,11 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
 }
 
 // y = x w^T + b. Backward: dx = g w, dw = g^T x, db = sum of g's rows.
-Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b, bool relu) {
   PYNN_CHECK(w.dim() <= 2 && x.dim() > 0, "linear: weight must be 1-D or 2-D and the input at least 1-D, got ",
              dims_str(x.sizes()), " and ", dims_str(w.sizes()));
-  if (w.dim() < 2) return b.defined() ? add(matmul(x, w), b) : matmul(x, w);
+  const auto composed = [&](const Tensor& y) { return relu ? ops::relu(y) : y; };
+  if (w.dim() < 2) return composed(b.defined() ? add(matmul(x, w), b) : matmul(x, w));
   check_operands("linear", x, w);
   check_inner("linear", x, w, x.size(-1), w.size(1));
   const int64_t out = w.size(0), in = w.size(1);
@@ -174,7 +178,8 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
                dtype_name(x.dtype()));
     PYNN_CHECK_KIND(Shape, b.dim() <= 1 && (b.dim() == 0 || b.size(0) == out || b.size(0) == 1),
                     "linear: bias must have ", out, " elements, got ", dims_str(b.sizes()));
-    if (is_complex(x.dtype()) || b.dim() != 1 || b.size(0) != out || b.stride(0) != 1) return add(linear(x, w, {}), b);
+    if (is_complex(x.dtype()) || b.dim() != 1 || b.size(0) != out || b.stride(0) != 1)
+      return composed(add(linear(x, w, {}), b));
   }
   DimVector sizes(x.sizes());
   sizes.back() = out;
@@ -185,9 +190,9 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
     const Tensor flat = x.dim() == 2 ? x : as_rows(x);
     const Tensor c = y.dim() == 2 ? y : alias(y, DimVector{flat.size(0), out}, DimVector{out, 1}, 0);
     const Tensor wt = alias(w, DimVector{in, out}, DimVector{w.stride(1), w.stride(0)}, w.offset());
-    run_gemm(c, flat, wt, b);
+    run_gemm(c, flat, wt, b, 1, 0, relu && !is_complex(x.dtype()));
   }
-  return record(
+  y = record(
       // As PyTorch composes it.
       x.dim() == 2 ? (b.defined() ? "addmm" : "mm") : (b.defined() ? "view" : "unsafe_view"), std::move(y),
       inputs(x, w, b), save(needed_by(w, x), needed_by(x, w)),
@@ -197,6 +202,8 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
         return mm(transpose(as_rows(g), 0, 1), conj(as_rows(x)));
       },
       [](const Tensor& g, const Tensor&, const Tensor&) { return sum_to(g, DimVector{g.size(-1)}); });
+  if (!relu) return y;
+  return is_complex(x.dtype()) ? ops::relu(y) : relu_of_result(y);
 }
 
 // int32 sums of bytes, for quantised models.
@@ -221,8 +228,10 @@ PYNN_OP(int_mm, "_int_mm(Tensor input, Tensor mat2) -> Tensor",
         kOut | kFunctionOnly);
 PYNN_OP(matmul, "matmul(Tensor input, Tensor other) -> Tensor",
         "The product of vectors, matrices or broadcast batches of matrices. Same as torch.matmul.", kOut);
-PYNN_OP(linear, "_nn.linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor",
-        "input @ weight.T + bias; input [..., in], weight [out, in], bias [out]. Same as torch.nn.functional.linear.",
-        kOut);
+PYNN_OP(
+    linear, "_nn.linear(Tensor input, Tensor weight, Tensor? bias=None, *, bool relu=False) -> Tensor",
+    "input @ weight.T + bias; input [..., in], weight [out, in], bias [out]. Same as torch.nn.functional.linear, and "
+    "relu of it in the same pass.",
+    kOut);
 
 }  // namespace pynn::ops

@@ -176,6 +176,13 @@ PYNN_FROM_RESULT(sigmoid, Sigmoid, first(Binary::SigmoidBackward, sigmoid_backwa
 PYNN_UNARY_OF(relu, Relu, number_type("relu", real_type("relu", x.dtype())), false, y, false,
               first(Binary::ReluBackward, relu_backward, g, y), "max(x, 0).")
 
+Tensor relu_of_result(const Tensor& y) {
+  if (!thread_state.grad_enabled || !autograd::needs_graph(y)) return y;
+  const Tensor z = alias(y);
+  return record("relu", z, inputs(y), save(z),
+                [](const Tensor& g, const Tensor& z) { return first(Binary::ReluBackward, relu_backward, g, z); });
+}
+
 // x * x as one map; integers keep their type.
 Tensor square(const Tensor& x) {
   Tensor y = map_unary(Unary::Square, x, x.dtype() == DType::Bool ? DType::Int64 : x.dtype());

@@ -43,6 +43,7 @@ PYNN_DECLARE_UNARY(trunc)
 PYNN_DECLARE_UNARY(frac)
 PYNN_DECLARE_UNARY(sigmoid)
 PYNN_DECLARE_UNARY(relu)
+Tensor relu_of_result(const Tensor& y);  // relu, where y's values are its already
 PYNN_DECLARE_UNARY(bitwise_not)
 PYNN_DECLARE_UNARY(logical_not)
 PYNN_DECLARE_UNARY(isnan)

@@ -30,8 +30,10 @@ def batch_norm(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    *,
+    relu: bool = False,
 ) -> Tensor:
-    """Return (x - mean) / sqrt(var + eps) * weight + bias for each channel (dim 1).
+    """Return (x - mean) / sqrt(var + eps) * weight + bias for each channel (dim 1), or relu of it.
 
     In training mean and variance are the batch's, and the running ones move towards them by `momentum` (the
     variance's unbiased form); else the running ones are taken. Ioffe and Szegedy 2015, arXiv:1502.03167.
@@ -45,7 +47,7 @@ def batch_norm(
             )
     elif eps < 0:
         raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
-    return pynn.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
+    return pynn.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, relu=relu)
 
 
 def instance_norm(

@@ -95,6 +95,7 @@ def test_path(path, shape, kernel, options, forced, threads):
         y = f(*leaves, **options)
         g = tensor(arr(*y.shape, seed=5), pynn.float32)
         found.append([y, *pynn.autograd.grad(y, leaves, g)])
+        assert same_bits(f(*leaves, **options, relu=True), F.relu(y))
     for other in found[1:]:
         assert all(same_bits(a, b) for a, b in zip(found[0], other, strict=True))
     y, dx, dw, _ = found[0]
@@ -142,6 +143,7 @@ def test_not_finite(path, value, forced):
         forced(p)
         xs, ws = (tensor(t, pynn.float32, requires_grad=True) for t in (x, w))
         y = F.conv2d(xs, ws, padding=1)
+        assert same_bits(F.conv2d(xs, ws, padding=1, relu=True), F.relu(y))
         grads[p] = [y, *pynn.autograd.grad(y, [xs, ws], tensor(arr(*y.shape, seed=4) * scale, pynn.float32))]
     for found, expected in zip(grads[path], grads["unfold"], strict=True):
         found, expected = to_numpy(found), to_numpy(expected)

@@ -1,6 +1,6 @@
 // channel_norm.cpp -- batch, instance and group normalisation, forward and backward.
 //
-//   h = (x - mean) rstd,  y = h w + b
+//   h = (x - mean) rstd,  y = h w + b (or at least 0: relu)
 //   dx = rstd (dy w - mean(dy w) - h mean(dy w h)),  dweight = sum dy h,  dbias = sum dy
 //
 // The variance is taken around the mean in a second pass. Parallel over statistics, each of which is one sum in order:
@@ -33,10 +33,13 @@ struct Norm {
         rstd(static_cast<T*>(args.rstd)),
         dx(static_cast<T*>(args.dx)),
         n(static_cast<double>(args.chunks * args.length)) {}
+  Vec<T> low() const { return Vec<T>(a.relu ? T(0) : -static_cast<T>(__builtin_huge_val())); }  // NaN stays
   int64_t at(int64_t s, int64_t m) const { return s * a.stat_step + m * a.chunk_step; }
   int64_t channel(int64_t s, int64_t m) const { return a.groups ? s % a.groups * a.chunks + m : s; }
   bool columns() const { return a.length == 1 && a.stat_step == 1 && !a.groups; }
-  bool rows() const { return a.length == 1 && a.chunk_step == 1 && a.groups && a.measure && !a.running_mean; }
+  bool rows() const {
+    return a.length == 1 && a.chunk_step == 1 && a.groups && a.measure && !a.running_mean && !a.relu;
+  }
   LayerNormArgs row_args() const {
     return {a.x,      a.y,   a.weight, a.bias, a.mean, a.rstd,    a.dtype, a.stats,
             a.chunks, a.eps, true,     a.dy,   a.dx,   a.dweight, a.dbias};
@@ -134,7 +137,7 @@ void forward_columns(const Norm<T>& p) {
       if (p.weight) scale *= V::load(p.weight + s, n);
       if (p.bias) shift = V::load(p.bias + s, n);
       for (int64_t r = 0; r < rows; ++r)
-        fma(V::load(p.x + r * step + s, n) - m, scale, shift).store(p.y + r * step + s, n);
+        max(p.low(), fma(V::load(p.x + r * step + s, n) - m, scale, shift)).store(p.y + r * step + s, n);
     }
   });
 }
@@ -185,7 +188,8 @@ PYNN_INLINE void apply(const Norm<T>& p, int64_t s, int64_t m) {
   T* y = p.y + p.at(s, m);
   const int64_t c = p.channel(s, m);
   const V mean(p.mean[s]), scale(p.weight ? p.rstd[s] * p.weight[c] : p.rstd[s]), shift(p.bias ? p.bias[c] : T(0));
-  along<T>(p.steps(m), [=](auto at) { at.store(y, fma(at.load(x) - mean, scale, shift)); });
+  const V low = p.low();
+  along<T>(p.steps(m), [=](auto at) { at.store(y, max(low, fma(at.load(x) - mean, scale, shift))); });
 }
 
 template <class T>

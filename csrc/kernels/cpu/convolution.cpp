@@ -98,11 +98,13 @@ double task_cost(const Conv<T>& c, int64_t columns) {
 template <class T>
 void forward(const ConvArgs& a) {
   const Conv<T> c(a, kFewPixels);
+  const Epilogue epilogue = a.relu ? Epilogue::Relu : Epilogue::None;
   if (c.pointwise()) {
     for (int64_t g = 0; g < a.groups; ++g) {  // Y^T = X^T W^T: the bias is one per column then
       GemmArgs p =
           product<T>(c.pixels, a.co, a.ci, c.x_of(0, g), 1, c.pixels, c.w_of(g), 1, a.ci, c.y_of(0, g), 1, c.pixels);
       p.bias = c.bias ? c.bias + g * a.co : nullptr;
+      p.epilogue = epilogue;
       p.batch = a.batch;
       p.a_batch = a.groups * a.ci * c.pixels;
       p.c_batch = a.groups * a.co * c.pixels;
@@ -125,6 +127,7 @@ void forward(const ConvArgs& a) {
           GemmArgs p = product<T>(columns, a.co, c.k, col.get(), 1, columns, c.w_of(g), 1, c.k, out, 1,
                                   count > 1 ? columns : c.pixels);
           p.bias = c.bias ? c.bias + g * a.co : nullptr;
+          p.epilogue = epilogue;
           gemm(p);
           if (count > 1) scatter_images(c, i0, count, g, wide.get());
         }

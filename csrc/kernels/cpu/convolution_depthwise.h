@@ -23,9 +23,10 @@ struct PaddedPlane {
   int64_t high[2];        // rows that are read: of depth, of height
   int64_t step[2];        // between rows of outputs, in elements
   Scratch<int64_t> taps;  // where each reads for output 0
+  const bool relu;
 
-  PaddedPlane(const ConvGeometry& geometry, int64_t lanes)
-      : g(geometry), ph(geometry, lanes), taps(product3(geometry.kernel)) {
+  PaddedPlane(const ConvGeometry& geometry, int64_t lanes, bool relu_ = false)
+      : g(geometry), ph(geometry, lanes), taps(product3(geometry.kernel)), relu(relu_) {
     for (int d = 0; d < 2; ++d) high[d] = (g.out[d] - 1) * g.stride[d] + (g.kernel[d] - 1) * g.dilation[d] + 1;
     step[0] = g.stride[0] * high[1] * ph.row;
     step[1] = g.stride[1] * ph.row;
@@ -66,7 +67,8 @@ struct PaddedPlane {
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
-      for (int v = 0; v < NV; ++v) acc[r][v].store(y + r * g.out[2] + v * W, v == NV - 1 ? last : W);
+      for (int v = 0; v < NV; ++v)
+        (relu ? max(Vec<T>(T(0)), acc[r][v]) : acc[r][v]).store(y + r * g.out[2] + v * W, v == NV - 1 ? last : W);
   }
   template <class T, int R>
   PYNN_INLINE void row_block(const T* x, const T* w, int64_t n, T bias, T* y) const {
@@ -116,7 +118,7 @@ struct PaddedPlane {
 
 template <class T>
 void depthwise_forward(const ConvArgs& a) {
-  const PaddedPlane p(a.g, Vec<T>::kSize);
+  const PaddedPlane p(a.g, Vec<T>::kSize, a.relu);
   const int64_t taps = product3(a.g.kernel), in = product3(a.g.in), out = product3(a.g.out);
   parallel_for(0, a.batch * a.groups, depthwise_grain(a), [&](int64_t begin, int64_t end) {
     const Scratch<T> plane(p.size());

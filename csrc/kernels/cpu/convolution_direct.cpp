@@ -90,7 +90,7 @@ struct Direct {
         for (int64_t r = 0; r < (whole ? 1 : p.h1 - p.h0); ++r) {
           const float* from = out + r * p.width() * kWide + (c - c0);
           store_transposed(to + r * strips.w.out, plane, min_of(kLanes, channels - c), whole ? p.pixels() : p.width(),
-                           [&](int64_t j) { return VecF::load(from + j * kWide); });
+                           [&](int64_t j) { return max(VecF(a.low()), VecF::load(from + j * kWide)); });
         }
       }
     }

@@ -17,11 +17,11 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-// y[i * step + p] = bias[i] + sum_k w[k * kTileRows + i] x[offset[k] + p]: MR channels by NV vectors of pixels, `last`
-// in the last vector.
+// y[i * step + p] = max(low, bias[i] + sum_k w[k * kTileRows + i] x[offset[k] + p]): MR channels by NV vectors of
+// pixels, `last` in the last vector.
 template <int MR, int NV, bool kTail>
 void point_tile(int64_t terms, const float* w, const float* x, const int64_t* offset, int64_t step, int64_t last,
-                const float* bias, float* y) {
+                const float* bias, float low, float* y) {
   constexpr int W = VecF::kSize;
   VecF acc[MR][NV];
 #pragma GCC unroll 16
@@ -45,10 +45,10 @@ void point_tile(int64_t terms, const float* w, const float* x, const int64_t* of
 #pragma GCC unroll 16
   for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 2
-    for (int v = 0; v < NV; ++v) acc[i][v].store(y + i * step + v * W, kTail && v == NV - 1 ? last : W);
+    for (int v = 0; v < NV; ++v) max(VecF(low), acc[i][v]).store(y + i * step + v * W, kTail && v == NV - 1 ? last : W);
 }
 
-using PointTileFn = void (*)(int64_t, const float*, const float*, const int64_t*, int64_t, int64_t, const float*,
+using PointTileFn = void (*)(int64_t, const float*, const float*, const int64_t*, int64_t, int64_t, const float*, float,
                              float*);
 template <int NV, bool kTail>
 struct PointTiles {
@@ -80,13 +80,14 @@ struct PackedRows {
     });
   }
   // All channels of n <= kWide pixels; channels of y are `step` apart.
-  void multiply(const float* x, const int64_t* offset, int64_t n, const float* bias, float* y, int64_t step) const {
+  void multiply(const float* x, const int64_t* offset, int64_t n, const float* bias, float low, float* y,
+                int64_t step) const {
     const int64_t last = n > kLanes ? n - kLanes : n;
     const PointTileFn* tiles = n == kWide ? kFullTiles.of_rows : n > kLanes ? kTailTiles.of_rows : kOneTiles.of_rows;
     for (int64_t s = 0; s < slivers; ++s) {
       const int64_t c = s * kTileRows;
       tiles[min_of<int64_t>(kTileRows, channels - c) - 1](terms, to.get() + s * size, x, offset, step, last,
-                                                          bias ? bias + c : nullptr, y + c * step);
+                                                          bias ? bias + c : nullptr, low, y + c * step);
     }
   }
 };
@@ -109,7 +110,7 @@ void pointwise(const ConvArgs& a, bool forward) {
         float* y = static_cast<float*>(forward ? a.y : a.x) + image * channels * pixels;
         const float* bias = a.bias ? static_cast<const float*>(a.bias) + group * channels : nullptr;
         for (int64_t p = p0; p < min_of(pixels, p0 + run * kWide); p += kWide)
-          w.multiply(x + p, offset.get(), min_of(kWide, pixels - p), bias, y + p, pixels);
+          w.multiply(x + p, offset.get(), min_of(kWide, pixels - p), bias, a.low(), y + p, pixels);
       }
     });
   }
@@ -148,7 +149,7 @@ void few_forward(const ConvArgs& a) {
           const float* x = planes.get() + i * image + d * p.step[0] + h * p.step[1];
           float* y = static_cast<float*>(a.y) + of_image(i) * a.co * out + r % rows * width;
           for (int64_t o = 0; o < width; o += kWide)
-            w.multiply(x + o, offset.get(), min_of(kWide, width - o), bias, y + o, out);
+            w.multiply(x + o, offset.get(), min_of(kWide, width - o), bias, a.low(), y + o, out);
         }
       });
     }

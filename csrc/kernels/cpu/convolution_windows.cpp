@@ -140,7 +140,7 @@ void windows_forward(const ConvArgs& a) {
             }
             for (int64_t c = 0; c < channels; c += kLanes)
               store_transposed(y + (c0 + c) * out, out, min_of(kLanes, channels - c), (r1 - r0) * width,
-                               [&](int64_t j) { return VecF::load(strip.get() + j * kWide + c); });
+                               [&](int64_t j) { return max(VecF(a.low()), VecF::load(strip.get() + j * kWide + c)); });
           }
         }
       });

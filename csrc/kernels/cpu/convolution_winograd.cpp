@@ -101,7 +101,7 @@ struct Winograd {
       for (int64_t r = r0; r < r1; ++r)
         output_tiles(from + (r - r0) * across * kWide, (g1 - g0) * tiles * kWide, across,
                      y + ((r / down * a.groups + group) * channels + c0) * out.size(), out, lanes, r % down * 4, b,
-                     strip, check);
+                     VecF(a.low()), strip, check);
     }
   }
 

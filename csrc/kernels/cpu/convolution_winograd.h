@@ -167,7 +167,7 @@ void input_tiles(const float* x, Plane p, int64_t lanes, int64_t first, int64_t 
 // Results of one row of tiles for one block of channels: m[point * step + tile * kWide] into y's rows from `first` on.
 // strip: [4, width, W]. `check` becomes NaN where a result is not finite.
 [[maybe_unused]] void output_tiles(const float* m, int64_t step, int64_t tiles, float* y, Plane p, int64_t lanes,
-                                   int64_t first, VecF bias, float* strip, VecF& check) {
+                                   int64_t first, VecF bias, VecF low, float* strip, VecF& check) {
   constexpr int64_t W = kLanes;
   const int64_t rows = min_of<int64_t>(4, p.h - first);
   VecF d[6], r[4], t[4][6];
@@ -192,7 +192,7 @@ void input_tiles(const float* x, Plane p, int64_t lanes, int64_t first, int64_t 
         if (j >= columns) break;
         const VecF v = r[j] + bias;
         check = fma(v, VecF(0.0f), check);
-        v.store(to + (i * p.w + j) * W);
+        max(low, v).store(to + (i * p.w + j) * W);
       }
     }
   }

@@ -119,6 +119,12 @@ class _BatchNorm(_NormBase):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
 
     def forward(self, input: Tensor) -> Tensor:
+        return self._normalized(input, relu=False)
+
+    def _with_relu(self, input: Tensor) -> Tensor:
+        return self._normalized(input, relu=True)
+
+    def _normalized(self, input: Tensor, *, relu: bool) -> Tensor:
         self._check_input_dim(input)
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
@@ -136,6 +142,7 @@ class _BatchNorm(_NormBase):
             by_batch,
             momentum,
             self.eps,
+            relu=relu,
         )
 
 

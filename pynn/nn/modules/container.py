@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from .activation import ReLU
 from .module import Module, _indent
 
 TYPE_CHECKING = False
@@ -76,6 +77,8 @@ class _Numbered(Module):
 class Sequential(_Numbered):
     """Modules called in turn, each with the output of the one before. Same as torch.nn.Sequential.
 
+    A ReLU after Linear, Conv or BatchNorm runs in the pass that writes their output, if neither has hooks.
+
     Args:
         args: the modules, or one OrderedDict of names and modules.
     """
@@ -93,9 +96,15 @@ class Sequential(_Numbered):
         return next(islice(self._modules, index, None))  # names of an OrderedDict may be any
 
     def forward(self, input: Any) -> Any:
+        before = None
         for module in self._modules.values():
-            input = module(input)
-        return input
+            if before is None:
+                before = module
+            elif type(module) is ReLU and _runs_with(before, module):
+                input, before = before._call_with_relu(input), None
+            else:
+                input, before = before(input), module
+        return input if before is None else before(input)
 
     def _slice(self, index: slice) -> Any:
         return type(self)(OrderedDict(list(self._modules.items())[index]))
@@ -133,6 +142,23 @@ class Sequential(_Numbered):
     def __imul__(self, times: int) -> Self:
         _check_times(self, times)
         return self.extend(list(self) * (times - 1))
+
+
+def _runs_with(module: Module, relu: ReLU) -> bool:
+    return (
+        module._with_relu is not None
+        and module._hooks is None
+        and relu._hooks is None
+        and getattr(module.forward, "__func__", None) is type(module).forward  # not replaced in the instance
+        and getattr(relu.forward, "__func__", None) is ReLU.forward
+    )
+
+
+def relu_after(module: Module, relu: Module, input: Any) -> Any:
+    """relu(module(input)), in one pass where Sequential would do it so."""
+    if type(relu) is ReLU and _runs_with(module, relu):
+        return module._call_with_relu(input)
+    return relu(module(input))
 
 
 def _check_sequential(other: Any) -> None:

@@ -163,15 +163,27 @@ class _Conv(_ConvNd):
             dtype,
         )
 
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "_conv_forward" in cls.__dict__:
+            cls._with_relu = None
+
+    def _conv_forward(
+        self, input: Tensor, weight: Tensor, bias: Tensor | None, *, relu: bool = False
+    ) -> Tensor:
         padding = self.padding
         if self.padding_mode != "zeros":
             input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
             padding = (0,) * self.dims
-        return self._function(input, weight, bias, self.stride, padding, self.dilation, self.groups)
+        return self._function(
+            input, weight, bias, self.stride, padding, self.dilation, self.groups, relu=relu
+        )
 
     def forward(self, input: Tensor) -> Tensor:
         return self._conv_forward(input, self.weight, self.bias)
+
+    def _with_relu(self, input: Tensor) -> Tensor:
+        return self._conv_forward(input, self.weight, self.bias, relu=True)
 
 
 class Conv1d(_Conv):

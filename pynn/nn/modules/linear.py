@@ -71,6 +71,9 @@ class Linear(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.linear(input, self.weight, self.bias)
 
+    def _with_relu(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.weight, self.bias, relu=True)
+
     def extra_repr(self) -> str:
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

@@ -57,9 +57,13 @@ class Module(CallHooks, State, Traverse, Convert):
     _parameters: Any = None
     _buffers: Any = None
     _modules: Any = None
+    # forward followed by ReLU, of classes whose kernel does both in one pass; see Sequential.
+    _with_relu: Any = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "forward" in cls.__dict__ and "_with_relu" not in cls.__dict__:
+            cls._with_relu = None
         if cls.__getattr__ is Module.__getattr__ and cls.__getattribute__ is object.__getattribute__:
             _C._use_plain_getattr(
                 cls
@@ -95,6 +99,13 @@ class Module(CallHooks, State, Traverse, Convert):
             if self._hooks is None:
                 return self.forward(*args, **kwargs)
             return self._call_with_hooks(args, kwargs)
+        except Exception as error:
+            _note_failing_submodule(self, error)
+            raise
+
+    def _call_with_relu(self, input: Any) -> Any:
+        try:
+            return self._with_relu(input)
         except Exception as error:
             _note_failing_submodule(self, error)
             raise

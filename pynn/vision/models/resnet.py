@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pynn import Tensor, nn
+from pynn.nn.modules.container import relu_after
 
 from ._common import init_weights
 from ._weights import Builder, WeightsEnum, builder, imagenet
@@ -84,7 +85,7 @@ class BasicBlock(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.relu(self.bn1(self.conv1(x)))
+        out = relu_after(self.bn1, self.relu, self.conv1(x))
         out = self.bn2(self.conv2(out))
         out += x if self.downsample is None else self.downsample(x)
         return self.relu(out)
@@ -120,8 +121,8 @@ class Bottleneck(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
+        out = relu_after(self.bn1, self.relu, self.conv1(x))
+        out = relu_after(self.bn2, self.relu, self.conv2(out))
         out = self.bn3(self.conv3(out))
         out += x if self.downsample is None else self.downsample(x)
         return self.relu(out)
@@ -202,7 +203,7 @@ class ResNet(nn.Module):
         return nn.Sequential(*stage)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(relu_after(self.bn1, self.relu, self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(self.avgpool(x).flatten(1))  # type: ignore[no-any-return]
 
