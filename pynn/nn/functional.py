@@ -426,7 +426,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 def logsigmoid(input: Tensor) -> Tensor:
     """Return log(sigmoid(x)) = -log(1 + exp(-x))."""
-    return -softplus(-input, 1.0, 80.0)  # exp(80) still fits float32, and beyond it the two branches agree
+    return softplus(input, -1.0, 80.0)  # exp(80) still fits float32, and beyond it the two branches agree
 
 
 def softsign(input: Tensor) -> Tensor:

@@ -166,7 +166,7 @@ class _Conv(_ConvNd):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "_conv_forward" in cls.__dict__:
-            cls._with_relu = None
+            cls._with_relu = None  # type: ignore[assignment,method-assign]
 
     def _conv_forward(
         self, input: Tensor, weight: Tensor, bias: Tensor | None, *, relu: bool = False
