@@ -46,7 +46,7 @@ BlockPlan plan_of(const Product<T>& p) {
   b.nv = b.pack ? GemmBlocks::nv : GemmBlocks::nv_of(p.m);
   b.kc = ceil_div(p.k, max_of<int64_t>(1, ceil_div(p.k, GemmBlocks::max_k)));
   b.nc = large || b.pack ? max_of<int64_t>(1, GemmBlocks::panel_bytes / (b.kc * size) / (b.nv * W)) * b.nv * W : p.n;
-  if (large && !b.pack && p.m <= 2) {
+  if (large && !b.pack && p.m <= 2 && p.n >= 512) {
     // Rows of B that lie far apart are swept a few at a time over a wide strip, for the sake of TLB and prefetchers.
     b.kc = 8;
     b.nc = 4096;
