@@ -3,7 +3,7 @@
 A bench is a function that takes a framework module with PyTorch's API (`fw`), prepares its data and returns
 the call to time, so that one source serves pynn and torch:
 
-    @bench(ratio=0.35)
+    @bench(ratio=0.3)
     def add(fw):
         a, b = fw.ones(1), fw.ones(1)
         return lambda: a + b

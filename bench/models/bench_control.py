@@ -19,7 +19,7 @@ def inference(fw):
     return call
 
 
-@bench(params=(1, 32), ratio=0.35)
+@bench(params=(1, 32), ratio=0.25)
 def train_adam(fw, batch):
     model, x, y = network(fw), fw.randn(batch, 4), fw.randn(batch, 2)
     optimizer, criterion = fw.optim.Adam(model.parameters(), lr=1e-4), fw.nn.MSELoss()

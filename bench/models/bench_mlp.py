@@ -38,12 +38,12 @@ def step(fw, make_optimizer, batch):
 
 
 # Forward, and the gradients of the weights (the input needs none in the first layer).
-@bench(params=BATCHES, ratio=0.5, flops=lambda batch: 2 * batch * (2 * WEIGHTS + 1280))
+@bench(params=BATCHES, ratio=0.35, flops=lambda batch: 2 * batch * (2 * WEIGHTS + 1280))
 def train_sgd(fw, batch):
     return step(fw, lambda parameters: fw.optim.SGD(parameters, lr=1e-3), batch)
 
 
-@bench(params=BATCHES, ratio=0.5, flops=lambda batch: 2 * batch * (2 * WEIGHTS + 1280))
+@bench(params=BATCHES, ratio=0.35, flops=lambda batch: 2 * batch * (2 * WEIGHTS + 1280))
 def train_adam(fw, batch):
     return step(fw, lambda parameters: fw.optim.Adam(parameters, lr=1e-4), batch)
 

@@ -1,4 +1,4 @@
-"""Two-dimensional convolutions: 3x3, 1x1, strided, depthwise; forward, and with gradients."""
+"""Two-dimensional convolutions: 3x3, 1x1, strided, depthwise, patches; forward, and with gradients."""
 
 from bench.registry import bench
 
@@ -13,6 +13,8 @@ SHAPES = (
     (16, 64, 64, 32, 3, 1, 1),
     (1, 3, 64, 224, 7, 2, 1),
     (16, 128, 128, 28, 3, 1, 128),
+    (16, 4, 16, 84, 8, 4, 1),  # of an Atari network
+    (4, 3, 192, 224, 16, 16, 1),  # patches of a ViT
 )
 
 
@@ -20,21 +22,26 @@ def operands(fw, n, ci, co, size, kernel, groups):
     return fw.randn(n, ci, size, size), fw.randn(co, ci // groups, kernel, kernel), fw.randn(co)
 
 
+def padding(kernel):
+    return kernel // 2 if kernel % 2 else 0
+
+
 def flops(n, ci, co, size, kernel, stride, groups):
-    return 2 * n * co * (ci // groups) * kernel**2 * (size // stride) ** 2
+    out = (size + 2 * padding(kernel) - kernel) // stride + 1
+    return 2 * n * co * (ci // groups) * kernel**2 * out**2
 
 
 @bench(params=SHAPES, flops=flops)
 def forward(fw, n, ci, co, size, kernel, stride, groups):
     x, w, b = operands(fw, n, ci, co, size, kernel, groups)
-    f, pad = fw.nn.functional.conv2d, kernel // 2
+    f, pad = fw.nn.functional.conv2d, padding(kernel)
     return lambda: f(x, w, b, stride, pad, 1, groups)
 
 
 @bench(params=SHAPES, flops=lambda *shape: 3 * flops(*shape))
 def forward_backward(fw, n, ci, co, size, kernel, stride, groups):
     leaves = [t.requires_grad_() for t in operands(fw, n, ci, co, size, kernel, groups)]
-    f, pad = fw.nn.functional.conv2d, kernel // 2
+    f, pad = fw.nn.functional.conv2d, padding(kernel)
     g = fw.randn(*f(*leaves, stride, pad, 1, groups).shape)
 
     def call():

@@ -37,6 +37,13 @@ def tanh(fw, n):
     return lambda: x.tanh()
 
 
+@bench(params=((1000, 3), (10000, 10)), bytes=lambda n, d: 8 * n * d)
+def add_row(fw, n, d):
+    """A short row to each row of a matrix."""
+    x, y = fw.randn(n, d), fw.randn(d)
+    return lambda: x + y
+
+
 FUSED = {
     "addcmul": lambda fw, x, y, z: fw.addcmul(x, y, z, value=0.5),
     "addcdiv": lambda fw, x, y, z: fw.addcdiv(x, y, z, value=0.5),

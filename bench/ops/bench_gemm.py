@@ -46,7 +46,7 @@ def int8(fw, n):
 
 
 @bench(
-    params=((1, 784, 128), (64, 784, 128), (64, 256, 256), (4096, 64, 64)),
+    params=((1, 784, 128), (20, 784, 128), (64, 784, 128), (100, 784, 128), (64, 256, 256), (4096, 64, 64)),
     share=lambda m, k, n: 0.75 if (m, k) == (64, 784) else None,
     flops=lambda m, k, n: 2 * m * k * n,
 )
@@ -80,7 +80,7 @@ def skinny(fw, m, dtype):
     return lambda: f(x, w)
 
 
-@bench(params=((64, 32, 32, 32),), flops=lambda b, m, k, n: 2 * b * m * k * n)
+@bench(params=((64, 32, 32, 32), (256, 3, 3, 3)), flops=lambda b, m, k, n: 2 * b * m * k * n)
 def batched(fw, b, m, k, n):
     x, y = fw.randn(b, m, k), fw.randn(b, k, n)
     return lambda: x @ y

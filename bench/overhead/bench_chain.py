@@ -3,7 +3,7 @@
 from bench.registry import bench
 
 
-@bench(ratio=0.35)
+@bench(ratio=0.3)
 def forward_backward_200(fw):
     x = fw.tensor(0.5, requires_grad=True)
     a, b = fw.tensor(1.01), fw.tensor(0.001)
@@ -18,7 +18,7 @@ def forward_backward_200(fw):
     return call
 
 
-@bench(ratio=0.35)
+@bench(ratio=0.3)
 def forward_200(fw):
     x = fw.tensor(0.5)
     a, b = fw.tensor(1.01), fw.tensor(0.001)

@@ -3,13 +3,13 @@
 from bench.registry import bench
 
 
-@bench(ratio=0.35)
+@bench(ratio=0.3)
 def call_1x64(fw):
     layer, x = fw.nn.Linear(64, 64), fw.randn(1, 64)
     return lambda: layer(x)
 
 
-@bench(ratio=0.35)
+@bench(ratio=0.3)
 def call_1x64_nograd(fw):
     layer, x = fw.nn.Linear(64, 64).requires_grad_(False), fw.randn(1, 64)
     return lambda: layer(x)
