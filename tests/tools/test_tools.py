@@ -1,5 +1,6 @@
 """The repository's own tools: stubs, file sizes, ISA symbols, and the bench harness on NumPy."""
 
+import importlib
 import importlib.util
 import json
 import shutil
@@ -131,6 +132,17 @@ def test_bench_selects_by_name_and_glob():
     assert names("gemm/square[32]") == ["ops/gemm/square[32]"]
     assert all(name.startswith("models/") for name in names("models/*"))
     assert len(names()) > 50
+
+
+@pytest.mark.parametrize("group", ["products", "convolutions", "maps", "reductions", "shapes", "layers"])
+def test_cases_of_the_sweep_run(group, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    names = []
+    for name, call in importlib.import_module(f"bench.sweep.{group}").cases(pynn):
+        names.append(name)
+        if len(names) % 7 == 0:  # of each kind some
+            call()
+    assert len(names) == len(set(names)) > 60
 
 
 def test_bench_runs_and_writes_json(tmp_path):
