@@ -118,11 +118,15 @@ PYNN_INLINE Vec<T> tanh(Vec<T> x) {
   const V outer = V(1) - V(2) / (fma(expm1_poly(e.r), power, power) + V(1));
   return copysign(select(a < constant<V>(0.625), fma(tanh_tail(a * a), a, a), outer), x);
 }
+// 2^k / (2^k + 1 + p), where x = k ln 2 + r and exp(-r) = 1 + p
 template <class T>
 PYNN_INLINE Vec<T> sigmoid(Vec<T> x) {
   using V = Vec<T>;
-  const V e = exp(-abs(x));
-  return select(x < V(0), e, V(1)) / (V(1) + e);
+  const V one(1);
+  const ExpParts<T> e(min(constant<V>(60), max(constant<V>(Fp<T>::kExpLow), x)));  // NaN stays
+  const V s = scale(one, e.k, e.n), sum = one + s;
+  const V p = expm1_poly(-e.r) + (s - (sum - one));  // with what the rounding of the sum lost
+  return scale(one / (sum + p), e.k, e.n);
 }
 
 // ---- log

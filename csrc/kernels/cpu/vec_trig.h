@@ -6,11 +6,11 @@ namespace PYNN_CPU_NAMESPACE {
 
 // ---- sin, cos
 
-// x = n pi / 2 + r with |r| a little above pi / 4 at most; n modulo 2^32 in integer lanes. |x| < kLimit.
+// x = n pi / 2 + r + rest with |r| a little above pi / 4 at most; n modulo 2^32 in integer lanes. |x| < kLimit.
 template <class T>
 struct Quadrant {
   static constexpr double kLimit = sizeof(T) == 4 ? 0x1p18 : 0x1p19;
-  Vec<T> r;
+  Vec<T> r, rest;
   Vec<typename Vec<T>::Int> n;
 
   PYNN_INLINE explicit Quadrant(Vec<T> x) {
@@ -19,20 +19,28 @@ struct Quadrant {
     const V t = fma(x, constant<V>(0.6366197723675814), magic);
     const V k = t - magic;
     n = bits(t);
-    if constexpr (sizeof(T) == 8) {  // parts of 33 bits: products with k are exact
-      r = x - k * constant<V>(1.5707963267341256);
-      r = r - k * constant<V>(6.077100506303966e-11);
-      r = fnma(k, constant<V>(2.0222662487959506e-21), r);
-    } else if constexpr (kHasFma) {
-      r = fnma(k, constant<V>(1.5707963705062866), x);
-      r = fnma(k, constant<V>(-4.371138828673793e-08), r);
-      r = fnma(k, constant<V>(-1.7151245100058819e-15), r);
+    if constexpr (kHasFma) {  // the product with the first part is exact
+      constexpr bool small = sizeof(T) == 4;
+      const V middle = constant<V>(small ? -4.371138828673793e-08 : 6.077100506506192e-11);
+      const V last = constant<V>(small ? -1.7151245100058819e-15 : 3.5215598651832e-27);
+      const V most = fnma(k, constant<V>(small ? 1.5707963705062866 : 1.5707963267341256), x);
+      r = fnma(k, last, fnma(k, middle, most));
+      const V product = k * middle, sum = most - product;
+      rest = (sum - r) + fnma(k, last, ((most - sum) - product) + fnma(k, middle, product));
+    } else if constexpr (sizeof(T) == 8) {  // parts of 33 bits: products with k are exact
+      const V middle = k * constant<V>(6.077100506303966e-11), most = x - k * constant<V>(1.5707963267341256);
+      const V sum = most - middle, lost = (most - sum) - middle - k * constant<V>(2.0222662487959506e-21);
+      r = sum + lost;
+      rest = (sum - r) + lost;
     } else {
-      VecD x0, x1, k0, k1;
+      VecD x0, x1, k0, k1, r0, r1;
       widen(x, x0, x1);
       widen(k, k0, k1);
       const VecD hi(1.5707963267341256), lo(6.077100506303966e-11);
-      r = narrow(x0 - k0 * hi - k0 * lo, x1 - k1 * hi - k1 * lo);
+      x0 = x0 - k0 * hi - k0 * lo, x1 = x1 - k1 * hi - k1 * lo;
+      r = narrow(x0, x1);
+      widen(r, r0, r1);
+      rest = narrow(x0 - r0, x1 - r1);
     }
   }
 };
@@ -93,6 +101,16 @@ PYNN_INLINE Vec<T> cos(Vec<T> x) {
 
 PYNN_LIBM(tan_any, float, tanf)
 PYNN_LIBM(tan_any, double, tan)
+// (tan(r) - r) / r^3, z = r^2
+PYNN_INLINE VecF tan_tail(VecF z) {
+  return poly(z, 0.33333353, 0.133325493, 0.054073185, 0.021212, 0.01102175, -0.000150859, 0.004497);
+}
+PYNN_INLINE VecD tan_tail(VecD z) {
+  return poly(z, 0.3333333333333338, 0.13333333333325692, 0.053968253972711704, 0.02186948840460263,
+              0.008863237836109445, 0.0035921017899224286, 0.0014560390389371197, 0.0005888972512931346,
+              0.00024363422619963295, 8.385851475975902e-05, 6.667527356731365e-05, -2.4941069581052722e-05,
+              4.805657268249311e-05, -2.3986445537075248e-05, 9.734959463786363e-06);
+}
 template <class T>
 PYNN_INLINE Vec<T> tan(Vec<T> x) {
   using V = Vec<T>;
@@ -100,9 +118,11 @@ PYNN_INLINE Vec<T> tan(Vec<T> x) {
   if (!all_below(x, Quadrant<T>::kLimit)) [[unlikely]]
     return tan_any(x);
   const Quadrant<T> q(x);
-  const V s = sin_poly(q.r), c = cos_poly(q.r);
+  const V z = q.r * q.r;
+  // The derivative at `rest` is about 1 + 3 / 2 z.
+  const V t = q.r + fma(z, fma(q.r, tan_tail(z), constant<V>(1.5) * q.rest), q.rest);
   const Mask<T> odd{((q.n & Vec<I>(1)) != Vec<I>(0)).v};
-  return select(x == V(0), x, select(odd, -c, s) / select(odd, s, c));
+  return select(odd, V(-1) / t, select(x == V(0), x, t));
 }
 
 // ---- Inverse functions
@@ -159,34 +179,33 @@ PYNN_INLINE Vec<T> atan(Vec<T> x) {
   return select(x != x, x, copysign(atan_ratio(abs(x), Vec<T>(1)), x));
 }
 
-// asin(t) for |t| <= 1/2
-PYNN_INLINE VecF asin_inner(VecF t) {
+// asin(t) - t for |t| <= 1/2
+PYNN_INLINE VecF asin_tail(VecF t) {
   const VecF z = t * t;
-  return fma(z * t, poly(z, 1.6666754e-01, 7.495233e-02, 4.5478333e-02, 2.414101e-02, 4.223054e-02), t);
+  return z * t * poly(z, 1.6666754e-01, 7.495233e-02, 4.5478333e-02, 2.414101e-02, 4.223054e-02);
 }
-PYNN_INLINE VecD asin_inner(VecD t) {
+PYNN_INLINE VecD asin_tail(VecD t) {
   const VecD z = t * t;
-  return fma(
-      z * t,
-      poly(z, 0.16666666666666763, 0.07499999999970096, 0.044642857175287945, 0.0303819426752014, 0.022372215907778405,
-           0.01735159547264974, 0.01398101878868277, 0.01139729157657881, 0.010789326291448133, 0.0036721763079012883,
-           0.021790645223939108, -0.02111668696899054, 0.03270212510899602),
-      t);
+  return z * t *
+         poly(z, 0.16666666666666763, 0.07499999999970096, 0.044642857175287945, 0.0303819426752014,
+              0.022372215907778405, 0.01735159547264974, 0.01398101878868277, 0.01139729157657881, 0.010789326291448133,
+              0.0036721763079012883, 0.021790645223939108, -0.02111668696899054, 0.03270212510899602);
 }
-// Beyond 1/2: asin(x) = pi / 2 - 2 asin(sqrt((1 - x) / 2)).
+// Beyond 1/2: asin(x) = pi / 2 - 2 asin(t), t = sqrt((1 - x) / 2), where 3 / 2 - 2 t loses least and comes first.
 template <class T>
 PYNN_INLINE Vec<T> asin(Vec<T> x) {
   using V = Vec<T>;
   const V a = abs(x), half = constant<V>(0.5);
   const Mask<T> large = a > half;
-  const V r = asin_inner(select(large, sqrt(fnma(half, a, half)), a));
-  return copysign(select(large, V(kHalfPi<T>) - (r + r - V(kHalfPiRest<T>)), r), x);
+  const V t = select(large, sqrt(fnma(half, a, half)), a), tail = asin_tail(t);
+  const V outer = fnma(V(2), t, constant<V>(1.5)) - fma(V(2), tail, constant<V>(-0.070796326794896619));
+  return copysign(select(large, outer, t + tail), x);
 }
 template <class T>
 PYNN_INLINE Vec<T> acos(Vec<T> x) {
   using V = Vec<T>;
   const V a = abs(x), half = constant<V>(0.5);
-  const V r = asin_inner(select(a > half, sqrt(fnma(half, a, half)), x));
+  const V t = select(a > half, sqrt(fnma(half, a, half)), x), r = t + asin_tail(t);
   const V outer = select(x < V(0), V(2 * kHalfPi<T>) - (r + r - V(2 * kHalfPiRest<T>)), r + r);
   return select(a > half, outer, V(kHalfPi<T>) - (r - V(kHalfPiRest<T>)));
 }
