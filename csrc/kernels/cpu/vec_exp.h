@@ -229,15 +229,15 @@ PYNN_INLINE Vec<T> log10(Vec<T> x) {
     return log_base(x, {0.434326171875, -3.168997174817235e-05, 0.30103302001953125, -3.0243555500547862e-06});
   return log_base(x, {0.4342944845557213, -2.6524694553078553e-09, 0.3010299956658855, -1.9043128467164274e-12});
 }
-// The rounding error of u = 1 + x, divided by u, is added to log(u).
+// log(1 + x - excess): the rounding errors of u = 1 + x and of x itself, divided by u, are added to log(u).
 template <class T>
-PYNN_INLINE Vec<T> log1p(Vec<T> x) {
+PYNN_INLINE Vec<T> log1p(Vec<T> x, Vec<T> excess = Vec<T>(0)) {
   using V = Vec<T>;
   const V u = V(1) + x;
   const V y = log_with_specials(u, [=](V normal, V) __attribute__((always_inline)) {  // u is never subnormal
     LogParts<T> p(normal);
     p.series();
-    const V error = select(x < V(1), x - (u - V(1)), V(1) - (u - x)) / u;
+    const V error = (select(x < V(1), x - (u - V(1)), V(1) - (u - x)) - excess) / u;
     const V rest = p.half_square - (fma(p.k, constant<V>(Fp<T>::kLn2Lo), error) + p.s_term);
     return fma(p.k, constant<V>(Fp<T>::kLn2Hi), p.f - rest);
   });

@@ -39,17 +39,29 @@ PYNN_INLINE Vec<T> acosh(Vec<T> x) {
   using V = Vec<T>;
   const Mask<T> huge = x > constant<V>(sizeof(T) == 4 ? 0x1p30 : 0x1p60);
   const V t = select(huge, V(1), max(x, V(-1)) - V(1));
-  const V r = log1p(select(huge, x, t + sqrt(fma(t, t, t + t))));  // NaN below 1
+  const V root = sqrt(fma(t, t, t + t)), sum = t + root;  // NaN below 1
+  const V r = log1p(select(huge, x, sum), (sum - root) - t);
   return select(huge, r + constant<V>(0.69314718055994531), r);
 }
+// log1p(2 a / (1 - a)) / 2, where the quotient is 2 a + 2 a a / (1 - a), most of it exact.
 template <class T>
 PYNN_INLINE Vec<T> atanh(Vec<T> x) {
   using V = Vec<T>;
-  const V a = abs(x);
-  return copysign(constant<V>(0.5) * log1p((a + a) / (V(1) - a)), x);
+  const V a = min(V(2), abs(x)), twice = a + a;  // from 1 on infinite or NaN
+  return copysign(constant<V>(0.5) * log1p(fma(twice, a / (V(1) - a), twice)), x);
 }
 
 // ---- erf
+
+// a b - near, near being about a b
+template <class T>
+PYNN_INLINE Vec<T> product_rest(Vec<T> a, Vec<T> b, Vec<T> near) {
+  if constexpr (kHasFma) return fma(a, b, -near);
+  using I = Vec<typename Vec<T>::Int>;
+  const I upper(sizeof(T) == 4 ? -1 << 12 : -1ll << 27);
+  const Vec<T> a1 = from_bits<T>(bits(a) & upper), b1 = from_bits<T>(bits(b) & upper), a2 = a - a1, b2 = b - b1;
+  return ((a1 * b1 - near) + (a1 * b2 + a2 * b1)) + a2 * b2;
+}
 
 // |x| < 1: x + x q(x^2); beyond: 1 - exp(-p(|x|)), p = -log(erfc).
 PYNN_INLINE VecF erf(VecF x) {
@@ -73,13 +85,7 @@ PYNN_INLINE VecD erf_inner(VecD x) {
 PYNN_INLINE VecD erfc_outer(VecD a) {
   a = min(VecD(27.3), a);
   const VecD square = a * a;
-  VecD lost;  // a^2 - square
-  if constexpr (kHasFma) {
-    lost = fma(a, a, -square);
-  } else {
-    const VecD hi = from_bits<double>(bits(a) & Vec<int64_t>(-1ll << 27)), lo = a - hi;
-    lost = ((hi * hi - square) + (hi + hi) * lo) + lo * lo;
-  }
+  const VecD lost = product_rest(a, a, square);
   const VecD inverse = VecD(1) / (a + VecD(2));
   const VecD g = poly((a - VecD(2)) * inverse, 1.021582705242023, -0.6871606844138105, 0.27947209255605804,
                       -0.036442231506889494, -0.02151066188976844, 0.006479185068427027, 0.003090612068422665,

@@ -133,15 +133,15 @@ constexpr T kHalfPi = static_cast<T>(1.57079632679489661923);
 template <class T>
 constexpr T kHalfPiRest = static_cast<T>(sizeof(T) == 4 ? -4.37113882867e-8 : 6.12323399573676604e-17);
 
-// (atan(t) - t) / t, z = t^2; float: |t| <= 1, double: |t| <= tan(pi / 8)
+// (atan(t) - t) / t, z = t^2; float: |t| <= 1, double: |t| <= 1/2
 PYNN_INLINE VecF atan_tail(VecF z) {
   return z * poly(z, -3.3333328e-01, 1.9999692e-01, -1.428013e-01, 1.1060242e-01, -8.818841e-02, 6.759558e-02,
                   -4.494626e-02, 2.2760198e-02, -7.422576e-03, 1.1348673e-03);
 }
 PYNN_INLINE VecD atan_tail(VecD z) {
-  return z * poly(z, -0.33333333333333326, 0.1999999999999767, -0.142857142853882, 0.11111111088188574,
-                  -0.09090908144881545, 0.07692282765990405, -0.06666226857493796, 0.05877022708984306,
-                  -0.05218409848487978, 0.0450357010424936, -0.03347490490031638, 0.015195575894148704);
+  return z * poly(z, -0.3333333333333298, 0.199999999999028, -0.14285714276358638, 0.11111110658448807,
+                  -0.09090896214836922, 0.07692073441797201, -0.06663805784964728, 0.058582660718651376,
+                  -0.05121859187875259, 0.04186091297550566, -0.027428291909492017, 0.010112168363432024);
 }
 // atan(y / x) for y, x >= 0, neither NaN; 0 for 0 / 0 and pi / 4 for inf / inf. float: from smaller / larger.
 PYNN_INLINE VecF atan_ratio(VecF y, VecF x) {
@@ -157,13 +157,13 @@ PYNN_INLINE VecD atan_ratio(VecD y, VecD x) {
   const VecD shrink = select(max(x, y) > VecD(0x1p1020), VecD(0.25), VecD(1));  // x + y must not overflow
   const Mask<double> tie = (x == y) & (y > VecD(0));                            // infinities too
   y = select(tie, VecD(1), y * shrink), x = select(tie, VecD(1), x * shrink);
-  const Mask<double> steep = y > x * VecD(2.414213562373095), middle = y > x * VecD(0.41421356237309503);
+  const Mask<double> steep = y > x * VecD(2.414213562373095), middle = y + y > x;
   const VecD n = select(steep, -x, select(middle, y - x, y));
   const VecD d = select(steep, y, select(middle, x + y, x));
   const VecD t = select(d == VecD(0), d, n / d);
   const VecD turn = select(steep, VecD(1), select(middle, VecD(0.5), VecD(0)));
-  const VecD r = fma(t, atan_tail(t * t), t);
-  return fma(turn, VecD(kHalfPi<double>), fma(turn, VecD(kHalfPiRest<double>), r));
+  const VecD tail = fma(t, atan_tail(t * t), turn * VecD(kHalfPiRest<double>));
+  return fma(turn, VecD(kHalfPi<double>), t) + tail;
 }
 template <class T>
 PYNN_INLINE Vec<T> atan2(Vec<T> y, Vec<T> x) {
