@@ -38,33 +38,50 @@ void each_register(double ns, void* y, const void* x, int64_t n, F f) {
   });
 }
 
-// sin(pi r) / (pi r) of |r| <= 1/2, z = r^2
-PYNN_INLINE VecF sinc_poly(VecF z) {
-  return poly(z, 1, -1.64493406, 0.811742171, -0.190747623, 0.0261162052, -0.00223522394);
+// sin(pi r) / (pi r) of |r| <= 1/2 is 1 + a z + z^2 times this, z = r^2.
+constexpr double kSincSlope = -1.6449340668482264;  // a
+template <class V>
+PYNN_INLINE V sinc_short(V z) {
+  return poly(z, 0.811742171, -0.190747623, 0.0261162052, -0.00223522394);
 }
+PYNN_INLINE VecF sinc_poly(VecF z) { return sinc_short(z); }
 PYNN_INLINE VecD sinc_poly(VecD z) {  // Taylor's series
-  return poly(z, 1, -1.6449340668482264, 0.8117424252833536, -0.19075182412208421, 0.026147847817654800,
-              -0.0023460810354558236, 0.00014842879303107100, -6.9758736616563804e-06, 2.5312174041370276e-07,
-              -7.3047118222177748e-09, 1.7165384749821433e-10, -3.3481335350440667e-12);
+  return poly(z, 0.8117424252833536, -0.19075182412208421, 0.026147847817654800, -0.0023460810354558236,
+              0.00014842879303107100, -6.9758736616563804e-06, 2.5312174041370276e-07, -7.3047118222177748e-09,
+              1.7165384749821433e-10, -3.3481335350440667e-12);
 }
 // sin(pi x) / (pi x): with x = k + r, (-1)^k r / x of that polynomial. So it is exact for every x, and 0 at whole ones.
 template <class T>
 PYNN_INLINE Vec<T> sinc(Vec<T> x) {
   using V = Vec<T>;
-  const V k = round(x), r = x - k, half = constant<V>(0.5) * k;
+  const V k = round(x), r = x - k, half = constant<V>(0.5) * k, z = r * r;
   const V odd = half - floor(half);  // 0 or 1/2
-  const V y = (r - constant<V>(4) * odd * r) * sinc_poly(r * r) / x;
-  return select(x == V(0), V(1), y);
+  const V signed_r = r - constant<V>(4) * odd * r;
+  V y;
+  if constexpr (sizeof(T) == 4 && !kHasFma) {  // more roundings, so in double
+    VecD r0, r1, x0, x1;
+    widen(signed_r, r0, r1), widen(x, x0, x1);
+    const auto wide = [](VecD r, VecD x) __attribute__((always_inline)) {
+      const VecD z = r * r;
+      return fma(r * z, fma(z, sinc_short(z), VecD(kSincSlope)), r) / x;
+    };
+    y = narrow(wide(r0, x0), wide(r1, x1));
+  } else {
+    const V inverse = V(1) / x, q = signed_r * inverse, rest = product_rest(q, x, signed_r);  // r / x and what it lost
+    y = q + fma(q * z, constant<V>(kSincSlope), fma(q * z * z, sinc_poly(z), -rest * inverse));
+  }
+  return select(abs(x) < constant<V>(1e-10), V(1), y);
 }
 
-// x (sqrt(pi) / 2 + w p(w)), w = -log(1 - x^2), or x q(sqrt w) where w is large; the polynomials to 2^-27.
+// x + x p(w - 1), w = -log(1 - x^2), or x q(sqrt w) where w is large; the polynomials to 2^-26. Those of w itself and
+// of w - 5 / 2 would lose more to rounding.
 PYNN_INLINE VecF erfinv(VecF x) {
   const VecF w = -log((VecF(1) - x) * (VecF(1) + x)), s = sqrt(w);  // NaN for |x| > 1
-  const VecF p = poly(w, -2.66232003e-08, 0.232013761, 0.0115488469, -0.00233459675, -0.000127226204, 4.44370144e-05,
-                      4.02226907e-06, -1.98354172e-06, 2.21734265e-07, -8.82051013e-09);
+  const VecF p = poly(w - VecF(1), 0.127374399, 0.24783289, 0.00425064287, -0.00237644275, 0.00010028136, 3.8228995e-05,
+                      -4.4016e-06, -5.246834e-07, 1.419091e-07, -8.790836e-09);
   const VecF q = poly(s - VecF(3.1f), 2.93323166, 1.00335607, 0.00746120087, -0.0056953586, 0.00410930675,
                       -0.00272178702, 0.00136381383, -0.000285171225, -0.000202655753, 0.000128964209);
-  const VecF y = select(w < VecF(5), fma(x, VecF(0.886226925f), x * p), x * q);  // p has the rest of sqrt(pi) / 2
+  const VecF y = select(w < VecF(5), fma(x, p, x), x * q);
   return select(abs(x) == VecF(1), x * VecF(__builtin_huge_valf()), y);
 }
 
@@ -81,7 +98,8 @@ PYNN_INLINE VecD lgamma_wide(VecD x) {
   const VecD series = i * poly(i * i, 1.0 / 12, -1.0 / 360, 1.0 / 1260, -1.0 / 1680, 1.0 / 1188, -691.0 / 360360,
                                1.0 / 156, -3617.0 / 122400);
   const VecD stirling = fma(z - VecD(0.5), log(z), VecD(0.91893853320467274178) - z) + series;
-  const VecD r = abs(a - round(a)), sine = r * sinc_poly(r * r);  // / pi
+  const VecD r = abs(a - round(a)), square = r * r;
+  const VecD sine = fma(r * square, fma(square, sinc_poly(square), VecD(kSincSlope)), r);  // / pi
   const auto below = x < VecD(0);
   const VecD rest = log(select(below, q / (a * sine), one / q));
   const VecD y = select(below, rest - stirling, rest + stirling);

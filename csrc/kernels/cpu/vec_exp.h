@@ -118,11 +118,15 @@ PYNN_INLINE Vec<T> tanh(Vec<T> x) {
   const V outer = V(1) - V(2) / (fma(expm1_poly(e.r), power, power) + V(1));
   return copysign(select(a < constant<V>(0.625), fma(tanh_tail(a * a), a, a), outer), x);
 }
+// 2^k / (2^k + 1 + p), where x = k ln 2 + r and exp(-r) = 1 + p
 template <class T>
 PYNN_INLINE Vec<T> sigmoid(Vec<T> x) {
   using V = Vec<T>;
-  const V e = exp(-abs(x));
-  return select(x < V(0), e, V(1)) / (V(1) + e);
+  const V one(1);
+  const ExpParts<T> e(min(constant<V>(60), max(constant<V>(Fp<T>::kExpLow), x)));  // NaN stays
+  const V s = scale(one, e.k, e.n), sum = one + s;
+  const V p = expm1_poly(-e.r) + (s - (sum - one));  // with what the rounding of the sum lost
+  return scale(one / (sum + p), e.k, e.n);
 }
 
 // ---- log
@@ -225,15 +229,15 @@ PYNN_INLINE Vec<T> log10(Vec<T> x) {
     return log_base(x, {0.434326171875, -3.168997174817235e-05, 0.30103302001953125, -3.0243555500547862e-06});
   return log_base(x, {0.4342944845557213, -2.6524694553078553e-09, 0.3010299956658855, -1.9043128467164274e-12});
 }
-// The rounding error of u = 1 + x, divided by u, is added to log(u).
+// log(1 + x - excess): the rounding errors of u = 1 + x and of x itself, divided by u, are added to log(u).
 template <class T>
-PYNN_INLINE Vec<T> log1p(Vec<T> x) {
+PYNN_INLINE Vec<T> log1p(Vec<T> x, Vec<T> excess = Vec<T>(0)) {
   using V = Vec<T>;
   const V u = V(1) + x;
   const V y = log_with_specials(u, [=](V normal, V) __attribute__((always_inline)) {  // u is never subnormal
     LogParts<T> p(normal);
     p.series();
-    const V error = select(x < V(1), x - (u - V(1)), V(1) - (u - x)) / u;
+    const V error = (select(x < V(1), x - (u - V(1)), V(1) - (u - x)) - excess) / u;
     const V rest = p.half_square - (fma(p.k, constant<V>(Fp<T>::kLn2Lo), error) + p.s_term);
     return fma(p.k, constant<V>(Fp<T>::kLn2Hi), p.f - rest);
   });

@@ -39,17 +39,29 @@ PYNN_INLINE Vec<T> acosh(Vec<T> x) {
   using V = Vec<T>;
   const Mask<T> huge = x > constant<V>(sizeof(T) == 4 ? 0x1p30 : 0x1p60);
   const V t = select(huge, V(1), max(x, V(-1)) - V(1));
-  const V r = log1p(select(huge, x, t + sqrt(fma(t, t, t + t))));  // NaN below 1
+  const V root = sqrt(fma(t, t, t + t)), sum = t + root;  // NaN below 1
+  const V r = log1p(select(huge, x, sum), (sum - root) - t);
   return select(huge, r + constant<V>(0.69314718055994531), r);
 }
+// log1p(2 a / (1 - a)) / 2, where the quotient is 2 a + 2 a a / (1 - a), most of it exact.
 template <class T>
 PYNN_INLINE Vec<T> atanh(Vec<T> x) {
   using V = Vec<T>;
-  const V a = abs(x);
-  return copysign(constant<V>(0.5) * log1p((a + a) / (V(1) - a)), x);
+  const V a = min(V(2), abs(x)), twice = a + a;  // from 1 on infinite or NaN
+  return copysign(constant<V>(0.5) * log1p(fma(twice, a / (V(1) - a), twice)), x);
 }
 
 // ---- erf
+
+// a b - near, near being about a b
+template <class T>
+PYNN_INLINE Vec<T> product_rest(Vec<T> a, Vec<T> b, Vec<T> near) {
+  if constexpr (kHasFma) return fma(a, b, -near);
+  using I = Vec<typename Vec<T>::Int>;
+  const I upper(sizeof(T) == 4 ? -1 << 12 : -1ll << 27);
+  const Vec<T> a1 = from_bits<T>(bits(a) & upper), b1 = from_bits<T>(bits(b) & upper), a2 = a - a1, b2 = b - b1;
+  return ((a1 * b1 - near) + (a1 * b2 + a2 * b1)) + a2 * b2;
+}
 
 // |x| < 1: x + x q(x^2); beyond: 1 - exp(-p(|x|)), p = -log(erfc).
 PYNN_INLINE VecF erf(VecF x) {
@@ -71,23 +83,32 @@ PYNN_INLINE VecD erf_inner(VecD x) {
   return fma(q, x, x);
 }
 PYNN_INLINE VecD erfc_outer(VecD a) {
+  // Most values are sums v + v_rest, v of 25 bits, whose products are exact: roundings would add up to 5 ULP.
+  const auto head = [](VecD v) __attribute__((always_inline)) {
+    return from_bits<double>(bits(v) & Vec<int64_t>(-1ll << 28));
+  };
   a = min(VecD(27.3), a);
+  const VecD one(1), two(2), four(4), c0(1.021582705242023), c1(-0.6871606844138106);
+  const VecD sum = a + two, inverse = one / sum;
+  const VecD i = head(inverse), s = head(sum), i_rest = inverse * (one - s * i - (a - (s - two)) * i);
+  const VecD t = one - four * i, t_rest = -four * i_rest, t_all = t + t_rest;
+  const VecD u = fnma(four, inverse, one), u2 = u * u;  // t in short, and two sums: the sooner the rest is known
+  const VecD tail =
+      fma(u,
+          poly(u2, -0.036442231506889494, 0.006479185068427027, -0.0008372960832281719, 3.437177806522342e-05,
+               3.414553930512889e-05, -1.6100481786945183e-05, 3.5662682167881044e-06, 1.794177191791148e-07,
+               -5.455943249265548e-07, 2.1937377108844817e-07),
+          poly(u2, 0.2794720925560581, -0.02151066188976844, 0.003090612068422665, -0.0006630736552356005,
+               0.0001444720982264161, -2.170313328946975e-05, -1.10704530783769e-06, 1.9892294624068052e-06,
+               -6.330180753440869e-07, 1.6389608823309005e-07, -8.216501950909815e-08));
+  const VecD h_all = fma(t_all, tail, c1), h = head(h_all), h_rest = fma(t_all, tail, c1 - h);
+  const VecD g = head(c0 + t * h), g_rest = (c0 - g + t * h) + fma(t, h_rest, t_rest * h_all);
+  const VecD w = g * i, w_rest = fma(g, i_rest, g_rest * inverse);
   const VecD square = a * a;
-  VecD lost;  // a^2 - square
-  if constexpr (kHasFma) {
-    lost = fma(a, a, -square);
-  } else {
-    const VecD hi = from_bits<double>(bits(a) & Vec<int64_t>(-1ll << 27)), lo = a - hi;
-    lost = ((hi * hi - square) + (hi + hi) * lo) + lo * lo;
-  }
-  const VecD inverse = VecD(1) / (a + VecD(2));
-  const VecD g = poly((a - VecD(2)) * inverse, 1.021582705242023, -0.6871606844138105, 0.27947209255605804,
-                      -0.036442231506889494, -0.02151066188976844, 0.006479185068427027, 0.003090612068422665,
-                      -0.0008372960832281719, -0.0006630736552356005, 3.437177806522342e-05, 0.0001444720982264161,
-                      3.414553930512889e-05, -2.170313328946975e-05, -1.6100481786945183e-05, -1.10704530783769e-06,
-                      3.5662682167881044e-06, 1.9892294624068052e-06, 1.794177191791148e-07, -6.330180753440869e-07,
-                      -5.455943249265548e-07, 1.6389608823309005e-07, 2.1937377108844817e-07, -8.216501950909815e-08);
-  return exp(-square) * (fnma(lost, g, g) * inverse);
+  const ExpParts<double> e(-square);
+  const VecD lost = fma(e.k, VecD(Fp<double>::kLn2Lo), product_rest(a, a, square));
+  const VecD p = expm1_poly(fnma(e.k, VecD(Fp<double>::kLn2Hi), -square) - lost);
+  return scale(w + fma(p, w, fma(p, w_rest, w_rest)), e.k, e.n);
 }
 PYNN_INLINE VecD erf(VecD x) {
   const VecD a = abs(x);
