@@ -2,6 +2,7 @@
 // narrower integers are cut from int32, anything but zero is true, complex loses its imaginary part.
 #include "kernels/cpu/convert.h"
 
+#include "kernels/cpu/copy.h"
 #include "kernels/cpu/vec.h"
 
 namespace PYNN_CPU_NAMESPACE {
@@ -35,21 +36,6 @@ PYNN_INLINE To cast(From x) {
 }
 
 // ---- Contiguous rows
-
-// Not memcpy: from 2 KB on, that of glibc 2.36 uses `rep movsb`, which on Zen 3 takes up to ten times as long when
-// the addresses agree in their low 12 bits.
-PYNN_INLINE void copy_bytes(char* dst, const char* src, int64_t n) {
-  constexpr int64_t step = 2 * PYNN_VEC_BYTES;
-  for (; n >= step; n -= step, dst += step, src += step) {
-    I32 first, second;
-    __builtin_memcpy(&first, src, sizeof first);
-    __builtin_memcpy(&second, src + sizeof first, sizeof first);
-    __builtin_memcpy(dst, &first, sizeof first);
-    __builtin_memcpy(dst + sizeof first, &second, sizeof first);
-    asm volatile("");  // or the compiler calls memcpy after all
-  }
-  __builtin_memcpy(dst, src, static_cast<size_t>(n));
-}
 
 // cast() of n elements: as many as the wider type has in a register.
 template <class T, int n>
