@@ -121,19 +121,6 @@ void convert_row(To* __restrict dst, const From* __restrict src, int64_t cols) {
   for (; i < cols; ++i) dst[i] = cast<To>(src[i]);
 }
 
-// n times one value.
-template <class To>
-PYNN_INLINE void fill_row(To* dst, To value, int64_t n) {
-  constexpr int64_t L = PYNN_VEC_BYTES / static_cast<int64_t>(sizeof(To));
-  To block[L];
-  for (To& b : block) b = value;
-  I32 v;
-  __builtin_memcpy(&v, block, sizeof v);
-  int64_t i = 0;
-  for (; i + L <= n; i += L) __builtin_memcpy(dst + i, &v, sizeof v);
-  for (; i < n; ++i) dst[i] = value;
-}
-
 // dst[i] = src[-i]
 template <int... I, class V>
 PYNN_INLINE V reversed(V x, std::integer_sequence<int, I...>) {

@@ -55,5 +55,33 @@ PYNN_INLINE void copy_bytes(char* to, const char* from, int64_t n) {
   }
 }
 
+// n times one value.
+template <int kBytes, class V>
+PYNN_INLINE void fill_ends(char* to, const V& v, int64_t n) {
+  __builtin_memcpy(to, &v, kBytes);
+  __builtin_memcpy(to + n - kBytes, &v, kBytes);
+}
+template <class E>
+PYNN_INLINE void fill_row(E* dst, E value, int64_t count) {
+  constexpr int V = PYNN_VEC_BYTES;
+  E lanes[V / sizeof(E)];
+  for (E& lane : lanes) lane = value;
+  typename Block<V>::type v;
+  __builtin_memcpy(&v, lanes, V);
+  char* to = reinterpret_cast<char*>(dst);
+  const int64_t n = count * static_cast<int64_t>(sizeof(E));
+  if (n < V) {
+    if (V > 32 && n >= 32) return fill_ends<32>(to, v, n);
+    if (V > 16 && n >= 16) return fill_ends<16>(to, v, n);
+    if (n >= 8) return fill_ends<8>(to, v, n);
+    if (n >= 4) return fill_ends<4>(to, v, n);
+    if (n >= 2) return fill_ends<2>(to, v, n);
+    if (n) __builtin_memcpy(to, &v, 1);
+    return;
+  }
+  for (int64_t i = 0; i + V <= n; i += V) __builtin_memcpy(to + i, &v, V);
+  __builtin_memcpy(to + n - V, &v, V);
+}
+
 }  // namespace
 }  // namespace PYNN_CPU_NAMESPACE

@@ -18,13 +18,14 @@ PYNN_INLINE void beside_run(const PadArgs& a, F f) {
 template <class E>
 [[gnu::noinline]] void pad_part(const PadArgs& a, E* y, const E* x, int64_t first, int64_t last) {
   const E value = *static_cast<const E*>(a.value);
+  if (!x) return fill_row(y + first, value, last - first);
   for (int64_t c = first; c < last; ++c) {
-    if (x && c >= a.begin && c < a.end) {
+    if (c >= a.begin && c < a.end) {
       const int64_t n = min_of(a.end, last) - c;
       copy_row(y + c, x + a.from + c - a.begin, n);
       c += n - 1;
     } else {
-      y[c] = !x || a.column[c] < 0 ? value : x[a.column[c]];
+      y[c] = a.column[c] < 0 ? value : x[a.column[c]];
     }
   }
 }
