@@ -99,16 +99,27 @@ void scatter_along(const GatherArgs& a, Op op) {
   const int64_t width = a.outer >= threads ? a.inner : min_of(a.inner, round_up(ceil_div(a.inner, threads), 16));
   const int64_t runs = ceil_div(a.inner, width);
   const double ns = 1.2 * static_cast<double>(a.nindex) * static_cast<double>(width) + 5;
+  if (a.inner == 1) {
+    const int64_t nindex = a.nindex, nx = a.nx;
+    parallel_for(0, a.outer, grain_for(ns), [=](int64_t begin, int64_t end) {
+      const int64_t* index = a.index + begin * nindex;
+      for (int64_t o = begin; o < end; ++o, index += nindex) {
+        S* to = y + o * nx;
+        const S* from = x + o * nindex * value_step;
+        if (value_step)
+          for (int64_t k = 0; k < nindex; ++k) op(to[index[k]], from[k]);
+        else
+          for (int64_t k = 0; k < nindex; ++k) op(to[index[k]], *from);
+      }
+    });
+    return;
+  }
   parallel_for(0, a.outer * runs, grain_for(ns), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const int64_t o = t / runs, c = t % runs * width, n = min_of(width, a.inner - c);
       S* to = y + o * a.nx * a.inner + c;
       const int64_t* index = a.index + o * a.nindex * a.inner + c;
       const S* from = x + (index - a.index) * value_step;
-      if (a.inner == 1) {
-        for (int64_t k = 0; k < a.nindex; ++k) op(to[index[k]], from[k * value_step]);
-        continue;
-      }
       for (int64_t k = 0; k < a.nindex; ++k, index += a.inner, from += a.inner * value_step)
         for (int64_t i = 0; i < n; ++i) op(to[index[i] * a.inner + i], from[i * value_step]);
     }

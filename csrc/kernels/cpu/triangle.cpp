@@ -9,7 +9,7 @@ namespace PYNN_CPU_NAMESPACE {
 void triangle(const TriangleArgs& args) {
   if (args.cols == 0) return;
   const Convert copy = converter(args.dtype, args.dtype);
-  const double ns = 3 + 0.1 * static_cast<double>(args.cols);
+  const double ns = 3 + 0.3 * static_cast<double>(args.cols);
   by_size(args.dtype, [&](auto e) {
     using E = decltype(e);
     parallel_for(0, args.batch * args.rows, grain_for(ns), [&](int64_t begin, int64_t end) {
