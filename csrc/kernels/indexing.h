@@ -20,6 +20,9 @@ struct RowsArgs {
   bool wrap;
   int64_t skip;  // index_add: rows with this index are left out (padding_idx); -1: none
   const char* op;
+  // rows_gather on the CPU: the same for so many blocks of x, `nrows` rows apart, or where blocks[] says, in rows.
+  int64_t nblocks = 1;
+  const int64_t* blocks = nullptr;
 };
 PYNN_KERNEL(int64_t, rows_gather, (const RowsArgs& args));
 // y[index[r], :] += x[r, :], deterministic on every device.

@@ -1,4 +1,4 @@
-// sequence.h -- evenly spaced numbers, for CUDA (the CPU's are made in ops/creation.cpp).
+// sequence.h -- evenly spaced numbers.
 #pragma once
 #include <cstdint>
 
@@ -16,14 +16,14 @@ enum class Spacing : uint8_t {
 
 struct SequenceArgs {
   Spacing spacing;
-  DType dtype;  // real
-  void* out;    // contiguous
-  int64_t n;
   int64_t first = 0, by = 0;
   double start = 0, end = 0, step = 0;
   bool power = false;  // base to the power of each
   double base = 0;
+  DType dtype = DType::Float32;  // on CUDA real
+  void* out = nullptr;           // contiguous
+  int64_t n = 0;
 };
-PYNN_CUDA_ONLY_KERNEL(void, sequence, (const SequenceArgs& args));
+PYNN_KERNEL(void, sequence, (const SequenceArgs& args));
 
 }  // namespace pynn

@@ -6,7 +6,6 @@
 
 #include "autograd/record.h"
 #include "core/accelerator.h"
-#include "core/parallel.h"
 #include "core/shape.h"
 #include "kernels/sequence.h"
 #include "ops/assign.h"
@@ -50,22 +49,19 @@ Tensor zeros(Dims sizes, DType dtype, Device device) {
 Tensor ones(Dims sizes, DType dtype, Device device) { return full(sizes, Scalar(1), dtype, device); }
 
 namespace {
-template <class T>
-void ramp_into(T* x, int64_t n, T start, T step) {
-  parallel_for(0, n, grain_for(0.5), [=](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) x[i] = start + step * static_cast<T>(i);
-  });
+
+Tensor sequence(SequenceArgs a, int64_t n, DType t, Device d) {
+  const bool here = !d.is_cuda() || !is_complex(t);
+  Tensor x = empty(DimVector{n}, t, here ? d : Device{});
+  a.dtype = t, a.out = x.data(), a.n = n;
+  if (n && !x.device().is_meta()) kernels::sequence(x.device(), a);
+  return here ? x : to_device(x, d);
 }
+
 }  // namespace
 
 Tensor arange(int64_t n, Device device) {
-  Tensor x = empty(DimVector{n}, DType::Int64, device);
-  if (device.is_cuda())
-    kernels::sequence(x.device(),
-                      {.spacing = Spacing::Integers, .dtype = DType::Int64, .out = x.data(), .n = n, .by = 1});
-  if (!device.is_cpu()) return x;
-  ramp_into(x.data_as<int64_t>(), n, int64_t{0}, int64_t{1});
-  return x;
+  return sequence({.spacing = Spacing::Integers, .by = 1}, n, DType::Int64, device);
 }
 
 Tensor clone_contiguous(const Tensor& x) {
@@ -169,28 +165,13 @@ Tensor op_new_full(const Tensor& x, Dims sizes, Scalar v, OptType t, OptDevice d
 
 // start + step * i, computed in float64 or int64 and cast, so that no error adds up.
 Tensor ramp(int64_t n, Scalar start, Scalar step, DType t, Device d) {
-  if (d.is_cuda() && !is_complex(t)) {
-    Tensor x = empty(DimVector{n}, t, d);
-    const bool reals = step.is_float() || start.is_float();
-    kernels::sequence(x.device(), {.spacing = reals ? Spacing::Reals : Spacing::Integers,
-                                   .dtype = t,
-                                   .out = x.data(),
-                                   .n = n,
-                                   .first = start.to_int(),
-                                   .by = step.to_int(),
-                                   .start = start.to_double(),
-                                   .step = step.to_double()});
-    return x;
-  }
-  Tensor x = empty(DimVector{n}, step.is_float() || start.is_float() ? DType::Float64 : DType::Int64);
-  if (x.dtype() == DType::Float64)
-    ramp_into(x.data_as<double>(), n, start.to_double(), step.to_double());
-  else
-    ramp_into(x.data_as<int64_t>(), n, start.to_int(), step.to_int());
-  if (x.dtype() == t && d.is_cpu()) return x;
-  Tensor y = empty(DimVector{n}, t);
-  copy_data(y, x);
-  return to_device(y, d);
+  const bool reals = step.is_float() || start.is_float();
+  return sequence({.spacing = reals ? Spacing::Reals : Spacing::Integers,
+                   .first = start.to_int(),
+                   .by = step.to_int(),
+                   .start = start.to_double(),
+                   .step = step.to_double()},
+                  n, t, d);
 }
 
 Tensor op_arange(Scalar start, Scalar end, Scalar step, OptType t, OptDevice d, bool grad) {
@@ -231,7 +212,6 @@ Tensor spaced(const char* op, double start, double end, int64_t steps, std::opti
               OptDevice d, bool grad) {
   PYNN_CHECK(steps >= 0, op, ": number of steps must be non-negative, got ", steps);
   const DType type = t.value_or(default_dtype());
-  const Device device = d.value_or(Device{});
   if (is_integral(type)) start = std::trunc(start), end = std::trunc(end);
   const bool single = type == DType::Float32 || type == DType::Float16 || type == DType::BFloat16;
   double step = steps > 1 ? (end - start) / static_cast<double>(steps - 1) : 0;
@@ -245,33 +225,14 @@ Tensor spaced(const char* op, double start, double end, int64_t steps, std::opti
     start = s, end = e;
     step = steps > 1 ? rounded((e - s) / static_cast<float>(steps - 1)) : 0;
   }
-  if (device.is_cuda() && !is_complex(type)) {
-    Tensor x = empty(DimVector{steps}, type, device);
-    kernels::sequence(x.device(), {.spacing = single ? Spacing::Single : Spacing::Double,
-                                   .dtype = type,
-                                   .out = x.data(),
-                                   .n = steps,
-                                   .start = start,
-                                   .end = end,
-                                   .step = step,
-                                   .power = base.has_value(),
-                                   .base = base.value_or(0)});
-    return with_grad(std::move(x), grad);
-  }
-  const auto value = [&](int64_t i, auto zero) {
-    using T = decltype(zero);
-    const T by = static_cast<T>(step);
-    if (i < steps / 2 || steps == 1) return static_cast<double>(static_cast<T>(start) + by * static_cast<T>(i));
-    return static_cast<double>(static_cast<T>(end) - by * static_cast<T>(steps - 1 - i));
-  };
-  Tensor x = empty(DimVector{steps}, DType::Float64);
-  for (int64_t i = 0; i < steps; ++i) {
-    const double v = single ? value(i, 0.0f) : value(i, 0.0);
-    x.data_as<double>()[i] = base ? std::pow(*base, v) : v;
-  }
-  Tensor y = empty(DimVector{steps}, type);
-  copy_data(y, x);
-  return with_grad(to_device(y, device), grad);
+  return with_grad(sequence({.spacing = single ? Spacing::Single : Spacing::Double,
+                             .start = start,
+                             .end = end,
+                             .step = step,
+                             .power = base.has_value(),
+                             .base = base.value_or(0)},
+                            steps, type, d.value_or(Device{})),
+                   grad);
 }
 Tensor op_linspace(Scalar start, Scalar end, int64_t steps, OptType t, OptDevice d, bool grad) {
   if (start.is_complex() || end.is_complex()) {  // each part is a linspace of its own

@@ -179,6 +179,15 @@ Term contract(Term a, Term b, const std::vector<bool>& needed) {
   const auto factor = [&](const Tensor& t, Dims shape) {
     return reshape(widened && is_integral(t.dtype()) ? to_dtype(t, DType::Int64) : t, shape);
   };
+  // Many short dots: a product and its sum take less than a call of gemm for each. Half types round but once there.
+  constexpr int64_t kShortDot = 64;
+  const DType type = a.t.dtype();
+  if (!batch.empty() && p == 1 && q == 1 && k <= kShortDot && type == b.t.dtype() && item_size(type) >= 4 &&
+      !is_integral(type)) {
+    const int64_t last[] = {1};
+    out.t = reshape(sum(mul(factor(left, DimVector{n, k}), factor(right, DimVector{n, k})), Dims(last)), sizes);
+    return out;
+  }
   out.t = batch.empty() ? mm(factor(left, DimVector{p, k}), factor(right, DimVector{k, q}))
                         : bmm(factor(left, DimVector{n, p, k}), factor(right, DimVector{n, k, q}));
   out.t = reshape(out.t, sizes);

@@ -5,6 +5,7 @@
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "ops/assign.h"
+#include "ops/binary.h"
 #include "ops/creation.h"
 #include "ops/indexing_plan.h"
 #include "ops/view.h"
@@ -32,7 +33,7 @@ Tensor joined_dims(const Tensor& x, TensorSpan indices) {
 }
 
 Tensor index_positions(const Tensor& x, TensorSpan where) {
-  const IndexPlan plan = plan_index("index", x, where);
+  const IndexPlan plan = plan_index("index", x, where, true, true);
   Tensor y = empty(plan.sizes, x.dtype(), x.device());
   read_rows("index", plan, x, y);
   return record("index", std::move(y), inputs(x), save(x.sizes(), where),
@@ -62,6 +63,14 @@ Tensor index_put_(const Tensor& self, TensorSpan indices, const Tensor& value, b
              "index_put_: expected all tensors to be on the same device, got ", self.device().str(), " and ",
              value.device().str());
   if (!needs_graph(self) && !needs_graph(value)) {
+    const bool one = indices.size() == 1 && indices[0].defined() && value.numel() == 1 && !accumulate;
+    if (one && indices[0].dtype() == DType::Bool && indices[0].dim() > 0 && same(indices[0].sizes(), self.sizes()) &&
+        value.dim() <= self.dim() && self.device() == value.device() && self.device() == indices[0].device() &&
+        !self.device().is_meta()) {  // no positions are needed
+      run_ternary(Ternary::Where, self, indices[0], reshape(value, Dims()), self, self.dtype());
+      autograd::bump_version(self);
+      return self;
+    }
     if (const Tensor joined = joined_dims(self, indices); joined.defined()) {
       const Tensor flat[] = {reshape(indices[0], DimVector{-1})};
       index_put_(joined, flat, value, accumulate);

@@ -37,13 +37,12 @@ void scale(Walk& w, int64_t unit) {
 
 // Where each step of a walk stands.
 std::vector<int64_t> offsets(const Walk& w) {
-  std::vector<int64_t> out{0};
-  for (int d = 0; d < w.ndim; ++d) {
-    std::vector<int64_t> next;
-    next.reserve(out.size() * static_cast<size_t>(w.sizes[d]));
-    for (int64_t at : out)
-      for (int64_t i = 0; i < w.sizes[d]; ++i) next.push_back(at + i * w.strides[d]);
-    out = std::move(next);
+  std::vector<int64_t> out(static_cast<size_t>(w.count));
+  size_t filled = 1;  // from the last dim to the first: what is there, once more for each of its steps
+  for (int d = w.ndim; d-- > 0;) {
+    const size_t inner = filled;
+    for (int64_t i = 1; i < w.sizes[d]; ++i)
+      for (size_t k = 0; k < inner; ++k) out[filled++] = out[k] + i * w.strides[d];
   }
   return out;
 }
@@ -85,7 +84,7 @@ std::vector<Tensor> expand_indices(const char* op, const Tensor& x, TensorSpan i
   return out;
 }
 
-IndexPlan plan_index(const char* op, const Tensor& x, TensorSpan indices, bool wrap) {
+IndexPlan plan_index(const char* op, const Tensor& x, TensorSpan indices, bool wrap, bool read) {
   GradMode off(false);
   IndexPlan plan;
   plan.wrap = wrap;
@@ -160,8 +159,9 @@ IndexPlan plan_index(const char* op, const Tensor& x, TensorSpan indices, bool w
   scale(after, unit);
   a.after = after;
   if (nothing) a.after.count = 0;  // the indices are checked all the same
-  // Many long blocks are not spelled out on the CPU, where a call of the kernel for each costs less than positions.
-  if (!x.device().is_cpu() || a.n * a.after.count < 64) {
+  // Blocks are not spelled out on the CPU, where a loop over them costs less than positions; when written to, only long
+  // ones are not, as each takes a call of the kernel each.
+  if (!x.device().is_cpu() || (!read && a.n * a.after.count < 64)) {
     a.before = before;
   } else if (before.count > 1) {
     plan.blocks = offsets(before);
@@ -176,42 +176,29 @@ IndexPlan plan_index(const char* op, const Tensor& x, TensorSpan indices, bool w
 
 namespace {
 
-// f(args) for each block; on several threads when there are many. Only an index as given can be bad: others were
-// checked while planning.
-template <class F>
-void for_blocks(const char* op, const IndexPlan& p, char* memory, DType dtype, F f) {
-  const auto item = static_cast<int64_t>(item_size(dtype));
-  RowsArgs args{};
-  args.index = p.rows.data_as<int64_t>();
-  args.nindex = p.rows.numel();
-  args.row = p.row;
-  args.dtype = dtype;
-  args.wrap = p.as_given && p.wrap;
-  args.skip = -1;
-  args.op = op;
-  const auto nblocks = static_cast<int64_t>(p.blocks.size());
-  if (nblocks == 0 || args.nindex == 0) return;
-  const double cost = 2.0 * static_cast<double>(args.nindex) * static_cast<double>(p.row);
-  parallel_for(0, nblocks, grain_for(cost), [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) {
-      RowsArgs a = args;
-      a.nrows = p.nrows - p.blocks[b];
-      const int64_t bad = f(a, memory + p.blocks[b] * p.row * item, b * args.nindex * p.row * item);
-      if (bad >= 0) out_of_bounds(op, args.index[bad], 0, p.nrows);
-    }
-  });
+RowsArgs rows_args(const char* op, const IndexPlan& p, const Tensor& x) {
+  RowsArgs a{};
+  a.index = p.rows.data_as<int64_t>();
+  a.nindex = p.rows.numel();
+  a.nrows = p.nrows;
+  a.row = p.row;
+  a.dtype = x.dtype();
+  a.wrap = p.as_given && p.wrap;
+  a.skip = -1;
+  a.op = op;
+  return a;
 }
 
 }  // namespace
 
+// Only an index as given can be bad: others were checked while planning.
 void read_rows(const char* op, const IndexPlan& plan, const Tensor& x, const Tensor& y) {
-  if (x.device().is_meta()) return;
-  char* to = static_cast<char*>(y.data());
-  for_blocks(op, plan, static_cast<char*>(x.data()), x.dtype(), [&](RowsArgs& a, char* from, int64_t at) {
-    a.x = from;
-    a.y = to + at;
-    return kernels::rows_gather(x.device(), a);
-  });
+  if (x.device().is_meta() || plan.blocks.empty() || plan.rows.numel() == 0) return;
+  RowsArgs a = rows_args(op, plan, x);
+  a.x = x.data(), a.y = y.data();
+  a.blocks = plan.blocks.data();
+  a.nblocks = static_cast<int64_t>(plan.blocks.size());
+  if (const int64_t bad = kernels::rows_gather(x.device(), a); bad >= 0) out_of_bounds(op, a.index[bad], 0, plan.nrows);
 }
 
 void write_rows(const char* op, const IndexPlan& plan, const Tensor& x, const Tensor& value, Write how) {
@@ -223,12 +210,21 @@ void write_rows(const char* op, const IndexPlan& plan, const Tensor& x, const Te
   Tensor from =
       one ? contiguous(expand(reshape(here, DimVector{1}), DimVector{plan.row})) : contiguous(expand(here, plan.sizes));
   if (from.storage().get() == x.storage().get()) from = clone_contiguous(from);
-  const char* source = static_cast<const char*>(from.data());
-  for_blocks(op, plan, static_cast<char*>(x.data()), x.dtype(), [&](RowsArgs& a, char* to, int64_t at) {
-    a.y = to;
-    a.x = source + (one ? 0 : at);
-    return how == Write::Add ? kernels::rows_add(x.device(), a)
-                             : kernels::rows_assign(x.device(), a, one ? 0 : plan.row);
+  const auto item = static_cast<int64_t>(item_size(x.dtype()));
+  const RowsArgs args = rows_args(op, plan, x);
+  const auto nblocks = static_cast<int64_t>(plan.blocks.size());
+  if (nblocks == 0 || args.nindex == 0) return;
+  const double cost = 2.0 * static_cast<double>(args.nindex) * static_cast<double>(plan.row);
+  parallel_for(0, nblocks, grain_for(cost), [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) {
+      RowsArgs a = args;
+      a.nrows = plan.nrows - plan.blocks[b];
+      a.y = static_cast<char*>(x.data()) + plan.blocks[b] * plan.row * item;
+      a.x = static_cast<const char*>(from.data()) + (one ? 0 : b * args.nindex * plan.row * item);
+      const int64_t bad = how == Write::Add ? kernels::rows_add(x.device(), a)
+                                            : kernels::rows_assign(x.device(), a, one ? 0 : plan.row);
+      if (bad >= 0) out_of_bounds(op, args.index[bad], 0, plan.nrows);
+    }
   });
 }
 

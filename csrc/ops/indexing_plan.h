@@ -22,8 +22,9 @@ struct IndexPlan {
   bool as_given = false;  // rows is the caller's own index along dim 0, which the kernel wraps and checks
   bool wrap = true;       // negative positions count from the end
 };
-// `indices` as expand_indices gives them. x is not copied, whatever its strides.
-IndexPlan plan_index(const char* op, const Tensor& x, TensorSpan indices, bool wrap = true);
+// `indices` as expand_indices gives them. x is not copied, whatever its strides. `read`: the plan is for read_rows
+// only.
+IndexPlan plan_index(const char* op, const Tensor& x, TensorSpan indices, bool wrap = true, bool read = false);
 
 // Between x's memory at the plan's runs and contiguous memory of the plan's sizes. Values only.
 void read_rows(const char* op, const IndexPlan& plan, const Tensor& x, const Tensor& y);

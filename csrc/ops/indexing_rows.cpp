@@ -18,7 +18,7 @@ namespace {
 
 // One vector of positions along one dim of x; a 0-d tensor counts as one of a single element.
 struct Slices {
-  Slices(const char* op, const Tensor& input, int64_t d, const Tensor& index, bool wrap)
+  Slices(const char* op, const Tensor& input, int64_t d, const Tensor& index, bool wrap, bool read = false)
       : op(op), x(input.dim() ? input : reshape(input, DimVector{1})), dim(wrap_dim(op, d, input)) {
     PYNN_CHECK_KIND(Index, index.dim() <= 1, op, ": Index is supposed to be a vector (1-D), got shape ",
                     dims_str(index.sizes()));
@@ -28,7 +28,7 @@ struct Slices {
                     " but tensor has no dimensions");
     std::vector<Tensor> where(dim + 1);
     where[dim] = to_device(reshape(to_dtype(index, DType::Int64), DimVector{-1}), x.device());
-    plan = plan_index(op, x, where, wrap);
+    plan = plan_index(op, x, where, wrap, read);
   }
   // `source` has x's sizes with the index's length along dim.
   void check_source(const Tensor& source) const {
@@ -109,7 +109,7 @@ Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index) {
                "index_select: a dim that is indexed must have elements, got shape ", dims_str(x.sizes()), ", dim ", d);
     PYNN_CHECK(x.dim() > 0 || index.numel() == 1, "index_select: Index to scalar can have only 1 value, got ",
                index.numel(), " value(s)");
-    const Slices s("index_select", x, dim, index, false);
+    const Slices s("index_select", x, dim, index, false, true);
     y = empty(s.plan.sizes, x.dtype(), x.device());
     read_rows("index_select", s.plan, s.x, y);
     if (x.dim() == 0) y = reshape(y, Dims());

@@ -74,14 +74,24 @@ Tensor repeat(const Tensor& x, Dims times) {
     sizes.push_back(size);
   }
   checked_numel(sizes);
-  // One dim at a time keeps within kMaxDims.
+  // Expanded as far as kMaxDims lets, then copied: at once, if it does.
   for (size_t i = times.size(); i-- > 0;) {
     if (times[i] == 1) continue;
-    DimVector wide(y.sizes()), merged(y.sizes());
-    wide.insert(i, times[i]);
-    merged[i] *= times[i];
-    y = reshape(expand(unsqueeze(y, static_cast<int64_t>(i)), wide), merged);
+    DimVector wide(y.sizes());
+    if (wide[i] != 1) {
+      if (y.dim() == kMaxDims) {
+        DimVector merged(Dims(wide).first(i + 1));
+        for (size_t d = i + 1; d < times.size(); ++d) merged.push_back(sizes[d]);
+        y = reshape(y, merged);
+        wide = merged;
+      }
+      y = unsqueeze(y, static_cast<int64_t>(i));
+      wide.insert(i, 1);
+    }
+    wide[i] = times[i];
+    y = expand(y, wide);
   }
+  y = reshape(y, sizes);
   const bool fresh = y.storage().get() != x.storage().get() && y.is_contiguous();  // not just an expanded view
   return named("repeat", fresh ? y : clone_contiguous(y));
 }

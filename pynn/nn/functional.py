@@ -1,7 +1,7 @@
 """The functions behind the modules. Same as torch.nn.functional.
 
 Native ops that have PyTorch's signature are bound as they are. The others get a thin function that takes the
-old or the `inplace` arguments, or are composed of tensor functions here, in `_losses.py` and in `_pad.py`.
+old or the `inplace` arguments, or are composed of tensor functions here, as in `_losses.py`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,6 @@ from ._norms import (
     local_response_norm,
     rms_norm,
 )
-from ._pad import pad
 from ._pair_losses import (
     cosine_embedding_loss,
     ctc_loss,
@@ -243,6 +242,7 @@ __all__ = [
 _nn = _C._nn
 
 linear = _nn.linear
+pad = _nn.pad
 bilinear = _nn.bilinear
 conv1d = pynn.conv1d
 conv2d = pynn.conv2d

@@ -234,3 +234,28 @@ def test_reversed_and_spread(n, dtype):
     for count in (1023, 1024, 5000):
         assert pynn.zeros(count, dtype=dtype).tolist() == [0] * count
         assert pynn.full((count,), 1, dtype=dtype).tolist() == [1] * count
+
+
+@pytest.mark.parametrize("dtype", [pynn.uint8, pynn.int16, pynn.float32, pynn.float64, pynn.complex128])
+def test_short_rows(dtype):
+    """Rows are copied and reversed by blocks that overlap: every length up to two vectors and more."""
+    for n in range(1, 140):
+        array = ints(3, n + 2, low=0, high=100, seed=n)
+        x = tensor(array).to(dtype)
+        expected = x.numpy()
+        np.testing.assert_array_equal(x[:, 1:-1].contiguous().numpy(), expected[:, 1:-1])
+        np.testing.assert_array_equal(x[:, 1:-1].flip(1).numpy(), expected[:, -2:0:-1])
+        np.testing.assert_array_equal(x.tril(n // 2).numpy(), np.tril(expected, n // 2))
+        np.testing.assert_array_equal(x.triu(n // 2).numpy(), np.triu(expected, n // 2))
+
+
+@pytest.mark.parametrize("dtype", [pynn.int16, pynn.float32, pynn.float64])
+@pytest.mark.parametrize(
+    "shape", [(16, 64, 14, 14), (5, 3, 9), (8, 2, 33, 8), (50, 7, 50), (9, 9, 9, 9), (4, 5), (7, 6)]
+)
+def test_transpositions(shape, dtype):
+    x = tensor(ints(*shape, high=100)).to(dtype)
+    for dims in ((0, -1), (0, 1), (-2, -1)):
+        np.testing.assert_array_equal(x.transpose(*dims).contiguous().numpy(), np.swapaxes(x.numpy(), *dims))
+    y = x.transpose(0, -1)
+    np.testing.assert_array_equal((y + y.contiguous()).numpy(), 2 * np.swapaxes(x.numpy(), 0, -1))

@@ -1,4 +1,4 @@
-"""unfold and fold, the pixel and channel shuffles, and what the padding modes do twice backward."""
+"""unfold and fold, the pixel and channel shuffles."""
 
 import itertools
 
@@ -102,29 +102,6 @@ def test_shuffles():
     )
     x = tensor(arr(2, 8, 3, 4))
     assert pynn.pixel_unshuffle(pynn.pixel_shuffle(x, 2), 2).equal(x)
-
-
-@pytest.mark.parametrize(
-    "mode,numpy_mode",
-    [("constant", "constant"), ("reflect", "reflect"), ("replicate", "edge"), ("circular", "wrap")],
-)
-def test_pad(mode, numpy_mode):
-    widths = [(0, 0), (0, 0), (2, 1), (0, 3)]
-    check_op(
-        lambda x: F.pad(x, (0, 3, 2, 1), mode),
-        lambda x: np.pad(x, widths, numpy_mode),
-        [arr(2, 2, 3, 4)],
-    )
-
-
-def test_circular_pad_cuts_first():
-    x = pynn.arange(5.0).view(1, 5)
-    assert F.pad(x, (-1, 2), "circular").tolist() == [[1, 2, 3, 4, 1, 2]]
-    assert F.pad(x, (2, -2), "circular").tolist() == [[1, 2, 0, 1, 2]]
-    with raises(NotImplementedError, "pad", "2 numbers for 4 dims"):
-        F.pad(pynn.ones(2, 3, 4, 4), (1, 1), "reflect")
-    with raises(RuntimeError, "pad", "too small"):
-        F.pad(pynn.ones(2, 4), (-2, -2), "reflect")
 
 
 @pytest.mark.parametrize("huge", [2**31, 2**53, 2**62, -(2**63)])

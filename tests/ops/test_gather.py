@@ -316,3 +316,45 @@ def test_the_last_of_repeated_rows_stays(threads):
         for row in range(9):
             last = int(np.flatnonzero(index.numpy() == row)[-1])
             assert same_bits(y[row], source[last])
+
+
+def test_short_rows():
+    """Many rows of few elements: indices of several are checked together, and blocks are the kernel's."""
+    x = tensor(ints(40, 9, 14, 5))
+    a, index = x.numpy(), ints(40, 9, 14, 5, low=0, high=5)
+    np.testing.assert_array_equal(x.gather(-1, tensor(index)).numpy(), np.take_along_axis(a, index, -1))
+    for bad in ((0, 0, 0, 0), (39, 8, 13, 4), (20, 3, 7, 2)):
+        wrong = index.copy()
+        wrong[bad] = 5
+        with raises(RuntimeError, "gather", "5"):
+            x.gather(-1, tensor(wrong))
+    where = np.array([4, 0, 3, 3, 1, 2, 0])
+    for view in (x, x[::2, :, 1:], x.transpose(0, 2), x[:1], x[:, :0]):
+        v = view.numpy()
+        np.testing.assert_array_equal(view[..., tensor(where)].numpy(), v[..., where])
+        np.testing.assert_array_equal(view[..., tensor(where - 5)].numpy(), v[..., where - 5])
+        np.testing.assert_array_equal(view.index_select(3, tensor(where)).numpy(), v[..., where])
+        with raises(IndexError, "out of bounds"):
+            view[..., tensor(where + 1)]
+    np.testing.assert_array_equal(x[:, tensor(where), 3:7].numpy(), a[:, where, 3:7])
+
+
+@pytest.mark.parametrize("dtype", ALL_DTYPES)
+def test_one_value_where_a_mask_is_true(dtype):
+    array = ints(7, 33, low=0, high=2)
+    mask = tensor(ints(7, 33, low=0, high=2, seed=1)).bool()
+    for make in (lambda: tensor(array).to(dtype), lambda: tensor(array.T.copy()).to(dtype).t()):
+        x, expected = make(), make().numpy() if dtype != pynn.bfloat16 else make().float().numpy()
+        version = x._version
+        x[mask] = 1
+        expected[mask.numpy()] = 1
+        np.testing.assert_array_equal((x.float() if dtype == pynn.bfloat16 else x).numpy(), expected)
+        assert x._version > version
+    x = pynn.arange(4.0)
+    x[x > 1] = x[3]  # a value that is overwritten
+    assert x.tolist() == [0, 1, 3, 3]
+    leaf = pynn.ones(3, requires_grad=True)
+    y = leaf * 2
+    y[pynn.tensor([True, False, True])] = 5.0
+    y.sum().backward()
+    assert leaf.grad.tolist() == [0, 2, 0]

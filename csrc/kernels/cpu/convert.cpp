@@ -2,6 +2,7 @@
 // narrower integers are cut from int32, anything but zero is true, complex loses its imaginary part.
 #include "kernels/cpu/convert.h"
 
+#include "kernels/cpu/copy.h"
 #include "kernels/cpu/vec.h"
 
 namespace PYNN_CPU_NAMESPACE {
@@ -35,21 +36,6 @@ PYNN_INLINE To cast(From x) {
 }
 
 // ---- Contiguous rows
-
-// Not memcpy: from 2 KB on, that of glibc 2.36 uses `rep movsb`, which on Zen 3 takes up to ten times as long when
-// the addresses agree in their low 12 bits.
-PYNN_INLINE void copy_bytes(char* dst, const char* src, int64_t n) {
-  constexpr int64_t step = 2 * PYNN_VEC_BYTES;
-  for (; n >= step; n -= step, dst += step, src += step) {
-    I32 first, second;
-    __builtin_memcpy(&first, src, sizeof first);
-    __builtin_memcpy(&second, src + sizeof first, sizeof first);
-    __builtin_memcpy(dst, &first, sizeof first);
-    __builtin_memcpy(dst + sizeof first, &second, sizeof first);
-    asm volatile("");  // or the compiler calls memcpy after all
-  }
-  __builtin_memcpy(dst, src, static_cast<size_t>(n));
-}
 
 // cast() of n elements: as many as the wider type has in a register.
 template <class T, int n>
@@ -135,40 +121,45 @@ void convert_row(To* __restrict dst, const From* __restrict src, int64_t cols) {
   for (; i < cols; ++i) dst[i] = cast<To>(src[i]);
 }
 
-// n times one value.
-template <class To>
-PYNN_INLINE void fill_row(To* dst, To value, int64_t n) {
-  constexpr int64_t L = PYNN_VEC_BYTES / static_cast<int64_t>(sizeof(To));
-  To block[L];
-  for (To& b : block) b = value;
-  I32 v;
-  __builtin_memcpy(&v, block, sizeof v);
-  int64_t i = 0;
-  for (; i + L <= n; i += L) __builtin_memcpy(dst + i, &v, sizeof v);
-  for (; i < n; ++i) dst[i] = value;
-}
-
 // dst[i] = src[-i]
 template <int... I, class V>
 PYNN_INLINE V reversed(V x, std::integer_sequence<int, I...>) {
   return __builtin_shufflevector(x, x, (static_cast<int>(sizeof...(I)) - 1 - I)...);
 }
+template <class E, int kBytes>
+PYNN_INLINE void reverse_block(char* dst, const char* src) {
+  typedef E Lanes __attribute__((vector_size(kBytes)));
+  Lanes v;
+  __builtin_memcpy(&v, src, kBytes);
+  v = reversed(v, std::make_integer_sequence<int, kBytes / static_cast<int>(sizeof(E))>());
+  __builtin_memcpy(dst, &v, kBytes);
+}
 template <class T>
 PYNN_INLINE void reverse_row(T* dst, const T* src, int64_t n) {
-  int64_t i = 0;
   if constexpr (sizeof(T) <= 8) {
     using E = std::conditional_t<
         sizeof(T) == 8, int64_t,
         std::conditional_t<sizeof(T) == 4, int32_t, std::conditional_t<sizeof(T) == 2, int16_t, int8_t>>>;
-    constexpr int L = PYNN_VEC_BYTES / static_cast<int>(sizeof(T));
-    typename VecTypes<E>::Native v;
-    for (; i + L <= n; i += L) {
-      __builtin_memcpy(&v, src - i - (L - 1), sizeof v);
-      v = reversed(v, std::make_integer_sequence<int, L>());
-      __builtin_memcpy(dst + i, &v, sizeof v);
+    constexpr int V = PYNN_VEC_BYTES;
+    const int64_t bytes = n * static_cast<int64_t>(sizeof(T));
+    char* to = reinterpret_cast<char*>(dst);
+    const char* from = reinterpret_cast<const char*>(src + 1 - n);  // the row in the order of memory
+    if (bytes >= V) {
+      int64_t i = 0;
+      for (; i + V <= bytes; i += V) reverse_block<E, V>(to + i, from + bytes - i - V);
+      if (i < bytes) reverse_block<E, V>(to + bytes - V, from);
+      return;
+    }
+    if (V > 32 && bytes >= 32) {  // the first and the last half, which may overlap
+      reverse_block<E, 32>(to, from + bytes - 32);
+      return reverse_block<E, 32>(to + bytes - 32, from);
+    }
+    if (V > 16 && bytes >= 16) {
+      reverse_block<E, 16>(to, from + bytes - 16);
+      return reverse_block<E, 16>(to + bytes - 16, from);
     }
   }
-  for (; i < n; ++i) dst[i] = src[-i];
+  for (int64_t i = 0; i < n; ++i) dst[i] = src[-i];
 }
 
 // ---- Any strides
@@ -188,31 +179,31 @@ template <class To, class From>
   for (; n > 0; --n, dst += d, src += s) *dst = cast<To>(*src);
 }
 
-// dst[r][c] = src[c][r] of 4-byte elements, both contiguous in their inner dim, in blocks of 4 x 4 and in the order of
-// src; returns how many rows were done.
+// dst[r][c] = src[c][r] of 4-byte elements and at least 4 rows, both contiguous in their inner dim, in blocks of 4 x 4,
+// of which the last ones may overlap, and in the order of src.
 typedef int32_t Quad __attribute__((vector_size(16)));
-PYNN_INLINE int64_t transpose_quads(char* dst, int64_t d_row, const char* src, int64_t s_col, int64_t rows,
-                                    int64_t cols) {
-  const int64_t whole = rows & ~int64_t(3);
+PYNN_INLINE void transpose_quads(char* dst, int64_t d_row, const char* src, int64_t s_col, int64_t rows, int64_t cols) {
   int64_t c = 0;
   for (; c + 4 <= cols; c += 4) {
     const char* from = src + c * s_col;
     char* to = dst + c * 4;
-    for (int64_t r = 0; r < whole; r += 4, from += 16, to += 4 * d_row) {
+    for (int64_t i = 0; i < rows; i += 4) {
+      const int64_t r = i < rows - 4 ? i : rows - 4;
       Quad x[4];
-      for (int i = 0; i < 4; ++i) __builtin_memcpy(&x[i], from + i * s_col, 16);
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) __builtin_memcpy(&x[k], from + k * s_col + r * 4, 16);
       const Quad a = __builtin_shufflevector(x[0], x[1], 0, 4, 1, 5),
                  b = __builtin_shufflevector(x[0], x[1], 2, 6, 3, 7);
       const Quad e = __builtin_shufflevector(x[2], x[3], 0, 4, 1, 5),
                  f = __builtin_shufflevector(x[2], x[3], 2, 6, 3, 7);
       const Quad y[4] = {__builtin_shufflevector(a, e, 0, 1, 4, 5), __builtin_shufflevector(a, e, 2, 3, 6, 7),
                          __builtin_shufflevector(b, f, 0, 1, 4, 5), __builtin_shufflevector(b, f, 2, 3, 6, 7)};
-      for (int i = 0; i < 4; ++i) __builtin_memcpy(to + i * d_row, &y[i], 16);
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) __builtin_memcpy(to + (r + k) * d_row, &y[k], 16);
     }
   }
   for (; c < cols; ++c)
-    for (int64_t r = 0; r < whole; ++r) __builtin_memcpy(dst + r * d_row + c * 4, src + c * s_col + r * 4, 4);
-  return whole;
+    for (int64_t r = 0; r < rows; ++r) __builtin_memcpy(dst + r * d_row + c * 4, src + c * s_col + r * 4, 4);
 }
 
 template <class To, class From>
@@ -242,11 +233,8 @@ void convert(void* dst, Strides d, const void* src, Strides s, int64_t rows, int
     }
   }
   if constexpr (std::is_same_v<To, From> && sizeof(To) == 4) {
-    if (d.col == 1 && s.row == 1 && rows >= 4) {
-      const int64_t done =
-          transpose_quads(static_cast<char*>(dst), d.row * 4, static_cast<const char*>(src), s.col * 4, rows, cols);
-      to += done * d.row, from += done, rows -= done;
-    }
+    if (d.col == 1 && s.row == 1 && rows >= 4)
+      return transpose_quads(static_cast<char*>(dst), d.row * 4, static_cast<const char*>(src), s.col * 4, rows, cols);
   }
   // Walk the source in the order of its memory, so that a cache line is read once, unless those runs are too short.
   const int64_t s_row = s.row < 0 ? -s.row : s.row, s_col = s.col < 0 ? -s.col : s.col;

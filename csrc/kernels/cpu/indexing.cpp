@@ -17,15 +17,23 @@ namespace PYNN_CPU_NAMESPACE {
 namespace {
 
 template <class E>
-void gather_rows(const RowsArgs& a) {
-  const E* x = static_cast<const E*>(a.x);
-  E* y = static_cast<E*>(a.y);
-  const double bytes = static_cast<double>(a.row) * static_cast<double>(sizeof(E));
-  parallel_for(0, a.nindex, grain_for(bytes / 16 + 1), [&](int64_t begin, int64_t end) {
-    if (a.row == 1)
-      for (int64_t r = begin; r < end; ++r) y[r] = x[wrapped(a.index[r], a.nrows)];
-    else
-      for (int64_t r = begin; r < end; ++r) copy_row(y + r * a.row, x + wrapped(a.index[r], a.nrows) * a.row, a.row);
+void gather_rows(const RowsArgs& args) {
+  const double ns = static_cast<double>(args.row) * static_cast<double>(sizeof(E)) / 16 + 1;
+  parallel_for(0, args.nblocks * args.nindex, grain_for(ns), [&](int64_t begin, int64_t end) {
+    const RowsArgs a = args;  // a copy that no write can reach: it stays in registers
+    E* y = static_cast<E*>(a.y) + begin * a.row;
+    int64_t block = begin / a.nindex, first = begin % a.nindex;
+    for (int64_t left = end - begin; left > 0; ++block, first = 0) {
+      const E* x = static_cast<const E*>(a.x) + (a.blocks ? a.blocks[block] : block * a.nrows) * a.row;
+      const int64_t *index = a.index + first, n = min_of(a.nindex - first, left);
+      if (a.row == 1 && !a.wrap)
+        for (int64_t r = 0; r < n; ++r) y[r] = x[index[r]];
+      else if (a.row == 1)
+        for (int64_t r = 0; r < n; ++r) y[r] = x[wrapped(index[r], a.nrows)];
+      else
+        for (int64_t r = 0; r < n; ++r) copy_row(y + r * a.row, x + wrapped(index[r], a.nrows) * a.row, a.row);
+      y += n * a.row, left -= n;
+    }
   });
 }
 
@@ -45,30 +53,38 @@ void add_rows(const RowsArgs& a) {
   });
 }
 
-// Checks indices as it comes to them, since y is new: the first bad one, or -1.
+// Checks indices as it comes to them, since y is new: the first bad one, or -1. Tasks are pieces of the middle dim, or
+// several outer ones, so that short rows are checked together.
 template <class E>
-int64_t gather_along(const GatherArgs& a) {
-  const E* x = static_cast<const E*>(a.x);
-  E* y = static_cast<E*>(a.y);
+int64_t gather_along(const GatherArgs& args) {
+  constexpr int64_t kElements = 2048;  // of a task
   BadIndex bad;
-  const int64_t n = a.inner, piece = min_of(a.nindex, max_of<int64_t>(2048 / n, 1)), pieces = ceil_div(a.nindex, piece);
-  const double ns = 0.8 * static_cast<double>(piece * n) + 5;
-  parallel_for(0, a.outer * pieces, grain_for(ns), [&](int64_t begin, int64_t end) {
+  const int64_t piece = min_of(args.nindex, max_of<int64_t>(kElements / args.inner, 1));
+  const int64_t pieces = ceil_div(args.nindex, piece);
+  const int64_t group = max_of<int64_t>(kElements / (args.nindex * args.inner), 1);  // more than 1 if pieces is 1
+  const double ns = 0.8 * static_cast<double>(group * piece * args.inner) + 5;
+  parallel_for(0, ceil_div(args.outer, group) * pieces, grain_for(ns), [&](int64_t begin, int64_t end) {
+    const GatherArgs a = args;  // a copy that no write can reach: it stays in registers
+    const int64_t n = a.inner;
     for (int64_t t = begin; t < end; ++t) {
-      const int64_t o = t / pieces, k0 = t % pieces * piece, at = (o * a.nindex + k0) * n;
-      const int64_t rows = min_of(a.nindex - k0, piece);
-      const E* from = x + o * a.nx * n;
+      const int64_t o = t / pieces * group, k0 = t % pieces * piece, at = (o * a.nindex + k0) * n;
+      const int64_t many = min_of(a.outer - o, group), rows = min_of(a.nindex - k0, piece);
       const int64_t* index = a.index + at;
-      E* to = y + at;
-      if (const int64_t wrong = first_bad_serial(index, rows * n, 0, a.nx); wrong >= 0) {
+      if (const int64_t wrong = first_bad_serial(index, many * rows * n, 0, a.nx); wrong >= 0) {
         bad.see(at + wrong);
         continue;
       }
-      if (n == 1)
-        for (int64_t k = 0; k < rows; ++k) to[k] = from[index[k]];
-      else
-        for (int64_t k = 0; k < rows; ++k, index += n, to += n)
-          for (int64_t i = 0; i < n; ++i) to[i] = from[index[i] * n + i];
+      const E* x = static_cast<const E*>(a.x) + o * a.nx * n;
+      E* y = static_cast<E*>(a.y) + at;
+      for (int64_t g = 0; g < many; ++g, x += a.nx * n) {
+        if (n == 1) {
+          for (int64_t k = 0; k < rows; ++k) y[k] = x[index[k]];
+          y += rows, index += rows;
+          continue;
+        }
+        for (int64_t k = 0; k < rows; ++k, index += n, y += n)
+          for (int64_t i = 0; i < n; ++i) y[i] = x[index[i] * n + i];
+      }
     }
   });
   return bad.get();
@@ -83,16 +99,27 @@ void scatter_along(const GatherArgs& a, Op op) {
   const int64_t width = a.outer >= threads ? a.inner : min_of(a.inner, round_up(ceil_div(a.inner, threads), 16));
   const int64_t runs = ceil_div(a.inner, width);
   const double ns = 1.2 * static_cast<double>(a.nindex) * static_cast<double>(width) + 5;
+  if (a.inner == 1) {
+    const int64_t nindex = a.nindex, nx = a.nx;
+    parallel_for(0, a.outer, grain_for(ns), [=](int64_t begin, int64_t end) {
+      const int64_t* index = a.index + begin * nindex;
+      for (int64_t o = begin; o < end; ++o, index += nindex) {
+        S* to = y + o * nx;
+        const S* from = x + o * nindex * value_step;
+        if (value_step)
+          for (int64_t k = 0; k < nindex; ++k) op(to[index[k]], from[k]);
+        else
+          for (int64_t k = 0; k < nindex; ++k) op(to[index[k]], *from);
+      }
+    });
+    return;
+  }
   parallel_for(0, a.outer * runs, grain_for(ns), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const int64_t o = t / runs, c = t % runs * width, n = min_of(width, a.inner - c);
       S* to = y + o * a.nx * a.inner + c;
       const int64_t* index = a.index + o * a.nindex * a.inner + c;
       const S* from = x + (index - a.index) * value_step;
-      if (a.inner == 1) {
-        for (int64_t k = 0; k < a.nindex; ++k) op(to[index[k]], from[k * value_step]);
-        continue;
-      }
       for (int64_t k = 0; k < a.nindex; ++k, index += a.inner, from += a.inner * value_step)
         for (int64_t i = 0; i < n; ++i) op(to[index[i] * a.inner + i], from[i * value_step]);
     }

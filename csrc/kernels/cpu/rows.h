@@ -4,6 +4,7 @@
 // results do not depend on how many there are.
 #pragma once
 #include "core/parallel.h"
+#include "kernels/cpu/copy.h"
 #include "kernels/cpu/elements.h"
 #include "kernels/cpu/sizes.h"
 #include "kernels/cpu/vec.h"
@@ -17,19 +18,7 @@ PYNN_INLINE int64_t wrapped(int64_t index, int64_t n) { return index < 0 ? index
 // Rows that do not overlap.
 template <class E>
 PYNN_INLINE void copy_row(E* to, const E* from, int64_t n) {
-  constexpr int64_t L = PYNN_VEC_BYTES / static_cast<int64_t>(sizeof(E));
-  const auto move = [=](int64_t i) __attribute__((always_inline)) {
-    I32 v;
-    __builtin_memcpy(&v, from + i, sizeof v);
-    __builtin_memcpy(to + i, &v, sizeof v);
-    asm volatile("");  // or the compiler calls memcpy, which is slow for short rows
-  };
-  if (n < L) {
-    for (int64_t i = 0; i < n; ++i) to[i] = from[i];
-    return;
-  }
-  for (int64_t i = 0; i + L <= n; i += L) move(i);
-  if (n % L) move(n - L);
+  copy_bytes(reinterpret_cast<char*>(to), reinterpret_cast<const char*>(from), n * static_cast<int64_t>(sizeof(E)));
 }
 
 template <class S>

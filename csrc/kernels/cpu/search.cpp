@@ -21,7 +21,7 @@ struct Ordered<BFloat16> {
   using Type = float;
 };
 
-constexpr int64_t kTogether = 4;  // searches side by side, as each waits for memory at every step
+constexpr int64_t kTogether = 8;  // searches side by side, as each waits for memory at every step
 
 template <class S>
 void search(const SearchArgs& a) {
@@ -46,7 +46,7 @@ void search(const SearchArgs& a) {
       // unsorted rows give its results too.
       const auto halve = [&](auto sorter, auto right) __attribute__((always_inline)) {
         for (int64_t left = a.n; left > 0; left /= 2)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
           for (int k = 0; k < kTogether; ++k) {
             const int64_t half = n[k] >> 1, at = min_of(low[k] + half, a.n - 1);
             const C m = static_cast<C>(row[k][sorter ? order[k][at] : at]);

@@ -5,6 +5,7 @@ namespace PYNN_CPU_NAMESPACE {
 
 constexpr int64_t kShortRow = 48;      // below, one call per row costs more than gathering several rows into one
 constexpr int64_t kFewElements = 256;  // rows and cols of the two innermost dims below which other dims are looked at
+constexpr int64_t kWholeLine = 8;      // elements that are worth the cache line they lie in
 
 Tiling make_tiling(const MapArgs& args) {
   Tiling t;
@@ -14,6 +15,13 @@ Tiling make_tiling(const MapArgs& args) {
   if (nd > 2 && t.cols * args.sizes[row_dim] < kFewElements)
     for (int d = nd - 3; d >= 0; --d)
       if (args.sizes[d] > args.sizes[row_dim]) row_dim = d;
+  if (nd > 2 && t.cols >= kWholeLine)
+    for (int k = 1; k < args.noperands; ++k) {
+      const int64_t* s = args.operands[k].strides;
+      if (magnitude(s[row_dim]) <= 1 || magnitude(s[col_dim]) <= 1) continue;
+      for (int d = nd - 3; d >= 0; --d)  // transposed: tiles use up the cache lines that they read
+        if (magnitude(s[d]) == 1 && args.sizes[d] >= kWholeLine) row_dim = d;
+    }
   t.rows = nd > 1 ? args.sizes[row_dim] : 1;
   t.outer_dims = 0;
   for (int d = 0; d < nd; ++d) {
