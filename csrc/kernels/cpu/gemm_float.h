@@ -188,7 +188,7 @@ void gemm_product(Product<T> p) {
     p.b_cs = 1;
     if (p.k == 1) return gemm_rank1(p);
   }
-  if (p.m > 2 && block_cost(transposed(p)) < block_cost(p)) p = transposed(p);
+  if (p.m > 2 && p.k > 0 && block_cost(transposed(p)) < block_cost(p)) p = transposed(p);
   gemm_blocks(p);
 }
 
