@@ -8,7 +8,7 @@
 #include "kernels/softmax.h"
 
 #include "core/parallel.h"
-#include "kernels/cpu/reduce_fold.h"
+#include "kernels/cpu/reduce_columns.h"
 #include "kernels/cpu/row_math.h"
 #include "kernels/cpu/scratch.h"
 
