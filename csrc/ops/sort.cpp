@@ -48,23 +48,31 @@ std::tuple<Tensor, Tensor> first_k(const char* op, const Tensor& x, int64_t dim,
   PYNN_CHECK_KIND(NotImplemented, !is_complex(x.dtype()), op, ": complex tensors have no order");
   DimVector sizes(x.sizes());
   Tensor rows = x;
-  if (x.dim() > 0) {
-    sizes.erase(dim);
-    sizes.push_back(k);
+  int64_t inner = 1;
+  const bool moved = !x.device().is_cpu() && x.dim() > 0 && dim != x.dim() - 1;  // other kernels sort rows only
+  {
     GradMode off(false);
-    DimVector order;
-    for (int64_t d = 0; d < x.dim(); ++d)
-      if (d != dim) order.push_back(d);
-    order.push_back(dim);
-    rows = contiguous(dim == x.dim() - 1 ? x : permute(x, order));
+    if (moved) {
+      DimVector order;
+      for (int64_t d = 0; d < x.dim(); ++d)
+        if (d != dim) order.push_back(d);
+      order.push_back(dim);
+      sizes.erase(dim);
+      sizes.push_back(k);
+      rows = permute(x, order);
+    } else if (x.dim() > 0) {
+      sizes[dim] = k;
+      for (int64_t d = dim + 1; d < x.dim(); ++d) inner *= x.size(d);
+    }
+    rows = contiguous(rows);
   }
   Tensor values = empty(sizes, x.dtype(), x.device()), index = empty(sizes, DType::Int64, x.device());
   if (values.numel() && !x.device().is_meta()) {
     const int64_t n = x.dim() ? x.size(dim) : 1;
-    kernels::sort_rows(x.device(), {rows.data(), values.data(), index.data_as<int64_t>(), rows.numel() / n, n, k,
-                                    x.dtype(), descending});
+    kernels::sort_rows(x.device(), {rows.data(), values.data(), index.data_as<int64_t>(), rows.numel() / (n * inner), n,
+                                    k, x.dtype(), descending, inner});
   }
-  if (x.dim() > 0) {
+  if (moved) {
     values = put_back(values, dim);
     index = put_back(index, dim);
   }

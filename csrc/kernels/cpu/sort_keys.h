@@ -41,7 +41,7 @@ void keys_of(Key* to, const S* x, int64_t n) {
 
 // Up to this many elements, a register of lines side by side is ordered by counting.
 template <class Key>
-constexpr int64_t kShortLine = 4 * Vec<Key>::kSize;
+constexpr int64_t kShortLine = 5 * Vec<Key>::kSize;
 
 // The keys of `count` lines of n elements, as key[i * lanes + line]. Element i of a line lies at i * step; lines lie n
 // apart where step is 1, else 1 apart.
