@@ -48,7 +48,8 @@ PYNN_KERNEL(int64_t, gather, (const GatherArgs& args));
 // their last bits from run to run, and any of several assigned values stays.
 PYNN_KERNEL(int64_t, scatter, (const GatherArgs& args));
 
-// Sort along rows [rows, n]: stable, NaN last ascending (first descending); values and positions.
+// Sort along the middle dim of [rows, n, inner], to [rows, k, inner]: stable, NaN last ascending (first descending);
+// values and positions. On CUDA inner is 1.
 struct SortArgs {
   const void* x;
   void* values;
@@ -56,6 +57,7 @@ struct SortArgs {
   int64_t rows, n, k;  // k < n: only the first k (topk, sorted)
   DType dtype;
   bool descending;
+  int64_t inner = 1;
 };
 PYNN_KERNEL(void, sort_rows, (const SortArgs& args));
 

@@ -24,7 +24,7 @@ PYNN_KERNEL(void, search_sorted, (const SearchArgs& args));
 // outside to none.
 PYNN_KERNEL(void, histogram_even,
             (const void* x, DType dtype, int64_t n, double low, double high, double* counts, int64_t bins));
-// counts[x[i]] += weights[i], or 1 without weights; 0 <= x[i] < the number of counts.
-PYNN_KERNEL(void, count_positions, (const int64_t* x, int64_t n, const double* weights, double* counts));
+// counts[x[i]] += weights[i], or 1 without weights; 0 <= x[i] < bins, the number of counts.
+PYNN_KERNEL(void, count_positions, (const int64_t* x, int64_t n, const double* weights, double* counts, int64_t bins));
 
 }  // namespace pynn

@@ -155,7 +155,7 @@ Tensor bincount(const Tensor& x, const Tensor& weights, int64_t least) {
   Tensor w;
   if (weights.defined()) w = contiguous(to_dtype(weights, DType::Float64));
   kernels::count_positions(at.device(), at.data_as<int64_t>(), x.numel(), w.defined() ? w.data_as<double>() : nullptr,
-                           counts.data_as<double>());
+                           counts.data_as<double>(), size);
   return no_gradient(to_dtype(counts, type));
 }
 

@@ -7,12 +7,14 @@
 #include "autograd/record.h"
 #include "core/shape.h"
 #include "kernels/indexing.h"
+#include "kernels/nth_element.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
 #include "ops/creation.h"
 #include "ops/indexing.h"
 #include "ops/indexing_scatter.h"
 #include "ops/reduce.h"
+#include "ops/reduce_plan.h"
 #include "ops/ternary.h"
 #include "ops/unary.h"
 #include "ops/view.h"
@@ -46,23 +48,31 @@ std::tuple<Tensor, Tensor> first_k(const char* op, const Tensor& x, int64_t dim,
   PYNN_CHECK_KIND(NotImplemented, !is_complex(x.dtype()), op, ": complex tensors have no order");
   DimVector sizes(x.sizes());
   Tensor rows = x;
-  if (x.dim() > 0) {
-    sizes.erase(dim);
-    sizes.push_back(k);
+  int64_t inner = 1;
+  const bool moved = !x.device().is_cpu() && x.dim() > 0 && dim != x.dim() - 1;  // other kernels sort rows only
+  {
     GradMode off(false);
-    DimVector order;
-    for (int64_t d = 0; d < x.dim(); ++d)
-      if (d != dim) order.push_back(d);
-    order.push_back(dim);
-    rows = contiguous(dim == x.dim() - 1 ? x : permute(x, order));
+    if (moved) {
+      DimVector order;
+      for (int64_t d = 0; d < x.dim(); ++d)
+        if (d != dim) order.push_back(d);
+      order.push_back(dim);
+      sizes.erase(dim);
+      sizes.push_back(k);
+      rows = permute(x, order);
+    } else if (x.dim() > 0) {
+      sizes[dim] = k;
+      for (int64_t d = dim + 1; d < x.dim(); ++d) inner *= x.size(d);
+    }
+    rows = contiguous(rows);
   }
   Tensor values = empty(sizes, x.dtype(), x.device()), index = empty(sizes, DType::Int64, x.device());
   if (values.numel() && !x.device().is_meta()) {
     const int64_t n = x.dim() ? x.size(dim) : 1;
-    kernels::sort_rows(x.device(), {rows.data(), values.data(), index.data_as<int64_t>(), rows.numel() / n, n, k,
-                                    x.dtype(), descending});
+    kernels::sort_rows(x.device(), {rows.data(), values.data(), index.data_as<int64_t>(), rows.numel() / (n * inner), n,
+                                    k, x.dtype(), descending, inner});
   }
-  if (x.dim() > 0) {
+  if (moved) {
     values = put_back(values, dim);
     index = put_back(index, dim);
   }
@@ -99,17 +109,38 @@ std::tuple<Tensor, Tensor> op_topk(const Tensor& x, int64_t k, int64_t dim, bool
   return first_k("topk", x, dim, x.dim() ? k : 1, largest);  // PyTorch: a 0-d tensor gives itself, for k = 0 too
 }
 
-// One position of every sorted row: `at` is [..., 1, ...] int64 or undefined, then `k` is meant.
-std::tuple<Tensor, Tensor> pick(const char* op, const Tensor& x, int64_t dim, bool keepdim, const Tensor& at,
-                                int64_t k) {
+// Where the median stands in each sorted line: [..., 1, ...] int64.
+Tensor place_of(Nth which, const Tensor& x, int64_t dim) {
+  const int64_t n = x.size(dim), dims[] = {dim};
+  const Tensor nans = sum(isnan(x), Dims(dims), true);
+  if (which == Nth::Median) return where(gt(nans, 0), sub(Scalar(n), nans), Scalar((n - 1) / 2));
+  return maximum(floor_divide(sub(Scalar(n - 1), nans), 2), full({}, Scalar(0), DType::Int64, x.device()));
+}
+
+std::tuple<Tensor, Tensor> nth(const char* op, const Tensor& x, int64_t dim, Nth which, int64_t k) {
+  if (!x.device().is_cpu() || is_complex(x.dtype())) {  // the kernel's meaning
+    const bool whole = which != Nth::Kth && x.dim();
+    const auto [values, index] = first_k(op, x, dim, whole ? x.size(dim) : k + 1, false);
+    if (x.dim() == 0) return {values, index};
+    if (!whole) return {clone_contiguous(narrow(values, dim, k, 1)), clone_contiguous(narrow(index, dim, k, 1))};
+    const Tensor at = place_of(which, x, dim);
+    return {gather(values, dim, at), gather(index, dim, at)};
+  }
+  const ReducePlan p(x, x.dim() ? int64_t{1} << dim : 0);
+  const DimVector sizes = reduced_sizes(x, x.dim() ? int64_t{1} << dim : 0, true);
+  Tensor values = empty(sizes, x.dtype()), index = empty(sizes, DType::Int64);
+  if (values.numel())
+    kernels::nth_element(
+        x.device(), which,
+        {p.x.data(), values.data(), index.data_as<int64_t>(), p.outer, p.reduced, p.inner, k, x.dtype()});
+  return {values, index};
+}
+
+std::tuple<Tensor, Tensor> pick(const char* op, const Tensor& x, int64_t dim, bool keepdim, Nth which, int64_t k) {
   Tensor values, index;
   {
     GradMode off(false);
-    std::tie(values, index) = first_k(op, x, dim, at.defined() && x.dim() ? x.size(dim) : k + 1, false);
-    if (x.dim() > 0) {
-      values = at.defined() ? gather(values, dim, at) : clone_contiguous(narrow(values, dim, k, 1));
-      index = at.defined() ? gather(index, dim, at) : clone_contiguous(narrow(index, dim, k, 1));
-    }
+    std::tie(values, index) = nth(op, x, dim, which, k);
   }
   values = take_from(op, std::move(values), x, dim, index);
   if (keepdim || x.dim() == 0) return {values, index};
@@ -123,7 +154,7 @@ std::tuple<Tensor, Tensor> op_kthvalue(const Tensor& x, int64_t k, int64_t dim, 
   PYNN_CHECK_KIND(Index, n > 0, "kthvalue: Expected reduction dim ", dim, " to have non-zero size.");
   PYNN_CHECK(k >= 1 && k <= n, "kthvalue: selected number k out of range for dimension ", dim, ", got k=", k,
              " for size ", n);
-  auto [values, index] = pick("kthvalue", x, dim, keepdim, {}, k - 1);
+  auto [values, index] = pick("kthvalue", x, dim, keepdim, Nth::Kth, k - 1);
   return {named("kthvalue", std::move(values)), std::move(index)};
 }
 
@@ -132,15 +163,8 @@ std::tuple<Tensor, Tensor> median_dim(const char* op, const Tensor& x, int64_t d
   dim = wrap_dim(op, dim, x);
   const int64_t n = x.dim() ? x.size(dim) : 1;
   PYNN_CHECK_KIND(Index, n > 0, op, ": Expected reduction dim ", dim, " to have non-zero size.");
-  if (!is_floating(x.dtype()) || x.dim() == 0) return pick(op, x, dim, keepdim, {}, (n - 1) / 2);
-  const Tensor at = [&] {
-    GradMode off(false);
-    const int64_t dims[] = {dim};
-    const Tensor nans = sum(isnan(x), Dims(dims), true);
-    if (!skip_nan) return where(gt(nans, 0), sub(Scalar(n), nans), Scalar((n - 1) / 2));
-    return maximum(floor_divide(sub(Scalar(n - 1), nans), 2), full({}, Scalar(0), DType::Int64, x.device()));
-  }();
-  return pick(op, x, dim, keepdim, at, 0);
+  const Nth which = !is_floating(x.dtype()) ? Nth::Kth : skip_nan ? Nth::NanMedian : Nth::Median;
+  return pick(op, x, dim, keepdim, which, (n - 1) / 2);
 }
 
 // Of all elements; those equal to the median share the gradient.

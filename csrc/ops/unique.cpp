@@ -133,7 +133,8 @@ std::optional<Found> counted(const Tensor& flat, Dims sizes, bool want_inverse, 
   if (static_cast<uint64_t>(high) - static_cast<uint64_t>(low) >= static_cast<uint64_t>(flat.numel())) return {};
   const Tensor at = contiguous(sub(x, Scalar(low)));
   const Tensor counts = zeros(DimVector{high - low + 1}, DType::Float64, x.device());
-  kernels::count_positions(x.device(), at.data_as<int64_t>(), at.numel(), nullptr, counts.data_as<double>());
+  kernels::count_positions(x.device(), at.data_as<int64_t>(), at.numel(), nullptr, counts.data_as<double>(),
+                           counts.numel());
   const Tensor there = ne(counts, 0), found = nonzero_tuple(there)[0];
   Found f{{to_dtype(add(found, Scalar(low)), flat.dtype())}};
   if (want_inverse) {

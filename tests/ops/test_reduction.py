@@ -384,3 +384,27 @@ def test_few_columns(inner):
         np.testing.assert_allclose(to_numpy(x.sum(1)), a.sum(1), rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(to_numpy(x.var(1)), a.var(1, ddof=1), rtol=1e-4)
         np.testing.assert_array_equal(to_numpy(x.amax(1)), to_numpy(x).max(1))
+
+
+@pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64, pynn.bfloat16, pynn.float16, pynn.int64])
+@pytest.mark.parametrize(
+    "shape", [(5, 14, 14), (3, 32, 3), (2, 33, 17), (1, 16, 2500), (70, 1, 5), (1, 9, 65)]
+)
+def test_short_columns(shape, dtype):
+    """Up to 32 rows stay in registers, whose last lanes may belong to the next row."""
+    a = ints(*shape, low=-3, high=4)
+    x = tensor(a, dtype)
+    for name in ("sum", "amax", "amin", "prod") + (("mean", "var", "norm") if dtype in FLOATS else ()):
+        got = getattr(x, name)(dim=1).double()
+        if name == "norm":
+            expected = np.sqrt((a.astype(np.float64) ** 2).sum(1))
+        elif name == "var":
+            if shape[1] == 1:
+                continue
+            expected = a.var(1, ddof=1)
+        else:
+            expected = getattr(np, name)(a.astype(np.float64), 1)
+        tol = 1e-2 if dtype in (pynn.bfloat16, pynn.float16) else 1e-6
+        if name == "prod" and dtype == pynn.float16:
+            continue  # beyond its range
+        np.testing.assert_allclose(to_numpy(got), expected, rtol=tol, atol=tol)

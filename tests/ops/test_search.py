@@ -73,6 +73,10 @@ def test_bincount():
         to_numpy(pynn.bincount(tensor(x), minlength=12)), np.bincount(x, minlength=12)
     )
     np.testing.assert_allclose(to_numpy(pynn.bincount(tensor(x), tensor(w))), np.bincount(x, w))
+    for n, high in ((100, 3), (70001, 1000), (70001, 1500)):  # by pieces, and too many bins for it
+        x = ints(n, low=0, high=high)
+        np.testing.assert_array_equal(to_numpy(pynn.bincount(tensor(x))), np.bincount(x))
+        assert pynn.unique(tensor(x), return_counts=True)[1].sum().item() == n
     with raises(RuntimeError, "bincount", "non-negative"):
         pynn.bincount(pynn.tensor([-1]))
 

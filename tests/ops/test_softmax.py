@@ -140,3 +140,23 @@ def test_dtype_argument_and_forms():
         pynn.softmax(x)
     with raises(TypeError, "softmax"):
         pynn.softmax([1.0, 2.0], 0)
+
+
+@pytest.mark.parametrize("name", OPS)
+@pytest.mark.parametrize("shape", [(1000, 3), (257, 2), (400, 16), (2, 300, 5)])
+def test_few_columns_equal_rows(name, shape):
+    """Rows of few columns are worked on as one wide row: values, gradients and NaN stay where they belong."""
+    a = arr(*shape, low=-9, high=9)
+    a[..., 7, 1] = math.nan
+    for dtype in (pynn.float64, pynn.float32, pynn.float16):
+        x, w = tensor(a, dtype), tensor(arr(*shape, seed=1), dtype)
+        pairs = []
+        for turn in (False, True):
+            t = (x.transpose(-1, -2).contiguous() if turn else x.clone()).requires_grad_()
+            y = getattr(pynn, name)(t, -1 if turn else -2)
+            (g,) = pynn.autograd.grad((y * (w.transpose(-1, -2) if turn else w)).sum(), t)
+            pairs.append([to_numpy((v.transpose(-1, -2) if turn else v).double()) for v in (y, g)])
+        tol = {pynn.float64: 1e-12, pynn.float32: 1e-4}.get(dtype, 2e-2)
+        for columns, rows in zip(*pairs, strict=True):
+            np.testing.assert_allclose(columns, rows, rtol=tol, atol=tol)
+            assert np.isnan(columns[..., 1]).all() and not np.isnan(columns[..., 0]).any()

@@ -181,3 +181,27 @@ def test_topk_of_long_rows(largest, dtype):
         found = x.topk(k, 1, largest=largest)
         assert same_bits(found[1], order[:, :k].contiguous()), k
         assert same_bits(found[0], values[:, :k].contiguous()), k
+
+
+@pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64, pynn.float16, pynn.int64, pynn.uint8])
+@pytest.mark.parametrize(
+    "shape", [(9, 3), (3, 33), (77, 33), (4, 70, 19), (2, 300, 18), (130,), (1999,), (2500,)]
+)
+def test_sort_of_every_path(shape, dtype):
+    rng = np.random.default_rng(0)
+    for kind in ("ties", "wide", "narrow"):
+        a = rng.standard_normal(shape) * (2 if kind == "ties" else 1e4 if kind == "wide" else 90)
+        x = (
+            pynn.tensor(np.abs(a).round() if kind == "ties" or dtype == pynn.uint8 else a)
+            .clamp(max=250)
+            .to(dtype)
+        )
+        a = x.double().numpy()
+        for dim in range(len(shape)):
+            for descending in (False, True):
+                order = np.argsort(-a if descending else a, axis=dim, kind="stable")
+                for k in {1, shape[dim] // 2, shape[dim]}:
+                    values, index = pynn.topk(x, k, dim, largest=descending)
+                    want = np.take(order, range(k), axis=dim)
+                    np.testing.assert_array_equal(index.numpy(), want)
+                    np.testing.assert_array_equal(values.double().numpy(), np.take_along_axis(a, want, dim))

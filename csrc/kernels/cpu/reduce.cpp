@@ -7,7 +7,7 @@
 #include "kernels/reduce.h"
 
 #include "core/parallel.h"
-#include "kernels/cpu/reduce_fold.h"
+#include "kernels/cpu/reduce_columns.h"
 #include "kernels/cpu/reduce_index.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/vec_math.h"
@@ -65,23 +65,35 @@ void evaluate(Reduce op, const ReduceArgs& a, const Run& run, int64_t count, T* 
       break;
   }
   if constexpr (!std::is_same_v<T, int64_t>) {
+    const auto set_lanes = [&](auto f) {
+      for (int64_t i = 0; i < count; i += VecD::kSize) f(VecD::load(out + i, count - i)).store(out + i, count - i);
+    };
+    // Doubles that become float32 stay right when multiplied by the inverse.
+    const auto divide = [&](double d) {
+      if constexpr (std::is_same_v<T, float>)
+        set_lanes([inverse = VecD(1 / d)](VecD v) __attribute__((always_inline)) { return v * inverse; });
+      else
+        set_lanes([d](VecD v) __attribute__((always_inline)) { return v / VecD(d); });
+    };
     switch (op) {
       case Reduce::NanSum:
         return run(AddNumbers<T>{}, nullptr, out);
       case Reduce::Mean:
         run(Add<T>{}, nullptr, out);
-        return set([n](double v) { return v / n; });
+        return divide(n);
       case Reduce::Var:
         run(Add<T>{}, nullptr, out);
-        for (int64_t i = 0; i < count; ++i) shift[i] = static_cast<T>(out[i] / n);
+        divide(n);
+        for (int64_t i = 0; i < count; ++i) shift[i] = static_cast<T>(out[i]);
         run(AddSquares<T>{}, shift, out);
-        return set([d = n > p ? n - p : 0](double v) { return v / d; });
+        return divide(n > p ? n - p : 0);
       case Reduce::LogSumExp:
         run(Extreme<T, true>{}, nullptr, out);
         // All -inf, or an inf: nothing to shift by, and the sum is 0 or inf as it stands.
         for (int64_t i = 0; i < count; ++i) shift[i] = __builtin_isinf(out[i]) ? T(0) : static_cast<T>(out[i]);
         run(AddExp<T>{}, shift, out);
-        for (int64_t i = 0; i < count; ++i) out[i] = __builtin_log(out[i]) + shift[i];
+        set_lanes([](VecD v) __attribute__((always_inline)) { return log(v); });
+        for (int64_t i = 0; i < count; ++i) out[i] += shift[i];
         return;
       case Reduce::Norm:
         if (a.nreduce == 0) return set([](double) { return 0.0; });
@@ -90,7 +102,7 @@ void evaluate(Reduce op, const ReduceArgs& a, const Run& run, int64_t count, T* 
         if (p == 2) {
           for (int64_t i = 0; i < count; ++i) shift[i] = T(0);
           run(AddSquares<T>{}, shift, out);
-          return set([](double v) { return __builtin_sqrt(v); });
+          return set_lanes([](VecD v) __attribute__((always_inline)) { return sqrt(v); });
         }
         if (__builtin_isinf(p))
           return p > 0 ? run(Extreme<T, true, true>{}, nullptr, out) : run(Extreme<T, false, true>{}, nullptr, out);
@@ -109,32 +121,33 @@ double cost_ns(Reduce op) {
   return op == Reduce::Var ? 0.4 : 0.2;
 }
 
-// Many outer indices: whole ones in parallel, both passes of a two-pass formula while their input is in the cache.
+// Many outer indices, or runs of short columns: whole ones in parallel, both passes of a two-pass formula while their
+// input is in the cache.
 template <class T>
 void reduce_many(Reduce op, const ReduceArgs& a, const Source<T>& x) {
   const Convert store = converter(a.y_dtype, DTypeOf<Total<T>>::value);
   char* y = static_cast<char*>(a.y);
   const int64_t y_item = static_cast<int64_t>(item_size(a.y_dtype)), matrix = a.nreduce * a.inner;
+  const int64_t w = min_of(a.inner, kMaxColumns), chunks = ceil_div(a.inner, w);
   const bool short_rows = a.inner == 1 && a.outer > 1 && a.nreduce <= kBlockRows * Vec<T>::kSize;
   const auto body = [&](int64_t begin, int64_t end) {
     T shift[kMaxColumns];
     Total<T> out[kMaxColumns];
-    const int64_t w = min_of(a.inner, kMaxColumns), group = kMaxColumns / w;
-    for (int64_t o = begin; o < end; o += group)
-      for (int64_t c = 0; c < a.inner; c += w) {
-        const int64_t cols = min_of(w, a.inner - c), outers = min_of(group, end - o);
-        const auto run = [&](const auto& fold, const T* s, Total<T>* to) {
-          if (short_rows) return fold_short_rows(fold, x, o * matrix, outers, a.nreduce, s, to);
-          for (int64_t i = 0; i < outers; ++i)
-            fold_piece(fold, x, (o + i) * matrix, a.inner, 0, a.nreduce, c, c + cols, s ? s + i * cols : nullptr,
-                       to + i * cols);
-        };
-        evaluate<T>(op, a, run, outers * cols, shift, out);
-        store(y + (o * a.inner + c) * y_item, {0, 1}, out, {0, 1}, 1, outers * cols);
-      }
+    const int64_t group = kMaxColumns / w;  // chunks == 1 where it is more than 1
+    for (int64_t i = begin; i < end; i += group) {
+      const int64_t o = i / chunks, c = i % chunks * w, cols = min_of(w, a.inner - c), outers = min_of(group, end - i);
+      const auto run = [&](const auto& fold, const T* s, Total<T>* to) {
+        if (short_rows) return fold_short_rows(fold, x, o * matrix, outers, a.nreduce, s, to);
+        for (int64_t k = 0; k < outers; ++k)
+          fold_piece(fold, x, (o + k) * matrix, a.inner, 0, a.nreduce, c, c + cols, s ? s + k * cols : nullptr,
+                     to + k * cols);
+      };
+      evaluate<T>(op, a, run, outers * cols, shift, out);
+      store(y + (o * a.inner + c) * y_item, {0, 1}, out, {0, 1}, 1, outers * cols);
+    }
   };
-  const double ns = cost_ns(op) * static_cast<double>(matrix) + 10;
-  parallel_for(0, a.outer, grain_for(ns), body);
+  const double ns = cost_ns(op) * static_cast<double>(a.nreduce * w) + 10;
+  parallel_for(0, a.outer * chunks, grain_for(ns), body);
 }
 
 // Few outer indices: pieces of each in parallel.
@@ -170,7 +183,7 @@ void reduce_few(Reduce op, const ReduceArgs& a, const Source<T>& x) {
 template <class T>
 void reduce_typed(Reduce op, const ReduceArgs& a) {
   const Source<T> x(a.x, a.dtype);
-  if (a.nreduce * a.inner <= kPieceElements || a.outer >= 64)
+  if (a.nreduce * min_of(a.inner, kMaxColumns) <= kPieceElements || a.outer >= 64)
     reduce_many<T>(op, a, x);
   else
     reduce_few<T>(op, a, x);

@@ -1,4 +1,4 @@
-// reduce_fold.h -- folding rows or columns of memory into one value each: the loops behind every reduction.
+// reduce_fold.h -- folding memory into one value: what a step is, and rows. Columns: reduce_columns.h.
 //
 //   x   [rows, inner] of one outer index, element (r, c) at r * inner + c, of any dtype, converted to T in blocks
 //   T   type of the loop: float, double or int64_t, in many lanes, never over more than kBlockRows steps a lane
@@ -17,8 +17,6 @@ namespace PYNN_CPU_NAMESPACE {
 namespace {
 
 constexpr int64_t kBlockRows = 32;  // steps of one lane before it goes to the total
-constexpr int64_t kMaxColumns = 1024;
-constexpr int64_t kNarrow = 64;  // fewer columns than this are folded many rows at a time
 
 template <class T>
 using Total = std::conditional_t<std::is_same_v<T, int64_t>, int64_t, double>;
@@ -43,6 +41,7 @@ struct Source {
         dtype(type),
         item(static_cast<int64_t>(item_size(type))),
         convert(type == kType ? nullptr : converter(kType, type)) {}
+  PYNN_INLINE bool converts() const { return convert && dtype != DType::BFloat16 && dtype != DType::Float16; }
   // n elements from `offset` on; the buffer must hold n where a conversion is needed.
   PYNN_INLINE const T* get(int64_t offset, int64_t n, T* buffer) const {
     const char* p = x + offset * item;
@@ -155,8 +154,6 @@ struct AddSquares : Add<T> {  // of x - s
   }
 };
 
-// ---- rows ---------------------------------------------------------------------------------------------------------
-
 template <class P, class T>
 PYNN_INLINE Total<T> merge_lanes(Vec<T> acc) {
   using W = Total<T>;
@@ -262,113 +259,6 @@ template <class P, class T>
       for (int l = 0; l < half; ++l) acc[l] = P::merge(acc[l], acc[l + half]);
     for (int64_t r = 0; r <= last; ++r) out[r0 + r] = static_cast<Total<T>>(acc[0][static_cast<int>(r)]);
   }
-}
-
-// ---- columns ------------------------------------------------------------------------------------------------------
-
-// acc[c] takes R rows of w columns.
-template <int R, class P, class T, class S>
-PYNN_INLINE void fold_rows(const P& fold, T* acc, const S* const* x, int64_t w, const T* shift) {
-  using V = Vec<T>;
-  constexpr int64_t L = V::kSize;
-  int64_t c = 0;
-  for (; c + L <= w; c += L) {
-    V a = V::load(acc + c);
-    const V s = shift ? V::load(shift + c) : V(T(0));
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) a = fold.step(a, load_wide(x[r] + c), s);
-    a.store(acc + c);
-  }
-  if (const int64_t n = w - c; n > 0) {
-    V a = V::load(acc + c, n);
-    const V s = shift ? V::load(shift + c, n) : V(T(0));
-    for (int r = 0; r < R; ++r) a = fold.step(a, load_wide(x[r] + c, n), s);
-    a.store(acc + c, n);
-  }
-}
-
-// acc[0 .. period) takes acc[period .. 2 * period), ...
-template <class P, class T>
-PYNN_INLINE void merge_periods(T* acc, int64_t w, int64_t period) {
-  using V = Vec<T>;
-  for (int64_t g = period; g < w; g += period)
-    for (int64_t c = 0; c < period; c += V::kSize) {
-      const int64_t n = period - c;
-      P::merge(V::load(acc + c, n), V::load(acc + g + c, n)).store(acc + c, n);
-    }
-}
-
-// total[c] takes x[c], of the loop's type or a total itself.
-template <class P, class W, class T>
-PYNN_INLINE void merge_totals(W* total, const T* x, int64_t n) {
-  constexpr int64_t L = Vec<T>::kSize;
-  int64_t c = 0;
-  for (; c + L <= n; c += L)
-    if constexpr (std::is_same_v<T, float>) {
-      VecD low, high;
-      widen(Vec<T>::load(x + c), low, high);
-      P::merge(VecD::load(total + c), low).store(total + c);
-      P::merge(VecD::load(total + c + L / 2), high).store(total + c + L / 2);
-    } else {
-      P::merge(Vec<W>::load(total + c), Vec<W>::load(x + c)).store(total + c);
-    }
-  for (; c < n; ++c) total[c] = P::merge(total[c], static_cast<W>(x[c]));
-}
-
-// total[c % period] takes the rows at offset, offset + stride, ... of w <= kMaxColumns columns.
-template <class P, class T>
-[[gnu::noinline]] void fold_columns(const P& fold, const Source<T>& x, int64_t offset, int64_t rows, int64_t stride,
-                                    int64_t w, int64_t period, const T* shift, Total<T>* total) {
-  T acc[kMaxColumns];
-  T buffer[8 * kMaxColumns];
-  const T start = fold.start()[0];
-  for (int64_t r0 = 0; r0 < rows; r0 += kBlockRows) {
-    const int64_t r1 = min_of(rows, r0 + kBlockRows);
-    for (int64_t c = 0; c < w; ++c) acc[c] = start;
-    x.by_storage([&](auto storage) {
-      using S = decltype(storage);
-      constexpr int R = 8;
-      int64_t r = r0;
-      for (; r + R <= r1; r += R) {
-        const S* p[R];
-        for (int i = 0; i < R; ++i) p[i] = x.template get_as<S>(offset + (r + i) * stride, w, buffer + i * kMaxColumns);
-        fold_rows<R>(fold, acc, p, w, shift);
-      }
-      for (; r < r1; ++r) {
-        const S* p = x.template get_as<S>(offset + r * stride, w, buffer);
-        fold_rows<1>(fold, acc, &p, w, shift);
-      }
-    });
-    if (period < w) merge_periods<P>(acc, w, period);
-    merge_totals<P>(total, acc, period);
-  }
-}
-
-// out[c] = fold of rows [r0, r1), columns [c0, c1) of the matrix that starts at `base`; shift belongs to c0.
-template <class P, class T>
-[[gnu::noinline]] void fold_piece(const P& fold, const Source<T>& x, int64_t base, int64_t inner, int64_t r0,
-                                  int64_t r1, int64_t c0, int64_t c1, const T* shift, Total<T>* out) {
-  using W = Total<T>;
-  if (inner == 1) {
-    out[0] = fold_row(fold, x, base + r0, r1 - r0, shift ? shift[0] : T(0));
-    return;
-  }
-  const W start = static_cast<W>(fold.start()[0]);
-  for (int64_t c = 0; c < c1 - c0; ++c) out[c] = start;
-  if (inner >= kNarrow || r1 - r0 < 8) {
-    for (int64_t c = c0; c < c1; c += kMaxColumns)
-      fold_columns(fold, x, base + r0 * inner + c, r1 - r0, inner, min_of(kMaxColumns, c1 - c),
-                   min_of(kMaxColumns, c1 - c), shift ? shift + (c - c0) : nullptr, out + (c - c0));
-    return;
-  }
-  // Few columns: `group` rows, which lie next to each other, count as one.
-  const int64_t group = 4 * kNarrow / inner, w = group * inner, rows = (r1 - r0) / group;
-  T shifts[4 * kNarrow];
-  for (int64_t i = 0; shift && i < w; ++i) shifts[i] = shift[i % inner];
-  const T* s = shift ? shifts : nullptr;
-  fold_columns(fold, x, base + r0 * inner, rows, w, w, inner, s, out);
-  if (const int64_t rest = (r1 - r0 - rows * group) * inner; rest > 0)
-    fold_columns(fold, x, base + (r0 + rows * group) * inner, 1, w, rest, inner, s, out);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include "kernels/cpu/reduce_index.h"
 
 #include "core/parallel.h"
-#include "kernels/cpu/reduce_fold.h"
+#include "kernels/cpu/reduce_columns.h"
 #include "kernels/cpu/scratch.h"
 
 namespace PYNN_CPU_NAMESPACE {
@@ -93,21 +93,51 @@ void find_in_columns(const Source<T>& x, int64_t offset, int64_t rows, int64_t i
   }
 }
 
+// Columns that fill less than a register: `group` rows, which lie next to each other, count as one.
+template <class T, bool kMax>
+void find_in_narrow(const Source<T>& x, int64_t offset, int64_t rows, int64_t inner, int64_t group, T* value,
+                    typename Vec<T>::Int* place) {
+  using Int = typename Vec<T>::Int;
+  T v[kNarrow], buffer[kNarrow];
+  Int at[kNarrow];
+  const int64_t w = group * inner, wide = rows / group, rest = (rows - wide * group) * inner;
+  find_in_columns<T, kMax>(x, offset, wide, w, w, v, at);
+  const T* last = rest ? x.get(offset + wide * w, rest, buffer) : nullptr;
+  for (int64_t j = 0; j < rest; ++j)
+    if (better<T, kMax>(last[j], v[j])) v[j] = last[j], at[j] = static_cast<Int>(wide);
+  for (int64_t c = 0; c < inner; ++c) {
+    T best = v[c];
+    int64_t row = at[c] * group;
+    for (int64_t g = 1; g < group; ++g) {
+      const T other = v[g * inner + c];
+      const int64_t its = at[g * inner + c] * group + g;
+      const bool same = other == best || (other != other && best != best);
+      if (better<T, kMax>(other, best) || (same && its < row)) best = other, row = its;
+    }
+    value[c] = best;
+    place[c] = static_cast<Int>(row);
+  }
+}
+
 // [outer, n, inner], inner > 1: runs of columns and pieces of rows, whose results are merged in order.
 template <class T, bool kMax, class Put>
 void search_columns(const Source<T>& x, const ReduceArgs& a, int64_t* index, Put put) {
   using Int = typename Vec<T>::Int;
   const int64_t w = min_of(a.inner, kMaxColumns), chunks = ceil_div(a.inner, w);
-  const int64_t piece = max_of<int64_t>((1 << 16) / w, 16), pieces = ceil_div(a.nreduce, piece);
-  const int64_t lines = a.outer * chunks;
+  const int64_t piece = max_of<int64_t>((1 << 17) / w, 16), pieces = ceil_div(a.nreduce, piece);
+  const int64_t lines = a.outer * chunks, group = kNarrow / a.inner;
   const Scratch<T> values(lines * pieces * w);
   const Scratch<Int> places(lines * pieces * w);
-  const double ns = 0.25 * static_cast<double>(min_of(piece, a.nreduce) * w) + 10;
+  const double ns = 0.12 * static_cast<double>(min_of(piece, a.nreduce) * w) + 10;
   parallel_for(0, lines * pieces, grain_for(ns), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const int64_t r = t % pieces * piece, c = t / pieces % chunks * w, o = t / pieces / chunks;
-      find_in_columns<T, kMax>(x, (o * a.nreduce + r) * a.inner + c, min_of(piece, a.nreduce - r), a.inner,
-                               min_of(w, a.inner - c), values.get() + t * w, places.get() + t * w);
+      const int64_t offset = (o * a.nreduce + r) * a.inner + c, rows = min_of(piece, a.nreduce - r);
+      if (a.inner <= Vec<T>::kSize / 2 && rows >= 4 * group)
+        find_in_narrow<T, kMax>(x, offset, rows, a.inner, group, values.get() + t * w, places.get() + t * w);
+      else
+        find_in_columns<T, kMax>(x, offset, rows, a.inner, min_of(w, a.inner - c), values.get() + t * w,
+                                 places.get() + t * w);
     }
   });
   parallel_for(0, lines, grain_for(static_cast<double>(pieces * w)), [&](int64_t begin, int64_t end) {

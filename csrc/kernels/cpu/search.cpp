@@ -1,8 +1,10 @@
-// search.cpp -- binary searches, parallel over values; counts per bin, one pass in order.
+// search.cpp -- binary searches, parallel over values; counts per bin: weighted ones in order,
+// others by pieces in parallel.
 #include "kernels/search.h"
 
 #include "core/parallel.h"
 #include "kernels/cpu/elements.h"
+#include "kernels/cpu/scratch.h"
 #include "kernels/cpu/sizes.h"
 
 namespace PYNN_CPU_NAMESPACE {
@@ -96,8 +98,30 @@ void histogram_even(const void* x, DType dtype, int64_t n, double low, double hi
   });
 }
 
-void count_positions(const int64_t* x, int64_t n, const double* weights, double* counts) {
-  for (int64_t i = 0; i < n; ++i) counts[x[i]] += weights ? weights[i] : 1;
+void count_positions(const int64_t* x, int64_t n, const double* weights, double* counts, int64_t bins) {
+  constexpr int64_t piece = 1 << 15, most = 1024;
+  if (weights || bins > most || n < 8 * bins) {
+    for (int64_t i = 0; i < n; ++i) counts[x[i]] += weights ? weights[i] : 1;
+    return;
+  }
+  const int64_t pieces = ceil_div(n, piece);
+  const Scratch<int32_t> found(pieces * bins);
+  parallel_for(0, pieces, 1, [&](int64_t begin, int64_t end) {
+    int32_t count[4][most];  // in turn: a counter waits for its last increment
+    for (int64_t p = begin; p < end; ++p) {
+      for (auto& c : count)
+        for (int64_t b = 0; b < bins; ++b) c[b] = 0;
+      const int64_t last = min_of(n, (p + 1) * piece);
+      int64_t i = p * piece;
+      for (; i + 4 <= last; i += 4)
+#pragma GCC unroll 4
+        for (int u = 0; u < 4; ++u) ++count[u][x[i + u]];
+      for (; i < last; ++i) ++count[0][x[i]];
+      for (int64_t b = 0; b < bins; ++b) found[p * bins + b] = count[0][b] + count[1][b] + count[2][b] + count[3][b];
+    }
+  });
+  for (int64_t p = 0; p < pieces; ++p)
+    for (int64_t b = 0; b < bins; ++b) counts[b] += found[p * bins + b];
 }
 
 }  // namespace PYNN_CPU_NAMESPACE

@@ -8,7 +8,7 @@
 #include "kernels/softmax.h"
 
 #include "core/parallel.h"
-#include "kernels/cpu/reduce_fold.h"
+#include "kernels/cpu/reduce_columns.h"
 #include "kernels/cpu/row_math.h"
 #include "kernels/cpu/scratch.h"
 
@@ -42,59 +42,82 @@ void backward_row(T* dx, const T* dy, const T* y, int64_t n, bool log) {
 
 constexpr int64_t kRun = 128;  // columns that are worked on together
 
-// w <= kRun columns; row r at r * stride.
+// What a run of columns looks like: n rows of w <= kRun, `stride` apart, the last one of only `tail`. Column c of the
+// tensor is every c + i * period of these: few columns count as one wide row where they lie next to each other.
+struct Run {
+  int64_t n, stride, w, tail, period;
+};
+
+// x[c], x[c + period], ... all become f of them.
+template <class T, class F>
+void share(T* x, int64_t w, int64_t period, F f) {
+  for (int64_t c = period; c < w; ++c) x[c % period] = f(x[c % period], x[c]);
+  for (int64_t c = period; c < w; ++c) x[c] = x[c - period];
+}
+
 template <class T>
-void forward_columns(T* y, const T* x, int64_t n, int64_t stride, int64_t w, bool log) {
+void forward_columns(T* y, const T* x, const Run& run, bool log_of) {
   using V = Vec<T>;
+  const auto [n, stride, w, tail, period] = run;
   T m[kRun], part[kRun];
   double sum[kRun];
   for (int64_t c = 0; c < w; ++c) m[c] = kMinusInfinity<T>, sum[c] = 0;
   const Extreme<T, true> fold;
   for (int64_t r = 0; r < n; ++r) {
     const T* row = x + r * stride;
-    fold_rows<1>(fold, m, &row, w, static_cast<const T*>(nullptr));
+    fold_rows<1>(fold, m, &row, r + 1 < n ? w : tail, static_cast<const T*>(nullptr));
   }
+  share(m, w, period, [](T a, T b) { return static_cast<T>(Extreme<T, true>::merge(Total<T>(a), Total<T>(b))); });
   for (int64_t r0 = 0; r0 < n; r0 += kBlockRows) {
     for (int64_t c = 0; c < w; ++c) part[c] = 0;
     for (int64_t r = r0; r < min_of(n, r0 + kBlockRows); ++r)
-      for (int64_t c = 0; c < w; c += V::kSize) {
-        const V e = exp_negative(V::load(x + r * stride + c, w - c) - V::load(m + c, w - c));
-        if (!log) e.store(y + r * stride + c, w - c);
-        (V::load(part + c, w - c) + e).store(part + c, w - c);
+      for (int64_t c = 0, width = r + 1 < n ? w : tail; c < width; c += V::kSize) {
+        const int64_t left = width - c, at = r * stride + c;
+        const V e = exp_negative(V::load(x + at, left) - V::load(m + c, left));
+        if (!log_of) e.store(y + at, left);
+        (V::load(part + c, left) + e).store(part + c, left);
       }
-    for (int64_t c = 0; c < w; ++c) sum[c] += static_cast<double>(part[c]);
+    merge_totals<Add<T>>(sum, part, w);
   }
-  for (int64_t c = 0; c < w; ++c) part[c] = static_cast<T>(log ? __builtin_log(sum[c]) : 1 / sum[c]);
+  share(sum, w, period, [](double a, double b) { return a + b; });
+  for (int64_t c = 0; c < w; c += VecD::kSize) {
+    const VecD s = VecD::load(sum + c, w - c);
+    (log_of ? log(s) : VecD(1) / s).store(sum + c, w - c);
+  }
+  for (int64_t c = 0; c < w; ++c) part[c] = static_cast<T>(sum[c]);
   for (int64_t r = 0; r < n; ++r)
-    for (int64_t c = 0; c < w; c += V::kSize) {
-      const V p = V::load(part + c, w - c);
-      const int64_t at = r * stride + c;
-      const V v = log ? V::load(x + at, w - c) - V::load(m + c, w - c) - p : V::load(y + at, w - c) * p;
-      v.store(y + at, w - c);
+    for (int64_t c = 0, width = r + 1 < n ? w : tail; c < width; c += V::kSize) {
+      const int64_t left = width - c, at = r * stride + c;
+      const V p = V::load(part + c, left);
+      const V v = log_of ? V::load(x + at, left) - V::load(m + c, left) - p : V::load(y + at, left) * p;
+      v.store(y + at, left);
     }
 }
 
 template <class T>
-void backward_columns(T* dx, const T* dy, const T* y, int64_t n, int64_t stride, int64_t w, bool log) {
+void backward_columns(T* dx, const T* dy, const T* y, const Run& run, bool log) {
   using V = Vec<T>;
+  const auto [n, stride, w, tail, period] = run;
   T part[kRun];
   double sum[kRun];
   for (int64_t c = 0; c < w; ++c) sum[c] = 0;
   for (int64_t r0 = 0; r0 < n; r0 += kBlockRows) {
     for (int64_t c = 0; c < w; ++c) part[c] = 0;
     for (int64_t r = r0; r < min_of(n, r0 + kBlockRows); ++r)
-      for (int64_t c = 0; c < w; c += V::kSize) {
-        const V g = V::load(dy + r * stride + c, w - c), p = V::load(part + c, w - c);
-        (log ? p + g : fma(g, V::load(y + r * stride + c, w - c), p)).store(part + c, w - c);
+      for (int64_t c = 0, width = r + 1 < n ? w : tail; c < width; c += V::kSize) {
+        const int64_t left = width - c, at = r * stride + c;
+        const V g = V::load(dy + at, left), p = V::load(part + c, left);
+        (log ? p + g : fma(g, V::load(y + at, left), p)).store(part + c, left);
       }
-    for (int64_t c = 0; c < w; ++c) sum[c] += static_cast<double>(part[c]);
+    merge_totals<Add<T>>(sum, part, w);
   }
+  share(sum, w, period, [](double a, double b) { return a + b; });
   for (int64_t c = 0; c < w; ++c) part[c] = static_cast<T>(sum[c]);
   for (int64_t r = 0; r < n; ++r)
-    for (int64_t c = 0; c < w; c += V::kSize) {
-      const int64_t at = r * stride + c;
-      const V g = V::load(dy + at, w - c), v = V::load(y + at, w - c), s = V::load(part + c, w - c);
-      (log ? fnma(exp(v), s, g) : (g - s) * v).store(dx + at, w - c);
+    for (int64_t c = 0, width = r + 1 < n ? w : tail; c < width; c += V::kSize) {
+      const int64_t left = width - c, at = r * stride + c;
+      const V g = V::load(dy + at, left), v = V::load(y + at, left), s = V::load(part + c, left);
+      (log ? fnma(exp(v), s, g) : (g - s) * v).store(dx + at, left);
     }
 }
 
@@ -105,7 +128,13 @@ void row(T* out, const T* a, const T* b, int64_t n, bool log) {
 }
 template <class T>
 void columns(T* out, const T* a, const T* b, int64_t n, int64_t stride, int64_t w, bool log) {
-  b ? backward_columns(out, a, b, n, stride, w, log) : forward_columns(out, a, n, stride, w, log);
+  Run run{n, stride, w, w, w};
+  const int64_t group = kRun / w, wide = group * w;
+  if (w == stride && w <= 2 * Vec<T>::kSize && n >= 4 * group) {
+    const int64_t rows = ceil_div(n, group);
+    run = {rows, wide, wide, n * w - (rows - 1) * wide, w};
+  }
+  b ? backward_columns(out, a, b, run, log) : forward_columns(out, a, run, log);
 }
 
 template <class T>

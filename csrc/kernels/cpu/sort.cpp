@@ -2,15 +2,20 @@
 //
 // Every element becomes an unsigned key whose order is the wanted one: sign bit flipped (and all bits of negative
 // floats), -0 as +0, NaN largest; inverted when descending. Pairs (key, position) have no ties, so any sort is stable.
+//   n <= kShortLine, of several lines: a register of them side by side is ranked by counting, unless few are wanted
 //   n <= kRanked every pair's place is the number of those that come before it, counted in registers
 //   n < 64        insertion sort (where registers are short)
 //   k <= n / 16   a heap of the k least, which most elements never reach: registers of them are compared with its top
-//   else          radix sort by bytes, least first, leaving out the bytes in which all keys agree
-// Parallel over rows. float32 and narrower: 32-bit keys; float64, int64 and rows of 2^32 elements: 64-bit keys.
+//   n <= kMerged  runs of kRanked pairs, merged (64-bit keys, unless they are many and differ in 16 bits only)
+//   else          radix sort by bytes of the distance from the least key, least byte first
+// Parallel over rows; columns are copied to rows, a few of them at a time. float32 and narrower: 32-bit keys; float64,
+// int64 and rows of 2^32 elements: 64-bit keys.
 #include "core/parallel.h"
+#include "kernels/cpu/convert.h"
 #include "kernels/cpu/elements.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/sizes.h"
+#include "kernels/cpu/sort_keys.h"
 #include "kernels/cpu/vec.h"
 #include "kernels/indexing.h"
 
@@ -80,22 +85,58 @@ void insertion_sort(Pair<Key>* p, int64_t n) {
   }
 }
 
-// Sorts p, with as much room in `other`; returns where the result is.
+// Runs of equal length, each ranked, are merged two by two, from both ends at once. Returns where the result is.
 template <class Key>
-Pair<Key>* radix_sort(Pair<Key>* p, Pair<Key>* other, int64_t n) {
-  constexpr int bytes = sizeof(Key);
-  int64_t count[bytes][256] = {};
+constexpr int64_t kMerged = sizeof(Key) == 8 && PYNN_VEC_BYTES > 16 ? 2048 : 0;
+template <class Key>
+Pair<Key>* merge_sort(Pair<Key>* p, Pair<Key>* other, int64_t n) {
+  int64_t run = n;
+  while (run > kRanked<Key> / 2) run = ceil_div(run, 2);
+  for (int64_t i = 0; i < n; i += run) rank_sort(p + i, other + i, min_of(run, n - i));
+  for (; run < n; run *= 2) {
+    Pair<Key>* t = p;
+    p = other;
+    other = t;
+    for (int64_t i = 0; i < n; i += 2 * run) {
+      const int64_t middle = min_of(i + run, n), end = min_of(i + 2 * run, n);
+      const Pair<Key>*a = p + i, *b = p + middle, *last_a = b - 1, *last_b = p + end - 1;
+      Pair<Key>*front = other + i, *back = other + end - 1;
+      // Neither run can end in half as many steps as the shorter one has pairs left.
+      for (int64_t steps; (steps = min_of(last_a - a + 1, last_b - b + 1) / 2) > 0;)
+        for (; steps > 0; --steps) {
+          const bool take = b->key < a->key;
+          *front++ = take ? *b : *a;
+          b += take, a += !take;
+          const bool give = last_b->key < last_a->key;
+          *back-- = give ? *last_a : *last_b;
+          last_a -= give, last_b -= !give;
+        }
+      while (front <= back) {
+        const bool take = a > last_a || (b <= last_b && b->key < a->key);
+        *front++ = take ? *b++ : *a++;
+      }
+    }
+  }
+  return other;
+}
+
+// By the lower `bytes` bytes of what the keys have above `low`.
+template <class Key>
+Pair<Key>* radix_sort(Pair<Key>* p, Pair<Key>* other, int64_t n, Key low, int bytes) {
+  int64_t count[sizeof(Key)][256];
+  for (int b = 0; b < bytes; ++b)
+    for (int d = 0; d < 256; ++d) count[b][d] = 0;
   for (int64_t i = 0; i < n; ++i)
-    for (int b = 0; b < bytes; ++b) ++count[b][(p[i].key >> (8 * b)) & 255];
+    for (int b = 0; b < bytes; ++b) ++count[b][((p[i].key - low) >> (8 * b)) & 255];
   for (int b = 0; b < bytes; ++b) {
-    if (count[b][(p[0].key >> (8 * b)) & 255] == n) continue;
+    if (count[b][((p[0].key - low) >> (8 * b)) & 255] == n) continue;
     int64_t at = 0;
     for (int d = 0; d < 256; ++d) {
       const int64_t c = count[b][d];
       count[b][d] = at;
       at += c;
     }
-    for (int64_t i = 0; i < n; ++i) other[count[b][(p[i].key >> (8 * b)) & 255]++] = p[i];
+    for (int64_t i = 0; i < n; ++i) other[count[b][((p[i].key - low) >> (8 * b)) & 255]++] = p[i];
     Pair<Key>* t = p;
     p = other;
     other = t;
@@ -161,34 +202,95 @@ void least_k(Pair<Key>* heap, int64_t k, const S* x, int64_t n, bool descending)
   }
 }
 
+// One row of n elements to its first k.
+template <class Key, class S>
+void sort_row(const S* x, int64_t n, int64_t k, bool descending, Pair<Key>* pairs, Pair<Key>* other, S* values,
+              int64_t* indices) {
+  const Key flip = descending ? ~Key(0) : Key(0);
+  Pair<Key>* p = pairs;
+  const bool few = n >= 64 && k <= n / 16;
+  for (int64_t i = 0; i < n && !few; ++i) p[i] = {static_cast<Key>(key_of<Key>(x[i]) ^ flip), static_cast<Key>(i)};
+  if (few) {
+    least_k(p, k, x, n, descending);
+  } else if (n <= kRanked<Key>) {
+    rank_sort(p, other, n);
+    p = other;
+  } else if (n < 64) {
+    insertion_sort(p, n);
+  } else {
+    Key low = p[0].key, high = low;
+    for (int64_t i = 1; i < n; ++i) low = min_of(low, p[i].key), high = max_of(high, p[i].key);
+    int bytes = 0;
+    for (Key range = high - low; range; range >>= 8) ++bytes;
+    p = n <= kMerged<Key> && (bytes > 2 || n < 256) ? merge_sort(p, other, n) : radix_sort(p, other, n, low, bytes);
+  }
+  for (int64_t i = 0; i < k; ++i) {
+    const int64_t from = static_cast<int64_t>(p[i].position);
+    values[i] = x[from];
+    indices[i] = from;
+  }
+}
+
+template <class S>
+void sort_short_lines(const SortArgs& a) {
+  using Key = KeyOf<S>;
+  constexpr int64_t L = Vec<Key>::kSize;
+  const bool rows = a.inner == 1;
+  const int64_t n = a.n, k = a.k, runs = ceil_div(a.inner, L), groups = rows ? ceil_div(a.rows, L) : a.rows * runs;
+  const double ns = static_cast<double>(n * (n + 3 * min_of(L, rows ? L : a.inner)));
+  parallel_for(0, groups, grain_for(0.5 * ns), [&](int64_t begin, int64_t end) {
+    Key key[L * kShortLine<Key>] = {}, place[L * kShortLine<Key>];
+    for (int64_t g = begin; g < end; ++g) {
+      const int64_t o = rows ? g * L : g / runs, c = rows ? 0 : g % runs * L;
+      const int64_t count = min_of(L, rows ? a.rows - o : a.inner - c);
+      const S* x = static_cast<const S*>(a.x) + o * n * a.inner + c;
+      S* values = static_cast<S*>(a.values) + o * k * a.inner + c;
+      int64_t* indices = a.indices + o * k * a.inner + c;
+      keys_of_lines(key, x, n, a.inner, count);
+      if (a.descending)
+        for (int64_t i = 0; i < n * L; i += L) (~Vec<Key>::load(key + i)).store(key + i);
+      rank_lines(key, place, n);
+      for (int64_t l = 0; l < count; ++l)
+        for (int64_t i = 0; i < n; ++i) {
+          const int64_t p = place[i * L + l], to = rows ? l * k + p : p * a.inner + l;
+          if (p >= k) continue;
+          values[to] = x[rows ? l * n + i : i * a.inner + l];
+          indices[to] = i;
+        }
+    }
+  });
+}
+
 template <class Key, class S>
 void sort_typed(const SortArgs& a) {
   const int64_t n = a.n, k = a.k;
+  using Lane = KeyOf<S>;
+  const bool few = n >= 64 && k <= n / 16;
+  if (n <= kShortLine<Lane> && !few && (a.inner > 1 ? a.inner : a.rows) >= Vec<Lane>::kSize / 4)
+    return sort_short_lines<S>(a);
+  const int64_t width = min_of<int64_t>(a.inner, 16), runs = ceil_div(a.inner, width);
+  const Convert copy = converter(a.dtype, a.dtype), copy_index = converter(DType::Int64, DType::Int64);
   const double ns = static_cast<double>(n) * (n < 64 ? 5 : k <= n / 16 ? 0.5 : 4 * sizeof(Key)) + 10;
-  parallel_for(0, a.rows, grain_for(ns), [&](int64_t begin, int64_t end) {
-    const bool few = n >= 64 && k <= n / 16;
-    const bool ranked = n <= kRanked<Key> && !few;
-    const Scratch<Pair<Key>> pairs(few ? k : n), other(few || (n < 64 && !ranked) ? 0 : n);
-    for (int64_t r = begin; r < end; ++r) {
-      const S* x = static_cast<const S*>(a.x) + r * n;
-      Pair<Key>* p = pairs.get();
-      const Key flip = a.descending ? ~Key(0) : Key(0);
-      if (few)
-        least_k(p, k, x, n, a.descending);
-      else
-        for (int64_t i = 0; i < n; ++i) p[i] = {static_cast<Key>(key_of<Key>(x[i]) ^ flip), static_cast<Key>(i)};
-      if (ranked) {
-        rank_sort(p, other.get(), n);
-        p = other.get();
-      } else if (n < 64)
-        insertion_sort(p, n);
-      else if (!few)
-        p = radix_sort(p, other.get(), n);
-      for (int64_t i = 0; i < k; ++i) {
-        const int64_t from = static_cast<int64_t>(p[i].position);
-        static_cast<S*>(a.values)[r * k + i] = x[from];
-        a.indices[r * k + i] = from;
+  parallel_for(0, a.rows * runs, grain_for(ns * static_cast<double>(width)), [&](int64_t begin, int64_t end) {
+    const Scratch<Pair<Key>> pairs(few ? k : n), other(few ? 0 : n);
+    const int64_t lines = a.inner > 1 ? width : 0;
+    const Scratch<S> from(lines * n), values(lines * k);
+    const Scratch<int64_t> indices(lines * k);
+    for (int64_t g = begin; g < end; ++g) {
+      const int64_t o = g / runs, c = g % runs * width, w = min_of(width, a.inner - c);
+      const S* x = static_cast<const S*>(a.x) + o * n * a.inner + c;
+      S* to = static_cast<S*>(a.values) + o * k * a.inner + c;
+      int64_t* to_index = a.indices + o * k * a.inner + c;
+      if (a.inner == 1) {
+        sort_row(x, n, k, a.descending, pairs.get(), other.get(), to, to_index);
+        continue;
       }
+      copy(from.get(), {1, n}, x, {a.inner, 1}, n, w);
+      for (int64_t l = 0; l < w; ++l)
+        sort_row(from.get() + l * n, n, k, a.descending, pairs.get(), other.get(), values.get() + l * k,
+                 indices.get() + l * k);
+      copy(to, {a.inner, 1}, values.get(), {1, k}, k, w);
+      copy_index(to_index, {a.inner, 1}, indices.get(), {1, k}, k, w);
     }
   });
 }
@@ -196,7 +298,7 @@ void sort_typed(const SortArgs& a) {
 }  // namespace
 
 void sort_rows(const SortArgs& a) {
-  if (a.rows == 0 || a.k == 0) return;
+  if (a.rows == 0 || a.k == 0 || a.inner == 0) return;
   by_dtype(a.dtype, [&](auto s) {
     using S = decltype(s);
     if constexpr (kIsComplex<S>) {

@@ -79,7 +79,7 @@ void histogram_even(const void* x, DType dtype, int64_t n, double low, double hi
 }
 PYNN_CUDA_KERNEL(histogram_even);
 
-void count_positions(const int64_t* x, int64_t n, const double* weights, double* counts) {
+void count_positions(const int64_t* x, int64_t n, const double* weights, double* counts, int64_t) {
   if (n) launch(count, grid_for(n), kBlock, x, n, weights, counts);
 }
 PYNN_CUDA_KERNEL(count_positions);
