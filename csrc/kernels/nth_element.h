@@ -22,6 +22,6 @@ struct NthArgs {
   int64_t outer, n, inner, k;
   DType dtype;
 };
-PYNN_KERNEL(void, nth_element, (Nth which, const NthArgs& args));
+PYNN_CPU_ONLY_KERNEL(void, nth_element, (Nth which, const NthArgs& args));
 
 }  // namespace pynn

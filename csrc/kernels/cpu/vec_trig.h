@@ -103,7 +103,7 @@ PYNN_LIBM(tan_any, float, tanf)
 PYNN_LIBM(tan_any, double, tan)
 // (tan(r) - r) / r^3, z = r^2
 PYNN_INLINE VecF tan_tail(VecF z) {
-  return poly(z, 0.33333353, 0.133325493, 0.054073185, 0.021212, 0.01102175, -0.000150859, 0.004497);
+  return poly(z, 0.33333352, 0.13332568, 0.054071527, 0.021219037, 0.011006199, -0.00013360394, 0.00448939);
 }
 PYNN_INLINE VecD tan_tail(VecD z) {
   const VecD z2 = z * z;  // as two sums, since one would wait for each of its terms
@@ -122,7 +122,7 @@ PYNN_INLINE Vec<T> tan(Vec<T> x) {
   const Quadrant<T> q(x);
   const V z = q.r * q.r;
   // The derivative at `rest` is about 1 + 3 / 2 z.
-  const V t = q.r + fma(z, fma(q.r, tan_tail(z), constant<V>(1.5) * q.rest), q.rest);
+  const V t = q.r + fma(z * q.r, tan_tail(z), fma(z, constant<V>(1.5) * q.rest, q.rest));
   const Mask<T> odd{((q.n & Vec<I>(1)) != Vec<I>(0)).v};
   return select(odd, V(-1) / t, select(x == V(0), x, t));
 }
