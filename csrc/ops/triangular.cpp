@@ -63,8 +63,8 @@ Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool unit)
                  same(b.sizes().first(b.sizes().size() - 2), a.sizes().first(a.sizes().size() - 2)),
              op, ": [..., n, n] and [..., n, m] are required, got ", dims_str(a.sizes()), " and ", dims_str(b.sizes()));
   PYNN_CHECK(a.dtype() == b.dtype() && item_size(a.dtype()) >= 4 && (is_floating(a.dtype()) || is_complex(a.dtype())),
-             op, ": float32, float64 or complex matrices of one dtype are required, got ", dtype_name(a.dtype()), " and ",
-             dtype_name(b.dtype()));
+             op, ": float32, float64 or complex matrices of one dtype are required, got ", dtype_name(a.dtype()),
+             " and ", dtype_name(b.dtype()));
   PYNN_CHECK(a.device() == b.device() && !a.device().is_cuda(), op, ": tensors on the CPU are required, got ",
              a.device().str(), " and ", b.device().str());
   const int64_t n = b.size(-2), m = b.size(-1);
