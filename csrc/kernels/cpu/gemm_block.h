@@ -3,8 +3,9 @@
 //   for each panel of columns, for each block of k:   for each MR rows of A:   for each sliver of B:   a tile
 //
 // A is read where it lies, each element broadcast, unless steps of k lie lines apart (x.T @ y): then MR rows are copied
-// for all their tiles. B is read where it lies if its rows are contiguous and all of it fits L2, or few rows of A ask
-// for it, else each sliver is copied just before its first tile. A tile fetches what comes next: the rows of A under it
+// for all their tiles, a few tiles' rows at a time, so that a line of A is fetched once. B is read where it lies if its
+// rows are contiguous and all of it fits L2, or few rows of A ask for it, else each sliver is copied just before its
+// first tile. A panel's slivers are as equally wide as can be. A tile fetches what comes next: the rows of A under it
 // or the next sliver's source. A region shares nothing with others, so that no thread waits for another.
 #pragma once
 #include "kernels/cpu/gemm_pack.h"
@@ -40,7 +41,8 @@ template <class T>
 BlockPlan plan_of(const Product<T>& p) {
   constexpr int64_t W = Vec<T>::kSize, size = sizeof(T), fits = GemmBlocks::panel_bytes * 5 / 4;
   BlockPlan b{};
-  const int64_t few = 3 * GemmBlocks::mr;
+  // Rows of B that lie pages apart meet in few sets of L2, too: they are fetched anew for each tile of rows.
+  const int64_t few = p.b_rs * size % 4096 == 0 ? 3 * GemmBlocks::mr : 8 * GemmBlocks::mr;
   const bool large = p.k * p.n * size > fits;
   b.pack = p.b_cs != 1 || (large && p.m > few);
   b.nv = b.pack ? GemmBlocks::nv : GemmBlocks::nv_of(p.m);
@@ -67,6 +69,16 @@ PYNN_INLINE GemmOut<T> out_of_block(const Product<T>& p, int64_t p0, int64_t kb)
   return out;
 }
 
+// A sliver of B of so many vectors.
+template <class T>
+void pack_columns(int64_t vectors, const T* x, int64_t r_stride, int64_t k_stride, int64_t cols, int64_t k, T* out) {
+  constexpr int W = Vec<T>::kSize;
+  static_assert(GemmBlocks::nv <= 3);
+  if (vectors == 1) return pack_sliver<T, W>(x, r_stride, k_stride, cols, k, out);
+  if (vectors == 2) return pack_sliver<T, 2 * W>(x, r_stride, k_stride, cols, k, out);
+  pack_sliver<T, GemmBlocks::nv * W>(x, r_stride, k_stride, cols, k, out);
+}
+
 // Rows [i0, i1) and columns [j0, j1) of C.
 template <class T>
 void gemm_region(const Product<T>& p, const BlockPlan& plan, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
@@ -77,10 +89,19 @@ void gemm_region(const Product<T>& p, const BlockPlan& plan, int64_t i0, int64_t
   const Scratch<T> packed(plan.pack ? plan.kc * panel : j1 % W ? plan.kc * W : 0);
   // Steps of k that lie pages apart would meet in the same sets of L1, and cost a TLB miss each, once per tile.
   const bool copy_a = p.a_cs * static_cast<int64_t>(sizeof(T)) >= 512 && panel > 2 * NR;
-  const Scratch<T> rows_of_a(copy_a ? plan.kc * MR + W : 0);
+  constexpr int64_t kStrips = 8, kStepsAtOnce = 32;  // copied: rows of A of so many tiles, whose source stays in L1
+  const int64_t strip = copy_a ? plan.kc * MR + W : 0;
+  const Scratch<T> rows_of_a(strip * min_of(kStrips, tiles));
+  const auto copy_strips = [&](int64_t first, int64_t pc, int64_t kb) {
+    for (int64_t q = 0; q < kb; q += kStepsAtOnce)
+      for (int64_t t = first; t < min_of(first + kStrips, tiles); ++t)
+        pack_sliver<T, MR>(p.a + row(t) * p.a_rs + (pc + q) * p.a_cs, p.a_rs, p.a_cs, row(t + 1) - row(t),
+                           min_of(kStepsAtOnce, kb - q), rows_of_a.get() + (t - first) * strip + q * MR);
+  };
 
   for (int64_t jc = j0; jc < j1; jc += plan.nc) {
     const int64_t nb = min_of(plan.nc, j1 - jc);
+    const int64_t whole = plan.pack ? ceil_div(nb, W) : nb / W, slivers = ceil_div(whole, plan.nv);
     int64_t pc = 0;
     do {
       const int64_t kb = min_of(plan.kc, p.k - pc);
@@ -90,34 +111,29 @@ void gemm_region(const Product<T>& p, const BlockPlan& plan, int64_t i0, int64_t
         const int64_t i = row(t), rows = row(t + 1) - i;
         GemmTileArgs<T> tile{kb, p.a + i * p.a_rs + pc * p.a_cs, nullptr, p.a_rs, p.a_cs, 0, 0, nullptr, 0};
         if (copy_a) {
-          pack_sliver<T, MR>(tile.a, p.a_rs, p.a_cs, rows, kb, rows_of_a.get());
-          tile.a = rows_of_a.get(), tile.a_rs = 1, tile.a_cs = MR;
+          if (t % kStrips == 0) copy_strips(t, pc, kb);
+          tile.a = rows_of_a.get() + t % kStrips * strip, tile.a_rs = 1, tile.a_cs = MR;
         }
-        int64_t sliver = 0;
-        for (int64_t j = 0, width; j < nb; j += width, ++sliver) {
-          const bool copy_b = plan.pack || nb - j < W;  // then the last vector is filled up with zeros
-          const int64_t vectors = min_of(plan.nv, copy_b ? ceil_div(nb - j, W) : (nb - j) / W);
+        for (int64_t sliver = 0, j = 0, width; j < nb; j += width, ++sliver) {
+          // A last vector of B that lies there in part is copied, filled up with zeros.
+          const bool copy_b = plan.pack || sliver == slivers;
+          const int64_t vectors = sliver == slivers ? 1 : whole * (sliver + 1) / slivers - whole * sliver / slivers;
           width = vectors * W;
           tile.cols = min_of(width, nb - j);
           const T* source = b + j * p.b_cs;
           if (copy_b) {
             T* const copy = plan.pack ? packed.get() + j * kb : packed.get();
-            static_assert(GemmBlocks::nv == 2);
-            if (t == 0)
-              vectors == 1 ? pack_sliver<T, W>(source, p.b_cs, p.b_rs, tile.cols, kb, copy)
-                           : pack_sliver<T, NR>(source, p.b_cs, p.b_rs, tile.cols, kb, copy);
+            if (t == 0) pack_columns<T>(vectors, source, p.b_cs, p.b_rs, tile.cols, kb, copy);
             tile.b = copy, tile.b_rs = width;
           } else {
             tile.b = source, tile.b_rs = p.b_rs;
           }
-          tile.next = tile.b, tile.next_step = tile.b_rs;
-          if (plan.pack && t == 0 && p.b_cs == 1) {
-            tile.next = source + width, tile.next_step = p.b_rs;  // the next sliver's source
-          } else if (plan.far) {
+          if (plan.far)
             tile.next = source + 32 * p.b_rs, tile.next_step = p.b_rs;
-          } else if (plan.pack && p.a_cs == 1) {
-            tile.next = tile.a + (rows + sliver % MR) * p.a_rs, tile.next_step = 1;  // a row of A under these
-          }
+          else if (plan.pack && t == 0 && p.b_cs == 1)
+            tile.next = source + width, tile.next_step = p.b_rs;  // the next sliver's source
+          else
+            tile.next = nullptr;
           run_gemm_tile(rows, vectors, tile, out, i, jc + j);
         }
       }

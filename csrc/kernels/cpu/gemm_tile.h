@@ -26,7 +26,7 @@ namespace PYNN_CPU_NAMESPACE {
 // alike, 256 rows lose 1 % (C is read and written once per block of k), panels of 128 columns lose 2 %.
 struct GemmBlocks {
 #if defined(PYNN_ISA_AVX512)
-  static constexpr int mr = 8, nv = 2;
+  static constexpr int mr = 8, nv = 3;
   static constexpr int64_t panel_bytes = 512 << 10;
 #elif defined(PYNN_ISA_NEON)
   static constexpr int mr = 8, nv = 2;
@@ -110,7 +110,8 @@ struct GemmTileArgs {
   const T *a, *b;
   int64_t a_rs, a_cs, b_rs;
   int64_t cols;  // of C, valid
-  // What a later tile reads, brought nearer meanwhile: at each step of k one row of a tile of B, `next_step` further.
+  // What a later tile reads of B, brought into L2 meanwhile: as much of a row as the tile is wide at each step of k,
+  // the next row `next_step` further. nullptr: nothing.
   const T* next;
   int64_t next_step;
 };
@@ -124,11 +125,9 @@ void gemm_tile(const GemmTileArgs<T>& t, const GemmOut<T>& out, int64_t i0, int6
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) acc[i][v] = Vec<T>(T(0));
 
-  const T *a = t.a, *b = t.b, *next = t.next;
-  const int64_t a_rs = t.a_rs, a_cs = t.a_cs, b_rs = t.b_rs, next_step = t.next_step;
-  for (int64_t left = t.k; left > 0; --left) {
-    __builtin_prefetch(next, 0, 2);
-    if constexpr (NV * sizeof(Vec<T>) > 64) __builtin_prefetch(next + 64 / sizeof(T), 0, 2);
+  const T *a = t.a, *b = t.b;
+  const int64_t a_rs = t.a_rs, a_cs = t.a_cs, b_rs = t.b_rs;
+  const auto step = [&]() __attribute__((always_inline)) {
     Vec<T> row[NV];
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) row[v] = Vec<T>::load(b + v * W);
@@ -140,8 +139,15 @@ void gemm_tile(const GemmTileArgs<T>& t, const GemmOut<T>& out, int64_t i0, int6
     }
     a += a_cs;
     b += b_rs;
-    next += next_step;
-  }
+  };
+  int64_t left = t.k;
+  if (const T* next = t.next)
+    for (; left > 0; --left, next += t.next_step) {
+#pragma GCC unroll 8
+      for (int v = 0; v < NV && v < GemmBlocks::nv; ++v) __builtin_prefetch(next + v * W, 0, 2);
+      step();
+    }
+  for (; left > 0; --left) step();
 
   if (t.cols == NV * W && out.c_cs == 1 && (!out.bias || out.bias_cs)) [[likely]] {
     const int64_t c_rs = out.c_rs;  // a copy: a store to C might change `out` for all the compiler knows
