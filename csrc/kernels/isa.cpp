@@ -6,6 +6,10 @@
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #endif
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "core/error.h"
 #include "kernels/cpu_features.h"
@@ -29,6 +33,21 @@ bool has_f16c() {  // not every compiler's __builtin_cpu_supports knows its name
   return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
 }
 #endif
+
+// AMX's registers are large: Linux hands them to a process that asks, unless it has too small a stack for signals.
+CpuFeatures with_amx(CpuFeatures f) {
+#if defined(__x86_64__) && defined(__linux__)
+  constexpr long kRequestState = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM of <asm/prctl.h>, XFEATURE_XTILEDATA
+  constexpr unsigned kBf16 = 1u << 22, kTiles = 1u << 24, kInt8 = 1u << 25;
+  unsigned a, b, c, d = 0;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & kTiles) &&
+      syscall(SYS_arch_prctl, kRequestState, kTileData) == 0) {
+    f.amx_bf16 = f.avx512_bf16 && (d & kBf16);
+    f.amx_int8 = f.avx512_vnni && (d & kInt8);
+  }
+#endif
+  return f;
+}
 
 Isa choose() {
   const char* wanted = std::getenv("PYNN_CPU_ISA");
@@ -97,7 +116,8 @@ Isa active_isa() {
 
 void init_isa() { active_isa_index = static_cast<int>(active_isa()); }
 
-// PYNN_CPU_DOT=0 does without them, so that what stands in for them can be tested on a CPU that has them.
+// PYNN_CPU_DOT=0 does without them, PYNN_CPU_DOT=avx512 without AMX, so that what stands in for them can be tested on a
+// CPU that has them.
 const CpuFeatures& cpu_features() {
   static const CpuFeatures features = [] {
     CpuFeatures f{};
@@ -106,6 +126,7 @@ const CpuFeatures& cpu_features() {
     if (!wanted || std::strcmp(wanted, "0") != 0) {
       f.avx512_bf16 = __builtin_cpu_supports("avx512bf16");
       f.avx512_vnni = __builtin_cpu_supports("avx512vnni");
+      if (!wanted || std::strcmp(wanted, "avx512") != 0) f = with_amx(f);
     }
 #endif
     return f;

@@ -34,6 +34,8 @@ SHAPES = [
     (66, 66, 66),
     (130, 257, 96),
 ]
+# AMX: blocks of 32 x 32, of 512 or 1024 elements of k, panels of B of 1 MiB, copies of A of 2^23 elements.
+AMX_SHAPES = [(33, 65, 1100), (100, 300, 2100), (16, 40, 512), (70, 70, 512)]
 
 
 def operands(m, n, k, dtype, seed=0):
@@ -84,6 +86,16 @@ def test_result_layouts_and_epilogues(shape, dtype):
     check(pynn.nn.functional.linear(a, b.t(), bias), a, b, dtype, to_numpy(bias).astype(float))
     check(pynn.nn.functional.linear(a, b.t().contiguous(), bias), a, b, dtype, to_numpy(bias).astype(float))
     check(pynn.addmm(c[:, :n], a, b, beta=0.5), a, b, dtype, 0.5 * to_numpy(c[:, :n]).astype(float))
+
+
+@pytest.mark.parametrize("shape", AMX_SHAPES, ids=str)
+def test_layouts_of_large_blocks(shape):
+    check_layouts(*shape, pynn.bfloat16)
+
+
+def test_more_rows_than_are_copied_at_a_time():
+    a, b = operands(8000, 500, 1060, pynn.bfloat16)
+    check(a @ b, a, b, pynn.bfloat16)
 
 
 @pytest.mark.parametrize("m,n", [(1, 1), (1, 40), (2, 5), (3, 7), (40, 1)])
@@ -167,6 +179,7 @@ def check_int8():
         (64, 128, 784),
         (17, 300, 1000),
         (3, 4, 0),
+        (33, 90, 2100),
     ]:
         for first in (np.int8, np.uint8):
             low = np.iinfo(first).min
@@ -200,9 +213,10 @@ def check_without_dot_instructions():
     check_int8()
 
 
-def test_without_dot_instructions():
+@pytest.mark.parametrize("wanted", ["0", "avx512"])
+def test_without_dot_instructions(wanted):
     here = Path(__file__).parent
     code = f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]\n"
     code += "import test_gemm; test_gemm.check_without_dot_instructions()"
-    status, out = run_python(code, env={"PYNN_CPU_DOT": "0"})
+    status, out = run_python(code, env={"PYNN_CPU_DOT": wanted})
     assert status == 0, out

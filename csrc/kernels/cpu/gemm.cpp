@@ -2,12 +2,13 @@
 //
 //   C[b] = alpha * A[b] B[b] + beta * C[b] + bias, relu;   A [m, k], B [k, n], C [m, n]
 //
-// Parallel over the batch when single products are small, else inside of them. bfloat16 goes to gemm_group.h where the
-// CPU multiplies it; else it, and float16 always, is converted to float32 and back. Integers accumulate in int64 and
-// wrap, but for gemm_int8.
+// Parallel over the batch when single products are small, else inside of them. bfloat16 goes to gemm_amx.h or
+// gemm_group.h where the CPU multiplies it; else it, and float16 always, is converted to float32 and back. Integers
+// accumulate in int64 and wrap, but for gemm_int8.
 #include "kernels/gemm.h"
 
 #include "kernels/cpu/convert.h"
+#include "kernels/cpu/gemm_amx.h"
 #include "kernels/cpu/gemm_float.h"
 #include "kernels/cpu/gemm_group.h"
 #include "kernels/cpu_features.h"
@@ -181,6 +182,8 @@ void gemm(const GemmArgs& g) {
       return gemm_real<double>(g);
     case DType::BFloat16:
 #ifdef PYNN_VEC_DOT
+      if (cpu_features().amx_bf16)
+        return for_batch<32 * kWords>(g, [&](int64_t b) { gemm_amx(groups_of<Bf16Pairs>(g, b)); });
       if (cpu_features().avx512_bf16)
         return for_batch<2 * kWords>(g, [&](int64_t b) { gemm_groups(groups_of<Bf16Pairs>(g, b)); });
 #endif
@@ -216,6 +219,12 @@ void gemm(const GemmArgs& g) {
 
 void gemm_int8(const GemmArgs& g) {
   if (g.m == 0 || g.n == 0 || g.batch == 0) return;
+#ifdef PYNN_VEC_DOT
+  if (cpu_features().amx_int8)
+    return for_batch<64 * kWords>(g, [&](int64_t b) {
+      g.dtype == DType::Int8 ? gemm_amx(groups_of<Int8Quads>(g, b)) : gemm_amx(groups_of<Uint8Quads>(g, b));
+    });
+#endif
   for_batch<4 * Vec<int32_t>::kSize>(g, [&](int64_t b) {
 #ifdef PYNN_VEC_DOT
     if (cpu_features().avx512_vnni)

@@ -82,6 +82,36 @@ int32_t gather_group(const typename G::Elem* x, int64_t k_stride, int64_t p, int
   return group_at<G>(group);
 }
 
+// W elements next to each other, of which `n` are there, widened.
+template <class Unsigned, class To>
+PYNN_INLINE To widened(const void* x, int64_t n) {
+  typedef Unsigned Row __attribute__((vector_size(kWords * sizeof(Unsigned))));
+  Row row{};
+  if (n >= kWords)
+    __builtin_memcpy(&row, x, sizeof row);
+  else
+    __builtin_memcpy(&row, x, static_cast<size_t>(n) * sizeof(Unsigned));
+  return __builtin_convertvector(row, To);
+}
+// A group each of W rows that lie next to each other, of which `rows` are there.
+template <class G>
+PYNN_INLINE Vec<int32_t> zip_groups(const typename G::Elem* x, int64_t k_stride, int64_t rows) {
+  typedef uint16_t Halves __attribute__((vector_size(kWords * 2)));
+  typedef uint32_t Words __attribute__((vector_size(kWords * 4)));
+  Words word;
+  if constexpr (G::kGroup == 2) {
+    word = widened<uint16_t, Words>(x, rows) | widened<uint16_t, Words>(x + k_stride, rows) << 16;
+  } else {
+    const auto pair = [&](int64_t e) __attribute__((always_inline)) {
+      const Halves half = widened<uint8_t, Halves>(x + e * k_stride, rows) |
+                          widened<uint8_t, Halves>(x + (e + 1) * k_stride, rows) << 8;
+      return __builtin_convertvector(half, Words);
+    };
+    word = pair(0) | pair(2) << 16;
+  }
+  return typename Vec<int32_t>::Native(word);
+}
+
 // out[g * R + r] = the group g of row r, 0 for r >= rows.
 template <class G, int R>
 void pack_groups(const typename G::Elem* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, int32_t* out) {
@@ -103,24 +133,11 @@ void pack_groups(const typename G::Elem* x, int64_t r_stride, int64_t k_stride, 
       }
     }
     g = whole;
-  } else if (r_stride == 1 && K == 2) {  // two rows of k, their elements in turn
-    typedef uint16_t Eight __attribute__((vector_size(16)));
+  } else if (r_stride == 1) {
     for (; g < whole; ++g)
-      for (int64_t r = 0; r < R; r += 8) {
-        Eight even{}, odd{};
-        const auto size = static_cast<size_t>(2 * min_of<int64_t>(rows - r, 8));
-        const auto* from = x + g * K * k_stride + r;
-        if (rows - r >= 8) {
-          __builtin_memcpy(&even, from, 16);
-          __builtin_memcpy(&odd, from + k_stride, 16);
-        } else if (rows > r) {
-          __builtin_memcpy(&even, from, size);
-          __builtin_memcpy(&odd, from + k_stride, size);
-        }
-        const Eight words[] = {__builtin_shufflevector(even, odd, 0, 8, 1, 9, 2, 10, 3, 11),
-                               __builtin_shufflevector(even, odd, 4, 12, 5, 13, 6, 14, 7, 15)};
-        __builtin_memcpy(out + g * R + r, words, static_cast<size_t>(4 * min_of<int64_t>(R - r, 8)));
-      }
+      for (int64_t r = 0; r < R; r += W)
+        (rows > r ? zip_groups<G>(x + g * K * k_stride + r, k_stride, rows - r) : Vec<int32_t>(0))
+            .store(out + g * R + r, R - r);
   }
   for (; g * K < k; ++g)
     for (int64_t r = 0; r < R; ++r)
@@ -259,12 +276,18 @@ void group_dots(const GroupProduct<G>& p, int64_t i, int64_t j, int64_t cols) {
   }
 }
 
+// Few rows, k along the memory of both.
+template <class G>
+bool takes_group_dots(const GroupProduct<G>& p) {
+  return G::kFlip == 0 && p.m <= 4 && p.a_cs == 1 && p.b_rs == 1;
+}
+
 template <class G>
 void gemm_groups(GroupProduct<G> p) {
   constexpr int64_t W = kWords;
   if (G::kSwap && p.n == 1 && p.m > 1) p = transposed(p);
   if constexpr (G::kFlip == 0) {
-    if (p.m <= 4 && p.a_cs == 1 && p.b_rs == 1) {
+    if (takes_group_dots(p)) {
       for_regions<W>(1, p.n, p.m * ceil_div(p.k, G::kGroup), 0, 1, [&](int64_t, int64_t, int64_t j0, int64_t j1) {
         for (int64_t j = j0; j < j1; j += W) {
           const int64_t cols = min_of(W, j1 - j);

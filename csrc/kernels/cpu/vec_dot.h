@@ -26,6 +26,12 @@ PYNN_INLINE Vec<float> dot_pairs(Vec<float> acc, Vec<int32_t> x, Vec<int32_t> y)
   asm("vdpbf16ps %2, %1, %0" : "+v"(acc.v) : "v"(x.v), "v"(y.v));
   return acc;
 }
+// Two vectors as bfloat16, rounded to nearest even; subnormal numbers become 0.
+PYNN_INLINE void store_pairs(BFloat16* to, Vec<float> low, Vec<float> high) {
+  Vec<float> both;
+  asm("vcvtne2ps2bf16 %1, %2, %0" : "=v"(both.v) : "v"(low.v), "v"(high.v));
+  __builtin_memcpy(static_cast<void*>(to), &both.v, sizeof both.v);
+}
 // Groups of four bytes: x without sign, y with it.
 PYNN_INLINE Vec<int32_t> dot_quads(Vec<int32_t> acc, Vec<int32_t> x, Vec<int32_t> y) {
   asm("vpdpbusd %2, %1, %0" : "+v"(acc.v) : "v"(x.v), "v"(y.v));
