@@ -95,33 +95,46 @@ void gemm_real(const GemmArgs& g) {
     for_batch<Vec<T>::kSize>(g, [&](int64_t b) { gemm_product(product_of<T>(g, b)); });
 }
 
+constexpr double kConvertNs = 0.1;  // an element
+
 // Half types: few rows where they lie, else operands converted to contiguous float32, and the result back.
 template <class S>
 void gemm_half(const GemmArgs& g, int64_t batch) {
   const Product<S> p = turned(product_of<S>(g, batch));
   if (runs_along_k(p) && few_rows(p) && p.a_cs == 1 && p.k <= kLongestDot) return gemm_dots(p);
   const auto at = [&](const void* p, int64_t elements) { return static_cast<const char*>(p) + 2 * elements; };
-  const Convert to_float = converter(DType::Float32, g.dtype), from_float = converter(g.dtype, DType::Float32);
   const Scratch<float> a(g.m * g.k), b(g.k * g.n), c(g.m * g.n), bias(g.n);
-  to_float(a.get(), {g.k, 1}, at(g.a, batch * g.a_batch), {g.a_rs, g.a_cs}, g.m, g.k);
-  // Linear's weight keeps k along memory and so takes the path without packing.
-  const Strides layout = g.b_rs == 1 ? Strides{1, g.k} : Strides{g.n, 1};
-  to_float(b.get(), layout, at(g.b, batch * g.b_batch), {g.b_rs, g.b_cs}, g.k, g.n);
+  const Convert to_float = converter(DType::Float32, g.dtype), from_float = converter(g.dtype, DType::Float32);
+  // `lines` of n elements each, which lie next to each other in `y`
+  const auto floats = [&](float* y, const char* x, Strides s, int64_t lines, int64_t n) {
+    parallel_for(0, lines, grain_for(kConvertNs * static_cast<double>(n)), [&](int64_t begin, int64_t end) {
+      to_float(y + begin * n, {n, 1}, x + 2 * begin * s.row, s, end - begin, n);
+    });
+  };
+  // By rows or by columns, as it lies: so Linear's weight takes the path without packing.
+  const auto matrix = [&](float* y, const char* x, Strides s, int64_t rows, int64_t cols) -> Strides {
+    if (s.row != 1) return floats(y, x, s, rows, cols), Strides{cols, 1};
+    return floats(y, x, {s.col, 1}, cols, rows), Strides{1, rows};
+  };
+  const Strides a_layout = matrix(a.get(), at(g.a, batch * g.a_batch), {g.a_rs, g.a_cs}, g.m, g.k);
+  const Strides b_layout = matrix(b.get(), at(g.b, batch * g.b_batch), {g.b_rs, g.b_cs}, g.k, g.n);
   char* y = const_cast<char*>(at(g.c, batch * g.c_batch));
-  if (g.beta != 0) to_float(c.get(), {g.n, 1}, y, {g.c_rs, g.c_cs}, g.m, g.n);
-  if (g.bias) to_float(bias.get(), {g.n, 1}, g.bias, {g.n, 1}, 1, g.n);
+  if (g.beta != 0) floats(c.get(), y, {g.c_rs, g.c_cs}, g.m, g.n);
+  if (g.bias) floats(bias.get(), static_cast<const char*>(g.bias), {g.n, 1}, 1, g.n);
   gemm_product<float>({g.m,
                        g.n,
                        g.k,
                        a.get(),
                        b.get(),
-                       g.k,
-                       1,
-                       layout.row,
-                       layout.col,
+                       a_layout.row,
+                       a_layout.col,
+                       b_layout.row,
+                       b_layout.col,
                        {c.get(), g.n, 1, static_cast<float>(g.alpha), static_cast<float>(g.beta),
                         g.bias ? bias.get() : nullptr, 0, 1, g.epilogue == Epilogue::Relu}});
-  from_float(y, {g.c_rs, g.c_cs}, c.get(), {g.n, 1}, g.m, g.n);
+  parallel_for(0, g.m, grain_for(kConvertNs * static_cast<double>(g.n)), [&](int64_t begin, int64_t end) {
+    from_float(y + 2 * begin * g.c_rs, {g.c_rs, g.c_cs}, c.get() + begin * g.n, {g.n, 1}, end - begin, g.n);
+  });
 }
 
 // int8, or uint8 by int8, by way of int16; k is made even.
