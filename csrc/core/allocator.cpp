@@ -154,6 +154,7 @@ class Central {
   std::mutex mutex;  // public for the fork handlers
 
  private:
+  std::unique_lock<std::mutex> locked();
   // All of these with the lock held.
   void* reserve(size_t capacity, size_t asked);
   void account(int64_t bytes);
@@ -194,6 +195,14 @@ struct ThreadEnd {
     thread_ended = true;
   }
 };
+
+// Held for some 50 ns, where sleeping takes microseconds: kernels' threads ask for scratch memory at the same moment.
+std::unique_lock<std::mutex> Central::locked() {
+  std::unique_lock lock(mutex, std::try_to_lock);
+  for (int i = 0; i < 200 && !lock.owns_lock(); ++i) lock.try_lock();
+  if (!lock.owns_lock()) lock.lock();
+  return lock;
+}
 
 void Central::account(int64_t bytes) {
   // With the calling thread's balance, so that a program with one thread sees exact peaks.
@@ -389,7 +398,7 @@ void Central::release(FreeBlock* chain) {
 }
 
 void* Central::allocate_block(size_t bytes) {
-  std::lock_guard lock(mutex);
+  const auto lock = locked();
   if (bytes > kMaxBytes) fail_for(bytes);
   void* block = nullptr;
   if constexpr (kCaching) {
@@ -409,7 +418,7 @@ void* Central::allocate_block(size_t bytes) {
 }
 
 void Central::deallocate_block(void* block, size_t bytes) noexcept {
-  std::unique_lock lock(mutex);
+  auto lock = locked();
   account(-static_cast<int64_t>(bytes));
   if constexpr (kCaching) {
     const SizeClass c = size_class(bytes);

@@ -45,8 +45,10 @@ void for_batch(const GemmArgs& g, F f) {
     for (int64_t b = 0; b < g.batch; ++b) f(b);
     return;
   }
-  const double grain = kSerialVectors / (work + 1);
-  parallel_for(0, g.batch, grain < 1 ? 1 : static_cast<int64_t>(grain), [&](int64_t begin, int64_t end) {
+  // A few parts per thread, of whole shares: whoever takes over another's product has to fetch it from that core.
+  const int64_t threads = threads_for(static_cast<double>(g.batch) * work * kVectorNs);
+  const int64_t grain = threads == 1 ? g.batch : ceil_div(g.batch, 4 * threads);
+  parallel_for(0, g.batch, grain, [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) f(b);
   });
 }

@@ -44,7 +44,9 @@ BlockPlan plan_of(const Product<T>& p) {
   // Rows of B that lie pages apart meet in few sets of L2, too: they are fetched anew for each tile of rows.
   const int64_t few = p.b_rs * size % 4096 == 0 ? 3 * GemmBlocks::mr : 8 * GemmBlocks::mr;
   const bool large = p.k * p.n * size > fits;
-  b.pack = p.b_cs != 1 || (large && p.m > few);
+  // A row of less than a tile's width with a part of a vector at its end makes one tile if it is copied.
+  const bool narrow = p.n % W != 0 && p.n > W && p.n < GemmBlocks::nv * W && p.m > GemmBlocks::mr;
+  b.pack = p.b_cs != 1 || narrow || (large && p.m > few);
   b.nv = b.pack ? GemmBlocks::nv : GemmBlocks::nv_of(p.m);
   b.kc = ceil_div(p.k, max_of<int64_t>(1, ceil_div(p.k, GemmBlocks::max_k)));
   b.nc = large || b.pack ? max_of<int64_t>(1, GemmBlocks::panel_bytes / (b.kc * size) / (b.nv * W)) * b.nv * W : p.n;
@@ -53,7 +55,7 @@ BlockPlan plan_of(const Product<T>& p) {
     b.kc = 8;
     b.nc = 4096;
   }
-  b.far = large && !b.pack && p.m > 2;
+  b.far = large && !b.pack;
   return b;
 }
 
@@ -86,7 +88,7 @@ void gemm_region(const Product<T>& p, const BlockPlan& plan, int64_t i0, int64_t
   const int64_t tiles = ceil_div(i1 - i0, MR);  // of rows, as equal as can be
   const auto row = [&](int64_t t) { return i0 + (i1 - i0) * t / tiles; };
   const int64_t panel = round_up(min_of(plan.nc, j1 - j0), W);
-  const Scratch<T> packed(plan.pack ? plan.kc * panel : j1 % W ? plan.kc * W : 0);
+  const ShortScratch<T, (16 << 10) / sizeof(T)> packed(plan.pack ? plan.kc * panel : j1 % W ? plan.kc * W : 0);
   // Steps of k that lie pages apart would meet in the same sets of L1, and cost a TLB miss each, once per tile.
   const bool copy_a = p.a_cs * static_cast<int64_t>(sizeof(T)) >= 512 && panel > 2 * NR;
   constexpr int64_t kStrips = 8, kStepsAtOnce = 32;  // copied: rows of A of so many tiles, whose source stays in L1
@@ -128,7 +130,7 @@ void gemm_region(const Product<T>& p, const BlockPlan& plan, int64_t i0, int64_t
           } else {
             tile.b = source, tile.b_rs = p.b_rs;
           }
-          if (plan.far)
+          if (plan.far && p.m > 2)
             tile.next = source + 32 * p.b_rs, tile.next_step = p.b_rs;
           else if (plan.pack && t == 0 && p.b_cs == 1)
             tile.next = source + width, tile.next_step = p.b_rs;  // the next sliver's source

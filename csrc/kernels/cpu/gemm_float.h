@@ -135,9 +135,9 @@ void gemm_blocks(const Product<T>& p) {
   const BlockPlan plan = plan_of(p);
   for_regions<Vec<T>::kSize>(
       p.m, p.n, p.k, 0.15,
-      p.b_cs != 1 ? 6
-      : plan.pack ? 3
-                  : 1,
+      p.b_cs != 1             ? 6
+      : plan.pack || plan.far ? 3
+                              : 1,
       [&](int64_t i0, int64_t i1, int64_t j0, int64_t j1) { gemm_region(p, plan, i0, i1, j0, j1); });
 }
 

@@ -18,7 +18,9 @@ template <int64_t W, class F>
 void for_regions(int64_t m, int64_t n, int64_t steps, double a_cost, double b_cost, F f) {
   const int64_t vectors = ceil_div(n, W);
   const double work = static_cast<double>(m) * static_cast<double>(vectors) * static_cast<double>(steps);
-  const int64_t threads = work < kSerialVectors ? 1 : min_of<int64_t>(threads_for(work * kVectorNs), 256);
+  const double costs =
+      work + static_cast<double>(steps) * (a_cost * static_cast<double>(m) + b_cost * static_cast<double>(vectors));
+  const int64_t threads = work < kSerialVectors ? 1 : min_of<int64_t>(threads_for(costs * kVectorNs), 256);
   if (threads == 1) return f(int64_t{0}, m, int64_t{0}, n);
   const double share = work / static_cast<double>(threads) / kSerialVectors;
   const int64_t parts = threads * (share < 256 ? 1 : share < 4096 ? 2 : 4);

@@ -20,4 +20,24 @@ class Scratch {
   T* data_;
 };
 
+// The same, of up to kOnStack elements on the stack: for tasks so short that they would queue for the allocator's lock.
+template <class T, int64_t kOnStack>
+class ShortScratch {
+ public:
+  explicit ShortScratch(int64_t n)
+      : bytes_(n > kOnStack ? static_cast<size_t>(n) * sizeof(T) : 0),
+        data_(n > kOnStack ? static_cast<T*>(allocate(bytes_)) : stack_) {}
+  ~ShortScratch() {
+    if (bytes_) deallocate(data_, bytes_);
+  }
+  ShortScratch(const ShortScratch&) = delete;
+  ShortScratch& operator=(const ShortScratch&) = delete;
+  T* get() const { return data_; }
+
+ private:
+  size_t bytes_;
+  T* data_;
+  alignas(64) T stack_[kOnStack];
+};
+
 }  // namespace PYNN_CPU_NAMESPACE
