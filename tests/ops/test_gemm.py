@@ -119,7 +119,7 @@ def test_small_sizes_and_zeros(dtype):
         if m and n:
             check(got, a, b, dtype)
     assert pynn.addmm(pynn.ones(3, 4), pynn.ones(3, 0), pynn.ones(0, 4)).tolist() == [[1.0] * 4] * 3
-    for m, n in ((3, 400), (400, 3), (100, 100)):  # empty sums, in all layouts
+    for m, n in ((3, 400), (400, 3), (100, 100), (30, 20)):  # empty sums, in all layouts
         for x, y in itertools.product(
             layouts(pynn.ones(m, 0, dtype=dtype)), layouts(pynn.ones(0, n, dtype=dtype))
         ):

@@ -45,7 +45,7 @@ BlockPlan plan_of(const Product<T>& p) {
   const int64_t few = p.b_rs * size % 4096 == 0 ? 3 * GemmBlocks::mr : 8 * GemmBlocks::mr;
   const bool large = p.k * p.n * size > fits;
   // A row of less than a tile's width with a part of a vector at its end makes one tile if it is copied.
-  const bool narrow = p.n % W != 0 && p.n > W && p.n < GemmBlocks::nv * W && p.m > GemmBlocks::mr;
+  const bool narrow = p.k > 0 && p.n % W != 0 && p.n > W && p.n < GemmBlocks::nv * W && p.m > GemmBlocks::mr;
   b.pack = p.b_cs != 1 || narrow || (large && p.m > few);
   b.nv = b.pack ? GemmBlocks::nv : GemmBlocks::nv_of(p.m);
   b.kc = ceil_div(p.k, max_of<int64_t>(1, ceil_div(p.k, GemmBlocks::max_k)));
