@@ -39,7 +39,6 @@ from pynn._linalg.solve import (
     solve_ex,
 )
 from pynn._linalg.spectral import cond, eig, eigh, eigvals, eigvalsh, matrix_rank, pinv, svd, svdvals
-from pynn._linalg.triangular import solve_triangular
 
 __all__ = [
     "LinAlgError",
@@ -86,7 +85,7 @@ __all__ = [
     "vector_norm",
 ]
 
-cross = _C._linalg.cross
+cross, solve_triangular = _C._linalg.cross, _C._linalg.solve_triangular
 
 
 def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:

@@ -76,6 +76,50 @@ def test_solve_triangular(upper, left, unit):
     np.testing.assert_allclose(to_numpy(fn(tensor(big), tensor(b))), ref(big, b), atol=1e-10)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize("upper", [False, True])
+def test_solve_triangular_sizes(dtype, upper):
+    # Around the edges of tiles, panels and blocks, and both ways that a matrix may lie; what is not read holds NaN.
+    rng = np.random.default_rng(0)
+    for n, m in ((1, 1), (2, 5), (8, 16), (9, 17), (23, 33), (64, 100), (130, 3), (300, 40), (600, 270)):
+        for unit in (False, True):
+            a = (rng.standard_normal((n, n)) / n + (0 if unit else 3) * np.eye(n)).astype(dtype)
+            b = rng.standard_normal((n, m)).astype(dtype)
+            t = np.triu(a, int(unit)) if upper else np.tril(a, -int(unit))
+            if unit:
+                t = t + np.eye(n, dtype=dtype)
+            a[t == 0] = np.nan
+            if unit:
+                np.fill_diagonal(a, np.nan)
+            want = np.linalg.solve(t.astype("complex128"), b)
+            for x in (tensor(a), tensor(np.asfortranarray(a)), tensor(np.repeat(a, 2, 1))[:, ::2]):
+                got = linalg.solve_triangular(x, tensor(b), upper=upper, unitriangular=unit)
+                tolerance = 1e-12 if dtype == "float64" else 1e-5
+                np.testing.assert_allclose(to_numpy(got), want, rtol=tolerance, atol=tolerance)
+    a, b = rng.standard_normal((6, 5, 11, 11)) / 11 + 3 * np.eye(11), rng.standard_normal((5, 11, 20))
+    t = np.triu(a) if upper else np.tril(a)
+    got = linalg.solve_triangular(tensor(a.astype(dtype)), tensor(b.astype(dtype)), upper=upper)
+    np.testing.assert_allclose(to_numpy(got), np.linalg.solve(t, b), rtol=1e-4, atol=1e-4)
+
+
+def test_solve_triangular_limits():
+    # Of a zero pivot, of one whose inverse is infinite, and of a quotient that is a whole number.
+    a = tensor(np.array([[0.0, 0, 0], [0, 2**-130, 0], [0, 0, 49]], np.float32))
+    b = tensor(np.array([[1.0, 0], [2**-130, 2**-129], [49, 98]], np.float32))
+    got = to_numpy(linalg.solve_triangular(a, b, upper=False))
+    assert np.isinf(got[0, 0]) and np.isnan(got[0, 1])
+    diagonal = to_numpy(linalg.solve_triangular(a[1:, 1:], b[1:], upper=True))
+    np.testing.assert_array_equal(diagonal, [[1, 2], [1, 2]])
+    empty = linalg.solve_triangular(pynn.zeros(0, 0), pynn.zeros(0, 3), upper=True)
+    assert empty.shape == (0, 3)
+    with pytest.raises(RuntimeError, match="Incompatible shapes"):
+        linalg.solve_triangular(a, b, upper=True, left=False)
+    with pytest.raises(RuntimeError, match="Expected a floating point"):
+        linalg.solve_triangular(a.long(), b, upper=True)
+    with pytest.raises(RuntimeError, match="same dtype"):
+        linalg.solve_triangular(a.double(), b, upper=True)
+
+
 def test_cholesky():
     check(lambda x: linalg.cholesky(sym(x)), lambda x: np.linalg.cholesky((x + x.T) / 2), [(S,)])
     check(

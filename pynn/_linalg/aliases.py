@@ -15,7 +15,6 @@ from pynn._linalg.products import chain_matmul, matrix_exp, matrix_power
 from pynn._linalg.solve import cholesky_inverse, cholesky_solve, det, logdet, slogdet
 from pynn._linalg.solve import inv as inverse
 from pynn._linalg.solve import lu_solve as _lu_solve
-from pynn._linalg.triangular import solve_triangular
 
 __all__ = [
     "chain_matmul",
@@ -104,7 +103,7 @@ def triangular_solve(
 ) -> Any:
     """A^-1 b for triangular A, and a copy of A. Same as torch.triangular_solve; see linalg.solve_triangular."""
     a = A.mT if transpose else A
-    x = solve_triangular(a, b, upper=upper != transpose, unitriangular=unitriangular)
+    x = _C._linalg.solve_triangular(a, b, upper=upper != transpose, unitriangular=unitriangular)
     return Triangular(x, A.clone().expand(*x.shape[:-2], *A.shape[-2:]))
 
 

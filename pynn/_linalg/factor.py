@@ -17,7 +17,6 @@ from pynn._linalg.common import (
     tensor,
     with_out,
 )
-from pynn._linalg.triangular import solve_triangular
 from pynn.autograd.function import Function
 
 QR = result_type("linalg_qr", "Q R")
@@ -56,8 +55,8 @@ class _Cholesky(Function):
         (factor,) = ctx.saved_tensors
         p = (factor.mH @ g).tril()
         p = p - 0.5 * _C.diag_embed(p.diagonal(0, -2, -1))
-        left = solve_triangular(factor.mH, p, upper=True)
-        inner = solve_triangular(factor.mH, left.mH, upper=True).mH
+        left = _C._linalg.solve_triangular(factor.mH, p, upper=True)
+        inner = _C._linalg.solve_triangular(factor.mH, left.mH, upper=True).mH
         return 0.5 * (inner + inner.mH), None
 
 
@@ -125,7 +124,7 @@ class _QR(Function):
         q, r = ctx.saved_tensors
         m = (gr @ r.mH - q.mH @ gq).triu()
         s = m + m.mH - _C.diag_embed(m.diagonal(0, -2, -1).real)
-        return solve_triangular(r, (gq + q @ s).mH, upper=True).mH
+        return _C._linalg.solve_triangular(r, (gq + q @ s).mH, upper=True).mH
 
 
 @with_out
@@ -292,8 +291,8 @@ class _SquareLU(Function):
         (lu,) = ctx.saved_tensors
         lower, upper = _unit_lower(lu), lu.triu()
         inner = (lower.mH @ g.tril(-1)).tril(-1) + (g.triu() @ upper.mH).triu()
-        right = solve_triangular(upper, inner.mH, upper=True).mH
-        return solve_triangular(lower.mH, right, upper=True, unitriangular=True), None
+        right = _C._linalg.solve_triangular(upper, inner.mH, upper=True).mH
+        return _C._linalg.solve_triangular(lower.mH, right, upper=True, unitriangular=True), None
 
 
 def _unit_lower(lu: Tensor) -> Tensor:
@@ -313,10 +312,10 @@ def _factored(A: Tensor, pivot: bool) -> Any:
     rows = _permuted(A, _order(pivots, m)) if pivot else A
     lu = _SquareLU.apply(rows[..., :k, :k], values[..., :k, :k])
     if n > k:
-        right = solve_triangular(_unit_lower(lu), rows[..., k:], upper=False, unitriangular=True)
+        right = _C._linalg.solve_triangular(_unit_lower(lu), rows[..., k:], upper=False, unitriangular=True)
         return _C.cat([lu, right], -1), pivots, info
     if m > k:
-        below = solve_triangular(lu.triu(), rows[..., k:, :], upper=True, left=False)
+        below = _C._linalg.solve_triangular(lu.triu(), rows[..., k:, :], upper=True, left=False)
         return _C.cat([lu, below], -2), pivots, info
     return lu, pivots, info
 

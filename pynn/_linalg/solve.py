@@ -20,7 +20,6 @@ from pynn._linalg.common import (
     with_out,
 )
 from pynn._linalg.factor import _lu_numpy, _order, _permuted, _unit_lower
-from pynn._linalg.triangular import solve_triangular
 from pynn.autograd.function import Function
 
 InvEx = result_type("linalg_inv_ex", "inverse info")
@@ -272,10 +271,10 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
     order = _order(pivots, LU.size(-1)).expand(*b.shape[:-1])
     lower, upper = _unit_lower(lu), lu.triu()
     if not adjoint:
-        y = solve_triangular(lower, _permuted(b, order), upper=False, unitriangular=True)
-        return solve_triangular(upper, y, upper=True)
-    y = solve_triangular(upper.mH, b, upper=False)
-    y = solve_triangular(lower.mH, y, upper=True, unitriangular=True)
+        y = _C._linalg.solve_triangular(lower, _permuted(b, order), upper=False, unitriangular=True)
+        return _C._linalg.solve_triangular(upper, y, upper=True)
+    y = _C._linalg.solve_triangular(upper.mH, b, upper=False)
+    y = _C._linalg.solve_triangular(lower.mH, y, upper=True, unitriangular=True)
     return _permuted(y, order.argsort(-1))
 
 
@@ -286,7 +285,9 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     check_matrix("cholesky_solve", B, "B")
     check_square("cholesky_solve", L)
     lower = L.mH if upper else L
-    return solve_triangular(lower.mH, solve_triangular(lower, B, upper=False), upper=True)
+    return _C._linalg.solve_triangular(
+        lower.mH, _C._linalg.solve_triangular(lower, B, upper=False), upper=True
+    )
 
 
 @with_out

@@ -63,6 +63,9 @@ SIZES = [
     (1, 225, 224, 64, 64),
     (1, 300, 511, 20, 24),
     (1, 450, 449, 4, 4),
+    (2, 1, 300, 64, 64),
+    (3, 1, 37, 7, 80),
+    (1, 1, 230, 20, 150),
 ]
 
 
@@ -72,6 +75,13 @@ SIZES = [
 def test_sizes(heads, rows, columns, size, v_size, dtype, causal):
     leaves, g = operands(2, heads, heads, rows, columns, size, v_size, dtype)
     check(leaves, g, 1e-11 if dtype == pynn.float64 else 3e-5, causal=causal)
+
+
+def test_masks_of_float32():
+    for columns in (1, 15, 16, 35, 250):
+        leaves, g = operands(2, 3, 3, 20, columns, 9, 10, pynn.float32)
+        for shape in [(2, 3, 20, columns), (2, 1, 1, columns), (20, 1)]:
+            check(leaves, g, 3e-5, mask=pynn.rand(shape) < 0.6)
 
 
 @pytest.mark.parametrize("causal", [False, True])

@@ -71,8 +71,11 @@ struct AttentionForward {
       for (int64_t p = 0; p < a.size; p += W) {
         const V y = V::load(x + p, a.size - p);
 #pragma GCC unroll 16
-        for (int l = 0; l < W; ++l)
-          sums[l] = fma(y, V::load(keys + min_of(n - 1, j + l) * a.k.row + p, a.size - p), sums[l]);
+        for (int l = 0; l < W; ++l) {
+          const T* key = keys + min_of(n - 1, j + l) * a.k.row + p;
+          __builtin_prefetch(key + W * a.k.row);
+          sums[l] = fma(y, V::load(key, a.size - p), sums[l]);
+        }
       }
       reduce_add_each(sums).store(scores.get() + j);
     }
@@ -166,7 +169,7 @@ struct AttentionForward {
 template <class T>
 void forward(const TiledAttentionArgs& a) {
   constexpr int64_t MR = AttentionTile<T>::MR, kTasks = 16;
-  int64_t block = min_of(16 * MR, round_up(a.rows, MR));
+  int64_t block = min_of(32 * MR, round_up(a.rows, MR));
   while (block > 4 * MR && a.batch * a.heads * ceil_div(a.rows, block) < kTasks) block = round_up(block / 2, MR);
   const int64_t blocks = ceil_div(a.rows, block);
   const double columns = static_cast<double>(a.columns) * (a.causal ? 0.5 : 1);

@@ -57,16 +57,16 @@ void attention_tile(const TileArgs<T>& t) {
   V acc[MR][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < MR; ++i)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < NV; ++v) acc[i][v] = V(T(0));
   for (int64_t p = 0; p < t.k; ++p) {
     V row[NV];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < NV; ++v) row[v] = V::load(b + v * W);
 #pragma GCC unroll 16
     for (int i = 0; i < MR; ++i) {
       const V x(a[i * a_row]);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int v = 0; v < NV; ++v) acc[i][v] = fma(x, row[v], acc[i][v]);
     }
     a += a_step;
@@ -76,7 +76,7 @@ void attention_tile(const TileArgs<T>& t) {
 #pragma GCC unroll 16
   for (int i = 0; i < MR; ++i, c += t.c_step) {
     const V f(t.into == Into::Scale ? t.factor[i] : T(1));
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < NV; ++v)
       (t.into == Into::Set ? acc[i][v] : fma(f, V::load(c + v * W), acc[i][v])).store(c + v * W);
   }
@@ -111,7 +111,9 @@ void run_tile(int64_t rows, int vectors, const TileArgs<T>& t) {
 template <class T, bool kRows>
 PYNN_INLINE void attention_row(int64_t rows, int64_t width, TileArgs<T> t) {
   constexpr int W = Vec<T>::kSize;
-  for (int64_t j = 0; j < width; j += 2 * W) {
+  int64_t j = 0;
+  for (; rows == 1 && width - j >= 4 * W; j += 4 * W, t.b += 4 * W, t.c += 4 * W) attention_tile<T, 1, 4, kRows>(t);
+  for (; j < width; j += 2 * W) {
     run_tile<T, kRows>(rows, width - j > W ? 2 : 1, t);
     t.b += 2 * W;
     t.c += 2 * W;
@@ -156,10 +158,11 @@ void fill(T* x, int64_t n, T value) {
 template <class T>
 PYNN_INLINE Vec<T> exp2_below(Vec<T> x) {
   using V = Vec<T>;
-  const V low = constant<V>(1 - Fp<T>::kBias), magic(Fp<T>::kMagic);
-  const V y = max(low, x);
-  const V t = y + magic;
-  const V r = y - (t - magic);
+  using F = Fp<T>;
+  // The low bits of t are round(x) + bias: shifted, they are 2^round(x). Below `low` they are anything, and not used.
+  const V low = constant<V>(1 - F::kBias), magic(F::kMagic + F::kBias);
+  const V t = x + magic;
+  const V r = x - (t - magic);
   V p;
   if constexpr (sizeof(T) == 4)
     p = poly(r, 1, 6.931472e-01, 2.402265e-01, 5.550411e-02, 9.618036e-03, 1.3333431e-03, 1.5467136e-04);
@@ -167,7 +170,7 @@ PYNN_INLINE Vec<T> exp2_below(Vec<T> x) {
     p = poly(r, 1, 0.6931471805599453, 0.24022650695910072, 0.0555041086648217, 0.009618129107628496,
              0.0013333558146390414, 0.00015403530393341095, 1.5252733856259993e-05, 1.3215486833062268e-06,
              1.0178051199575881e-07, 7.054888249570101e-09, 4.4566751886661174e-10, 2.574180896610292e-11);
-  return select(x < low, V(T(0)), p * power_of_2<T>(bits(t) - bits(magic)));
+  return select(x < low, V(T(0)), p * from_bits<T>(bits(t) << F::kMantissa));
 }
 
 constexpr double kLog2OfE = 1.4426950408889634;
@@ -182,19 +185,19 @@ void add_mask(const TiledAttentionArgs& a, int64_t batch, int64_t head, int64_t 
   const int64_t at = batch * a.mask_batch + head * a.mask_head + row * a.mask_row + j * a.mask_column;
   if (a.mask_is_bool) {
     const bool* m = static_cast<const bool*>(a.mask) + at;
-    typedef int8_t Bytes __attribute__((vector_size(W)));
-    using Ints = typename VecTypes<typename V::Int>::Native;
-    for (int64_t i = 0; i < n; i += W) {
-      alignas(W) int8_t lanes[W] = {};
-      __builtin_memcpy(lanes, m + (a.mask_column ? i : 0),
-                       a.mask_column ? static_cast<size_t>(min_of<int64_t>(W, n - i)) : 1);
-      if (!a.mask_column)
-        for (int l = 1; l < W; ++l) lanes[l] = lanes[0];
-      Bytes bytes;
-      __builtin_memcpy(&bytes, lanes, sizeof bytes);
-      const Vec<typename V::Int> seen(__builtin_convertvector(bytes, Ints));
-      const Mask<T> is{(typename Mask<T>::Native)(seen.v != Vec<typename V::Int>(0).v)};
-      (V::load(s + i, n - i) + select(is, V(T(0)), V(kHidden<T>))).store(s + i, n - i);
+    if (!a.mask_column) {
+      for (int64_t i = 0; !*m && i < n; i += W) (V::load(s + i, n - i) + V(kHidden<T>)).store(s + i, n - i);
+      return;
+    }
+    const auto hide = [&](const bool* seen, int64_t i) __attribute__((always_inline)) {
+      (V::load(s + i, n - i) + select(load_bool<T>(seen), V(T(0)), V(kHidden<T>))).store(s + i, n - i);
+    };
+    int64_t i = 0;
+    for (; i + W <= n; i += W) hide(m + i, i);
+    if (i < n) {
+      bool seen[W] = {};
+      __builtin_memcpy(seen, m + i, static_cast<size_t>(n - i));
+      hide(seen, i);
     }
     return;
   }

@@ -279,7 +279,11 @@ PYNN_INLINE T reduce_max(Vec<T> x) {
 PYNN_INLINE void widen(VecF x, VecD& lo, VecD& hi) { native::widen(x.v, lo.v, hi.v); }
 PYNN_INLINE VecF narrow(VecD lo, VecD hi) { return native::narrow(lo.v, hi.v); }
 
-// Each lane as the byte 0 or 1.
+// kSize bytes, and each lane as the byte 0 or 1.
+template <class T>
+PYNN_INLINE Mask<T> load_bool(const bool* p) {
+  return {native::load_bool(p, typename Mask<T>::Native{})};
+}
 template <class T>
 PYNN_INLINE void store_bool(bool* p, Mask<T> m) {
   native::store_bool(p, m.v);

@@ -85,6 +85,10 @@ PYNN_INLINE __m128i mask_bytes(__m128i lo, __m128i hi) {
   const __m128i words = _mm_packs_epi32(lo, hi);
   return _mm_abs_epi8(_mm_packs_epi16(words, words));
 }
+PYNN_INLINE I32 load_bool(const bool* p, I32) {
+  return (I32)_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))) != I32{};
+}
+PYNN_INLINE I64 load_bool(const bool* p, I64) { return (I64)_mm256_cvtepi8_epi64(_mm_loadu_si32(p)) != I64{}; }
 PYNN_INLINE void store_bool(bool* p, I32 m) {
   const __m128i lo = _mm256_castsi256_si128((__m256i)m), hi = _mm256_extracti128_si256((__m256i)m, 1);
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), mask_bytes(lo, hi));

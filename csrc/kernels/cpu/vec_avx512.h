@@ -64,6 +64,12 @@ PYNN_INLINE void widen(F32 x, F64& lo, F64& hi) {
 PYNN_INLINE F32 narrow(F64 lo, F64 hi) {
   return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(lo)), _mm512_cvtpd_ps(hi), 1);
 }
+PYNN_INLINE I32 load_bool(const bool* p, I32) {
+  return (I32)_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))) != I32{};
+}
+PYNN_INLINE I64 load_bool(const bool* p, I64) {
+  return (I64)_mm512_cvtepi8_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))) != I64{};
+}
 PYNN_INLINE void store_bool(bool* p, I32 m) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_maskz_set1_epi8(_mm512_movepi32_mask((__m512i)m), 1));
 }

@@ -146,6 +146,12 @@ PYNN_INLINE V dot_words(V acc, V x, V y) {
   return (V)((Bits)acc + (Bits)low + (Bits)high);
 }
 template <class M>
+PYNN_INLINE M load_bool(const bool* p, M) {
+  M m;
+  for (int i = 0; i < kLanes<M>; ++i) m[i] = p[i] ? -1 : 0;
+  return m;
+}
+template <class M>
 PYNN_INLINE void store_bool(bool* p, M m) {
   typedef uint8_t Bytes __attribute__((vector_size(kLanes<M>)));
   const Bytes r = __builtin_convertvector(m & 1, Bytes);
