@@ -153,7 +153,7 @@ PYNN_INLINE Vec<T> sigmoid(Vec<T> x) {
 template <class T>
 struct LogParts {
   Vec<T> f, k;  // the argument is 2^k (1 + f)
-  Vec<T> half_square, s_term;
+  Vec<T> f_plus_2, half_square, s_term;
 
   // x: positive, finite, normal
   PYNN_INLINE explicit LogParts(Vec<T> x) {
@@ -167,11 +167,13 @@ struct LogParts {
       k = to_float<T>(shift_down(i, F::kMantissa)) - Vec<T>(static_cast<T>(F::kBias));
     }
     const Vec<I> mantissa((I(1) << F::kMantissa) - 1);
-    f = from_bits<T>((i & mantissa) + Vec<I>(F::kSqrtHalf)) - Vec<T>(1);
+    const Vec<T> m = from_bits<T>((i & mantissa) + Vec<I>(F::kSqrtHalf));
+    f = m - Vec<T>(1);
+    f_plus_2 = m + Vec<T>(1);  // sooner than by way of f, and the same
   }
   // s_term is what s multiplies, plus `small`.
   PYNN_INLINE void series(Vec<T> small) {
-    const Vec<T> s = f / (Vec<T>(2) + f);
+    const Vec<T> s = f / f_plus_2;
     const Vec<T> z = s * s;
     Vec<T> p;
     if constexpr (sizeof(T) == 4)
