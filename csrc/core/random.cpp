@@ -35,8 +35,8 @@ void CpuGenerator::refill() {
     return far ^ (y >> 1) ^ (0x9908b0dfu & (0u - (low & 1u)));
   };
   uint32_t* s = state_;
-  for (int i = 0; i < kWords - kShift; ++i) s[i] = twist(s[i], s[i + 1], s[i + kShift]);
-  for (int i = kWords - kShift; i < kWords - 1; ++i) s[i] = twist(s[i], s[i + 1], s[i + kShift - kWords]);
+  each_of(0, kWords - kShift, [=](int64_t i) { s[i] = twist(s[i], s[i + 1], s[i + kShift]); });
+  each_of(kWords - kShift, kWords - 1, [=](int64_t i) { s[i] = twist(s[i], s[i + 1], s[i + kShift - kWords]); });
   s[kWords - 1] = twist(s[kWords - 1], s[0], s[kShift - 1]);
   temper();
   next_ = 0;
@@ -98,6 +98,7 @@ static inline float scale_unit(uint32_t u, double width, double low) {
 void CpuGenerator::uniform(float* out, int64_t n, double from, double to) {
   const float low = static_cast<float>(from);
   const double width = static_cast<float>(to) - low;  // rounded to float, as PyTorch's
+  if (low == 0 && width == 1) return for_each32(n, [=](int64_t i, uint32_t u) { out[i] = unit_float(u); });
   for_each32(n, [=](int64_t i, uint32_t u) { out[i] = scale_unit(u, width, low); });
 }
 

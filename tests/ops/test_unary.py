@@ -269,6 +269,57 @@ def test_nan_to_num_against_its_composite(dtype):
     np.testing.assert_array_equal(z.grad.numpy(), np.isfinite(values))
 
 
+def some_floats(step):
+    """Every step-th of all float32, and those around each power of two."""
+    bits = np.arange(0, 2**32, step, dtype=np.int64)
+    near = (np.arange(0, 512, dtype=np.int64)[:, None] << 23) + np.arange(-2, 3)
+    return np.concatenate([bits, near.ravel() % 2**32]).astype(np.uint32).view(np.float32)
+
+
+def test_sqrt_is_rounded_correctly():
+    x = some_floats(2003)
+    with np.errstate(invalid="ignore"):
+        expected = np.sqrt(x)
+    usual = (x >= 2.0**-80) & (x < INF)  # and vectors without any special number
+    for part in (np.ones_like(usual), usual):
+        y = pynn.tensor(x[part]).sqrt().numpy()
+        np.testing.assert_array_equal(y.view(np.int32)[y == y], expected[part].view(np.int32)[y == y])
+        np.testing.assert_array_equal(np.isnan(y), np.isnan(expected[part]))
+
+
+def test_tanh_at_the_borders_of_its_intervals():
+    borders = np.float32(2.0) ** np.arange(-6, 5, dtype=np.float32)[:, None] * np.float32(
+        [1, 1.25, 1.5, 1.75]
+    )
+    a = np.concatenate([borders.ravel(), np.float32([9, 9.2, 20, 1e-45, 3e38])]).view(np.int32)
+    x = (a[:, None] + np.arange(-2, 3)).ravel()
+    x = x[(x >= 0) & (x <= 0x7F800000)].view(np.float32)
+    y, exact = pynn.tensor(x).tanh().numpy(), np.tanh(x.astype(np.float64))
+    assert (np.abs(y - exact) <= 1.4 * np.spacing(exact.astype(np.float32))).all()
+    np.testing.assert_array_equal(pynn.tensor(-x).tanh().numpy().view(np.int32), (-y).view(np.int32))
+    assert pynn.tensor([10.0, 1e30, INF]).tanh().tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("n", [2047, 2048, 33_333, 33_345, 100_000, 133_441])
+def test_long_vectors(n):
+    """Chunks of several threads cover all elements, of a result of another size too."""
+    threads = pynn.get_num_threads()
+    x = arr(n + 1).astype(np.float32)
+    x[::97] = NAN
+    try:
+        for count in (1, 2, 3):
+            pynn.set_num_threads(count)
+            for start in (0, 1):
+                t, a = pynn.tensor(x)[start : start + n], x[start : start + n]
+                np.testing.assert_array_equal((-t).numpy(), -a)
+                np.testing.assert_array_equal(t.isnan().numpy(), np.isnan(a))
+                np.testing.assert_array_equal((t + t).numpy(), a + a)
+                np.testing.assert_array_equal((t < 0.5).numpy(), a < np.float32(0.5))
+                np.testing.assert_array_equal(t.double().numpy(), a.astype(np.float64))
+    finally:
+        pynn.set_num_threads(threads)
+
+
 @pytest.mark.parametrize("argument", [None, "text", [1.0], 1.5, object()])
 def test_not_a_tensor(argument):
     with raises(TypeError, "exp"):

@@ -1,5 +1,6 @@
 // binary_divide.cpp -- division with a remainder, and powers.
 #include "kernels/cpu/loops_impl.h"
+#include "kernels/cpu/vec_fp.h"
 
 namespace PYNN_CPU_NAMESPACE {
 
@@ -69,11 +70,8 @@ PYNN_INLINE T divide(T a, T b) {
 }
 
 template <Part part, class T>
-bool divide_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n) {
+PYNN_INLINE bool divide_each(T* to, const T* x, int64_t a_step, const T* by, int64_t b_step, int64_t n) {
   using U = std::make_unsigned_t<T>;
-  T* to = static_cast<T*>(y);
-  const T* x = static_cast<const T*>(a);
-  const T* by = static_cast<const T*>(b);
   bool ok = true;
   for (int64_t i = 0; i < n; ++i) {
     const T p = x[i * a_step], q = by[i * b_step];
@@ -87,6 +85,39 @@ bool divide_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t 
     }
   }
   return ok;
+}
+
+// A register of int64 below 2^51 in magnitude by way of doubles, which hold them and the remainder exactly: a division
+// of eight of those takes as long as one or two of integers.
+template <Part part>
+PYNN_INLINE bool divide_register(int64_t* to, Vec<int64_t> a, Vec<int64_t> b) {
+  using I = Vec<int64_t>;
+  const I limit(int64_t(1) << 51), magic = bits(VecD(Fp<double>::kMagic));
+  if (any(((((a + limit) | (b + limit)) & I(-1ll << 52)) != I(0)) | (b == I(0)))) [[unlikely]]
+    return false;
+  const VecD base(Fp<double>::kMagic), x = from_bits<double>(a + magic) - base, y = from_bits<double>(b + magic) - base;
+  VecD r;
+  if constexpr (part == Part::Truncated) r = trunc((x - fmod_exact(x, y)) / y);
+  if constexpr (part == Part::Floored) r = floor_divide(x, y);
+  if constexpr (part == Part::Fmod) r = fmod_exact(x, y);
+  if constexpr (part == Part::Remainder) r = remainder(x, y);
+  (bits(r + base) - magic).store(to);
+  return true;
+}
+
+template <Part part, class T>
+bool divide_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n) {
+  T* to = static_cast<T*>(y);
+  const Source<T> x(a, a_step), by(b, b_step);
+  bool ok = true;
+  int64_t i = 0;
+  if constexpr (kHasFma && sizeof(T) == 8) {
+    constexpr int size = Vec<T>::kSize;
+    for (; i + size <= n; i += size)
+      if (!divide_register<part>(to + i, x.at(i), by.at(i))) [[unlikely]]
+        ok &= divide_each<part>(to + i, x.p + i * x.step, x.step, by.p + i * by.step, by.step, size);
+  }
+  return divide_each<part>(to + i, x.p + i * x.step, x.step, by.p + i * by.step, by.step, n - i) && ok;
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 // called once for the whole tile if all operands are dense there, else once per row. Tiles run in parallel; their
 // borders depend on sizes and strides alone.
 #include "kernels/cpu/loops.h"
-#include "kernels/cpu/sizes.h"
 #include "kernels/cpu/tiles.h"
 
 namespace PYNN_CPU_NAMESPACE {
@@ -182,7 +181,7 @@ bool run_tiles(const MapArgs& args, const Job& job) {
   bool usable[kMaxOperands], all = true;
   for (int k = 0; k < args.noperands; ++k) all &= usable[k] = is_usable(args, job, k, tiling.strides[k], tiling);
   const int64_t bytes = tiling.crossed ? kScratchBytes : kUsualBytes;
-  make_tiles(tiling, all ? kDirectElements : bytes / static_cast<int64_t>(item_size(job.type)));
+  make_tiles(tiling, all ? even_lines(args.numel, kDirectElements) : bytes / static_cast<int64_t>(item_size(job.type)));
   bool ok = true;
   const auto work = [&](int64_t begin, int64_t end) {
     TileRunner runner(args, tiling, job, usable);
@@ -198,18 +197,31 @@ bool run_tiles(const MapArgs& args, const Job& job) {
   return ok;
 }
 
+// Contiguous operands, or one element for all, need no tiles.
+bool run_contiguous(const Job& job, int noperands, void* const* at, const int64_t* steps, int64_t n) {
+  if (n < kSerial) return job.call(job, at, steps, n);
+  const int64_t size = static_cast<int64_t>(item_size(job.type)), result = static_cast<int64_t>(item_size(job.result));
+  bool ok = true;
+  parallel_for(0, n, even_lines(n, grain_for(job.cost)), [&](int64_t begin, int64_t end) {
+    void* from[kMaxOperands];
+    for (int k = 0; k < noperands; ++k)
+      from[k] = static_cast<char*>(at[k]) + begin * steps[k] * (k == 0 ? result : size);
+    if (!job.call(job, from, steps, end - begin)) __atomic_store_n(&ok, false, __ATOMIC_RELAXED);
+  });
+  return ok;
+}
+
 bool run(const MapArgs& args, const Job& job) {
   if (args.numel == 0) return true;
-  // A short run of contiguous operands needs no tiles.
   void* at[kMaxOperands];
   int64_t steps[kMaxOperands];
-  bool simple = args.ndim <= 1 && args.numel < kSerial;
+  bool simple = args.ndim <= 1;
   for (int k = 0; k < args.noperands; ++k) {
     at[k] = args.operands[k].data;
     steps[k] = args.ndim > 0 ? args.operands[k].strides[0] : 1;
     simple &= in_loop_type(args, job, k) && (steps[k] == 1 || (steps[k] == 0 && k > 0 && args.noperands > 2));
   }
-  return simple ? job.call(job, at, steps, args.numel) : run_tiles(args, job);
+  return simple ? run_contiguous(job, args.noperands, at, steps, args.numel) : run_tiles(args, job);
 }
 
 bool call_unary(const Job& job, void* const* at, const int64_t*, int64_t n) {
@@ -285,10 +297,10 @@ void unary_contiguous(Unary op, DType type, void* y, const void* x, int64_t n, c
   const UnaryLoop loop = find_loop(kUnaryLoops, op, type, "unary_contiguous");
   const ContiguousParams c(type, params);
   if (n < kSerial) return loop(y, x, n, c.p);
-  const int64_t size = static_cast<int64_t>(item_size(type)), result_size = yields_bool(op) ? 1 : size;
-  parallel_for(0, n, grain_for(cost(op)), [&](int64_t begin, int64_t end) {
-    loop(static_cast<char*>(y) + begin * result_size, static_cast<const char*>(x) + begin * size, end - begin, c.p);
-  });
+  const DType result = yields_bool(op) ? DType::Bool : type;
+  void* const at[] = {y, const_cast<void*>(x)};
+  const int64_t steps[] = {1, 1};
+  run_contiguous({call_unary, reinterpret_cast<void (*)()>(loop), c.p, type, result, cost(op)}, 2, at, steps, n);
 }
 
 bool binary_contiguous(Binary op, DType type, void* y, const void* a, int64_t a_step, const void* b, int64_t b_step,
@@ -296,15 +308,11 @@ bool binary_contiguous(Binary op, DType type, void* y, const void* a, int64_t a_
   const BinaryLoop loop = find_loop(kBinaryLoops, op, type, "binary_contiguous");
   const ContiguousParams c(type, params);
   if (n < kSerial) return loop(y, a, a_step, b, b_step, n, c.p);
-  const int64_t size = static_cast<int64_t>(item_size(type)), result_size = yields_bool(op) ? 1 : size;
-  bool ok = true;
-  parallel_for(0, n, grain_for(cost(op)), [&](int64_t begin, int64_t end) {
-    const bool fine =
-        loop(static_cast<char*>(y) + begin * result_size, static_cast<const char*>(a) + begin * a_step * size, a_step,
-             static_cast<const char*>(b) + begin * b_step * size, b_step, end - begin, c.p);
-    if (!fine) __atomic_store_n(&ok, false, __ATOMIC_RELAXED);
-  });
-  return ok;
+  const DType result = yields_bool(op) ? DType::Bool : type;
+  void* const at[] = {y, const_cast<void*>(a), const_cast<void*>(b)};
+  const int64_t steps[] = {1, a_step, b_step};
+  return run_contiguous({call_binary, reinterpret_cast<void (*)()>(loop), c.p, type, result, cost(op)}, 3, at, steps,
+                        n);
 }
 
 }  // namespace PYNN_CPU_NAMESPACE

@@ -12,7 +12,8 @@ void map_copy(const MapArgs& args) {
   const DType to = args.operands[0].dtype, from = args.operands[1].dtype;
   const Convert move = converter(from, from), cast = converter(to, from);
   Tiling tiling = make_tiling(args);
-  make_tiles(tiling, tiling.crossed ? kScratchBytes / static_cast<int64_t>(item_size(from)) : kDirectElements);
+  make_tiles(tiling, tiling.crossed ? kScratchBytes / static_cast<int64_t>(item_size(from))
+                                    : even_lines(args.numel, kDirectElements));
   const Strides d = tiling.strides[0], s = tiling.strides[1];
   const bool compact = magnitude(d.row) * tiling.tile_rows * static_cast<int64_t>(item_size(to)) <= 2 * kScratchBytes;
   const auto work = [&](int64_t begin, int64_t end) {

@@ -4,6 +4,7 @@
 
 #include "core/parallel.h"
 #include "kernels/cpu/convert.h"
+#include "kernels/cpu/sizes.h"
 #include "kernels/elementwise.h"
 
 namespace PYNN_CPU_NAMESPACE {
@@ -32,10 +33,17 @@ struct Tiling {
 Tiling make_tiling(const MapArgs& args);
 void make_tiles(Tiling& t, int64_t elements);
 
+// A part of n, about `most`, of which two or four threads get as many each.
+PYNN_INLINE int64_t even_part(int64_t n, int64_t most) {
+  const int64_t count = ceil_div(n, most);
+  return ceil_div(n, count > 2 ? round_up(count, 4) : count);
+}
+// The same in whole cache lines of the smallest type: a vector that straddles two lines takes twice as long to store.
+PYNN_INLINE int64_t even_lines(int64_t n, int64_t most) { return round_up(even_part(n, most), 64); }
+
 // Tiles per chunk of work when one element takes `ns`.
 PYNN_INLINE int64_t tile_grain(const Tiling& t, double ns) {
-  const int64_t grain = grain_for(ns) / (t.tile_rows * t.tile_cols);
-  return grain > 0 ? grain : 1;
+  return even_part(t.tiles, max_of<int64_t>(grain_for(ns) / (t.tile_rows * t.tile_cols), 1));
 }
 
 // Calls f(pointers to the tile's first element of each operand, rows, cols) for tiles [begin, end).

@@ -189,6 +189,12 @@ template <class T>
 PYNN_INLINE bool all(Mask<T> m) {
   return !any(~m);
 }
+// Whether low <= x <= high in all lanes.
+template <class T>
+PYNN_INLINE bool all_within(Vec<T> x, T low, T high) {
+  return native::all_within(x.v, native::splat<typename Vec<T>::Native>(low),
+                            native::splat<typename Vec<T>::Native>(high));
+}
 
 // a * b + c, rounded once where the ISA has FMA; fnma: c - a * b.
 template <class T>
@@ -255,6 +261,13 @@ PYNN_INLINE Vec<T> ceil(Vec<T> x) {
 template <class T>
 PYNN_INLINE Vec<T> trunc(Vec<T> x) {
   return native::trunc(x.v);
+}
+
+// a / b to 1 ULP, for a normal b whose reciprocal is normal; others give anything. In the time of a few multiplications
+// where a division takes many more.
+template <class T>
+PYNN_INLINE Vec<T> quotient(Vec<T> a, Vec<T> b) {
+  return native::quotient(a.v, b.v);
 }
 
 // Reductions, as a tree that depends on the ISA's width alone.

@@ -1,6 +1,7 @@
 // vec_exp.h -- exponentials, logarithms, tanh and sigmoid. See vec_math.h.
 #pragma once
 #include "kernels/cpu/vec_fp.h"
+#include "kernels/cpu/vec_tanh.h"
 
 namespace PYNN_CPU_NAMESPACE {
 
@@ -109,14 +110,31 @@ PYNN_INLINE VecD tanh_tail(VecD z) {
                   -0.00886323434133751, 0.0035921142696251534, -0.0014557276059676892, 0.0005894585765169388,
                   -0.00023702999482054756, 9.158958287208505e-05, -3.0217750021502145e-05, 6.0555404595570286e-06);
 }
+// exp(2 h) / 2 for |h| <= ln(2) / 4
+PYNN_INLINE VecF half_exp_poly(VecF h) {
+  return poly(h, 0.5, 1, 0.999999867, 0.666660781, 0.333347209, 0.133901626, 0.0442058269);
+}
 template <class T>
 PYNN_INLINE Vec<T> tanh(Vec<T> x) {
   using V = Vec<T>;
+#ifdef PYNN_HAS_LOOKUP
+  if constexpr (sizeof(T) == 4) return tanh_by_table(x);
+#endif
   const V a = min(constant<V>(20), abs(x));
-  const ExpParts<T> e(a + a);
-  const V power = power_of_2<T>(e.n);
-  const V outer = V(1) - V(2) / (fma(expm1_poly(e.r), power, power) + V(1));
-  return copysign(select(a < constant<V>(0.625), fma(tanh_tail(a * a), a, a), outer), x);
+  V outer;  // 1 - 2 / (exp(2 a) + 1)
+  if constexpr (sizeof(T) == 4) {
+    const V magic(Fp<T>::kMagic), t = fma(a, constant<V>(2 * kLog2E), magic), k = t - magic;
+    V h = fnma(k, constant<V>(kHasFma ? kLn2 / 2 : Fp<T>::kLn2Hi / 2), a);
+    if (!kHasFma) h = fnma(k, constant<V>(Fp<T>::kLn2Lo / 2), h);
+    const V half = from_bits<T>(bits(half_exp_poly(h)) + (bits(t) << Fp<T>::kMantissa));  // exp(2 a) / 2
+    outer = V(1) - V(1) / (half + constant<V>(0.5));
+  } else {
+    const ExpParts<T> e(a + a);
+    const V power = power_of_2<T>(e.n);
+    outer = V(1) - V(2) / (fma(expm1_poly(e.r), power, power) + V(1));
+  }
+  const V inner = fma(tanh_tail(a * a), a, a);
+  return from_bits<T>(bits(select(a >= constant<V>(0.625), outer, inner)) | (bits(x) & bits(V(T(-0.0)))));
 }
 // 2^k / (2^k + 1 + p), where x = k ln 2 + r and exp(-r) = 1 + p
 template <class T>
@@ -135,29 +153,36 @@ PYNN_INLINE Vec<T> sigmoid(Vec<T> x) {
 template <class T>
 struct LogParts {
   Vec<T> f, k;  // the argument is 2^k (1 + f)
-  Vec<T> half_square, s_term;
+  Vec<T> f_plus_2, half_square, s_term;
 
   // x: positive, finite, normal
   PYNN_INLINE explicit LogParts(Vec<T> x) {
     using I = typename Vec<T>::Int;
     using F = Fp<T>;
-    const Vec<I> one = bits(Vec<T>(1));
-    const Vec<I> i = bits(x) + (one - Vec<I>(F::kSqrtHalf));
-    k = to_float<T>(shift_down(i, F::kMantissa)) - Vec<T>(static_cast<T>(F::kBias));
+    Vec<I> i = bits(x) - Vec<I>(F::kSqrtHalf);
+    if constexpr (sizeof(T) == 4) {
+      k = __builtin_convertvector((i >> F::kMantissa).v, typename Vec<T>::Native);
+    } else {
+      i = i + bits(Vec<T>(1));
+      k = to_float<T>(shift_down(i, F::kMantissa)) - Vec<T>(static_cast<T>(F::kBias));
+    }
     const Vec<I> mantissa((I(1) << F::kMantissa) - 1);
-    f = from_bits<T>((i & mantissa) + Vec<I>(F::kSqrtHalf)) - Vec<T>(1);
+    const Vec<T> m = from_bits<T>((i & mantissa) + Vec<I>(F::kSqrtHalf));
+    f = m - Vec<T>(1);
+    f_plus_2 = m + Vec<T>(1);  // sooner than by way of f, and the same
   }
-  PYNN_INLINE void series() {
-    const Vec<T> s = f / (Vec<T>(2) + f);
+  // s_term is what s multiplies, plus `small`.
+  PYNN_INLINE void series(Vec<T> small) {
+    const Vec<T> s = f / f_plus_2;
     const Vec<T> z = s * s;
-    Vec<T> r;
+    Vec<T> p;
     if constexpr (sizeof(T) == 4)
-      r = z * poly(z, 6.666666e-01, 4.0000337e-01, 2.853724e-01, 2.3583527e-01);
+      p = poly(z, 0.66666776, 0.39977331, 0.29878037);
     else
-      r = z * poly(z, 0.6666666666666735, 0.3999999999941153, 0.2857142874317925, 0.22222198483574468,
-                   0.18183569382386433, 0.15313911660249568, 0.14797429410261878);
+      p = poly(z, 0.6666666666666735, 0.3999999999941153, 0.2857142874317925, 0.22222198483574468, 0.18183569382386433,
+               0.15313911660249568, 0.14797429410261878);
     half_square = constant<Vec<T>>(0.5) * f * f;
-    s_term = s * (half_square + r);
+    s_term = fma(s, fma(z, p, half_square), small);
   }
 };
 
@@ -170,22 +195,15 @@ struct LogBase {
 template <class T, class Core>
 PYNN_INLINE Vec<T> log_with_specials(Vec<T> x, Core core) {
   using V = Vec<T>;
+  if (all_within(x, Fp<T>::kLeast, Fp<T>::kMost)) [[likely]]
+    return core(x, V(0));
   const V infinity(static_cast<T>(__builtin_inf())), nan(static_cast<T>(__builtin_nan("")));
-  const bool special = any(~((x >= V(Fp<T>::kLeast)) & (x <= V(Fp<T>::kMost))));
-  V normal = x, shift(0);
-  if (special) [[unlikely]] {
-    constexpr double up = sizeof(T) == 4 ? 0x1p24 : 0x1p54;
-    const auto subnormal = x < V(Fp<T>::kLeast);
-    normal = select(subnormal, x * constant<V>(up), x);
-    shift = select(subnormal, constant<V>(sizeof(T) == 4 ? 24 : 54), V(0));
-  }
-  V y = core(normal, shift);
-  if (special) [[unlikely]] {
-    y = select(x == infinity, x, y);
-    y = select(x == V(0), -infinity, y);
-    y = select(x >= V(0), y, nan);
-  }
-  return y;
+  const auto subnormal = x < V(Fp<T>::kLeast);
+  V y = core(select(subnormal, x * constant<V>(sizeof(T) == 4 ? 0x1p24 : 0x1p54), x),
+             select(subnormal, constant<V>(sizeof(T) == 4 ? 24 : 54), V(0)));
+  y = select(x == infinity, x, y);
+  y = select(x == V(0), -infinity, y);
+  return select(x >= V(0), y, nan);
 }
 
 template <class T>
@@ -193,10 +211,9 @@ PYNN_INLINE Vec<T> log(Vec<T> x) {
   using V = Vec<T>;
   return log_with_specials(x, [](V normal, V shift) __attribute__((always_inline)) {
     LogParts<T> p(normal);
-    p.series();
     const V k = p.k - shift;
-    const V rest = p.half_square - fma(k, constant<V>(Fp<T>::kLn2Lo), p.s_term);
-    return fma(k, constant<V>(Fp<T>::kLn2Hi), p.f - rest);
+    p.series(k * constant<V>(Fp<T>::kLn2Lo));
+    return fma(k, constant<V>(Fp<T>::kLn2Hi), p.f - (p.half_square - p.s_term));
   });
 }
 template <class T>
@@ -205,7 +222,7 @@ PYNN_INLINE Vec<T> log_base(Vec<T> x, LogBase base) {
   using I = typename V::Int;
   return log_with_specials(x, [=](V normal, V shift) __attribute__((always_inline)) {
     LogParts<T> p(normal);
-    p.series();
+    p.series(V(0));
     const V k = p.k - shift;
     const Vec<I> upper(~((I(1) << (sizeof(T) == 4 ? 12 : 27)) - 1));
     const V hi = from_bits<T>(bits(p.f - p.half_square) & upper);
@@ -236,10 +253,9 @@ PYNN_INLINE Vec<T> log1p(Vec<T> x, Vec<T> excess = Vec<T>(0)) {
   const V u = V(1) + x;
   const V y = log_with_specials(u, [=](V normal, V) __attribute__((always_inline)) {  // u is never subnormal
     LogParts<T> p(normal);
-    p.series();
-    const V error = (select(x < V(1), x - (u - V(1)), V(1) - (u - x)) - excess) / u;
-    const V rest = p.half_square - (fma(p.k, constant<V>(Fp<T>::kLn2Lo), error) + p.s_term);
-    return fma(p.k, constant<V>(Fp<T>::kLn2Hi), p.f - rest);
+    const V error = quotient(select(x < V(1), x - (u - V(1)), V(1) - (u - x)) - excess, u);
+    p.series(fma(p.k, constant<V>(Fp<T>::kLn2Lo), error));
+    return fma(p.k, constant<V>(Fp<T>::kLn2Hi), p.f - (p.half_square - p.s_term));
   });
   return select(abs(x) < constant<V>(sizeof(T) == 4 ? 0x1p-26 : 0x1p-55), x, y);
 }

@@ -27,7 +27,7 @@ struct Fp<double> {
   static constexpr double kExpLow = -746, kExpHigh = 711;
 };
 
-constexpr double kLog2E = 1.4426950408889634;
+constexpr double kLog2E = 1.4426950408889634, kLn2 = 0.69314718055994531;
 
 template <class V>
 PYNN_INLINE V constant(double x) {

@@ -44,6 +44,11 @@ PYNN_INLINE bool any(M m) {
 }
 
 template <class V>
+PYNN_INLINE bool all_within(V x, V low, V high) {
+  return !any(~((x >= low) & (x <= high)));
+}
+
+template <class V>
 PYNN_INLINE V fma(V a, V b, V c) {
   return a * b + c;
 }
@@ -58,6 +63,10 @@ PYNN_INLINE V min(V a, V b) {
 template <class V>
 PYNN_INLINE V max(V a, V b) {
   return a > b ? a : b;
+}
+template <class V>
+PYNN_INLINE V quotient(V a, V b) {
+  return a / b;
 }
 template <class V>
 PYNN_INLINE V sqrt(V x) {
