@@ -272,9 +272,9 @@ def test_count_nonzero():
 
 
 @pytest.mark.parametrize(
-    "shape", [(1, 1), (1, 65), (65, 1), (7, 33), (33, 7), (64, 64), (3, 1000), (1000, 3)]
+    "shape", [(1, 1), (1, 65), (65, 1), (7, 33), (33, 7), (64, 64), (3, 1000), (1000, 3), (333, 20)]
 )
-@pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64, pynn.int64])
+@pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64, pynn.int64, pynn.int32])
 def test_row_and_column_kernels(shape, dtype):
     x = tensor(np.round(arr(*shape) * 100) / 4, dtype)
     values = to_numpy(x)
@@ -283,6 +283,9 @@ def test_row_and_column_kernels(shape, dtype):
             np.testing.assert_allclose(to_numpy(t.sum(dim)), values.sum(dim), rtol=1e-5)
             np.testing.assert_array_equal(to_numpy(t.amax(dim)), values.max(dim))
             np.testing.assert_array_equal(t.argmin(dim).numpy(), values.argmin(dim))
+            for low in (-20, 0, 20):
+                np.testing.assert_array_equal((t > low).all(dim).numpy(), (values > low).all(dim))
+                np.testing.assert_array_equal((t > low).any(dim).numpy(), (values > low).any(dim))
             if dtype.is_floating_point:
                 np.testing.assert_allclose(to_numpy(t.var(dim, correction=0)), values.var(dim), rtol=1e-5)
 

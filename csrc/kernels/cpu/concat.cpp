@@ -11,7 +11,7 @@ namespace PYNN_CPU_NAMESPACE {
 void concat_parts(const ConcatArgs& args) {
   constexpr int64_t kBlock = 1 << 14;
   const int64_t blocks = ceil_div(args.y_row, kBlock);
-  const double ns = 3.0 * args.n + 0.06 * static_cast<double>(min_of(args.y_row, kBlock));
+  const double ns = 3.0 * args.n + 0.1 * static_cast<double>(min_of(args.y_row, kBlock));
   parallel_for(0, args.outer * blocks, grain_for(ns), [&](int64_t begin, int64_t end) {
     const ConcatArgs& a = args;
     for (int64_t i = begin; i < end; ++i) {
