@@ -117,6 +117,7 @@ struct Scanner {
   }
   // total holds whole registers of the start value.
   PYNN_INLINE static void add_row(D* to, const S* from, A* total, int64_t n) {
+    int64_t k = 0;
     if constexpr (std::is_same_v<S, float> && std::is_same_v<D, float>) {
       constexpr int half = VecD::kSize;
       const auto add = [=](int64_t at, VecD v) __attribute__((always_inline)) {
@@ -125,15 +126,14 @@ struct Scanner {
         sum.store(total + at);
         return sum;
       };
-      for (int64_t k = 0; k < n; k += 2 * half) {
+      for (; k + 4 <= n; k += 2 * half) {
         VecD low, high;
         widen(VecF::load(from + k, n - k), low, high);
         low = add(k, low);
         narrow(low, add(k + half, high)).store(to + k, n - k);
       }
-    } else {
-      for (int64_t k = 0; k < n; ++k) to[k] = result(total[k] = next<A, kProduct>(total[k], read(from[k])));
     }
+    for (; k < n; ++k) to[k] = result(total[k] = next<A, kProduct>(total[k], read(from[k])));
   }
 };
 
