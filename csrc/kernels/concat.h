@@ -1,4 +1,4 @@
-// concat.h -- tensors behind each other, in one launch.
+// concat.h -- tensors behind each other, in one pass over the result.
 #pragma once
 #include <cstdint>
 
@@ -18,6 +18,6 @@ struct ConcatArgs {
     int64_t row, at;
   } parts[kConcatParts];
 };
-PYNN_CUDA_ONLY_KERNEL(void, concat_parts, (const ConcatArgs& args));
+PYNN_KERNEL(void, concat_parts, (const ConcatArgs& args));
 
 }  // namespace pynn

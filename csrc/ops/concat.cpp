@@ -1,8 +1,6 @@
 // concat.cpp -- cat and stack, split, chunk and unbind.
 #include "ops/concat.h"
 
-#include <cstring>
-
 #include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
@@ -18,30 +16,21 @@ namespace {
 // PyTorch lets empty 1-D tensors of size 0 join anything.
 bool is_legacy_empty(const Tensor& t) { return t.dim() == 1 && t.size(0) == 0; }
 
-// t into positions [at, at + length) of y's dim.
-void copy_part(const Tensor& y, int64_t dim, int64_t at, int64_t length, const Tensor& t) {
-  constexpr int64_t kPlain = 4096;  // elements below which planning a copy costs more than copying
-  if (dim == 0 && t.numel() <= kPlain && t.is_contiguous() && t.dtype() == y.dtype() && y.device().is_cpu()) {
-    const int64_t item = static_cast<int64_t>(item_size(y.dtype()));
-    std::memcpy(static_cast<char*>(y.data()) + at * y.stride(0) * item, t.data(),
-                static_cast<size_t>(t.numel() * item));
-    return;
+// All parts in one pass, where they lie as they are needed.
+bool copy_parts(const Tensor& y, int64_t dim, TensorSpan tensors, const std::vector<int64_t>& lengths) {
+  constexpr int64_t kShort = 8;  // bytes of a row below which a loop over strides is faster
+  if (!(y.device().is_cpu() || y.device().is_cuda()) || y.numel() == 0) return false;
+  const int64_t bytes = y.stride(dim) * static_cast<int64_t>(item_size(y.dtype()));
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (lengths[i] == 0) continue;
+    if (!tensors[i].is_contiguous() || tensors[i].dtype() != y.dtype()) return false;
+    if (y.device().is_cpu() && lengths[i] * bytes <= kShort) return false;
   }
-  DimVector part(y.sizes());
-  part[dim] = length;
-  copy_data(alias(y, part, y.strides(), at * y.stride(dim)), t);
-}
-
-// All parts in one launch, where they lie as they are needed.
-bool copy_parts_cuda(const Tensor& y, int64_t dim, TensorSpan tensors, const std::vector<int64_t>& lengths) {
-  if (!y.device().is_cuda() || y.numel() == 0) return false;
-  for (size_t i = 0; i < tensors.size(); ++i)
-    if (lengths[i] && (!tensors[i].is_contiguous() || tensors[i].dtype() != y.dtype())) return false;
-  ConcatArgs a{};
+  ConcatArgs a;
+  a.n = 0;
   a.y = y.data();
   a.outer = 1;
   for (int64_t d = 0; d < dim; ++d) a.outer *= y.size(d);
-  const int64_t bytes = y.stride(dim) * static_cast<int64_t>(item_size(y.dtype()));
   a.y_row = y.size(dim) * bytes;
   int64_t at = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
@@ -92,10 +81,12 @@ Tensor cat(TensorSpan tensors, int64_t dim) {
   }
   Tensor y = empty(sizes, type, first->device());
   int64_t at = 0;
-  const bool done = copy_parts_cuda(y, dim, tensors, lengths);
+  const bool done = copy_parts(y, dim, tensors, lengths);
   for (size_t i = 0; i < tensors.size() && !done; ++i) {
     if (lengths[i] == 0) continue;
-    copy_part(y, dim, at, lengths[i], tensors[i]);
+    DimVector part(sizes);
+    part[dim] = lengths[i];
+    copy_data(alias(y, part, y.strides(), at * y.stride(dim)), tensors[i]);
     at += lengths[i];
   }
   return record("cat", std::move(y), tensors, save(lengths, dim),

@@ -180,7 +180,7 @@ Term contract(Term a, Term b, const std::vector<bool>& needed) {
     return reshape(widened && is_integral(t.dtype()) ? to_dtype(t, DType::Int64) : t, shape);
   };
   // Many short dots: a product and its sum take less than a call of gemm for each. Half types round but once there.
-  constexpr int64_t kShortDot = 64;
+  constexpr int64_t kShortDot = 256;
   const DType type = a.t.dtype();
   if (!batch.empty() && p == 1 && q == 1 && k <= kShortDot && type == b.t.dtype() && item_size(type) >= 4 &&
       !is_integral(type)) {

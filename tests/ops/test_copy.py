@@ -251,7 +251,8 @@ def test_short_rows(dtype):
 
 @pytest.mark.parametrize("dtype", [pynn.int16, pynn.float32, pynn.float64])
 @pytest.mark.parametrize(
-    "shape", [(16, 64, 14, 14), (5, 3, 9), (8, 2, 33, 8), (50, 7, 50), (9, 9, 9, 9), (4, 5), (7, 6)]
+    "shape",
+    [(16, 64, 14, 14), (20, 5, 35, 9), (5, 3, 9), (8, 2, 33, 8), (50, 7, 50), (9, 9, 9, 9), (4, 5), (7, 6)],
 )
 def test_transpositions(shape, dtype):
     x = tensor(ints(*shape, high=100)).to(dtype)

@@ -259,6 +259,9 @@ def test_logsumexp():
     x = pynn.tensor([[-INF, -INF], [INF, 0.0], [-INF, 1.0]])
     assert x.logsumexp(1).tolist() == [-INF, INF, 1.0]
     assert pynn.zeros(2, 0).logsumexp(1).tolist() == [-INF, -INF]
+    for low in (-88, -104, -110, -176, -400, -750, -1420, -1e4, -1e30):  # exp is subnormal or 0
+        for dtype in FLOATS[:2]:
+            assert pynn.tensor([[low, 0.0, low]], dtype=dtype).logsumexp(1).tolist() == [0]
     assert pynn.tensor([1, 2]).logsumexp(0).dtype == pynn.float32
 
 
@@ -269,9 +272,9 @@ def test_count_nonzero():
 
 
 @pytest.mark.parametrize(
-    "shape", [(1, 1), (1, 65), (65, 1), (7, 33), (33, 7), (64, 64), (3, 1000), (1000, 3)]
+    "shape", [(1, 1), (1, 65), (65, 1), (7, 33), (33, 7), (64, 64), (3, 1000), (1000, 3), (333, 20)]
 )
-@pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64, pynn.int64])
+@pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64, pynn.int64, pynn.int32])
 def test_row_and_column_kernels(shape, dtype):
     x = tensor(np.round(arr(*shape) * 100) / 4, dtype)
     values = to_numpy(x)
@@ -280,6 +283,9 @@ def test_row_and_column_kernels(shape, dtype):
             np.testing.assert_allclose(to_numpy(t.sum(dim)), values.sum(dim), rtol=1e-5)
             np.testing.assert_array_equal(to_numpy(t.amax(dim)), values.max(dim))
             np.testing.assert_array_equal(t.argmin(dim).numpy(), values.argmin(dim))
+            for low in (-20, 0, 20):
+                np.testing.assert_array_equal((t > low).all(dim).numpy(), (values > low).all(dim))
+                np.testing.assert_array_equal((t > low).any(dim).numpy(), (values > low).any(dim))
             if dtype.is_floating_point:
                 np.testing.assert_allclose(to_numpy(t.var(dim, correction=0)), values.var(dim), rtol=1e-5)
 
@@ -331,7 +337,8 @@ def test_out_and_methods_agree():
 
 @pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64, pynn.bfloat16, pynn.int64, pynn.uint8])
 @pytest.mark.parametrize(
-    "shape", [(1000, 10), (37, 24), (130, 25), (7, 1), (5000, 3), (200, 700), (3, 900, 33)]
+    "shape",
+    [(1000, 10), (37, 24), (130, 25), (9, 79), (7, 1), (5000, 3), (200, 700), (40, 2500), (3, 900, 33)],
 )
 def test_positions_of_extremes(shape, dtype, threads):
     """Short rows go by registers, columns by pieces: ties and NaN on any border, for any number of threads."""

@@ -102,3 +102,11 @@ def test_several_lines_at_once(rows, dtype):
         np.testing.assert_allclose(to_numpy(y.double()), x.cumsum(dim), rtol=1e-2, atol=0.6)
         wide = tensor(x, dtype).unsqueeze(-1).expand(rows, 37, 300).contiguous().cumsum(dim)
         assert same_bits(wide[..., 0], y) and same_bits(wide[..., 299], y)
+
+
+@pytest.mark.parametrize("inner", [2, 7, 14, 17, 33, 255, 257, 300])
+@pytest.mark.parametrize("dtype", FLOATS[:2])
+def test_columns_of_any_number(inner, dtype):
+    x = ints(3, 6, inner, low=-3, high=4)
+    np.testing.assert_array_equal(to_numpy(tensor(x, dtype).cumsum(1)), x.cumsum(1))
+    np.testing.assert_array_equal(to_numpy(tensor(x, dtype).cumprod(1)), x.cumprod(1))

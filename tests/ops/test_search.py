@@ -30,7 +30,7 @@ def test_searchsorted(side):
     assert pynn.searchsorted(tensor(rows), tensor(values), out_int32=True).dtype == pynn.int32
 
 
-@pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64, pynn.bfloat16, pynn.int32])
+@pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64, pynn.bfloat16, pynn.int32, pynn.int64])
 def test_searchsorted_of_every_length(dtype):
     for n in (0, 1, 2, 3, 7, 8, 9, 1000):
         for count in (1, 3, 4, 5, 301):
@@ -39,6 +39,15 @@ def test_searchsorted_of_every_length(dtype):
             for side in ("left", "right"):
                 found = pynn.searchsorted(tensor(row, dtype), tensor(values, dtype), side=side)
                 np.testing.assert_array_equal(to_numpy(found), np.searchsorted(row, values, side))
+    # Several rows, sorted or not: with a sorter each search goes alone, and looks at the same places.
+    a, values = tensor(ints(5, 40, low=-50, high=50), dtype), tensor(ints(5, 37, low=-60, high=60), dtype)
+    order = pynn.arange(40).repeat(5, 1)
+    for rows in (a, a.sort(1)[0]):
+        for side in ("left", "right"):
+            alone = pynn.searchsorted(rows, values, side=side, sorter=order)
+            assert pynn.equal(pynn.searchsorted(rows, values, side=side), alone)
+            each = [pynn.searchsorted(r, v, side=side) for r, v in zip(rows, values, strict=True)]
+            assert pynn.equal(pynn.stack(each), alone)
     rows, values = np.sort(arr(7, 33), 1), arr(7, 5)
     order = np.argsort(-rows, 1)
     found = pynn.searchsorted(tensor(-rows), tensor(values), sorter=tensor(order))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import ALL_DTYPES, arr, arrs, check_op, raises, same_bits, tensor, to_numpy
+from helpers import ALL_DTYPES, arr, arrs, check_op, ints, raises, same_bits, tensor, to_numpy
 
 import pynn
 
@@ -37,6 +37,22 @@ def test_cat_edges():
     assert pynn.cat([a, a], out=out) is out and out.sum() == 12
     many = [pynn.full((1, 2), float(i)) for i in range(1000)]
     assert pynn.cat(many)[:, 0].tolist() == [float(i) for i in range(1000)]
+
+
+@pytest.mark.parametrize("dtype", [pynn.uint8, pynn.float32, pynn.complex128])
+@pytest.mark.parametrize("widths", [(1, 2, 5), (14, 14), (0, 3, 70, 1), (257, 1, 1000), (5000, 3, 9001)])
+def test_cat_of_rows(widths, dtype, threads):
+    """Rows of all lengths, some over several blocks of the result."""
+    arrays = [ints(2, 3, w, low=0, high=100, seed=w) for w in widths]
+    parts = [tensor(a, dtype) for a in arrays]
+    expected = to_numpy(tensor(np.concatenate(arrays, 2), dtype))
+    for count in (1, 3):
+        threads(count)
+        np.testing.assert_array_equal(to_numpy(pynn.cat(parts, 2)), expected)
+        turned = [p.transpose(1, 2).contiguous() for p in parts]
+        np.testing.assert_array_equal(to_numpy(pynn.cat(turned, 1)), expected.swapaxes(1, 2))
+        turned = [p.permute(2, 0, 1).contiguous() for p in parts]
+        np.testing.assert_array_equal(to_numpy(pynn.cat(turned)), np.moveaxis(expected, 2, 0))
 
 
 @pytest.mark.parametrize(

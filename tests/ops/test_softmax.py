@@ -61,7 +61,8 @@ def test_equals_its_parts(name):
 @pytest.mark.parametrize("name", OPS)
 @pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64])
 @pytest.mark.parametrize(
-    "shape", [(1, 1), (5, 2), (3, 7), (4, 16), (2, 17), (3, 33), (2, 65), (2, 1000), (300, 10)]
+    "shape",
+    [(1, 1), (5, 2), (3, 7), (4, 16), (2, 17), (3, 33), (2, 65), (2, 1000), (300, 10), (21, 150), (37, 50)],
 )
 def test_sizes(name, dtype, shape):
     x = tensor(arr(*shape, low=-20, high=20), dtype)

@@ -82,7 +82,24 @@ def test_sizes(name, dtype):
 
 # Values where the formula, the range reduction or the exponent field breaks first.
 EXTREMES = {
-    "exp": [-INF, -1000.0, -88.0, 0.0, 88.0, 1000.0, INF, NAN],
+    "exp": [
+        -INF,
+        -1e30,
+        -4200.0,
+        -1500.0,
+        -1000.0,
+        -720.0,
+        -510.0,
+        -200.0,
+        -104.0,
+        -95.0,
+        -88.0,
+        0.0,
+        88.0,
+        1000.0,
+        INF,
+        NAN,
+    ],
     "exp2": [-INF, -200.0, 0.0, 127.0, 2000.0, INF, NAN],
     "expm1": [-INF, -100.0, -1e-10, 0.0, 1e-10, 88.0, 1000.0, INF, NAN],
     "log": [-INF, -1.0, -0.0, 0.0, 1e-40, 1.0, 1e30, INF, NAN],

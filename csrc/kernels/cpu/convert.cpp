@@ -3,7 +3,8 @@
 #include "kernels/cpu/convert.h"
 
 #include "kernels/cpu/copy.h"
-#include "kernels/cpu/vec.h"
+#include "kernels/cpu/sizes.h"
+#include "kernels/cpu/vec_shuffle.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
@@ -206,6 +207,22 @@ PYNN_INLINE void transpose_quads(char* dst, int64_t d_row, const char* src, int6
     for (int64_t r = 0; r < rows; ++r) __builtin_memcpy(dst + r * d_row + c * 4, src + c * s_col + r * 4, 4);
 }
 
+// The same in blocks of as many lanes as a register has, which are written as whole registers.
+[[gnu::noinline]] void transpose_blocks(float* dst, int64_t d_row, const float* src, int64_t s_col, int64_t rows,
+                                        int64_t cols) {
+  constexpr int L = VecF::kSize;
+  for (int64_t c = 0; c < cols; c += L)
+    for (int64_t r = 0; r < rows; r += L) {
+      VecF v[L];
+#pragma GCC unroll 16
+      for (int k = 0; k < L; ++k) v[k] = VecF::load(src + min_of(c + k, cols - 1) * s_col + r, rows - r);
+      transpose(v);
+#pragma GCC unroll 16
+      for (int k = 0; k < L; ++k)
+        if (r + k < rows) v[k].store(dst + (r + k) * d_row + c, cols - c);
+    }
+}
+
 template <class To, class From>
 void convert(void* dst, Strides d, const void* src, Strides s, int64_t rows, int64_t cols) {
   To* to = static_cast<To*>(dst);
@@ -233,6 +250,9 @@ void convert(void* dst, Strides d, const void* src, Strides s, int64_t rows, int
     }
   }
   if constexpr (std::is_same_v<To, From> && sizeof(To) == 4) {
+    constexpr bool blocks = PYNN_VEC_BYTES == 64;  // tails are masks there
+    if (blocks && d.col == 1 && s.row == 1 && rows >= 8 && cols >= 8)
+      return transpose_blocks(static_cast<float*>(dst), d.row, static_cast<const float*>(src), s.col, rows, cols);
     if (d.col == 1 && s.row == 1 && rows >= 4)
       return transpose_quads(static_cast<char*>(dst), d.row * 4, static_cast<const char*>(src), s.col * 4, rows, cols);
   }

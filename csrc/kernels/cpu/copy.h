@@ -38,6 +38,11 @@ PYNN_INLINE void copy_bytes(char* to, const char* from, int64_t n) {
   typename Block<V>::type a, b;
   const int64_t last = n - V;
   int64_t i = 0;
+  if (n >= 16 * V) {  // whole lines are then written: a store across two takes as long as two
+    __builtin_memcpy(&a, from, V);
+    __builtin_memcpy(to, &a, V);
+    i = V - static_cast<int64_t>(reinterpret_cast<uintptr_t>(to) % V);
+  }
   for (; i + V <= last; i += 2 * V) {
     __builtin_memcpy(&a, from + i, V);
     __builtin_memcpy(&b, from + i + V, V);

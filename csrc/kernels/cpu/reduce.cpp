@@ -197,7 +197,8 @@ void reduce(Reduce op, const ReduceArgs& a) {
     return reduce_index(op, a);
   const bool real = op == Reduce::Mean || op == Reduce::Var || op == Reduce::Norm || op == Reduce::LogSumExp;
   if (a.dtype == DType::Float64 || (real && is_integral(a.dtype))) return reduce_typed<double>(op, a);
-  if (is_integral(a.dtype)) return reduce_typed<int64_t>(op, a);
+  const bool truth = op == Reduce::Any || op == Reduce::All;  // bytes, as what has most lanes
+  if (is_integral(a.dtype) && !(truth && item_size(a.dtype) == 1)) return reduce_typed<int64_t>(op, a);
   if (is_complex(a.dtype)) no_loop("reduce", a.dtype);
   reduce_typed<float>(op, a);
 }

@@ -227,10 +227,14 @@ template <class P, class T>
   constexpr int L = V::kSize, R = P::kUnroll < 4 ? P::kUnroll : L < 4 ? L : 4;
   const int64_t whole = n / L * L;
   const auto in_row = V::iota(T(0)) < V(static_cast<T>(n - whole));
-  T buffer[kBlockRows * L * L];
+  constexpr int64_t room = kBlockRows * L * L;
+  T buffer[room];
+  const int64_t together = max_of<int64_t>(room / 8 / max_of<int64_t>(n, 1) / L, 1) * L;  // rows that are converted
+  const T* held = nullptr;
   for (int64_t r0 = 0; r0 < rows; r0 += L) {
     const int64_t last = min_of<int64_t>(L, rows - r0) - 1;
-    const T* p = x.get(offset + r0 * n, (last + 1) * n, buffer);
+    if (r0 % together == 0) held = x.get(offset + r0 * n, min_of(together, rows - r0) * n, buffer);
+    const T* p = held + r0 % together * n;
     V acc[L];
     for (int g = 0; g < L; g += R) {
       const T* row[R];

@@ -26,20 +26,60 @@ struct Found {
   int64_t index;
 };
 
-// Blocks are searched twice: for their extreme, in many lanes, and only where it beats the best so far, for its place.
+// Of n >= 1 elements; NaN where one is.
+template <class T, bool kMax>
+PYNN_INLINE T extreme_of(const T* p, int64_t n) {
+  using V = Vec<T>;
+  constexpr int L = V::kSize, U = 4;
+  const V start(Extreme<T, kMax>::kStart);
+  V best[U], nan(T(0));
+  const auto take = [&](V v, int u) __attribute__((always_inline)) {
+    nan = select(v != v, v, nan);
+    best[u] = kMax ? max(v, best[u]) : min(v, best[u]);  // passes over NaN
+  };
+#pragma GCC unroll 4
+  for (int u = 0; u < U; ++u) best[u] = start;
+  int64_t i = 0;
+  for (; i + U * L <= n; i += U * L)
+#pragma GCC unroll 4
+    for (int u = 0; u < U; ++u) take(V::load(p + i + u * L), u);
+  for (; i + L <= n; i += L) take(V::load(p + i), 0);
+  if (n < L)
+    take(select(V::iota(T(0)) < V(static_cast<T>(n)), V::load(p, n), start), 1);
+  else if (i < n)
+    take(V::load(p + n - L), 1);
+#pragma GCC unroll 4
+  for (int u = 1; u < U; ++u) best[0] = kMax ? max(best[u], best[0]) : min(best[u], best[0]);
+  if (any(nan != nan)) return static_cast<T>(__builtin_nan(""));
+  return kMax ? reduce_max(best[0]) : reduce_min(best[0]);
+}
+// Where `value`, or NaN if it is that, first is; it is there.
+template <class T>
+PYNN_INLINE int64_t place_of(T value, const T* p, int64_t n) {
+  using V = Vec<T>;
+  constexpr int L = V::kSize;
+  const V wanted(value);
+  int64_t i = 0;
+  if (value == value)
+    while (i + L < n && !any(V::load(p + i) == wanted)) i += L;
+  else
+    while (i + L < n && all(V::load(p + i) == V::load(p + i))) i += L;
+  while (p[i] != value && (value == value || p[i] == p[i])) ++i;
+  return i;
+}
+
+// Blocks are searched twice: for their extreme, and only where it beats the best so far, for its place.
 template <class T, bool kMax>
 Found<T> find_in_row(const Source<T>& x, int64_t offset, int64_t n) {
   constexpr int64_t block = 1024;
-  using Fold = Extreme<T, kMax>;
   T buffer[block];
   Found<T> found{T(0), -1};
   for (int64_t i = 0; i < n; i += block) {
     const int64_t b = min_of(block, n - i);
     const T* p = x.get(offset + i, b, buffer);
-    const T best = static_cast<T>(fold_block(Fold{}, p, b, T(0)));
+    const T best = extreme_of<T, kMax>(p, b);
     if (found.index >= 0 && !better<T, kMax>(best, found.value)) continue;
-    int64_t k = 0;
-    while (p[k] != best && (best == best || p[k] == p[k])) ++k;
+    const int64_t k = place_of(best, p, b);
     found = {p[k], i + k};
   }
   return found;

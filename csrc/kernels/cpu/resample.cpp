@@ -63,6 +63,81 @@ T dot(const T* w, const T* x, int64_t n) {
   return reduce_add(acc);
 }
 
+// One output after the other.
+template <class T>
+void single_outputs(const ResampleArgs& a, const T* weight, const T* row, T* to, int64_t begin, int64_t end) {
+  for (int64_t o = begin; o < end; ++o) {
+    const int64_t n = a.first[o + 1] - a.first[o];
+    const T *from = row + a.start[o], *w = weight + a.first[o];
+    if (n >= 2 * Vec<T>::kSize) {
+      to[o] = dot(w, from, n);
+      continue;
+    }
+    T sum = 0;
+    for (int64_t k = 0; k < n; ++k) sum += w[k] * from[k];
+    to[o] = sum;
+  }
+}
+
+// Windows of one size, as in interpolation, a register of outputs at a time: each tap is a load and a permutation where
+// they start within a register of each other, else a gather.
+template <class T>
+class Windows {
+  using V = Vec<T>;
+  using Int = typename V::Int;
+  static constexpr int64_t L = V::kSize, kTaps = 8;
+
+ public:
+  Windows(const ResampleArgs& args, const T* w)
+      : a(args), weight(w), blocks(ceil_div(a.out, L)), taps(blocks), place(blocks * L), turned(blocks * L * kTaps) {
+    for (int64_t b = 0; b < blocks; ++b) {
+      const int64_t o = b * L, many = min_of(L, a.out - o), n = a.first[o + 1] - a.first[o];
+      bool fits = n > 0 && n <= kTaps, close = true;
+      for (int64_t i = 0; i < many; ++i) {
+        const int64_t from = a.start[o + i] - a.start[o];
+        close &= from >= 0 && from < L;
+        fits &= a.first[o + i + 1] - a.first[o + i] == n;
+      }
+      fits &= close || kHasGather;
+      taps[b] = !fits ? 0 : close ? n : -n;
+      for (int64_t i = 0; fits && i < L; ++i) {
+        const int64_t at = o + min_of(i, many - 1);
+        place[o + i] = static_cast<Int>(a.start[at] - a.start[o]);
+        for (int64_t k = 0; k < n; ++k) turned[(b * kTaps + k) * L + i] = weight[a.first[at] + k];
+      }
+    }
+  }
+  void row(const T* x, T* y) const {
+    for (int64_t b = 0; b < blocks; ++b) {
+      const int64_t o = b * L, n = taps[b];
+      if (n == 0) {
+        single_outputs(a, weight, x, y, o, min_of(o + L, a.out));
+        continue;
+      }
+      const Vec<Int> at = Vec<Int>::load(place.get() + o);
+      const T *w = turned.get() + b * kTaps * L, *from = x + a.start[o];
+      const int64_t left = a.in - a.start[o];
+      V sum;
+      if (n > 0) {
+        sum = V::load(w) * permute(V::load(from, left), at);
+        for (int64_t k = 1; k < n; ++k) sum = fma(V::load(w + k * L), permute(V::load(from + k, left - k), at), sum);
+      } else {
+        sum = V::load(w) * gather(from, at);
+        for (int64_t k = 1; k < -n; ++k) sum = fma(V::load(w + k * L), gather(from + k, at), sum);
+      }
+      sum.store(y + o, a.out - o);
+    }
+  }
+
+ private:
+  const ResampleArgs& a;
+  const T* weight;
+  int64_t blocks;
+  Scratch<int64_t> taps;  // of a block, negative where they are gathered; 0: its outputs are single ones
+  Scratch<Int> place;
+  Scratch<T> turned;
+};
+
 // Along the last dim: rows are short sums.
 template <class T>
 void resample_last(const ResampleArgs& a, const T* weight) {
@@ -74,34 +149,26 @@ void resample_last(const ResampleArgs& a, const T* weight) {
     uniform = a.first[o + 1] - a.first[o] == n0 && a.start[o] - a.start[0] == o * step;
     for (int64_t k = 0; uniform && k < n0; ++k) uniform = weight[a.first[o] + k] == weight[k];
   }
-  parallel_for(0, a.outer, grain_for(static_cast<double>(a.first[a.out]) / 2 + static_cast<double>(a.out)),
-               [&](int64_t begin, int64_t end) {
-                 for (int64_t r = begin; r < end; ++r) {
-                   const T* row = x + r * a.in;
-                   T* to = y + r * a.out;
-                   if (uniform) {
-                     const T* from = row + a.start[0];
-                     if (step == 1)
-                       uniform_row<T, 1>(from, to, a.out, n0, step, weight);
-                     else if (step == 2)
-                       uniform_row<T, 2>(from, to, a.out, n0, step, weight);
-                     else
-                       uniform_row<T, 0>(from, to, a.out, n0, step, weight);
-                     continue;
-                   }
-                   for (int64_t o = 0; o < a.out; ++o) {
-                     const int64_t n = a.first[o + 1] - a.first[o];
-                     const T *from = row + a.start[o], *w = weight + a.first[o];
-                     if (n >= 2 * Vec<T>::kSize) {
-                       to[o] = dot(w, from, n);
-                       continue;
-                     }
-                     T sum = 0;
-                     for (int64_t k = 0; k < n; ++k) sum += w[k] * from[k];
-                     to[o] = sum;
-                   }
-                 }
-               });
+  const double ns = (static_cast<double>(a.first[a.out]) + static_cast<double>(a.out)) / 2;
+  if (!uniform) {
+    const Windows<T> windows(a, weight);
+    parallel_for(0, a.outer, grain_for(ns / 2), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) windows.row(x + r * a.in, y + r * a.out);
+    });
+    return;
+  }
+  parallel_for(0, a.outer, grain_for(ns), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const T* from = x + r * a.in + a.start[0];
+      T* to = y + r * a.out;
+      if (step == 1)
+        uniform_row<T, 1>(from, to, a.out, n0, step, weight);
+      else if (step == 2)
+        uniform_row<T, 2>(from, to, a.out, n0, step, weight);
+      else
+        uniform_row<T, 0>(from, to, a.out, n0, step, weight);
+    }
+  });
 }
 
 template <class T>

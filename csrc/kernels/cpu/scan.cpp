@@ -110,11 +110,12 @@ struct Scanner {
       A total[kRun];
       for (int64_t i = begin; i < end; ++i) {
         const int64_t c = i % runs * kRun, n = min_of(kRun, a.inner - c), at = i / runs * a.nreduce * a.inner + c;
-        for (int64_t k = 0; k < n; ++k) total[k] = A(kProduct ? 1 : 0);
+        for (int64_t k = 0; k < round_up(n, VecF::kSize); ++k) total[k] = A(kProduct ? 1 : 0);
         for (int64_t r = 0; r < a.nreduce; ++r) add_row(y + at + r * a.inner, x + at + r * a.inner, total, n);
       }
     });
   }
+  // total holds whole registers of the start value.
   PYNN_INLINE static void add_row(D* to, const S* from, A* total, int64_t n) {
     int64_t k = 0;
     if constexpr (std::is_same_v<S, float> && std::is_same_v<D, float>) {
@@ -125,10 +126,11 @@ struct Scanner {
         sum.store(total + at);
         return sum;
       };
-      for (; k + 2 * half <= n; k += 2 * half) {
+      for (; k + 4 <= n; k += 2 * half) {
         VecD low, high;
-        widen(VecF::load(from + k), low, high);
-        narrow(add(k, low), add(k + half, high)).store(to + k);
+        widen(VecF::load(from + k, n - k), low, high);
+        low = add(k, low);
+        narrow(low, add(k + half, high)).store(to + k, n - k);
       }
     }
     for (; k < n; ++k) to[k] = result(total[k] = next<A, kProduct>(total[k], read(from[k])));
@@ -163,7 +165,7 @@ void scan_half(const ReduceArgs& a) {
     float row[kRun];
     for (int64_t i = begin; i < end; ++i) {
       const int64_t c = i % runs * kRun, w = min_of(kRun, a.inner - c);
-      for (int64_t k = 0; k < w; ++k) total[k] = start;
+      for (int64_t k = 0; k < round_up(w, VecF::kSize); ++k) total[k] = start;
       for (int64_t r = 0; r < n; ++r) {
         const int64_t at = 2 * ((i / runs * n + r) * a.inner + c);
         to_float(row, {0, 1}, x + at, {0, 1}, 1, w);

@@ -6,6 +6,7 @@
 #include "kernels/cpu/elements.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/sizes.h"
+#include "kernels/cpu/vec.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
@@ -26,7 +27,63 @@ struct Ordered<BFloat16> {
 constexpr int64_t kTogether = 8;  // searches side by side, as each waits for memory at every step
 
 template <class S>
+constexpr bool kInLanes = kHasGather && (std::is_same_v<S, float> || std::is_same_v<S, double> ||
+                                         std::is_same_v<S, int32_t> || std::is_same_v<S, int64_t>);
+
+// A register of searches side by side, twice.
+template <class S>
+void search_in_lanes(const SearchArgs& a, int64_t begin, int64_t end) {
+  using V = Vec<S>;
+  using Int = typename V::Int;
+  using I = Vec<Int>;
+  constexpr int U = 2, L = V::kSize;
+  const S *sorted = static_cast<const S*>(a.sorted), *values = static_cast<const S*>(a.values);
+  const I none(Int(0)), one(Int(1));
+  for (int64_t i = begin; i < end; i += U * L) {
+    V v[U];
+    I start[U], low[U], n[U];
+#pragma GCC unroll 2
+    for (int u = 0; u < U; ++u) {
+      v[u] = V::load(values + i + u * L, max_of<int64_t>(end - i - u * L, 0));
+      low[u] = start[u] = none;
+      n[u] = I(static_cast<Int>(a.n));
+      Int starts[L];
+      if (a.one_row) continue;
+      for (int64_t k = 0; k < L; ++k) starts[k] = static_cast<Int>(min_of(i + u * L + k, end - 1) / a.count * a.n);
+      low[u] = start[u] = I::load(starts);
+    }
+    const auto halve = [&](auto right) __attribute__((always_inline)) {
+      for (int64_t left = a.n; left > 0; left /= 2)
+#pragma GCC unroll 2
+        for (int u = 0; u < U; ++u) {
+          const I half = n[u] >> 1;
+          const Mask<Int> some = n[u] > none;
+          const V m = gather(sorted, select(some, low[u] + half, none));
+          const Mask<S> more = right ? m > v[u] : m >= v[u];
+          const Mask<Int> above = ~Mask<Int>{more.v} & some;
+          low[u] = select(above, low[u] + half + one, low[u]);
+          n[u] = select(above, n[u] - half - one, half);
+        }
+    };
+    a.right ? halve(std::true_type()) : halve(std::false_type());
+#pragma GCC unroll 2
+    for (int u = 0; u < U; ++u) {
+      Int places[L];
+      (low[u] - start[u]).store(places);
+      for (int64_t k = 0; k < min_of<int64_t>(L, end - i - u * L); ++k) a.places[i + u * L + k] = places[k];
+    }
+  }
+}
+
+template <class S>
 void search(const SearchArgs& a) {
+  if constexpr (kInLanes<S>)
+    if (!a.sorter && (a.one_row ? 1 : a.rows) * a.n < INT32_MAX) {
+      double ns = 1;
+      for (int64_t n = a.n; n > 0; n /= 2) ns += 0.4;
+      return parallel_for(0, a.rows * a.count, grain_for(ns),
+                          [&](int64_t begin, int64_t end) { search_in_lanes<S>(a, begin, end); });
+    }
   using C = typename Ordered<S>::Type;
   double steps = 4;
   for (int64_t n = a.n; n > 0; n /= 2) steps += 2;

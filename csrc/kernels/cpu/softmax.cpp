@@ -16,15 +16,42 @@ namespace PYNN_CPU_NAMESPACE {
 namespace {
 
 template <class T>
-void forward_row(T* y, const T* x, int64_t n, bool log) {
+void softmax_row(T* y, const T* x, int64_t n) {
   using V = Vec<T>;
   const T m = row_top(x, n);  // NaN makes the sum NaN, and so the row
-  if (log) {
-    const V s(m), l(static_cast<T>(__builtin_log(sum_exp(x, n, m))));
-    along<T>(n, [=](auto at) { at.store(y, at.load(x) - s - l); });
-  } else {
-    const V scale(static_cast<T>(1 / store_exp(y, x, n, m)));
-    along<T>(n, [=](auto at) { at.store(y, at.load(y) * scale); });
+  const V scale(static_cast<T>(1 / store_exp(y, x, n, m)));
+  along<T>(n, [=](auto at) { at.store(y, at.load(y) * scale); });
+}
+
+// Several rows, whose logarithms are taken together. While exponentials are computed, the next row that is needed comes
+// from memory.
+constexpr int64_t kGroup = 16, kGroupBytes = 8192;
+template <class T>
+void log_softmax_rows(T* y, const T* x, int64_t rows, int64_t n) {
+  using V = Vec<T>;
+  constexpr int64_t line = 64 / sizeof(T);
+  const int64_t fit = kGroupBytes / (n * static_cast<int64_t>(sizeof(T))),
+                most = max_of(int64_t(1), min_of(kGroup, fit));
+  T top[kGroup];
+  double sum[kGroup];
+  for (int64_t r0 = 0; r0 < rows; r0 += most, x += most * n, y += most * n) {
+    const int64_t many = min_of(most, rows - r0);
+    for (int64_t r = 0; r < many; ++r) top[r] = row_top(x + r * n, n);
+    for (int64_t r = 0; r < many; ++r) {
+      if (r0 + r + most < rows)
+        for (int64_t i = (r + most) * n; i < (r + most + 1) * n; i += line) {
+          __builtin_prefetch(x + i, 0, 2);
+          __builtin_prefetch(y + i, 1, 2);
+        }
+      sum[r] = sum_exp(x + r * n, n, top[r]);
+    }
+    for (int64_t r = 0; r < many; r += VecD::kSize) log(VecD::load(sum + r, many - r)).store(sum + r, many - r);
+    for (int64_t r = 0; r < many; ++r) {
+      const T* row = x + r * n;
+      T* to = y + r * n;
+      const V m(top[r]), l(static_cast<T>(sum[r]));
+      along<T>(n, [=](auto at) { at.store(to, at.load(row) - m - l); });
+    }
   }
 }
 
@@ -123,8 +150,10 @@ void backward_columns(T* dx, const T* dy, const T* y, const Run& run, bool log) 
 
 // b is nullptr in the forward.
 template <class T>
-void row(T* out, const T* a, const T* b, int64_t n, bool log) {
-  b ? backward_row(out, a, b, n, log) : forward_row(out, a, n, log);
+void rows_of(T* out, const T* a, const T* b, int64_t rows, int64_t n, bool log) {
+  if (!b && log) return log_softmax_rows(out, a, rows, n);
+  for (int64_t r = 0; r < rows; ++r)
+    b ? backward_row(out + r * n, a + r * n, b + r * n, n, log) : softmax_row(out + r * n, a + r * n, n);
 }
 template <class T>
 void columns(T* out, const T* a, const T* b, int64_t n, int64_t stride, int64_t w, bool log) {
@@ -143,7 +172,8 @@ void softmax_typed(const SoftmaxArgs& s, const void* second) {
   const T *a = static_cast<const T*>(s.a), *b = static_cast<const T*>(second);
   if (s.inner == 1) {
     parallel_for(0, s.outer, grain_for(static_cast<double>(s.n) + 10), [&](int64_t begin, int64_t end) {
-      for (int64_t o = begin; o < end; ++o) row(out + o * s.n, a + o * s.n, b ? b + o * s.n : nullptr, s.n, s.log);
+      const int64_t at = begin * s.n;
+      rows_of(out + at, a + at, b ? b + at : nullptr, end - begin, s.n, s.log);
     });
     return;
   }
@@ -171,7 +201,7 @@ void softmax_half(const SoftmaxArgs& s, const void* second) {
       if (second) to_float(b.get(), {w, 1}, bytes(second, at), {s.inner, 1}, s.n, w);
       const float* y = second ? b.get() : nullptr;
       if (s.inner == 1)
-        row<float>(a.get(), a.get(), y, s.n, s.log);
+        rows_of<float>(a.get(), a.get(), y, 1, s.n, s.log);
       else
         columns<float>(a.get(), a.get(), y, s.n, w, w, s.log);
       from_float(const_cast<char*>(bytes(s.out, at)), {s.inner, 1}, a.get(), {w, 1}, s.n, w);

@@ -23,11 +23,11 @@ Tiling make_tiling(const MapArgs& args) {
         if (magnitude(s[d]) == 1 && args.sizes[d] >= kWholeLine) row_dim = d;
     }
   t.rows = nd > 1 ? args.sizes[row_dim] : 1;
-  t.outer_dims = 0;
-  for (int d = 0; d < nd; ++d) {
-    if (d == row_dim || d == col_dim) continue;
-    for (int k = 0; k < args.noperands; ++k) t.outer_strides[k][t.outer_dims] = args.operands[k].strides[d];
-    t.outer_sizes[t.outer_dims++] = args.sizes[d];
+  t.row_dim = nd > 1 ? row_dim : 0;
+  t.dims = nd > 1 ? nd : 2;
+  for (int d = 0; d < t.dims; ++d) {
+    t.counts[d] = nd > 1 ? args.sizes[d] : 1;
+    for (int k = 0; k < args.noperands; ++k) t.steps[k][d] = nd > 1 ? args.operands[k].strides[d] : 0;
   }
   t.crossed = false;
   for (int k = 0; k < args.noperands; ++k) {
@@ -48,10 +48,15 @@ void make_tiles(Tiling& t, int64_t elements) {
   t.tile_rows = elements / t.tile_cols;
   if (t.crossed && t.tile_rows > kCrossedRows) t.tile_rows = kCrossedRows;
   if (t.tile_rows > t.rows) t.tile_rows = t.rows;
-  t.row_tiles = (t.rows + t.tile_rows - 1) / t.tile_rows;
-  t.col_tiles = (t.cols + t.tile_cols - 1) / t.tile_cols;
-  t.tiles = t.row_tiles * t.col_tiles;
-  for (int d = 0; d < t.outer_dims; ++d) t.tiles *= t.outer_sizes[d];
+  const int col_dim = t.dims - 1;
+  t.counts[t.row_dim] = (t.rows + t.tile_rows - 1) / t.tile_rows;
+  t.counts[col_dim] = (t.cols + t.tile_cols - 1) / t.tile_cols;
+  for (int k = 0; k < kMaxOperands; ++k) {
+    t.steps[k][t.row_dim] = t.strides[k].row * t.tile_rows;
+    t.steps[k][col_dim] = t.strides[k].col * t.tile_cols;
+  }
+  t.tiles = 1;
+  for (int d = 0; d < t.dims; ++d) t.tiles *= t.counts[d];
 }
 
 }  // namespace PYNN_CPU_NAMESPACE

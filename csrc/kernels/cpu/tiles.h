@@ -20,13 +20,13 @@ PYNN_INLINE int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
 struct Tiling {
   int64_t rows, cols;  // of the two dims that tiles are cut from (1 where there is none)
   int64_t tile_rows, tile_cols;
-  int64_t row_tiles, col_tiles, tiles;  // tiles: over all dims
-  bool by_row;                          // rows are long enough to be worth one call of a loop each
-  bool crossed;                         // some operand's memory runs along the rows
-  Strides strides[kMaxOperands];
-  int outer_dims;  // all others
-  int64_t outer_sizes[kMaxDims];
-  int64_t outer_strides[kMaxOperands][kMaxDims];
+  bool by_row;   // rows are long enough to be worth one call of a loop each
+  bool crossed;  // some operand's memory runs along the rows
+  Strides strides[kMaxOperands] = {};
+  // Tiles along each dim, from the outermost: all dims in their order, so that threads keep to parts of the result.
+  int dims, row_dim;  // the columns' is the last one
+  int64_t counts[kMaxDims + 1], steps[kMaxOperands][kMaxDims + 1];
+  int64_t tiles;  // over all dims
 };
 
 // Chooses the two dims; make_tiles() then cuts tiles of at most `elements`.
@@ -49,38 +49,29 @@ PYNN_INLINE int64_t tile_grain(const Tiling& t, double ns) {
 // Calls f(pointers to the tile's first element of each operand, rows, cols) for tiles [begin, end).
 template <class F>
 PYNN_INLINE void each_tile(const MapArgs& args, const Tiling& t, int64_t begin, int64_t end, F f) {
-  const int n = args.noperands;
-  int64_t size[kMaxOperands];
-  for (int k = 0; k < n; ++k) size[k] = static_cast<int64_t>(item_size(args.operands[k].dtype));
-  int64_t row_tile = begin / t.col_tiles, col_tile = begin % t.col_tiles;
-  int64_t outer = row_tile / t.row_tiles;
-  row_tile %= t.row_tiles;
-  char* base[kMaxOperands];
-  bool moved = true;
+  const int n = args.noperands, last = t.dims - 1;
+  int64_t index[kMaxDims + 1], size[kMaxOperands];
+  char* at[kMaxOperands];
+  for (int k = 0; k < n; ++k) {
+    size[k] = static_cast<int64_t>(item_size(args.operands[k].dtype));
+    at[k] = static_cast<char*>(args.operands[k].data);
+  }
+  int64_t rest = begin;
+  for (int d = last; d >= 0; --d) {
+    index[d] = rest % t.counts[d];
+    rest /= t.counts[d];
+    for (int k = 0; k < n; ++k) at[k] += index[d] * t.steps[k][d] * size[k];
+  }
   for (int64_t tile = begin; tile < end; ++tile) {
-    if (moved) {
-      int64_t rest = outer, offset[kMaxOperands] = {};
-      for (int d = t.outer_dims - 1; d >= 0; --d) {
-        const int64_t index = rest % t.outer_sizes[d];
-        rest /= t.outer_sizes[d];
-        for (int k = 0; k < n; ++k) offset[k] += index * t.outer_strides[k][d];
-      }
-      for (int k = 0; k < n; ++k) base[k] = static_cast<char*>(args.operands[k].data) + offset[k] * size[k];
-      moved = false;
-    }
-    const int64_t row = row_tile * t.tile_rows, col = col_tile * t.tile_cols;
-    const int64_t rows = t.rows - row < t.tile_rows ? t.rows - row : t.tile_rows;
-    const int64_t cols = t.cols - col < t.tile_cols ? t.cols - col : t.tile_cols;
-    char* at[kMaxOperands];
-    for (int k = 0; k < n; ++k) at[k] = base[k] + (row * t.strides[k].row + col * t.strides[k].col) * size[k];
-    f(at, rows, cols);
-    if (++col_tile == t.col_tiles) {
-      col_tile = 0;
-      if (++row_tile == t.row_tiles) {
-        row_tile = 0;
-        ++outer;
-        moved = true;
-      }
+    const int64_t row = index[t.row_dim] * t.tile_rows, col = index[last] * t.tile_cols;
+    f(at, t.rows - row < t.tile_rows ? t.rows - row : t.tile_rows,
+      t.cols - col < t.tile_cols ? t.cols - col : t.tile_cols);
+    for (int d = last; d >= 0; --d) {
+      const bool carries = ++index[d] == t.counts[d];
+      const int64_t by = carries ? 1 - t.counts[d] : 1;
+      for (int k = 0; k < n; ++k) at[k] += by * t.steps[k][d] * size[k];
+      if (!carries) break;
+      index[d] = 0;
     }
   }
 }

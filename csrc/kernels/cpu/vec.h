@@ -270,6 +270,29 @@ PYNN_INLINE Vec<T> quotient(Vec<T> a, Vec<T> b) {
   return native::quotient(a.v, b.v);
 }
 
+// Lane i is x's lane at[i], which must be one.
+template <class T>
+PYNN_INLINE Vec<T> permute(Vec<T> x, Vec<typename Vec<T>::Int> at) {
+  return native::permute(x.v, at.v);
+}
+
+// p[at[i]] in lane i; worth it where there is an instruction.
+#ifdef PYNN_HAS_GATHER
+constexpr bool kHasGather = true;
+#else
+constexpr bool kHasGather = false;
+#endif
+template <class T>
+PYNN_INLINE Vec<T> gather(const T* p, Vec<typename Vec<T>::Int> at) {
+#ifdef PYNN_HAS_GATHER
+  return native::gather(p, at.v);
+#else
+  Vec<T> r;
+  for (int i = 0; i < Vec<T>::kSize; ++i) r.v[i] = p[at.v[i]];
+  return r;
+#endif
+}
+
 // Reductions, as a tree that depends on the ISA's width alone.
 template <class T>
 PYNN_INLINE T reduce_add(Vec<T> x) {

@@ -74,6 +74,8 @@ PYNN_INLINE I32 dot_words(I32 acc, I32 x, I32 y) {
   return (I32)_mm256_add_epi32((__m256i)acc, _mm256_madd_epi16((__m256i)x, (__m256i)y));
 }
 
+PYNN_INLINE F32 permute(F32 x, I32 at) { return _mm256_permutevar8x32_ps(x, (__m256i)at); }
+
 PYNN_INLINE void widen(F32 x, F64& lo, F64& hi) {
   lo = _mm256_cvtps_pd(_mm256_castps256_ps128(x));
   hi = _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));

@@ -77,6 +77,16 @@ PYNN_INLINE F32 lookup(const float (&table)[32], I32 i) {
   return _mm512_permutex2var_ps(_mm512_load_ps(table), (__m512i)i, _mm512_load_ps(table + 16));
 }
 
+PYNN_INLINE F32 permute(F32 x, I32 at) { return _mm512_permutexvar_ps((__m512i)at, x); }
+PYNN_INLINE F64 permute(F64 x, I64 at) { return _mm512_permutexvar_pd((__m512i)at, x); }
+PYNN_INLINE I64 permute(I64 x, I64 at) { return (I64)_mm512_permutexvar_epi64((__m512i)at, (__m512i)x); }
+
+#define PYNN_HAS_GATHER 1
+PYNN_INLINE F32 gather(const float* p, I32 at) { return _mm512_i32gather_ps((__m512i)at, p, 4); }
+PYNN_INLINE F64 gather(const double* p, I64 at) { return _mm512_i64gather_pd((__m512i)at, p, 8); }
+PYNN_INLINE I32 gather(const int32_t* p, I32 at) { return (I32)_mm512_i32gather_epi32((__m512i)at, p, 4); }
+PYNN_INLINE I64 gather(const int64_t* p, I64 at) { return (I64)_mm512_i64gather_epi64((__m512i)at, p, 8); }
+
 PYNN_INLINE I32 dot_words(I32 acc, I32 x, I32 y) {
   return (I32)_mm512_add_epi32((__m512i)acc, _mm512_madd_epi16((__m512i)x, (__m512i)y));
 }

@@ -4,6 +4,15 @@
 
 namespace PYNN_CPU_NAMESPACE {
 
+#ifdef PYNN_HAS_SCALE
+constexpr bool kHasScale = true;
+#else
+constexpr bool kHasScale = false;
+#endif
+
+// kExpLow: exp is 0 there. Intel's CPUs take 60 ns for a product or a scale that becomes subnormal, or 0 for being
+// smaller still, but none for 0 itself, so what is lower (a mask's -inf) counts as much lower: scale leaves early below
+// an exponent of -512 (-4096), and two factors of 2^-127 (2^-1023) are 0 in bits.
 template <class T>
 struct Fp;
 template <>
@@ -14,7 +23,7 @@ struct Fp<float> {
   static constexpr float kMost = 0x1.fffffep127f;
   static constexpr int32_t kSqrtHalf = 0x3f3504f3;                                      // bits
   static constexpr double kLn2Hi = 0.693145751953125, kLn2Lo = 1.4286068203094173e-06;  // 16 bits, rest
-  static constexpr double kExpLow = -104, kExpHigh = 90;
+  static constexpr double kExpLow = kHasScale ? -500 : -176, kExpHigh = 90;
 };
 template <>
 struct Fp<double> {
@@ -24,7 +33,7 @@ struct Fp<double> {
   static constexpr double kMost = 0x1.fffffffffffffp1023;
   static constexpr int64_t kSqrtHalf = 0x3fe6a09e667f3bcd;
   static constexpr double kLn2Hi = 0.6931471806019545, kLn2Lo = -4.2009150726810846e-11;  // 32 bits, rest
-  static constexpr double kExpLow = -746, kExpHigh = 711;
+  static constexpr double kExpLow = kHasScale ? -4000 : -1418.2, kExpHigh = 711;
 };
 
 constexpr double kLog2E = 1.4426950408889634, kLn2 = 0.69314718055994531;

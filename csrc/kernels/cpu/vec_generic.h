@@ -107,6 +107,14 @@ PYNN_INLINE V trunc(V x) {
   return x < 0 ? ceil(x) : floor(x);
 }
 
+// Lane i is x's lane at[i].
+template <class V, class I>
+PYNN_INLINE V permute(V x, I at) {
+  V r;
+  for (int i = 0; i < kLanes<V>; ++i) r[i] = x[at[i]];
+  return r;
+}
+
 // f over the lanes as a tree: halves first, then quarters, ...
 template <class V, int... I>
 PYNN_INLINE auto upper_half(V v, std::integer_sequence<int, I...>) {
