@@ -60,6 +60,7 @@ Tensor cat(TensorSpan tensors, int64_t dim) {
   sizes[dim] = 0;
   DType type = tensors[0].dtype();
   std::vector<int64_t> lengths;
+  lengths.reserve(tensors.size());
   for (size_t i = 0; i < tensors.size(); ++i) {
     const Tensor& t = tensors[i];
     type = promote(type, t.dtype());
