@@ -130,9 +130,39 @@ void gemm_rank1(const Product<T>& p) {
 
 // ---- block --------------------------------------------------------------------------------------------------------
 
+// One or two rows times a large B, in parts of k: a thread reads what lies next to each other, and finds it again in
+// its L2. Their sums are added up in order.
+template <class T>
+void gemm_parts_of_k(const Product<T>& p, const BlockPlan& plan, int64_t parts) {
+  using V = Vec<T>;
+  constexpr double kByteNs = 0.03;
+  const double ns = kByteNs * sizeof(T) * multiply_adds(1, p.n, p.k);
+  const int64_t threads = threads_for(ns), row = round_up(p.n, V::kSize);
+  const Scratch<T> sums(parts * p.m * row);
+  parallel_for(0, parts, threads == 1 ? parts : ceil_div(parts, 4 * threads), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t p0 = p.k * i / parts;
+      Product<T> part = p;
+      part.k = p.k * (i + 1) / parts - p0;
+      part.a += p0 * p.a_cs, part.b += p0 * p.b_rs;
+      part.out = {sums.get() + i * p.m * row, row, 1, T(1), T(0), nullptr, 0, 1, false};
+      gemm_region(part, plan, 0, p.m, 0, p.n);
+    }
+  });
+  for (int64_t i = 0; i < p.m; ++i)
+    for (int64_t j = 0; j < p.n; j += V::kSize) {
+      const T* from = sums.get() + i * row + j;
+      V sum = V::load(from);
+      for (int64_t part = 1; part < parts; ++part) sum += V::load(from + part * p.m * row);
+      store_vector(p.out, i, j, sum, min_of<int64_t>(V::kSize, p.n - j));
+    }
+}
+
 template <class T>
 void gemm_blocks(const Product<T>& p) {
   const BlockPlan plan = plan_of(p);
+  const int64_t parts = min_of<int64_t>(8, p.k / 64);
+  if (p.m <= 2 && plan.far && parts > 1) return gemm_parts_of_k(p, plan, parts);
   for_regions<Vec<T>::kSize>(
       p.m, p.n, p.k, 0.15,
       p.b_cs != 1             ? 6
