@@ -127,6 +127,31 @@ def test_integer_division_by_zero(op):
         op(pynn.tensor([1, 2], dtype=pynn.int8), 0)
 
 
+def test_int64_division_of_all_magnitudes():
+    rng = np.random.default_rng(0)
+    edges = [2**51 - 1, 2**51, 2**51 + 1, 2**52, 2**53 + 1, 2**63 - 1, 1, 2, 3, 7]
+    for size, large in (
+        (1, 0),
+        (19, 0),
+        (1003, 0),
+        (1003, 3),
+    ):  # large: some vectors leave the way of doubles
+        for low_a, low_b in ((3, 2), (40, 3), (51, 20), (51, 51), (63, 40)):
+            a = rng.integers(-(2**low_a), 2**low_a - 1, size)
+            b = rng.integers(-(2**low_b), 2**low_b - 1, size)
+            b[b == 0] = 5
+            at = rng.integers(0, size, large)
+            a[at], b[at[:1]] = rng.choice(edges, large), -rng.choice(edges)
+            x, y = pynn.tensor(a), pynn.tensor(b)
+            floor = np.floor_divide(a, b)
+            np.testing.assert_array_equal((x // y).numpy(), floor)
+            np.testing.assert_array_equal((x % y).numpy(), a - floor * b)
+            np.testing.assert_array_equal(pynn.fmod(x, y).numpy(), np.fmod(a, b))
+            cut = pynn.div(x, y, rounding_mode="trunc").numpy()
+            np.testing.assert_array_equal(cut, (a - np.fmod(a, b)) // b)
+            np.testing.assert_array_equal((x % 7).numpy(), np.mod(a, 7))
+
+
 def test_smallest_integer_divided_by_minus_one():
     for dtype in (pynn.int32, pynn.int64):  # must not trap
         x = pynn.tensor([pynn.iinfo(dtype).min, 5], dtype=dtype)
