@@ -5,8 +5,9 @@
 // A is read where it lies, each element broadcast, unless steps of k lie lines apart (x.T @ y): then MR rows are copied
 // for all their tiles, a few tiles' rows at a time, so that a line of A is fetched once. B is read where it lies if its
 // rows are contiguous and all of it fits L2, or few rows of A ask for it, else each sliver is copied just before its
-// first tile. A panel's slivers are as equally wide as can be. A tile fetches what comes next: the rows of A under it
-// or the next sliver's source. A region shares nothing with others, so that no thread waits for another.
+// first tile. A panel's slivers are as equally wide as can be. While the first tile of a sliver
+// is computed, the next sliver's source is fetched. A region shares nothing with others, so that no thread waits for
+// another.
 #pragma once
 #include "kernels/cpu/gemm_pack.h"
 #include "kernels/cpu/gemm_tile.h"

@@ -2,6 +2,7 @@
 //
 //   rank 1   k == 1, B's row is contiguous:      one loop
 //   dot      both operands run along k, few rows: gemm_dot.h, nothing is copied or, of half types, converted
+//   parts    one or two rows, large B:             gemm_block.h, in parts of k
 //   block    everything else:                     gemm_block.h
 //
 // Parallel over regions of C. The sum over k is split by size alone, so the bits do not depend on the threads.
