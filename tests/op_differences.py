@@ -85,7 +85,6 @@ DIFFERENCES = {
     "nn.functional.conv_transpose3d": {"values float16": BY_CPU},
     "nn.functional.embedding": {"zero": "an IndexError names the row"},
     "nn.functional.embedding_bag": {"zero": CLASS},
-    "nn.functional.hardshrink": {"out": NO_OUT},
     "nn.functional.instance_norm": {"zero": CLASS},
     "nn.functional.linear_cross_entropy.chunked": {"gradient": "can be differentiated twice"},
     "nn.functional.linear_cross_entropy.chunked_none": {"gradient": "can be differentiated twice"},
@@ -97,7 +96,6 @@ DIFFERENCES = {
         "zero": "batch dims that do not broadcast are an error, without elements too"
     },
     "nn.functional.soft_margin_loss": {"values float16": "finite: a softplus"},
-    "nn.functional.softshrink": {"out": NO_OUT},
     "norm.inf": {"zero": "the identity of no elements"},
     "normal": {"out": DRAWN},
     "randn": {"out": DRAWN},

@@ -29,7 +29,9 @@ BROADCAST = [
     ((5, 1, 7), (1, 6, 1)),
 ]
 OF_POSITIVE = "exp tanh sigmoid relu sqrt abs neg square log sin cos rsqrt reciprocal floor round sign erf log1p expm1 isnan"
-OF_ANY = "gelu silu elu softplus leaky_relu hardswish mish selu hardtanh logsigmoid dropout"
+OF_ANY = """gelu silu elu softplus leaky_relu hardswish hardsigmoid mish selu celu hardtanh relu6 hardshrink softshrink
+    logsigmoid softsign tanhshrink dropout""".split()
+IN_PLACE = "relu relu6 silu leaky_relu elu selu celu mish hardtanh hardsigmoid hardswish".split()
 ARITHMETIC = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: b - a,
@@ -75,7 +77,7 @@ def cases(fw: Any) -> Iterator[tuple[str, Any]]:
         size = "x".join(map(str, shape))
         for name in OF_POSITIVE.split():
             yield f"{name} {size}", lambda f=getattr(fw, name), y=y: f(y)
-        for name in OF_ANY.split():
+        for name in OF_ANY:
             yield f"{name} {size}", lambda f=getattr(functional, name), x=x: f(x)
         i, j = (100 * x).long(), (100 * y).long() + 1
         kinds = (
@@ -89,7 +91,21 @@ def cases(fw: Any) -> Iterator[tuple[str, Any]]:
                 yield f"{kind} {name} {size}", lambda f=f, a=a, b=b: f(a, b)
         yield f"where {size}", lambda c=x > 0, x=x, y=y: fw.where(c, x, y)
         yield f"masked_fill {size}", lambda c=x > 0, x=x: x.masked_fill(c, 0.0)
-        yield f"add_ {size}", lambda x=x.clone(), y=y: x.add_(y, alpha=1e-9)
+        z, w = x.clone(), fw.full((1,), 0.25)
+        yield f"add_ {size}", lambda z=z, y=y: z.add_(y, alpha=1e-9)
+        yield f"clamp_ {size}", lambda z=z: z.clamp_(-3, 3)
+        yield f"prelu {size}", lambda x=x, w=w: functional.prelu(x, w)
+        yield f"threshold {size}", lambda x=x: functional.threshold(x, 0.1, 0.0)
+        for name in IN_PLACE:
+            yield (
+                f"{name} in place {size}",
+                lambda f=getattr(functional, name), z=x.clone(): f(z, inplace=True),
+            )
+        for name in ("add", "exp"):
+            yield (
+                f"{name} out= {size}",
+                lambda f=getattr(fw, name), a=(x, y)[: 1 + (name == "add")], z=z: f(*a, out=z),
+            )
         yield f"zeros_like {size}", lambda x=x: fw.zeros_like(x)
         for name in ("rand", "randn"):
             yield f"{name} {size}", lambda f=getattr(fw, name), shape=shape: f(shape)

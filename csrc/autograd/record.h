@@ -177,12 +177,11 @@ void record_multi(const char* op, std::span<const Tensor> outputs, const Inputs&
   }
 }
 
-// After writing to `self` in place. `in` holds self itself, with the history it had before.
+// After writing to `self` in place and counting its version up. `in` holds self itself, with its history from before.
 template <class Inputs, class... S, class... F>
-void record_inplace(const char* op, const Tensor& self, const Inputs& in, const std::tuple<const S&...>& saved,
+void record_written(const char* op, const Tensor& self, const Inputs& in, const std::tuple<const S&...>& saved,
                     F... fns) {
   static_assert((std::is_empty_v<F> && ...), "derivatives take what they need through save(), not by capture");
-  autograd::bump_version(self);
   if (detail::wants_graph(in)) [[unlikely]] {
     auto node = make_ref<detail::RecordedNode<std::tuple<const S&...>, F...>>(op);
     detail::collect_edges(*node, in);
@@ -191,6 +190,13 @@ void record_inplace(const char* op, const Tensor& self, const Inputs& in, const 
     node->keep(saved);
     node->written = nullptr;  // not counted
   }
+}
+
+// After writing to `self` in place.
+template <class Inputs, class Saves, class... F>
+void record_inplace(const char* op, const Tensor& self, const Inputs& in, const Saves& saved, F... fns) {
+  autograd::bump_version(self);
+  record_written(op, self, in, saved, fns...);
 }
 
 // Says that an op has no derivative, or a zero one; the result starts afresh.

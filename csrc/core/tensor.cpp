@@ -34,10 +34,28 @@ Ref<TensorImpl> TensorImpl::make(Ref<Storage> storage, DType dtype, Dims sizes, 
   return t;
 }
 
+Destination::Destination(const Tensor* to) { thread_state.destination = to; }
+Destination::~Destination() { thread_state.destination = nullptr; }
+
+namespace {
+
+Tensor make_tensor(Dims sizes, Dims strides, int64_t elements, DType dtype, Device device) {
+  if (const Tensor* to = thread_state.destination) [[unlikely]] {
+    if (to->dtype() == dtype && to->device() == device && same(to->sizes(), sizes) && same(to->strides(), strides)) {
+      thread_state.destination = nullptr;
+      to->storage()->bump_version();
+      return alias(*to);
+    }
+  }
+  const size_t bytes = static_cast<size_t>(elements) * item_size(dtype);
+  return Tensor(TensorImpl::make(Storage::allocate(bytes, device), dtype, sizes, strides, 0));
+}
+
+}  // namespace
+
 Tensor empty(Dims sizes, DType dtype, Device device) {
   const int64_t n = checked_numel(sizes);
-  return Tensor(TensorImpl::make(Storage::allocate(static_cast<size_t>(n) * item_size(dtype), device), dtype, sizes,
-                                 contiguous_strides(sizes), 0));
+  return make_tensor(sizes, contiguous_strides(sizes), n, dtype, device);
 }
 
 Tensor empty_strided(Dims sizes, Dims strides, DType dtype, Device device) {
@@ -52,9 +70,7 @@ Tensor empty_strided(Dims sizes, Dims strides, DType dtype, Device device) {
                    !__builtin_add_overflow(last, reach, &last) && last < (int64_t{1} << 58),
                "empty_strided: strides reach past what memory can hold, got ", dims_str(strides));
   }
-  const int64_t n = span_elements(sizes, strides);
-  return Tensor(
-      TensorImpl::make(Storage::allocate(static_cast<size_t>(n) * item_size(dtype), device), dtype, sizes, strides, 0));
+  return make_tensor(sizes, strides, span_elements(sizes, strides), dtype, device);
 }
 
 Tensor empty_like(const Tensor& x) { return empty_like(x, x.dtype()); }

@@ -96,6 +96,15 @@ class Tensor {
 
 // The raw makers: no gradient, no record. Throw for negative or overflowing sizes.
 Tensor empty(Dims sizes, DType dtype, Device device = {});
+// RAII, for in-place forms and out=: the first tensor made in its scope that is what `to` is gets to's own memory. That
+// is the op's result, or something on the way to it: unless the op is a map, nothing may read `to`.
+class Destination {
+ public:
+  explicit Destination(const Tensor* to);  // nullptr: none
+  ~Destination();
+  Destination(const Destination&) = delete;
+  Destination& operator=(const Destination&) = delete;
+};
 Tensor empty_strided(Dims sizes, Dims strides, DType dtype, Device device = {});
 Tensor empty_like(const Tensor& x);  // contiguous, or in x's own dense order
 Tensor empty_like(const Tensor& x, DType dtype);

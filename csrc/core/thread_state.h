@@ -4,6 +4,7 @@
 namespace pynn {
 
 struct SavedHooks;  // autograd/hooks.h
+class Tensor;
 
 struct ThreadState {
   bool grad_enabled = true;
@@ -11,7 +12,8 @@ struct ThreadState {
   bool anomaly = false;  // note where each node was made, check gradients for NaN
   bool anomaly_check_nan = true;
   bool in_backward = false;
-  SavedHooks* saved_hooks = nullptr;  // innermost saved_tensors_hooks
+  SavedHooks* saved_hooks = nullptr;    // innermost saved_tensors_hooks
+  const Tensor* destination = nullptr;  // whose memory the next tensor like it takes; see Destination in tensor.h
 };
 
 // initial-exec: a plain offset from the thread register, where the default would be a call per access. Not beside the

@@ -75,8 +75,11 @@ enum class Unary : uint8_t {
   Gelu,
   GeluTanh,
   Silu,
+  Mish,
   LeakyRelu,
   Elu,
+  Threshold,
+  Softshrink,
   Softplus,
   Hardsigmoid,
   Hardswish,
@@ -91,11 +94,11 @@ enum class Unary : uint8_t {
   Angle,  // the same
   Count
 };
-// params: LeakyRelu {slope}; Elu {alpha}; Softplus {beta, threshold}; Clamp {min, max} (NaN gives NaN); NanToNum {nan,
-// posinf, neginf}.
-// Complex numbers have the functions from Neg to Atanh, Sigmoid, Conj, Angle and those that yield bool. Sign is z /
-// |z|; Abs and Angle give a complex number whose imaginary part is 0. Integers have Copy, Neg, Abs, Sign, Square, Relu,
-// Clamp, BitNot, LogicalNot and the roundings (which copy).
+// params: LeakyRelu {slope}; Elu {factor below 0, factor above, factor of x in exp}; Threshold {low, high, value
+// between them}; Softshrink {lambda}; Softplus {beta, threshold}; Clamp {min, max} (NaN gives NaN); NanToNum {nan,
+// posinf, neginf}. Complex numbers have the functions from Neg to Atanh, Sigmoid, Conj, Angle and those that yield
+// bool. Sign is z / |z|; Abs and Angle give a complex number whose imaginary part is 0. Integers have Copy, Neg, Abs,
+// Sign, Square, Relu, Clamp, BitNot, LogicalNot and the roundings (which copy).
 constexpr bool yields_bool(Unary op) { return op >= Unary::LogicalNot && op <= Unary::IsFinite; }
 
 enum class Binary : uint8_t {
@@ -110,6 +113,7 @@ enum class Binary : uint8_t {
   Maximum,
   Minimum,
   Atan2,
+  Prelu,  // x > 0 ? x : w * x
   Eq,
   Ne,
   Lt,
@@ -131,8 +135,11 @@ enum class Binary : uint8_t {
   GeluBackward,
   GeluTanhBackward,
   SiluBackward,
+  MishBackward,
   LeakyReluBackward,
   EluBackward,
+  ThresholdBackward,    // low <= x <= high ? 0 : g
+  HardtanhBackward,     // low < x < high ? g : 0
   SoftplusBackward,     // of x
   HardsigmoidBackward,  // the same
   HardswishBackward,

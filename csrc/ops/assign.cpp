@@ -63,6 +63,14 @@ Tensor copy_(const Tensor& self, const Tensor& source, bool asynchronous) {
   return self;
 }
 
+namespace {
+// Whether the op made its value where it belongs: see Destination.
+bool is_at(const Tensor& value, const Tensor& to) {
+  return value.data() == to.data() && value.dtype() == to.dtype() && value.storage().get() == to.storage().get() &&
+         same(value.strides(), to.strides());
+}
+}  // namespace
+
 void check_assign(const char* op, const Tensor& self) { autograd::check_inplace(op, self); }
 
 void assign(const char* op, const Tensor& self, const Tensor& value) {
@@ -72,8 +80,11 @@ void assign(const char* op, const Tensor& self, const Tensor& value) {
              self.device().str(), " and ", value.device().str());
   PYNN_CHECK_KIND(Shape, same(self.sizes(), value.sizes()), op, ": output with shape ", dims_str(self.sizes()),
                   " doesn't match the broadcast shape ", dims_str(value.sizes()));
-  copy_data(self, value);
-  record_inplace(
+  if (!is_at(value, self)) {
+    copy_data(self, value);
+    autograd::bump_version(self);
+  }
+  record_written(
       op, self, inputs(self, value), save(), [](const Tensor&) { return Tensor(); }, [](const Tensor& g) { return g; });
 }
 
@@ -93,7 +104,7 @@ void write_out(const char* op, const Tensor& out, const Tensor& value) {
              ": unsupported operation: more than one element of the written-to tensor refers to a single memory "
              "location. Please clone() the tensor before performing the operation.");
   autograd::check_inplace(op, out);
-  copy_data(out, value);
+  if (!is_at(value, out)) copy_data(out, value);
   autograd::bump_version(out);
 }
 

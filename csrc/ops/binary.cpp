@@ -321,17 +321,17 @@ Tensor mul_conj(const Tensor& g, Other factor) {
   return is_complex(factor.tensor->dtype()) ? mul(g, conj(*factor.tensor)) : mul(g, factor);
 }
 
-Tensor map_backward(Binary op, const Tensor& g, const Tensor& saved, double p0, double p1) {
-  const double params[4] = {p0, p1, 0, 0};
+Tensor map_backward(Binary op, const Tensor& g, const Tensor& saved, double p0, double p1, double p2) {
+  const double params[4] = {p0, p1, p2, 0};
   Tensor out = new_result("map_backward", g, saved, g.dtype());
   compute(op, out, g, saved, params);
   return out;
 }
 
-Tensor map_backward_over(Binary op, const Tensor& g, const Tensor& saved, double p0, double p1) {
+Tensor map_backward_over(Binary op, const Tensor& g, const Tensor& saved, double p0, double p1, double p2) {
   if (!g.device().is_cpu() || !autograd::only_here(g) || g.dtype() != saved.dtype() || !same(g.sizes(), saved.sizes()))
-    return map_backward(op, g, saved, p0, p1);
-  const double params[4] = {p0, p1, 0, 0};
+    return map_backward(op, g, saved, p0, p1, p2);
+  const double params[4] = {p0, p1, p2, 0};
   compute(op, g, g, saved, params);
   return g;
 }

@@ -39,9 +39,9 @@ Tensor mul_(const Tensor& a, Other b);
 Tensor div_(const Tensor& a, Other b);
 
 // g times a function of the forward's result or input: the maps under "Backward maps" in kernels/elementwise.h.
-Tensor map_backward(Binary op, const Tensor& g, const Tensor& saved, double p0 = 0, double p1 = 0);
+Tensor map_backward(Binary op, const Tensor& g, const Tensor& saved, double p0 = 0, double p1 = 0, double p2 = 0);
 // The same for a derivative that is its node's only one: into g's memory where nobody else can see it.
-Tensor map_backward_over(Binary op, const Tensor& g, const Tensor& saved, double p0 = 0, double p1 = 0);
+Tensor map_backward_over(Binary op, const Tensor& g, const Tensor& saved, double p0 = 0, double p1 = 0, double p2 = 0);
 
 inline Tensor operator+(Other a, Other b) { return add(a, b); }
 inline Tensor operator-(Other a, Other b) { return sub(a, b); }

@@ -163,18 +163,19 @@ Tensor op_div_(const Tensor& a, Other b, std::optional<std::string_view> roundin
 
 #define PYNN_SAME_AS(name) "Same as torch." name "."
 PYNN_OP(op_add, "add(Tensor input, Other other, *, Scalar alpha=1) -> Tensor",
-        "input + alpha * other, element by element, with broadcasting. Same as torch.add.", kOut);
+        "input + alpha * other, element by element, with broadcasting. Same as torch.add.", kOut | kMap);
 PYNN_OP(add_, "add_(Tensor input, Other other, *, Scalar alpha=1) -> Tensor", "add in place.", kMethodOnly);
 PYNN_OP(op_sub, "sub(Tensor input, Other other, *, Scalar alpha=1) -> Tensor",
-        "input - alpha * other, element by element, with broadcasting. Same as torch.sub.", kOut);
+        "input - alpha * other, element by element, with broadcasting. Same as torch.sub.", kOut | kMap);
 PYNN_OP(sub_, "sub_(Tensor input, Other other, *, Scalar alpha=1) -> Tensor", "sub in place.", kMethodOnly);
-PYNN_OP(op_sub, "subtract(Tensor input, Other other, *, Scalar alpha=1) -> Tensor", "Alias of sub.", kOut | kInplace);
+PYNN_OP(op_sub, "subtract(Tensor input, Other other, *, Scalar alpha=1) -> Tensor", "Alias of sub.",
+        kOut | kInplace | kMap);
 PYNN_OP(op_rsub, "rsub(Tensor input, Other other, *, Scalar alpha=1) -> Tensor", "other - alpha * input.",
         kFunctionOnly);
 PYNN_OP(op_mul, "mul(Tensor input, Other other) -> Tensor",
-        "input * other, element by element, with broadcasting. Same as torch.mul.", kOut);
+        "input * other, element by element, with broadcasting. Same as torch.mul.", kOut | kMap);
 PYNN_OP(mul_, "mul_(Tensor input, Other other) -> Tensor", "mul in place.", kMethodOnly);
-PYNN_OP(op_mul, "multiply(Tensor input, Other other) -> Tensor", "Alias of mul.", kOut | kInplace);
+PYNN_OP(op_mul, "multiply(Tensor input, Other other) -> Tensor", "Alias of mul.", kOut | kInplace | kMap);
 PYNN_OP(op_div, "div(Tensor input, Other other, *, str? rounding_mode=None) -> Tensor",
         "input / other: true division, or rounded by 'floor' or 'trunc'. Same as torch.div.", kOut);
 PYNN_OP(op_div_, "div_(Tensor input, Other other, *, str? rounding_mode=None) -> Tensor", "div in place.", kMethodOnly);
@@ -183,21 +184,23 @@ PYNN_OP(op_div, "divide(Tensor input, Other other, *, str? rounding_mode=None) -
 PYNN_OP(op_div, "true_divide(Tensor input, Other other, *, str? rounding_mode=None) -> Tensor", "Alias of div.",
         kOut | kInplace);
 PYNN_OP(op_floor_divide, "floor_divide(Tensor input, Other other) -> Tensor",
-        "floor(input / other), exact for integers. Same as torch.floor_divide.", kOut | kInplace);
+        "floor(input / other), exact for integers. Same as torch.floor_divide.", kOut | kInplace | kMap);
 PYNN_OP(op_remainder, "remainder(Tensor input, Other other) -> Tensor",
-        "input - other * floor(input / other): the sign is the divisor's. Same as torch.remainder.", kOut | kInplace);
+        "input - other * floor(input / other): the sign is the divisor's. Same as torch.remainder.",
+        kOut | kInplace | kMap);
 PYNN_OP(op_fmod, "fmod(Tensor input, Other other) -> Tensor",
-        "input - other * trunc(input / other): the sign is the dividend's. Same as torch.fmod.", kOut | kInplace);
+        "input - other * trunc(input / other): the sign is the dividend's. Same as torch.fmod.",
+        kOut | kInplace | kMap);
 PYNN_OP(op_pow, "pow(Tensor input, Other exponent) -> Tensor",
-        "input to the power of exponent, with broadcasting. Same as torch.pow.", kOut | kInplace);
+        "input to the power of exponent, with broadcasting. Same as torch.pow.", kOut | kInplace | kMap);
 PYNN_OP(op_pow_scalar, "pow(Scalar self, Tensor exponent) -> Tensor", "A number to the powers of a tensor.", kOut);
 PYNN_OP(op_maximum, "maximum(Tensor input, Tensor other) -> Tensor",
         "The larger of each pair; NaN wins. Same as torch.maximum.", kOut);
 PYNN_OP(op_minimum, "minimum(Tensor input, Tensor other) -> Tensor",
         "The smaller of each pair; NaN wins. Same as torch.minimum.", kOut);
 PYNN_OP(op_atan2, "atan2(Tensor input, Tensor other) -> Tensor",
-        "The angle of (other, input), radians in [-pi, pi]. Same as torch.atan2.", kOut | kInplace);
-PYNN_OP(op_atan2, "arctan2(Tensor input, Tensor other) -> Tensor", "Alias of atan2.", kOut | kInplace);
+        "The angle of (other, input), radians in [-pi, pi]. Same as torch.atan2.", kOut | kInplace | kMap);
+PYNN_OP(op_atan2, "arctan2(Tensor input, Tensor other) -> Tensor", "Alias of atan2.", kOut | kInplace | kMap);
 
 PYNN_OP(op_eq, "eq(Tensor input, Other other) -> Tensor", "input == other. " PYNN_SAME_AS("eq"), kOut | kInplace);
 PYNN_OP(op_ne, "ne(Tensor input, Other other) -> Tensor", "input != other. " PYNN_SAME_AS("ne"), kOut | kInplace);
@@ -211,20 +214,20 @@ PYNN_OP(op_le, "less_equal(Tensor input, Other other) -> Tensor", "Alias of le."
 PYNN_OP(op_gt, "greater(Tensor input, Other other) -> Tensor", "Alias of gt.", kOut | kInplace);
 PYNN_OP(op_ge, "greater_equal(Tensor input, Other other) -> Tensor", "Alias of ge.", kOut | kInplace);
 PYNN_OP(op_logical_and, "logical_and(Tensor input, Tensor other) -> Tensor",
-        "True where both are nonzero. " PYNN_SAME_AS("logical_and"), kOut | kInplace);
+        "True where both are nonzero. " PYNN_SAME_AS("logical_and"), kOut | kInplace | kMap);
 PYNN_OP(op_logical_or, "logical_or(Tensor input, Tensor other) -> Tensor",
-        "True where one is nonzero. " PYNN_SAME_AS("logical_or"), kOut | kInplace);
+        "True where one is nonzero. " PYNN_SAME_AS("logical_or"), kOut | kInplace | kMap);
 PYNN_OP(op_logical_xor, "logical_xor(Tensor input, Tensor other) -> Tensor",
-        "True where exactly one is nonzero. " PYNN_SAME_AS("logical_xor"), kOut | kInplace);
+        "True where exactly one is nonzero. " PYNN_SAME_AS("logical_xor"), kOut | kInplace | kMap);
 PYNN_OP(op_bitwise_and, "bitwise_and(Tensor input, Other other) -> Tensor",
-        "input & other, of integers or bools. " PYNN_SAME_AS("bitwise_and"), kOut | kInplace);
+        "input & other, of integers or bools. " PYNN_SAME_AS("bitwise_and"), kOut | kInplace | kMap);
 PYNN_OP(op_bitwise_or, "bitwise_or(Tensor input, Other other) -> Tensor",
-        "input | other, of integers or bools. " PYNN_SAME_AS("bitwise_or"), kOut | kInplace);
+        "input | other, of integers or bools. " PYNN_SAME_AS("bitwise_or"), kOut | kInplace | kMap);
 PYNN_OP(op_bitwise_xor, "bitwise_xor(Tensor input, Other other) -> Tensor",
-        "input ^ other, of integers or bools. " PYNN_SAME_AS("bitwise_xor"), kOut | kInplace);
+        "input ^ other, of integers or bools. " PYNN_SAME_AS("bitwise_xor"), kOut | kInplace | kMap);
 PYNN_OP(op_bitwise_left_shift, "bitwise_left_shift(Tensor input, Other other) -> Tensor",
-        "input << other. " PYNN_SAME_AS("bitwise_left_shift"), kOut | kInplace);
+        "input << other. " PYNN_SAME_AS("bitwise_left_shift"), kOut | kInplace | kMap);
 PYNN_OP(op_bitwise_right_shift, "bitwise_right_shift(Tensor input, Other other) -> Tensor",
-        "input >> other, arithmetic. " PYNN_SAME_AS("bitwise_right_shift"), kOut | kInplace);
+        "input >> other, arithmetic. " PYNN_SAME_AS("bitwise_right_shift"), kOut | kInplace | kMap);
 
 }  // namespace pynn::ops

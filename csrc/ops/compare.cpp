@@ -87,7 +87,7 @@ PYNN_OP(equal, "equal(Tensor input, Tensor other) -> bool",
         "Whether shape and all elements are equal. Same as torch.equal.");
 PYNN_OP(nan_to_num, "nan_to_num(Tensor input, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor",
         "NaN and infinities replaced, by 0 and the type's largest values unless given. Same as torch.nan_to_num.",
-        kOut | kInplace);
+        kOut | kInplace | kMap);
 PYNN_OP(is_nonzero, "is_nonzero(Tensor input) -> bool",
         "Whether a tensor of one element is not 0. Same as torch.is_nonzero.");
 

@@ -171,7 +171,7 @@ PYNN_OP(angle, "angle(Tensor input) -> Tensor",
         "The angle of complex numbers, radians in [-pi, pi]; of real ones 0, or pi of negative ones. Same as "
         "torch.angle.",
         kOut);
-PYNN_OP(sgn, "sgn(Tensor input) -> Tensor", "x / |x|, 0 at 0. Same as torch.sgn.", kOut | kInplace);
+PYNN_OP(sgn, "sgn(Tensor input) -> Tensor", "x / |x|, 0 at 0. Same as torch.sgn.", kOut | kInplace | kMap);
 PYNN_OP(adjoint, "adjoint(Tensor input) -> Tensor",
         "The last two dims swapped, and conjugated. Same as torch.adjoint.");
 

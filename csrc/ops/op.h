@@ -156,6 +156,7 @@ enum OpFlags : uint8_t {
   kMethodOnly = 8,
   kInplaceView = 16,  // also as name_(self, ...): self takes the result's geometry; the op must return a view
   kAnyDevice = 32,    // its tensors may be on different devices
+  kMap = 64,  // one map: the first tensor like its input that it makes is its result, and may be that input's memory
 };
 
 struct OpDef {

@@ -123,6 +123,7 @@ Tensor keep_triangle(const Tensor& x, int64_t diagonal) {
       kernels::triangle(x.device(), {y.data(), m.data(), x.dtype(), matrix ? x.numel() / matrix : 0, rows, cols, matrix,
                                      m.strides()[m.dim() - 2], m.strides()[m.dim() - 1], diagonal, kLower});
     } else {
+      const Destination none(nullptr);  // the mask of a bool matrix would take y's place
       y = where(triangle(op, x, diagonal, kLower), x, full({}, Scalar(0), x.dtype()));
     }
   }
@@ -210,9 +211,9 @@ PYNN_OP(repeat, "repeat(Tensor input, int... repeats) -> Tensor", "Copies side b
 PYNN_OP(op_tile, "tile(Tensor input, int... dims) -> Tensor",
         "repeat, with missing leading repetitions 1. Same as torch.tile.");
 PYNN_OP(tril, "tril(Tensor input, int diagonal=0) -> Tensor", "The lower triangle, else 0. Same as torch.tril.",
-        kOut | kInplace);
+        kOut | kInplace | kMap);
 PYNN_OP(triu, "triu(Tensor input, int diagonal=0) -> Tensor", "The upper triangle, else 0. Same as torch.triu.",
-        kOut | kInplace);
+        kOut | kInplace | kMap);
 PYNN_OP(diag, "diag(Tensor input, int diagonal=0) -> Tensor",
         "The diagonal of a matrix, or a matrix of a diagonal. Same as torch.diag.", kOut);
 PYNN_OP(diag_embed, "diag_embed(Tensor input, int offset=0, int dim1=-2, int dim2=-1) -> Tensor",

@@ -46,7 +46,7 @@ Tensor run_special(Special1 op, const Tensor& x, double param) {
   }                                                                                                        \
   PYNN_OP(name, schema "(Tensor input) -> Tensor", doc, flags);
 #define PYNN_SPECIAL(name, loop, derivative, doc) \
-  PYNN_SPECIAL_OF(name, #name, loop, derivative, doc " Same as torch." #name ".", kOut | kInplace)
+  PYNN_SPECIAL_OF(name, #name, loop, derivative, doc " Same as torch." #name ".", kOut | kInplace | kMap)
 // In torch.special alone.
 #define PYNN_SPECIAL_ONLY(name, loop, derivative, doc) \
   PYNN_SPECIAL_OF(name, "_special." #name, loop, derivative, doc " Same as torch.special." #name ".", kOut)

@@ -41,8 +41,8 @@ Tensor run_special(const char* name, Special2 op, Other a, Other b) {
   const DType loop = type == DType::Float64 ? type : DType::Float32;
   const DimVector sizes = common_sizes(name, a, b);
   const Device device = device_of(a, b);
+  Tensor y = empty(sizes, loop, device);  // before what may be made of the operands: see kMap
   const Tensor x = spread(a, sizes, loop, device), z = spread(b, sizes, loop, device);
-  Tensor y = empty(sizes, loop, device);
   if (y.numel() && !device.is_meta())
     kernels::special_binary(device, op, loop, y.data(), x.data(), z.data(), y.numel());
   return to_dtype(y, type);
@@ -83,20 +83,16 @@ Tensor hypot(const Tensor& a, const Tensor& b) {
       [](const Tensor& g, const Tensor&, const Tensor& b, const Tensor& y) { return mul(g, div(b, y)); });
 }
 
-// The sign of b on |a|: the slope is 1 or -1, 0 where a is 0; none in b.
+// The sign of b on |a|: the slope is 1 or -1, 0 where a is 0; 0 in b.
 Tensor copysign(const Tensor& a, Other b) {
   const Tensor y = run_special("copysign", Special2::Copysign, a, b);
-  return record("copysign", y, inputs(a), save(a, y), [](const Tensor& g, const Tensor& a, const Tensor& y) {
-    const Tensor zero = eq(a, 0);
-    return mul(g, where(zero, 0.0, div(y, where(zero, Scalar(1), a))));
-  });
-}
-Tensor copysign_inputs(const Tensor& a, Other b) {
-  const Tensor y = copysign(a, b);
-  // PyTorch gives b a gradient of zeros.
-  return b.tensor && is_floating(b.tensor->dtype()) && b.tensor->requires_grad() && thread_state.grad_enabled
-             ? add(y, mul(*b.tensor, 0.0))
-             : y;
+  return record(
+      "copysign", y, inputs(a, input(b)), save(a, y),
+      [](const Tensor& g, const Tensor& a, const Tensor& y) {
+        const Tensor zero = eq(a, 0);
+        return mul(g, where(zero, 0.0, div(y, where(zero, Scalar(1), a))));
+      },
+      [](const Tensor& g, const Tensor&, const Tensor&) { return mul(g, 0.0); });
 }
 Tensor signbit(const Tensor& x) {
   PYNN_CHECK(!is_complex(x.dtype()), "signbit: is not implemented for complex tensors.");
@@ -295,9 +291,9 @@ PYNN_OP(op_zeta, "_special.zeta(Tensor input, Other other) -> Tensor",
         "Hurwitz's zeta function: the sum of (k + other)^-input over k >= 0. Same as torch.special.zeta.", kOut);
 PYNN_OP(op_zeta_number, "_special.zeta(Scalar self, Tensor other) -> Tensor", "Of a number.", kOut);
 PYNN_OP(hypot, "hypot(Tensor input, Tensor other) -> Tensor",
-        "sqrt(input^2 + other^2), without overflow. Same as torch.hypot.", kOut | kInplace);
-PYNN_OP(copysign_inputs, "copysign(Tensor input, Other other) -> Tensor",
-        "The magnitude of input with the sign of other. Same as torch.copysign.", kOut | kInplace);
+        "sqrt(input^2 + other^2), without overflow. Same as torch.hypot.", kOut | kInplace | kMap);
+PYNN_OP(copysign, "copysign(Tensor input, Other other) -> Tensor",
+        "The magnitude of input with the sign of other. Same as torch.copysign.", kOut | kInplace | kMap);
 PYNN_OP(signbit, "signbit(Tensor input) -> Tensor", "True where the sign bit is set, of -0 too. Same as torch.signbit.",
         kOut);
 PYNN_OP(nextafter, "nextafter(Tensor input, Tensor other) -> Tensor",

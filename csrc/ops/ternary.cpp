@@ -74,29 +74,12 @@ Tensor lerp(const Tensor& a, const Tensor& b, Other w) {
 
 namespace {
 
-// Whether an in-place form that would give type t may compute straight into x's memory; after its checks.
-bool straight(const char* op, const Tensor& x, DType t, std::initializer_list<Other> others) {
-  autograd::check_inplace(op, x);
-  DimVector sizes(x.sizes());
-  bool graph = x.requires_grad();
-  for (const Other& o : others) {
-    if (!o.tensor) continue;
-    check_no_overlap(op, x, *o.tensor);
-    graph |= o.tensor->requires_grad();
-    sizes = broadcast_sizes(op, sizes, o.tensor->sizes());
-  }
-  return !(graph && thread_state.grad_enabled) && t == x.dtype() && same(sizes, x.sizes());
-}
-// What the plain form keeps of x must not be overwritten.
-Tensor kept(const Tensor& x) { return thread_state.grad_enabled ? clone_of(x) : x; }
-
-Tensor addc(const char* op, Ternary kind, const Tensor& x, const Tensor& a, const Tensor& b, Scalar value,
-            const Tensor& into = {}) {
+Tensor addc(const char* op, Ternary kind, const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) {
   const DType t = number_type(op, promote(promote(x.dtype(), a.dtype()), b.dtype()));
   PYNN_CHECK(kind != Ternary::Addcdiv || !is_integral(a.dtype()) || !is_integral(b.dtype()),
              "addcdiv: integer division with addcdiv is no longer supported (convert the operands to a floating type)");
   value = as_element(op, value, t);
-  Tensor y = into.defined() ? into : empty(common_sizes(op, {x, a, b}), t, x.device());
+  Tensor y = empty(common_sizes(op, {x, a, b}), t, x.device());
   const Complex128 z = is_complex(t) ? value.to_complex() : Complex128{value.to_double(), 0};
   const double params[4] = {z.re, z.im, 0, 0};
   run_ternary(kind, y, x, a, b, t, params);
@@ -124,35 +107,6 @@ Tensor addcdiv(const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) 
 }
 
 namespace {
-template <Ternary kind, auto plain>
-Tensor addc_(const char* op, const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) {
-  if (straight(op, x, promote(promote(x.dtype(), a.dtype()), b.dtype()), {a, b})) {
-    addc(op, kind, x, a, b, value, x);
-    autograd::bump_version(x);
-  } else {
-    assign(op, x, plain(kept(x), a, b, value));
-  }
-  return x;
-}
-Tensor op_addcmul_(const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) {
-  return addc_<Ternary::Addcmul, addcmul>("addcmul_", x, a, b, value);
-}
-Tensor op_addcdiv_(const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) {
-  return addc_<Ternary::Addcdiv, addcdiv>("addcdiv_", x, a, b, value);
-}
-Tensor op_lerp_(const Tensor& x, const Tensor& end, Other w) {
-  const bool plain_types =
-      !is_integral(x.dtype()) && end.dtype() == x.dtype() && (!w.tensor || w.tensor->dtype() == x.dtype());
-  if (plain_types && straight("lerp_", x, x.dtype(), {end, w})) {
-    run_ternary(Ternary::Lerp, x, x, end, w, x.dtype());
-    autograd::bump_version(x);
-  } else {
-    autograd::check_inplace("lerp_", x);
-    assign("lerp_", x, lerp(kept(x), end, w));
-  }
-  return x;
-}
-
 DType clamp_type(DType t) {
   PYNN_CHECK_KIND(NotImplemented, !is_complex(t), "clamp: clamp is not supported for complex types");
   return t;
@@ -191,12 +145,12 @@ Tensor op_clamp_tensors(const Tensor& x, const Tensor& min_in, const Tensor& max
   if (max.defined()) t = promote(t, result_type(x, max));
   clamp_type(t);
   if (min.defined() && max.defined()) t = number_type("clamp", t);
-  for (Tensor* bound : {&min, &max})  // an integer of a wider type wraps
-    if (bound->defined() && bound->dim() == 0 && is_integral(t)) *bound = to_dtype(*bound, t);
   DimVector sizes(x.sizes());
   if (min.defined()) sizes = broadcast_sizes("clamp", sizes, min.sizes());
   if (max.defined()) sizes = broadcast_sizes("clamp", sizes, max.sizes());
   Tensor y = empty(sizes, t, x.device());
+  for (Tensor* bound : {&min, &max})  // an integer of a wider type wraps
+    if (bound->defined() && bound->dim() == 0 && is_integral(t)) *bound = to_dtype(*bound, t);
   constexpr double inf = std::numeric_limits<double>::infinity();
   const Other low = min.defined() ? Other(min) : is_floating(t) ? Other(-inf) : Other(Scalar(INT64_MIN));
   const Other high = max.defined() ? Other(max) : is_floating(t) ? Other(inf) : Other(Scalar(INT64_MAX));
@@ -239,28 +193,26 @@ PYNN_OP(nonzero_tuple, "where(Tensor condition) -> Tensor[]",
 PYNN_OP(op_where_method, "where(Tensor input, Tensor condition, Other other) -> Tensor",
         "The tensor's own values where condition holds, else other.", kMethodOnly);
 PYNN_OP(lerp, "lerp(Tensor input, Tensor end, Other weight) -> Tensor",
-        "input + weight * (end - input), exact at both ends. Same as torch.lerp.", kOut);
-PYNN_OP(op_lerp_, "lerp_(Tensor input, Tensor end, Other weight) -> Tensor", "lerp in place.", kMethodOnly);
+        "input + weight * (end - input), exact at both ends. Same as torch.lerp.", kOut | kInplace | kMap);
 PYNN_OP(addcmul, "addcmul(Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor",
-        "input + value * tensor1 * tensor2. Same as torch.addcmul.", kOut);
-PYNN_OP(op_addcmul_, "addcmul_(Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor",
-        "addcmul in place.", kMethodOnly);
+        "input + value * tensor1 * tensor2. Same as torch.addcmul.", kOut | kInplace | kMap);
 PYNN_OP(addcdiv, "addcdiv(Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor",
-        "input + value * tensor1 / tensor2. Same as torch.addcdiv.", kOut);
-PYNN_OP(op_addcdiv_, "addcdiv_(Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor",
-        "addcdiv in place.", kMethodOnly);
+        "input + value * tensor1 / tensor2. Same as torch.addcdiv.", kOut | kInplace | kMap);
 // Bounds that are tensors come first: a 0-d tensor would pass for a number, which promotes otherwise.
 PYNN_OP(op_clamp_tensors, "clamp(Tensor input, Tensor? min=None, Tensor? max=None) -> Tensor",
         "min(max(input, min), max), with bounds that broadcast; a missing bound does not bind. Same as torch.clamp.",
-        kOut | kInplace);
+        kOut | kInplace | kMap);
 PYNN_OP(clamp, "clamp(Tensor input, Scalar? min=None, Scalar? max=None) -> Tensor", "Bounds by numbers.",
-        kOut | kInplace);
+        kOut | kInplace | kMap);
 PYNN_OP(op_clamp_tensors, "clip(Tensor input, Tensor? min=None, Tensor? max=None) -> Tensor", "Alias of clamp.",
-        kOut | kInplace);
-PYNN_OP(clamp, "clip(Tensor input, Scalar? min=None, Scalar? max=None) -> Tensor", "Alias of clamp.", kOut | kInplace);
-PYNN_OP(op_clamp_min_tensor, "clamp_min(Tensor input, Tensor min) -> Tensor", "max(input, min).", kOut | kInplace);
-PYNN_OP(op_clamp_min, "clamp_min(Tensor input, Scalar min) -> Tensor", "max(input, min).", kOut | kInplace);
-PYNN_OP(op_clamp_max_tensor, "clamp_max(Tensor input, Tensor max) -> Tensor", "min(input, max).", kOut | kInplace);
-PYNN_OP(op_clamp_max, "clamp_max(Tensor input, Scalar max) -> Tensor", "min(input, max).", kOut | kInplace);
+        kOut | kInplace | kMap);
+PYNN_OP(clamp, "clip(Tensor input, Scalar? min=None, Scalar? max=None) -> Tensor", "Alias of clamp.",
+        kOut | kInplace | kMap);
+PYNN_OP(op_clamp_min_tensor, "clamp_min(Tensor input, Tensor min) -> Tensor", "max(input, min).",
+        kOut | kInplace | kMap);
+PYNN_OP(op_clamp_min, "clamp_min(Tensor input, Scalar min) -> Tensor", "max(input, min).", kOut | kInplace | kMap);
+PYNN_OP(op_clamp_max_tensor, "clamp_max(Tensor input, Tensor max) -> Tensor", "min(input, max).",
+        kOut | kInplace | kMap);
+PYNN_OP(op_clamp_max, "clamp_max(Tensor input, Scalar max) -> Tensor", "min(input, max).", kOut | kInplace | kMap);
 
 }  // namespace pynn::ops

@@ -69,7 +69,7 @@ void map_in_place(const char* name, const Tensor& x, DType) {  // the result's t
     });                                                                                                      \
     return x;                                                                                                \
   }                                                                                                          \
-  PYNN_OP(name, #name "(Tensor input) -> Tensor", doc " Same as torch." #name ".", kOut);                    \
+  PYNN_OP(name, #name "(Tensor input) -> Tensor", doc " Same as torch." #name ".", kOut | kMap);             \
   PYNN_OP(name##_inplace, #name "_(Tensor input) -> Tensor", #name " in place.");
 
 // of the result y; of the input x; without any derivative but zero
@@ -176,6 +176,8 @@ PYNN_FROM_RESULT(sigmoid, Sigmoid, first(Binary::SigmoidBackward, sigmoid_backwa
 PYNN_UNARY_OF(relu, Relu, number_type("relu", real_type("relu", x.dtype())), false, y, false,
               first(Binary::ReluBackward, relu_backward, g, y), "max(x, 0).")
 
+PYNN_OP(relu_inplace, "_nn.relu_(Tensor input) -> Tensor", "relu in place.");
+
 Tensor relu_of_result(const Tensor& y) {
   if (!thread_state.grad_enabled || !autograd::needs_graph(y)) return y;
   const Tensor z = alias(y);
@@ -189,7 +191,7 @@ Tensor square(const Tensor& x) {
   return record("pow", std::move(y), inputs(x), save(x),
                 [](const Tensor& g, const Tensor& x) { return mul_conj(g, mul(x, 2.0)); });
 }
-PYNN_OP(square, "square(Tensor input) -> Tensor", "x * x. Same as torch.square.", kOut | kInplace);
+PYNN_OP(square, "square(Tensor input) -> Tensor", "x * x. Same as torch.square.", kOut | kInplace | kMap);
 
 Tensor round(const Tensor& x) {
   return record("round", map_unary(Unary::Round, x, number_type("round", real_type("round", x.dtype()))), inputs(x),
@@ -207,7 +209,7 @@ Tensor positive(const Tensor& x) {
 }
 }  // namespace
 PYNN_OP(op_round, "round(Tensor input, *, int decimals=0) -> Tensor",
-        "The nearest integer, halves to the even one. Same as torch.round.", kOut | kInplace);
+        "The nearest integer, halves to the even one. Same as torch.round.", kOut | kInplace | kMap);
 PYNN_OP(positive, "positive(Tensor input) -> Tensor", "x itself. Same as torch.positive.");
 
 namespace {
@@ -234,17 +236,17 @@ Tensor bitwise_not(const Tensor& x) {
   return no_gradient(map_unary(Unary::BitNot, x, x.dtype()));
 }
 PYNN_OP(logical_not, "logical_not(Tensor input) -> Tensor", "True where x is 0. Same as torch.logical_not.",
-        kOut | kInplace);
+        kOut | kInplace | kMap);
 PYNN_OP(bitwise_not, "bitwise_not(Tensor input) -> Tensor", "~x, of integers or bools. Same as torch.bitwise_not.",
-        kOut | kInplace);
+        kOut | kInplace | kMap);
 PYNN_OP(isnan, "isnan(Tensor input) -> Tensor", "True where x is NaN. Same as torch.isnan.");
 PYNN_OP(isinf, "isinf(Tensor input) -> Tensor", "True where x is infinite. Same as torch.isinf.");
 PYNN_OP(isfinite, "isfinite(Tensor input) -> Tensor", "True where x is a finite number. Same as torch.isfinite.");
-PYNN_OP(neg, "negative(Tensor input) -> Tensor", "Alias of neg.", kOut | kInplace);
-PYNN_OP(abs, "absolute(Tensor input) -> Tensor", "Alias of abs.", kOut | kInplace);
-PYNN_OP(trunc, "fix(Tensor input) -> Tensor", "Alias of trunc.", kOut | kInplace);
-PYNN_OP(asin, "arcsin(Tensor input) -> Tensor", "Alias of asin.", kOut | kInplace);
-PYNN_OP(acos, "arccos(Tensor input) -> Tensor", "Alias of acos.", kOut | kInplace);
-PYNN_OP(atan, "arctan(Tensor input) -> Tensor", "Alias of atan.", kOut | kInplace);
+PYNN_OP(neg, "negative(Tensor input) -> Tensor", "Alias of neg.", kOut | kInplace | kMap);
+PYNN_OP(abs, "absolute(Tensor input) -> Tensor", "Alias of abs.", kOut | kInplace | kMap);
+PYNN_OP(trunc, "fix(Tensor input) -> Tensor", "Alias of trunc.", kOut | kInplace | kMap);
+PYNN_OP(asin, "arcsin(Tensor input) -> Tensor", "Alias of asin.", kOut | kInplace | kMap);
+PYNN_OP(acos, "arccos(Tensor input) -> Tensor", "Alias of acos.", kOut | kInplace | kMap);
+PYNN_OP(atan, "arctan(Tensor input) -> Tensor", "Alias of atan.", kOut | kInplace | kMap);
 
 }  // namespace pynn::ops

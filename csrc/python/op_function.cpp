@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "autograd/node.h"
+#include "core/shape.h"
 #include "core/thread_state.h"
 #include "ops/assign.h"
 #include "python/fastcall.h"
@@ -60,6 +61,33 @@ void write_out(const char* op, PyObject* out, Result& r) {
   for (size_t i = 0; i < r.tensors.size(); ++i) r.tensors[i] = one(PyTuple_GET_ITEM(items.get(), i), r.tensors[i]);
 }
 
+// Whether the op may compute in the memory of `to`: nothing else reads it, and no graph keeps what is not its result.
+bool may_compute_in(const Tensor& to, const Schema& s, const Frame& frame) {
+  const bool map = (s.def->flags & kMap) && !is_complex(to.dtype());
+  bool free = true;
+  const auto look_at = [&](const Tensor& t) {
+    if (share_memory(t, to))
+      free &= map && t.data() == to.data() && same(t.sizes(), to.sizes()) && same(t.strides(), to.strides()) &&
+              t.dtype() == to.dtype();
+  };
+  for (size_t i = 0; i < s.params.size(); ++i) {
+    const Value& v = frame.values[i];
+    if (v.given == Kind::Tensor && v.tensor->defined()) look_at(*v.tensor);
+    if (v.given != Kind::Tensors) continue;
+    for (const Tensor& t : v.tensors) look_at(t);
+  }
+  return free;
+}
+bool any_requires_grad(const Schema& s, const Frame& frame) {
+  const auto asks = [](const Tensor& t) { return t.requires_grad(); };
+  for (size_t i = 0; i < s.params.size(); ++i) {
+    const Value& v = frame.values[i];
+    if (v.given == Kind::Tensor && v.tensor->defined() && asks(*v.tensor)) return true;
+    if (v.given == Kind::Tensors && std::any_of(v.tensors.begin(), v.tensors.end(), asks)) return true;
+  }
+  return false;
+}
+
 // The keyword pin_memory= of the ops that make tensors, which no schema names.
 PyObject* pin_argument(PyObject* const* args, size_t nargs, PyObject* kwnames) {
   for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(kwnames); ++k)
@@ -72,17 +100,16 @@ PyObject* call_slow(OpFunction* f, const Schema& s, Frame& frame, PyObject* out)
   if (f->form == Form::Inplace) {
     const Tensor self = *frame.values[0].tensor;
     ops::check_assign(f->name.c_str(), self);
+    for (size_t i = 1; i < s.params.size(); ++i)
+      if (frame.values[i].given == Kind::Tensor) ops::check_no_overlap(f->name.c_str(), self, *frame.values[i].tensor);
     // The op may keep its input for backward: give it one that will not be overwritten.
-    Tensor input = self;
-    bool graph = self.requires_grad();
-    for (size_t i = 1; i < s.params.size(); ++i) {
-      if (frame.values[i].given != Kind::Tensor) continue;
-      graph |= frame.values[i].tensor->requires_grad();
-      ops::check_no_overlap(f->name.c_str(), self, *frame.values[i].tensor);
-    }
-    if (graph && thread_state.grad_enabled) input = ops::clone_of(self);
+    const bool graph = thread_state.grad_enabled && any_requires_grad(s, frame);
+    const Tensor input = graph ? ops::clone_of(self) : self;
     frame.values[0].tensor = &input;
-    call_op(*s.def, frame.values, r, true);
+    {
+      const Destination destination(s.def->flags & kMap && may_compute_in(self, s, frame) ? &self : nullptr);
+      call_op(*s.def, frame.values, r, true);
+    }
     ops::assign(f->name.c_str(), self, r.tensor);
     return wrap(self);
   }
@@ -95,7 +122,13 @@ PyObject* call_slow(OpFunction* f, const Schema& s, Frame& frame, PyObject* out)
     autograd::become(self, r.tensor);
     return wrap(self);
   }
-  call_op(*s.def, frame.values, r);
+  {
+    const bool graph = thread_state.grad_enabled && out && is_tensor(out) &&
+                       (tensor_of(out).requires_grad() || any_requires_grad(s, frame));  // write_out will refuse
+    const bool direct = out && is_tensor(out) && !graph && may_compute_in(tensor_of(out), s, frame);
+    const Destination destination(direct ? &tensor_of(out) : nullptr);
+    call_op(*s.def, frame.values, r);
+  }
   if (out) write_out(f->name.c_str(), out, r);
   return wrap_result(s, r);
 }

@@ -8,16 +8,8 @@ from pynn import _C, Tensor
 _nn = _C._nn
 
 
-def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """Return 0 where |x| <= lambd, x elsewhere."""
-    return input.masked_fill(input.abs() <= lambd, 0)
-
-
-def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """Return x moved towards 0 by lambd, and 0 where |x| <= lambd."""
-    if lambd < 0:
-        raise RuntimeError(f"softshrink: lambda must be greater or equal to 0, but found to be {lambd}.")
-    return input - input.clamp(-lambd, lambd)
+hardshrink = _nn.hardshrink
+softshrink = _nn.softshrink
 
 
 def rrelu(

@@ -103,7 +103,6 @@ from ._upsample import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 __all__ = [
@@ -286,11 +285,6 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return _nn.elu_(input, alpha) if inplace else _nn.elu(input, alpha)
 
 
-def _write_back(fn: Callable[..., Tensor], input: Tensor, *args: Any) -> Tensor:
-    """Give a composed function its in-place form; backward reads the clone, not the tensor written to."""
-    return input.copy_(fn(input.clone(), *args))
-
-
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
     """Convolve (T, B, C) with a weight of (window, C, out) along the first dim."""
     if input.dim() != 3 or weight.dim() != 3 or bias.dim() != 1:
@@ -317,23 +311,16 @@ def grouped_mm(
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """Return x where x > threshold, `value` elsewhere."""
-    below = input <= threshold
-    return input.masked_fill_(below, value) if inplace else input.masked_fill(below, value)
+    return _nn.threshold_(input, threshold, value) if inplace else _nn.threshold(input, threshold, value)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """Return x between the bounds, the nearer bound elsewhere."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
-    if inplace:
-        return _write_back(hardtanh, input, min_val, max_val)
     if not input.is_floating_point():  # integers stay integers
-        return input.clamp(int(min_val), int(max_val))
-    clamped = input.detach().clamp(min_val, max_val)
-    if not input.requires_grad:
-        return clamped
-    # The gradient on a bound is zero; clamp's is one.
-    return pynn.where((input > min_val) & (input < max_val), input, clamped)
+        min_val, max_val = int(min_val), int(max_val)
+    return _nn.hardtanh_(input, min_val, max_val) if inplace else _nn.hardtanh(input, min_val, max_val)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -353,31 +340,25 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """Return x * tanh(softplus(x)). Misra 2019, arXiv:1908.08681."""
-    if inplace:
-        return _write_back(mish, input)
-    return input * softplus(input).tanh()
+    return _nn.mish_(input) if inplace else _nn.mish(input)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """Return scale * elu(x, alpha) with the constants of Klambauer et al. 2017, arXiv:1706.02515."""
-    if inplace:
-        return _write_back(selu, input)
-    return _nn.elu(input, 1.6732632423543772848170429916717) * 1.0507009873554804934193349852946
+    alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+    return _nn.elu_(input, alpha, scale) if inplace else _nn.elu(input, alpha, scale)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """Return max(x, 0) + min(alpha * (exp(x / alpha) - 1), 0). Barron 2017, arXiv:1704.07483."""
     if alpha == 0:
         raise RuntimeError("celu: alpha must not be zero, got 0")
-    if inplace:
-        return _write_back(celu, input, alpha)
-    # exp sees no positive number, so it cannot overflow and spoil the gradient of the other branch.
-    return _nn.relu(input) + alpha * (input.clamp(max=0) / alpha).expm1()
+    return _nn.elu_(input, alpha, 1.0, 1 / alpha) if inplace else _nn.elu(input, alpha, 1.0, 1 / alpha)
 
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """Threshold in place."""
-    return input.masked_fill_(input <= threshold, value)
+    return _nn.threshold_(input, threshold, value)
 
 
 def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
@@ -407,7 +388,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         weight = weight.view(-1, *[1] * (input.dim() - 2))
     else:
         weight = weight.reshape([1] * input.dim())
-    return pynn.where(input > 0, input, weight * input)
+    return _nn.prelu(input, weight)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:

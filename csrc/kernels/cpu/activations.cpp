@@ -3,10 +3,12 @@
 //   sigmoid(x) = 1 / (1 + exp(-x))                 d = y (1 - y)            of the result y
 //   tanh(x)                                        d = 1 - y^2              of the result y
 //   silu(x) = x s, s = sigmoid(x)                  d = s (1 + x (1 - s))
+//   mish(x) = x t, t = tanh(log(1 + exp(x))) = n / (n + 2), n = e (e + 2), e = exp(x)
+//                                                  d = t + 4 x e (1 + e) / (n + 2)^2
 //   gelu(x) = x P, P = (1 + erf(x / sqrt 2)) / 2   d = P + x exp(-x^2 / 2) / sqrt(2 pi)
 //   gelu, tanh form: x (1 + t) / 2, t = tanh(u), u = sqrt(2 / pi) (x + 0.044715 x^3)
 //                                                  d = (1 + t) / 2 + x (1 - t^2) u' / 2
-//   elu(x) = x > 0 ? x : alpha (exp(x) - 1)        d = x > 0 ? 1 : alpha exp(x)
+//   elu(x) = x > 0 ? c x : a (exp(b x) - 1)        d = x > 0 ? c : a b exp(b x)
 //   softplus(x) = log(1 + exp(beta x)) / beta, or x where beta x > threshold;  d = sigmoid(beta x), or 1
 //   hardsigmoid(x) = min(max(x + 3, 0), 6) / 6;  hardswish(x) = x hardsigmoid(x)
 #include "kernels/cpu/loops_impl.h"
@@ -72,6 +74,17 @@ PYNN_INLINE V hard_swish_backward(V g, V x) {
   const V middle = g * fma(x, constant<V>(1.0 / 3), constant<V>(0.5));
   return select(x <= V(-3), V(0), select(x < V(3), middle, g));
 }
+// Beyond 20 the identity to within rounding, of double too; exp would overflow.
+template <class V>
+PYNN_INLINE V mish(V x) {
+  const V e = exp(x), n = e * (e + V(2));
+  return select(x > V(20), x, x * n / (n + V(2)));
+}
+template <class V>
+PYNN_INLINE V mish_derivative(V x) {
+  const V e = exp(x), n = e * (e + V(2)), r = V(1) / (n + V(2));
+  return select(x > V(20), V(1), r * (n + V(4) * x * e * (V(1) + e) * r));
+}
 template <class V>
 PYNN_INLINE V silu_derivative(V x) {
   const V s = sigmoid(x);
@@ -82,6 +95,7 @@ PYNN_INLINE V silu_derivative(V x) {
 
 PYNN_UNARY_LONG(Sigmoid, sigmoid(x))
 PYNN_UNARY_LONG(Silu, (x * sigmoid(x)))
+PYNN_UNARY_LONG(Mish, mish(x))
 PYNN_UNARY_LONG(Gelu, (x * normal_cdf(x)))
 struct GeluOfHalf {
   static constexpr bool kLong = true;
@@ -105,6 +119,7 @@ PYNN_BINARY(HardswishBackward, hard_swish_backward(a, b))
 PYNN_BINARY(SigmoidBackward, a * b * (V(1) - b))
 PYNN_BINARY(TanhBackward, (a * (V(1) - b * b)))
 PYNN_BINARY_LONG(SiluBackward, (a * silu_derivative(b)))
+PYNN_BINARY_LONG(MishBackward, (a * mish_derivative(b)))
 PYNN_BINARY_LONG(GeluBackward, (a * (normal_cdf(b) + b * constant<V>(kInvSqrt2Pi) * exp(constant<V>(-0.5) * b * b))))
 PYNN_BINARY_LONG(GeluTanhBackward, (a * gelu_tanh_derivative(b)))
 
@@ -119,17 +134,50 @@ struct BinaryFn<Binary::LeakyReluBackward, T> {
 template <class T>
 struct UnaryFn<Unary::Elu, T> {
   static constexpr bool kLong = true;
-  Vec<T> alpha;
-  PYNN_INLINE explicit UnaryFn(LoopParams p) : alpha(p.get<T>(0)) {}
-  PYNN_INLINE Vec<T> operator()(Vec<T> x) const { return select(x > Vec<T>(0), x, alpha * expm1(x)); }
+  Vec<T> below, above, inner;
+  PYNN_INLINE explicit UnaryFn(LoopParams p) : below(p.get<T>(0)), above(p.get<T>(1)), inner(p.get<T>(2)) {}
+  PYNN_INLINE Vec<T> operator()(Vec<T> x) const { return select(x > Vec<T>(0), x * above, below * expm1(x * inner)); }
 };
 template <class T>
 struct BinaryFn<Binary::EluBackward, T> {
   static constexpr bool kLong = true;
-  Vec<T> alpha;
-  PYNN_INLINE explicit BinaryFn(LoopParams p) : alpha(p.get<T>(0)) {}
-  PYNN_INLINE Vec<T> operator()(Vec<T> g, Vec<T> x) const { return select(x > Vec<T>(0), g, g * alpha * exp(x)); }
+  Vec<T> below, above, inner;
+  PYNN_INLINE explicit BinaryFn(LoopParams p) : below(p.get<T>(0)), above(p.get<T>(1)), inner(p.get<T>(2)) {}
+  PYNN_INLINE Vec<T> operator()(Vec<T> g, Vec<T> x) const {
+    return g * select(x > Vec<T>(0), above, below * inner * exp(x * inner));
+  }
 };
+
+// A NaN is neither between nor beyond the bounds: it and its gradient pass.
+template <class T>
+struct UnaryFn<Unary::Threshold, T> {
+  static constexpr bool kLong = false;
+  Vec<T> low, high, value;
+  PYNN_INLINE explicit UnaryFn(LoopParams p) : low(p.get<T>(0)), high(p.get<T>(1)), value(p.get<T>(2)) {}
+  PYNN_INLINE Vec<T> operator()(Vec<T> x) const { return select((x >= low) & (x <= high), value, x); }
+};
+template <class T>
+struct BinaryFn<Binary::ThresholdBackward, T> {
+  static constexpr bool kLong = false;
+  Vec<T> low, high;
+  PYNN_INLINE explicit BinaryFn(LoopParams p) : low(p.get<T>(0)), high(p.get<T>(1)) {}
+  PYNN_INLINE Vec<T> operator()(Vec<T> g, Vec<T> x) const { return select((x >= low) & (x <= high), Vec<T>(0), g); }
+};
+template <class T>
+struct BinaryFn<Binary::HardtanhBackward, T> {
+  static constexpr bool kLong = false;
+  Vec<T> low, high;
+  PYNN_INLINE explicit BinaryFn(LoopParams p) : low(p.get<T>(0)), high(p.get<T>(1)) {}
+  PYNN_INLINE Vec<T> operator()(Vec<T> g, Vec<T> x) const { return select((x <= low) | (x >= high), Vec<T>(0), g); }
+};
+template <class T>
+struct UnaryFn<Unary::Softshrink, T> {
+  static constexpr bool kLong = false;
+  Vec<T> lambda;
+  PYNN_INLINE explicit UnaryFn(LoopParams p) : lambda(p.get<T>(0)) {}
+  PYNN_INLINE Vec<T> operator()(Vec<T> x) const { return x - minimum(maximum(x, -lambda), lambda); }
+};
+PYNN_BINARY(Prelu, select(a > V(0), a, a* b))
 
 template <class T>
 struct UnaryFn<Unary::Softplus, T> {
@@ -154,9 +202,12 @@ struct BinaryFn<Binary::SoftplusBackward, T> {
 
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Sigmoid)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Silu)
+PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Mish)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Gelu)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, GeluTanh)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Elu)
+PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Threshold)
+PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Softshrink)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Softplus)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Hardsigmoid)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Hardswish)
@@ -166,10 +217,14 @@ PYNN_HALF_LOOPS(PYNN_UNARY_LOOP, Hardswish)
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, SigmoidBackward)
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, TanhBackward)
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, SiluBackward)
+PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, MishBackward)
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, GeluBackward)
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, GeluTanhBackward)
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, LeakyReluBackward)
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, EluBackward)
+PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, ThresholdBackward)
+PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, HardtanhBackward)
+PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, Prelu)
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, SoftplusBackward)
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, HardsigmoidBackward)
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, HardswishBackward)

@@ -73,6 +73,8 @@ double cost(Unary op) {
     case Unary::Relu:
     case Unary::Clamp:
     case Unary::LeakyRelu:
+    case Unary::Threshold:
+    case Unary::Softshrink:
     case Unary::Hardsigmoid:
     case Unary::Hardswish:
     case Unary::NanToNum:
@@ -91,7 +93,10 @@ double cost(Binary op) {
     case Binary::Atan2:
       return 3;
     default:
-      return op < Binary::TanhBackward || op == Binary::ReluBackward ? 0.4 : 1;
+      return op < Binary::TanhBackward || op == Binary::ReluBackward || op == Binary::ThresholdBackward ||
+                     op == Binary::HardtanhBackward
+                 ? 0.4
+                 : 1;
   }
 }
 double cost(Ternary) { return 0.6; }

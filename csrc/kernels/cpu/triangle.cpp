@@ -23,9 +23,9 @@ void triangle(const TriangleArgs& args) {
         const int64_t border = min_of(max_of<int64_t>(row + diagonal, 0), a.cols);
         const int64_t first = a.lower ? 0 : border, n = a.lower ? border : a.cols - border;  // those that are kept
         const E* x = matrix + row * a.x_row + first * a.x_col;
-        if (a.x_col == 1)
-          copy_row(y + first, x, n);
-        else
+        if (a.x_col == 1) {
+          if (x != y + first) copy_row(y + first, x, n);
+        } else
           copy(y + first, {0, 1}, x, {0, a.x_col}, 1, n);
         fill_row(a.lower ? y + border : y, E{}, a.cols - n);
         if (++row == a.rows) row = 0, matrix += a.x_batch;

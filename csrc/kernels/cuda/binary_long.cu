@@ -96,7 +96,28 @@ PYNN_BINARY(SigmoidBackward, kReal<C>, 0, return a * b * (C(1) - b))
 PYNN_BINARY_P1(LeakyReluBackward, kReal<C>, 0, slope, return b > C(0) ? a : a * slope)
 PYNN_BINARY(HardsigmoidBackward, kReal<C>, 0, return b > C(-3) && b < C(3) ? a * C(1.0 / 6) : C(0))
 PYNN_BINARY(HardswishBackward, kReal<C>, 0, return b <= C(-3) ? C(0) : b < C(3) ? a * (b * C(1.0 / 3) + C(0.5)) : a)
-PYNN_BINARY_P1(EluBackward, kReal<C>, 1, alpha, return b > C(0) ? a : a * alpha * math::exp(b))
+PYNN_BINARY(MishBackward, kReal<C>, 1, const C e = math::exp(b), n = e * (e + C(2)), r = C(1) / (n + C(2));
+            return b > C(20) ? a : a * r * (n + C(4) * b * e * (C(1) + e) * r))
+template <class C>
+struct BinaryFn<Binary::EluBackward, C> : MapFunction<kReal<C>, 1, C> {
+  C below, above, inner;
+  explicit BinaryFn(const MapArgs& args)
+      : below(parameter<C>(args, 0)), above(parameter<C>(args, 1)), inner(parameter<C>(args, 2)) {}
+  __device__ C operator()(C g, C x) const { return g * (x > C(0) ? above : below * inner * math::exp(x * inner)); }
+};
+template <class C>
+struct BinaryFn<Binary::ThresholdBackward, C> : MapFunction<kReal<C>, 0, C> {
+  C low, high;
+  explicit BinaryFn(const MapArgs& args) : low(parameter<C>(args, 0)), high(parameter<C>(args, 1)) {}
+  __device__ C operator()(C g, C x) const { return x >= low && x <= high ? C(0) : g; }
+};
+template <class C>
+struct BinaryFn<Binary::HardtanhBackward, C> : MapFunction<kReal<C>, 0, C> {
+  C low, high;
+  explicit BinaryFn(const MapArgs& args) : low(parameter<C>(args, 0)), high(parameter<C>(args, 1)) {}
+  __device__ C operator()(C g, C x) const { return x <= low || x >= high ? C(0) : g; }
+};
+PYNN_BINARY(Prelu, kReal<C>, 0, return a > C(0) ? a : a * b)
 
 // The slope at x, for the operands' type C and for packs of half types.
 struct SiluSlope {
@@ -177,8 +198,12 @@ void map_binary_long(Binary op, const MapArgs& args) {
     PYNN_BINARY_CASE(GeluBackward)
     PYNN_BINARY_CASE(GeluTanhBackward)
     PYNN_BINARY_CASE(SiluBackward)
+    PYNN_BINARY_CASE(MishBackward)
     PYNN_BINARY_CASE(LeakyReluBackward)
     PYNN_BINARY_CASE(EluBackward)
+    PYNN_BINARY_CASE(ThresholdBackward)
+    PYNN_BINARY_CASE(HardtanhBackward)
+    PYNN_BINARY_CASE(Prelu)
     PYNN_BINARY_CASE(SoftplusBackward)
     PYNN_BINARY_CASE(HardsigmoidBackward)
     PYNN_BINARY_CASE(HardswishBackward)

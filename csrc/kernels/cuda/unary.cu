@@ -106,7 +106,22 @@ PYNN_UNARY_HALF(Gelu, math::normal_cdf_coarse(x) * x, return x * math::normal_cd
 PYNN_UNARY_HALF(GeluTanh, math::tanh_cdf_coarse(x) * x,
                 const C u = C(0.79788456080286535588) * (x + C(0.044715) * x * x * x);
                 return C(0.5) * x * (C(1) + math::tanh(u)))
-PYNN_UNARY_P1(Elu, kReal<C>, 1, alpha, return x > C(0) ? x : alpha * math::expm1(x))
+PYNN_UNARY(Mish, kReal<C>, 1, const C e = math::exp(x), n = e * (e + C(2)); return x > C(20) ? x : x * n / (n + C(2)))
+template <class C>
+struct UnaryFn<Unary::Elu, C> : MapFunction<kReal<C>, 1, C> {
+  C below, above, inner;
+  explicit UnaryFn(const MapArgs& args)
+      : below(parameter<C>(args, 0)), above(parameter<C>(args, 1)), inner(parameter<C>(args, 2)) {}
+  __device__ C operator()(C x) const { return x > C(0) ? x * above : below * math::expm1(x * inner); }
+};
+template <class C>
+struct UnaryFn<Unary::Threshold, C> : MapFunction<kReal<C>, 0, C> {
+  C low, high, value;
+  explicit UnaryFn(const MapArgs& args)
+      : low(parameter<C>(args, 0)), high(parameter<C>(args, 1)), value(parameter<C>(args, 2)) {}
+  __device__ C operator()(C x) const { return x >= low && x <= high ? value : x; }
+};
+PYNN_UNARY_P1(Softshrink, kReal<C>, 0, lambda, return x - Smaller{}(Larger{}(x, -lambda), lambda))
 PYNN_UNARY_P2(Softplus, kReal<C>, 2, beta, threshold, const C z = x * beta;
               return z > threshold ? x : math::log1p(math::exp(z)) / beta)
 
@@ -156,8 +171,11 @@ void map_unary(Unary op, const MapArgs& args) {
     PYNN_CASE(Gelu)
     PYNN_CASE(GeluTanh)
     PYNN_CASE(Silu)
+    PYNN_CASE(Mish)
     PYNN_CASE(LeakyRelu)
     PYNN_CASE(Elu)
+    PYNN_CASE(Threshold)
+    PYNN_CASE(Softshrink)
     PYNN_CASE(Softplus)
     PYNN_CASE(Hardsigmoid)
     PYNN_CASE(Hardswish)
