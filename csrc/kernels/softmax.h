@@ -20,19 +20,22 @@ struct SoftmaxArgs {
 PYNN_KERNEL(void, softmax_forward, (const SoftmaxArgs& args));
 PYNN_KERNEL(void, softmax_backward, (const SoftmaxArgs& args));
 
-// Mean or sum or each of the weighted negative log likelihood straight from logits x [rows, classes]:
+// Mean or sum or each of the weighted negative log likelihood straight from logits x [outer, classes, inner], rows
+// being the outer * inner positions:
 //   loss_r = w[t_r] * (logsumexp(x_r) - x_r[t_r]), smoothed by eps as in PyTorch; ignored rows give 0.
-// One pass over memory; `lse` [2, rows] is kept for the backward: log(sum(exp(x_r - max x_r))), and max x_r. (Their sum
-// would lose digits where logits are large.)
+// Of log probabilities x, which are logits whose logsumexp is 0:  loss_r = -w[t_r] * x_r[t_r]
+// `lse` [2, rows] is kept for the backward: log(sum(exp(x_r - max x_r))), and max x_r. (Their sum would lose digits
+// where logits are large.) It is not used of log probabilities.
 struct CrossEntropyArgs {
   const void* x;
-  DType dtype;  // Float32 or Float64 (half types come converted)
+  DType dtype;             // Float32 or Float64 (half types come converted)
+  bool log_probabilities;  // CPU only, as is inner > 1
   const int64_t* target;
   const void* weight;  // [classes] of dtype, or nullptr
   void* lse;
   void* loss;        // forward: [rows]
   void* row_weight;  // forward: w[t_r], 0 where ignored [rows]
-  int64_t rows, classes, ignore_index;
+  int64_t rows, classes, inner, ignore_index;
   double smoothing;
   void* y;      // mean: sum(loss) / sum(row_weight), one element
   void* total;  // mean: sum(row_weight), one element

@@ -114,24 +114,27 @@ Tensor kl_div(const Tensor& x, const Tensor& y, std::string_view reduction, bool
   return reduced(loss, reduction_of("kl_div", reduction));
 }
 
-// Classes are dim 1 of [N, C, d1, ...] or dim 0 of [C]; made the last dim of a [rows, C] matrix.
+// Classes are dim 1 of [N, C, d1, ...] or dim 0 of [C].
 struct Rows {
-  Tensor x;        // [rows, C]
+  Tensor x;        // [N, C, d1 * ...], or [N * d1 * ..., C, 1] where memory has that order or no kernel takes planes
   DimVector lead;  // the result's shape
 };
 Rows class_rows(const char* op, const Tensor& x) {
   PYNN_CHECK_KIND(Value, x.dim() >= 1, op, ": input must have a dim of classes, got shape ()");
   Rows r;
-  if (x.dim() <= 2) {
-    r.x = x.dim() == 2 ? x : unsqueeze(x, 0);
-    if (x.dim() == 2) r.lead.push_back(x.size(0));
+  if (x.dim() == 1) {
+    r.x = reshape(x, DimVector{1, x.size(0), 1});
     return r;
   }
   DimVector order;
   for (int64_t d = 0; d < x.dim(); ++d)
     if (d != 1) order.push_back(d), r.lead.push_back(x.size(d));
   order.push_back(1);
-  r.x = reshape(permute(x, order), DimVector{x.numel() / std::max<int64_t>(x.size(1), 1), x.size(1)});
+  const Tensor last = x.dim() > 2 ? permute(x, order) : x;
+  const int64_t classes = x.size(1), rows = x.numel() / std::max<int64_t>(classes, 1);
+  const bool planes = x.device().is_cpu() && !last.is_contiguous() && x.numel();
+  r.x =
+      planes ? reshape(x, DimVector{x.size(0), classes, rows / x.size(0)}) : reshape(last, DimVector{rows, classes, 1});
   return r;
 }
 
@@ -151,42 +154,50 @@ void check_weight(const char* op, const Tensor& weight, int64_t classes) {
              " classes or no classes but got weight tensor of shape: ", dims_str(weight.sizes()));
 }
 
-// dL/dx = (softmax(x) * sum(terms) - terms) * g, terms the weight of each class in the row's loss. The kernel does it
-// in one pass; when the gradient itself is to be differentiated it is built from ops.
+CrossEntropyArgs cross_entropy_args(const Tensor& x, const Tensor& target, const Tensor& weight, const Tensor& lse,
+                                    int64_t ignore, double smoothing) {
+  CrossEntropyArgs args{};
+  args.x = x.data();
+  args.dtype = x.dtype();
+  args.log_probabilities = !lse.defined();
+  args.target = target.data_as<int64_t>();
+  args.weight = weight.defined() ? weight.data() : nullptr;
+  args.lse = lse.defined() ? lse.data() : nullptr;
+  args.rows = target.numel(), args.classes = x.size(1), args.inner = x.size(2), args.ignore_index = ignore;
+  args.smoothing = smoothing;
+  return args;
+}
+
+// dL/dx = (softmax(x) * sum(terms) - terms) * g, terms the weight of each class in the row's loss; of log probabilities
+// -terms * g. The kernel does it in one pass; when the gradient itself is to be differentiated it is built from ops.
 Tensor cross_entropy_backward(const Tensor& g, const Tensor& x, const Tensor& target, const Tensor& weight,
                               const Tensor& lse, const Tensor& total, int64_t ignore, double smoothing) {
-  if (thread_state.grad_enabled && (g.requires_grad() || x.requires_grad())) {
-    const Tensor p = softmax(x, 1);
+  if (thread_state.grad_enabled && (g.requires_grad() || (x.requires_grad() && lse.defined()))) {
     const Tensor kept = ne(target, Scalar(ignore));
     const Tensor safe = where(kept, target, 0);
     const int64_t classes = x.size(1);
     const auto all_ones = [&](Dims sizes) { return ones(sizes, x.dtype(), x.device()); };
     GradMode constants(false);
-    Tensor w_row = weight.defined() ? index_select(weight, 0, safe) : all_ones(target.sizes());
+    Tensor w_row = weight.defined() ? reshape(index_select(weight, 0, reshape(safe, DimVector{-1})), safe.sizes())
+                                    : all_ones(target.sizes());
     w_row = where(kept, w_row, 0.0);
     const Tensor hot = scatter_add(zeros(x.sizes(), x.dtype(), x.device()), 1, unsqueeze(safe, 1), unsqueeze(w_row, 1));
     Tensor terms = mul(hot, 1 - smoothing);
     if (smoothing > 0) {
-      const Tensor each = weight.defined() ? expand(weight, x.sizes()) : all_ones(x.sizes());
+      const Tensor each = weight.defined() ? expand(unsqueeze(weight, 1), x.sizes()) : all_ones(x.sizes());
       terms = add(terms, where(unsqueeze(kept, 1), mul(each, smoothing / static_cast<double>(classes)), 0.0));
     }
-    const int64_t last[] = {1};
-    const Tensor of_p = sum(terms, Dims(last), true);
+    const int64_t middle[] = {1};
+    const Tensor of_p = sum(terms, Dims(middle), true);
     const Tensor factor = total.defined() ? where(eq(total, 0.0), 0.0, reciprocal(total)) : total;
     GradMode on(true);
     const Tensor gw = g.dim() ? unsqueeze(g, 1) : g;
-    return mul(sub(mul(p, of_p), terms), factor.defined() ? mul(gw, factor) : gw);
+    const Tensor slope = lse.defined() ? sub(mul(softmax(x, 1), of_p), terms) : neg(terms);
+    return mul(slope, factor.defined() ? mul(gw, factor) : gw);
   }
   Tensor dx = empty(x.sizes(), x.dtype(), x.device());
   const Tensor gc = contiguous(g);
-  CrossEntropyArgs args{};
-  args.x = x.data();
-  args.dtype = x.dtype();
-  args.target = target.data_as<int64_t>();
-  args.weight = weight.defined() ? weight.data() : nullptr;
-  args.lse = lse.data();
-  args.rows = x.size(0), args.classes = x.size(1), args.ignore_index = ignore;
-  args.smoothing = smoothing;
+  CrossEntropyArgs args = cross_entropy_args(x, target, weight, lse, ignore, smoothing);
   args.dx = dx.data();
   args.grad = gc.data();
   args.grad_step = g.dim() ? 1 : 0;
@@ -195,30 +206,22 @@ Tensor cross_entropy_backward(const Tensor& g, const Tensor& x, const Tensor& ta
   return dx;
 }
 
-// One pass over logits x [rows, C]; see kernels/softmax.h.
-Tensor cross_entropy_rows(const Tensor& input, const Tensor& target_in, const Tensor& weight_in, int64_t ignore,
-                          Reduction r, double smoothing) {
+// One pass over logits or log probabilities x [outer, C, inner]; see kernels/softmax.h.
+Tensor cross_entropy_rows(const char* op, const Tensor& input, const Tensor& target_in, const Tensor& weight_in,
+                          int64_t ignore, Reduction r, double smoothing, bool log_probabilities) {
   const bool half = input.dtype() != DType::Float32 && input.dtype() != DType::Float64;
   const Tensor x = contiguous(half ? to_dtype(input, DType::Float32) : input);
-  const Tensor target = contiguous(to_dtype(reshape(target_in, DimVector{-1}), DType::Int64));
+  const DimVector places{x.size(0), x.size(2)};
+  const Tensor target = contiguous(to_dtype(reshape(target_in, places), DType::Int64));
   const Tensor weight = weight_in.defined() ? contiguous(to_dtype(weight_in, x.dtype())) : Tensor();
-  const int64_t rows = x.size(0);
-  Tensor lse = empty(DimVector{2, rows}, x.dtype(), x.device());
-  Tensor loss = empty(DimVector{rows}, x.dtype(), x.device()),
-         row_weight = empty(DimVector{rows}, x.dtype(), x.device());
-  CrossEntropyArgs args{};
-  args.x = x.data();
-  args.dtype = x.dtype();
-  args.target = target.data_as<int64_t>();
-  args.weight = weight.defined() ? weight.data() : nullptr;
-  args.lse = lse.data();
+  const Tensor lse = log_probabilities ? Tensor() : empty(DimVector{2, target.numel()}, x.dtype(), x.device());
+  Tensor loss = empty(places, x.dtype(), x.device()), row_weight = empty(places, x.dtype(), x.device());
+  CrossEntropyArgs args = cross_entropy_args(x, target, weight, lse, ignore, smoothing);
   args.loss = loss.data();
   args.row_weight = row_weight.data();
-  args.rows = rows, args.classes = x.size(1), args.ignore_index = ignore;
-  args.smoothing = smoothing;
-  if (rows && !x.device().is_meta()) {
+  if (target.numel() && !x.device().is_meta()) {
     const int64_t bad = kernels::cross_entropy_forward(x.device(), args);
-    PYNN_CHECK_KIND(Index, bad < 0, "cross_entropy: Target ", bad < 0 ? 0 : target.data_as<int64_t>()[bad],
+    PYNN_CHECK_KIND(Index, bad < 0, op, ": Target ", bad < 0 ? 0 : target.data_as<int64_t>()[bad],
                     " is out of bounds, got it at position ", bad, " for ", x.size(1), " classes");
   }
   Tensor y = loss, total;
@@ -251,16 +254,17 @@ Tensor cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight
     PYNN_CHECK(ignore < 0, "cross_entropy: ignore_index is not supported for floating point target, got ", ignore);
     Tensor t = class_rows("cross_entropy", target).x;
     if (smoothing > 0) t = add(mul(t, 1 - smoothing), smoothing / static_cast<double>(classes));
-    const int64_t last[] = {1};
+    const int64_t middle[] = {1};
     const Tensor logp = log_softmax(rows.x, 1);
-    const Tensor each = neg(sum(mul(weight.defined() ? mul(logp, weight) : logp, t), Dims(last)));
+    const Tensor each = neg(sum(mul(weight.defined() ? mul(logp, unsqueeze(weight, 1)) : logp, t), Dims(middle)));
     if (r == Reduction::Mean) return div(sum(each), Scalar(each.numel()));
     return r == Reduction::Sum ? sum(each) : reshape(each, rows.lead);
   }
   check_target("cross_entropy", x, target, rows);
   const char* name = smoothing > 0 ? "add" : x.dim() > 2 ? "nll_loss2d" : "nll_loss";  // PyTorch's last step
-  const Tensor y = named(name, cross_entropy_rows(rows.x, target, weight, ignore, r, smoothing));
-  return r == Reduction::None && y.dim() != static_cast<int64_t>(rows.lead.size()) ? reshape(y, rows.lead) : y;
+  const Tensor y =
+      named(name, cross_entropy_rows("cross_entropy", rows.x, target, weight, ignore, r, smoothing, false));
+  return r == Reduction::None ? reshape(y, rows.lead) : y;
 }
 
 Tensor nll_loss(const Tensor& x, const Tensor& target, const Tensor& weight, int64_t ignore,
@@ -270,19 +274,18 @@ Tensor nll_loss(const Tensor& x, const Tensor& target, const Tensor& weight, int
   const Rows rows = class_rows("nll_loss", x);
   check_weight("nll_loss", weight, rows.x.size(1));
   check_target("nll_loss", x, target, rows);
-  const Tensor t = to_dtype(reshape(target, DimVector{-1}), DType::Int64);
-  const Tensor kept = ne(t, Scalar(ignore));
-  if (x.device().is_cpu()) {  // elsewhere gather finds it
-    GradMode off(false);
-    PYNN_CHECK_KIND(Index, !any_nonzero(logical_and(kept, logical_or(lt(t, 0), ge(t, Scalar(rows.x.size(1)))))),
-                    "nll_loss: Target is out of bounds for ", rows.x.size(1), " classes");
+  const char* name = x.dim() > 2 ? "nll_loss2d" : "nll_loss";
+  if (x.device().is_cpu()) {
+    const Tensor y = named(name, cross_entropy_rows("nll_loss", rows.x, target, weight, ignore, r, 0, true));
+    return r == Reduction::None ? reshape(y, rows.lead) : y;
   }
-  const Tensor safe = where(kept, t, 0);
+  const Tensor t = to_dtype(reshape(target, DimVector{-1}), DType::Int64), kept = ne(t, Scalar(ignore));
+  const Tensor safe = where(kept, t, 0);  // gather finds what is out of bounds
   Tensor w = weight.defined() ? index_select(weight, 0, safe) : ones(safe.sizes(), x.dtype(), x.device());
   w = where(kept, w, 0.0);
-  const Tensor picked = reshape(gather(rows.x, 1, unsqueeze(safe, 1)), DimVector{-1});
+  const Tensor picked =
+      reshape(gather(reshape(rows.x, DimVector{t.numel(), -1}), 1, unsqueeze(safe, 1)), DimVector{-1});
   const Tensor each = where(kept, mul(neg(picked), w), 0.0);
-  const char* name = x.dim() > 2 ? "nll_loss2d" : "nll_loss";
   if (r == Reduction::None) return named(name, reshape(each, rows.lead));
   return named(name, r == Reduction::Sum ? sum(each) : div(sum(each), sum(w)));
 }

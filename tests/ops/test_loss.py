@@ -175,6 +175,58 @@ def test_cross_entropy(reduction, smoothing, weighted):
     )
 
 
+@pytest.mark.parametrize(
+    "shape", [(2, 3, 5, 5), (1, 2, 1), (3, 1, 17), (2, 21, 700), (1, 4, 33, 40), (2, 300, 16)]
+)
+@pytest.mark.parametrize("layout", ["planes", "channels last"])
+def test_losses_of_planes(shape, layout):
+    """Classes in dim 1 of more: blocks of positions, their rests, and memory where classes are neighbours."""
+    x, t = arr(*shape, low=-9, high=9), ints(shape[0], *shape[2:], low=0, high=shape[1])
+    t[0, ..., :1], w = -100, arr(shape[1], low=0.5, high=2)
+    shown = tensor(x)
+    if layout != "planes":
+        shown = tensor(np.ascontiguousarray(np.moveaxis(x, 1, -1))).movedim(-1, 1)
+    for smoothing, weight in ((0.0, None), (0.0, w), (0.2, w)):
+        for reduction in REDUCTIONS:
+            weights = None if weight is None else tensor(weight)
+            a, b = (shown.detach().requires_grad_() for _ in range(2))
+            got = F.cross_entropy(a, tensor(t), weights, reduction=reduction, label_smoothing=smoothing)
+            with np.errstate(invalid="ignore"):  # the mean of nothing
+                want = cross_entropy(x, t, weight, reduction, label_smoothing=smoothing)
+            np.testing.assert_allclose(to_numpy(got), want, rtol=1e-9, atol=1e-11)
+            if smoothing:
+                continue
+            parts = F.nll_loss(b.log_softmax(1), tensor(t), weights, reduction=reduction)
+            np.testing.assert_allclose(to_numpy(parts), want, rtol=1e-9, atol=1e-11)
+            g = tensor(arr(*np.shape(want), seed=3))
+            got.backward(g)
+            parts.backward(g)
+            np.testing.assert_allclose(to_numpy(a.grad), to_numpy(b.grad), rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (2, 5, 3)])
+def test_second_derivatives_of_class_losses(shape):
+    t, w = ints(shape[0], *shape[2:], low=0, high=5), tensor(arr(5, low=0.5, high=2))
+    t[0] = -100
+    for f in (
+        lambda x: F.cross_entropy(x, tensor(t), weight=w, label_smoothing=0.1),
+        lambda x: F.nll_loss(x * x, tensor(t), weight=w),
+    ):
+        assert pynn.autograd.gradgradcheck(f, tensor(arr(*shape)).requires_grad_())
+
+
+def test_ignored_positions_have_no_gradient():
+    for inner in ((), (3,)):
+        x = pynn.zeros(2, 4, *inner)
+        x[0], x[1, 0] = NAN, -INF
+        x.requires_grad_()
+        t = pynn.full((2, *inner), 1)
+        t[0] = -100
+        F.cross_entropy(x, t, reduction="sum").backward()
+        np.testing.assert_array_equal(to_numpy(x.grad[0]), 0)
+        np.testing.assert_allclose(to_numpy(x.grad[1].sum(0)), 0, atol=1e-6)
+
+
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_cross_entropy_with_probabilities(reduction, smoothing):
