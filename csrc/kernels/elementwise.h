@@ -91,7 +91,7 @@ enum class Unary : uint8_t {
   IsFinite,  // all but the first yield bool
   Clamp,
   Conj,   // of complex numbers
-  Angle,  // the same
+  Angle,  // of real ones 0, pi below 0, or NaN
   Count
 };
 // params: LeakyRelu {slope}; Elu {factor below 0, factor above, factor of x in exp}; Threshold {low, high, value

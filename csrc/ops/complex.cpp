@@ -84,12 +84,7 @@ Tensor angle(const Tensor& x) {
       return mul(g, where(eq(size, 0.0), 0.0, div(mul(x, Scalar(Complex128{0, 1})), mul(size, size))));
     });
   }
-  Tensor y;
-  {
-    GradMode off(false);
-    y = to_dtype(where(lt(x, 0), std::numbers::pi, Scalar(0.0)), is_integral(x.dtype()) ? default_dtype() : x.dtype());
-    if (is_floating(x.dtype())) y = where(isnan(x), x, y);
-  }
+  Tensor y = map_unary(Unary::Angle, x, is_integral(x.dtype()) ? default_dtype() : x.dtype());
   return record("angle", std::move(y), inputs(x), save(), [](const Tensor& g) { return mul(g, 0.0); });
 }
 

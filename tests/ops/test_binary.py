@@ -160,6 +160,26 @@ def test_smallest_integer_divided_by_minus_one():
         assert (x // -1)[1].item() == -5
 
 
+@pytest.mark.parametrize("dtype", [pynn.int32, pynn.int8, pynn.uint8])
+def test_division_of_short_integers(dtype):
+    info = np.iinfo(NUMPY_DTYPE[dtype])
+    ends = [info.min, info.min + 1, -7, -2, -1, 0, 1, 2, 3, 7, info.max // 2, info.max - 1, info.max]
+    ends = sorted({e for e in ends if info.min <= e <= info.max})
+    a, b = (v.ravel() for v in np.meshgrid(ends, [e for e in ends if e]))
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(info.min, info.max, (2, 3000), endpoint=True)
+    a, b = np.concatenate([a, drawn[0]]), np.concatenate([b, np.where(drawn[1] == 0, 1, drawn[1])])
+    x, y = tensor(a).to(dtype), tensor(b).to(dtype)
+    wrap = lambda v: v.astype(NUMPY_DTYPE[dtype])
+    np.testing.assert_array_equal((x // y).numpy(), wrap(a // b))
+    np.testing.assert_array_equal((x % y).numpy(), wrap(a % b))
+    np.testing.assert_array_equal(pynn.fmod(x, y).numpy(), wrap(np.fmod(a, b)))
+    np.testing.assert_array_equal((x // 3).numpy(), wrap(a // 3))
+    np.testing.assert_array_equal((tensor(7).to(dtype) // y).numpy(), wrap(7 // b))
+    with raises(RuntimeError, "ZeroDivision"):
+        x // (y - y)
+
+
 @pytest.mark.parametrize("name", ["remainder", "fmod"])
 def test_remainder_gradients(name):
     ref = {"remainder": np.mod, "fmod": np.fmod}[name]
@@ -336,3 +356,29 @@ def test_overlap_of_input_and_output():
         x[1:].add_(x[:-1])
     z = pynn.arange(4.0)
     assert z.mul_(z).tolist() == [0.0, 1.0, 4.0, 9.0]  # the same elements are fine
+
+
+@pytest.mark.parametrize("n", [0, 1, 1000, 1024, 1025, 70000, 200000])
+def test_equal(n):
+    a = arr(n)
+    x = tensor(a)
+    assert pynn.equal(x, x.clone())
+    assert not pynn.equal(x, tensor(arr(n + 1)))
+    for at in {0, n // 2, n - 1} if n else ():
+        b = a.copy()
+        b[at] += 1
+        assert not pynn.equal(x, tensor(b))
+        b[at] = NAN
+        assert not pynn.equal(tensor(b), tensor(b))
+    assert pynn.equal(x[::2], tensor(a[::2].copy()))
+    assert pynn.equal(pynn.zeros(3), -pynn.zeros(3))
+
+
+@pytest.mark.parametrize("dtype", [pynn.float16, pynn.bfloat16])
+def test_signs_of_half_types(dtype):
+    """Every number of both types, and rests of a register."""
+    every = pynn.arange(1 << 16, dtype=pynn.int32).to(pynn.int16).view(dtype)
+    for x in (every, every[:37], every[40000:40003], every[1:], every[::3]):
+        bits = x.clone().view(pynn.int16).numpy().view(np.uint16)
+        np.testing.assert_array_equal((-x).view(pynn.int16).numpy().view(np.uint16), bits ^ 0x8000)
+        np.testing.assert_array_equal(x.abs().view(pynn.int16).numpy().view(np.uint16), bits & 0x7FFF)

@@ -123,6 +123,12 @@ def test_infinities_and_nan():
     np.testing.assert_array_equal(t.isinf().numpy(), np.isinf(x))
     np.testing.assert_array_equal(t.isfinite().numpy(), np.isfinite(x))
     np.testing.assert_array_equal(t.abs().numpy(), np.abs(x))
+    short = x.astype(np.complex64)
+    np.testing.assert_array_equal(tensor(short).abs().numpy(), np.abs(short))
+    np.testing.assert_allclose(tensor(short).angle().numpy(), np.angle(short), rtol=1e-6)
+    assert tensor(np.array([3e38 + 1e38j], np.complex64)).abs().item() == pytest.approx(
+        3.1622777e38, rel=1e-6
+    )
     with np.errstate(all="ignore"):
         np.testing.assert_array_equal(t.nan_to_num().numpy(), np.nan_to_num(x))
     assert tensor(np.array([0j, 1j])).logical_not().tolist() == [True, False]

@@ -69,6 +69,28 @@ PYNN_INLINE T divide(T a, T b) {
   return down ? r + b : r;
 }
 
+// The same of int32 by way of doubles, whose quotient truncates to the exact one; without a branch, for the compiler to
+// vectorise. Division by 0 gives anything, by -1 is a negation: the least integer overflows.
+template <Part part>
+PYNN_INLINE bool divide_short(int32_t* to, const int32_t* x, int64_t a_step, const int32_t* by, int64_t b_step,
+                              int64_t n) {
+  int32_t zeros = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const int32_t a = x[i * a_step], b = by[i * b_step], divisor = b == 0 || b == -1 ? 1 : b;
+    zeros |= b == 0;
+    const uint32_t whole = static_cast<uint32_t>(static_cast<int32_t>(static_cast<double>(a) / divisor));
+    const uint32_t q = b == -1 ? 0u - whole : whole;
+    const int32_t r = static_cast<int32_t>(static_cast<uint32_t>(a) - q * static_cast<uint32_t>(b));
+    const bool down = (r != 0) & ((r ^ b) < 0);
+    to[i] =
+        static_cast<int32_t>(part == Part::Truncated ? q
+                             : part == Part::Floored ? q - down
+                             : part == Part::Fmod ? static_cast<uint32_t>(r)
+                                                  : static_cast<uint32_t>(r) + (down ? static_cast<uint32_t>(b) : 0u));
+  }
+  return zeros == 0;
+}
+
 template <Part part, class T>
 PYNN_INLINE bool divide_each(T* to, const T* x, int64_t a_step, const T* by, int64_t b_step, int64_t n) {
   using U = std::make_unsigned_t<T>;
@@ -108,6 +130,11 @@ PYNN_INLINE bool divide_register(int64_t* to, Vec<int64_t> a, Vec<int64_t> b) {
 template <Part part, class T>
 bool divide_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n) {
   T* to = static_cast<T*>(y);
+  if constexpr (sizeof(T) == 4) {
+    const T *p = static_cast<const T*>(a), *q = static_cast<const T*>(b);
+    if (a_step && b_step) return divide_short<part>(to, p, 1, q, 1, n);
+    return a_step ? divide_short<part>(to, p, 1, q, 0, n) : divide_short<part>(to, p, 0, q, b_step, n);
+  }
   const Source<T> x(a, a_step), by(b, b_step);
   bool ok = true;
   int64_t i = 0;

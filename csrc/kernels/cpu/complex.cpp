@@ -7,6 +7,7 @@
 #include "kernels/cpu/complex_math.h"
 #include "kernels/cpu/loops.h"
 #include "kernels/cpu/sizes.h"
+#include "kernels/cpu/vec_math.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
@@ -18,10 +19,36 @@ PYNN_INLINE S parameter(LoopParams p) {
 
 }  // namespace
 
+// |z| of complex64: double holds the squares without overflow. An infinite part wins over NaN.
+PYNN_INLINE float magnitude(Complex64 z) {
+  const float re = __builtin_fabsf(z.re), im = __builtin_fabsf(z.im), inf = __builtin_inff();
+  const double a = static_cast<double>(re), b = static_cast<double>(im);
+  const float size = static_cast<float>(__builtin_sqrt(a * a + b * b));
+  return re == inf ? inf : im == inf ? inf : size;
+}
+void angles(Complex64* y, const Complex64* x, int64_t n) {
+  constexpr int64_t kBlock = 64;
+  constexpr int L = VecF::kSize;
+  alignas(PYNN_VEC_BYTES) float re[kBlock], im[kBlock];
+  for (int64_t i = 0; i < n; i += kBlock) {
+    const int64_t count = min_of(kBlock, n - i);
+    for (int64_t k = 0; k < kBlock; ++k) {
+      const Complex64 z = x[i + min_of(k, count - 1)];
+      re[k] = z.re, im[k] = z.im;
+    }
+    for (int64_t k = 0; k < count; k += L) atan2(VecF::load(im + k), VecF::load(re + k)).store(im + k);
+    for (int64_t k = 0; k < count; ++k) y[i + k] = {im[k], 0};
+  }
+}
+
 template <Unary op, class S>
 void complex_unary_loop(void* y, const void* x, int64_t n, LoopParams) {
   const S* from = static_cast<const S*>(x);
-  if constexpr (yields_bool(op)) {
+  if constexpr (op == Unary::Angle && std::is_same_v<S, Complex64>) {
+    angles(static_cast<S*>(y), from, n);
+  } else if constexpr (op == Unary::Abs && std::is_same_v<S, Complex64>) {
+    for (int64_t i = 0; i < n; ++i) static_cast<S*>(y)[i] = {magnitude(from[i]), 0};
+  } else if constexpr (yields_bool(op)) {
     for (int64_t i = 0; i < n; ++i) static_cast<bool*>(y)[i] = unary<op>(wide(from[i]));
   } else {
     for (int64_t i = 0; i < n; ++i) static_cast<S*>(y)[i] = cast_parts<S>(unary<op>(wide(from[i])));

@@ -74,7 +74,6 @@ constexpr bool has_loop(Unary op, TypeClass type) {
   if (type == TypeClass::Complex) return has_complex_loop(op);
   switch (op) {
     case Unary::Conj:
-    case Unary::Angle:
       return false;
     case Unary::Neg:
     case Unary::Abs:

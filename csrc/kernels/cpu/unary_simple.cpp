@@ -29,6 +29,7 @@ PYNN_UNARY(IsInf, abs(x) == V(T(__builtin_inf())))
 PYNN_UNARY(IsFinite, abs(x) < V(T(__builtin_inf())))
 
 PYNN_UNARY(BitNot, ~x)
+PYNN_UNARY(Angle, select(x < V(0), V(T(3.14159265358979323846)), select(x == x, V(0), x)))
 
 template <class T>
 struct UnaryFn<Unary::Clamp, T> {
@@ -57,6 +58,32 @@ struct UnaryFn<Unary::NanToNum, T> {
   }
 };
 
+// The sign of half types is a bit, whatever the number: no conversion. `four` is of four neighbours, or of one.
+#define PYNN_SIGN_LOOP(op, S, four)                                                          \
+  template <>                                                                                \
+  void unary_loop<Unary::op, S>(void* y, const void* x, int64_t n, LoopParams) {             \
+    const auto sign = [](auto v) __attribute__((always_inline)) { return four; };            \
+    const char* from = static_cast<const char*>(x);                                          \
+    char* to = static_cast<char*>(y);                                                        \
+    each<4 * Vec<int64_t>::kSize>(                                                           \
+        n,                                                                                   \
+        [=](int64_t i) __attribute__((always_inline)) {                                      \
+          const auto v = Vec<int64_t>::load(reinterpret_cast<const int64_t*>(from + 2 * i)); \
+          sign(v).store(reinterpret_cast<int64_t*>(to + 2 * i));                             \
+        },                                                                                   \
+        [=](int64_t i, int64_t left) {                                                       \
+          for (int64_t k = i; k < i + left; ++k) {                                           \
+            const int64_t v = static_cast<const uint16_t*>(x)[k];                            \
+            static_cast<uint16_t*>(y)[k] = static_cast<uint16_t>(sign(v));                   \
+          }                                                                                  \
+        });                                                                                  \
+  }
+constexpr int64_t kSigns = static_cast<int64_t>(0x8000800080008000);
+PYNN_SIGN_LOOP(Neg, Half, v ^ decltype(v)(kSigns))
+PYNN_SIGN_LOOP(Neg, BFloat16, v ^ decltype(v)(kSigns))
+PYNN_SIGN_LOOP(Abs, Half, v& decltype(v)(~kSigns))
+PYNN_SIGN_LOOP(Abs, BFloat16, v& decltype(v)(~kSigns))
+
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Copy)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Neg)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Abs)
@@ -77,6 +104,7 @@ PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, IsNan)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, IsInf)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, IsFinite)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, LeakyRelu)
+PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, Angle)
 PYNN_FULL_LOOPS(PYNN_UNARY_LOOP, NanToNum)
 
 PYNN_WIDE_LOOPS(PYNN_UNARY_LOOP, Copy)
@@ -93,8 +121,6 @@ PYNN_WIDE_LOOPS(PYNN_UNARY_LOOP, Trunc)
 PYNN_WIDE_LOOPS(PYNN_UNARY_LOOP, Clamp)
 PYNN_WIDE_LOOPS(PYNN_UNARY_LOOP, BitNot)
 
-PYNN_HALF_LOOPS(PYNN_UNARY_LOOP, Neg)
-PYNN_HALF_LOOPS(PYNN_UNARY_LOOP, Abs)
 PYNN_HALF_LOOPS(PYNN_UNARY_LOOP, Square)
 PYNN_HALF_LOOPS(PYNN_UNARY_LOOP, Relu)
 PYNN_HALF_LOOPS(PYNN_UNARY_LOOP, NanToNum)

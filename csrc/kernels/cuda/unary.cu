@@ -63,6 +63,7 @@ struct UnaryFn<Unary::NanToNum, C> : MapFunction<kReal<C>, 0, C> {
       : nan(parameter<C>(args, 0)), high(parameter<C>(args, 1)), low(parameter<C>(args, 2)) {}
   __device__ C operator()(C x) const { return x != x ? nan : x == C(INFINITY) ? high : x == C(-INFINITY) ? low : x; }
 };
+PYNN_UNARY(Angle, kReal<C>, 0, return x < C(0) ? C(3.14159265358979323846) : x == x ? C(0) : x)
 PYNN_UNARY_P1(LeakyRelu, kReal<C>, 0, slope, return x > C(0) ? x : x * slope)
 
 #define PYNN_FUNCTION(op, cost, function) PYNN_UNARY(op, kReal<C>, cost, return math::function(x))
@@ -186,11 +187,11 @@ void map_unary(Unary op, const MapArgs& args) {
     PYNN_CASE(IsInf)
     PYNN_CASE(IsFinite)
     PYNN_CASE(Clamp)
+    PYNN_CASE(Angle)
 #undef PYNN_CASE
     case Unary::Copy:
       return map_copy(args);
     case Unary::Conj:
-    case Unary::Angle:
     case Unary::Count:
       break;
   }
