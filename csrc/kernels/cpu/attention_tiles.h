@@ -7,9 +7,7 @@
 #pragma once
 #include "core/parallel.h"
 #include "kernels/attention_tiles.h"
-#include "kernels/cpu/gemm_pack.h"
-#include "kernels/cpu/scratch.h"
-#include "kernels/cpu/sizes.h"
+#include "kernels/cpu/gemm_block.h"
 #include "kernels/cpu/vec_math.h"
 
 namespace PYNN_CPU_NAMESPACE {
@@ -152,6 +150,38 @@ void fill(T* x, int64_t n, T value) {
   for (int64_t i = 0; i < n; i += Vec<T>::kSize) Vec<T>(value).store(x + i, n - i);
 }
 
+// ---- slivers: a few vectors of queries or keys, each lane one of them
+
+// c[i, j] (+)= sum_p a(i, p) b[p, j]; b and c have whole vectors.
+template <class T>
+void attention_product(int64_t rows, int64_t vectors, int64_t k, const T* a, int64_t a_rs, int64_t a_cs, const T* b,
+                       int64_t b_rs, T* c, int64_t c_rs, bool add) {
+  constexpr int64_t W = Vec<T>::kSize, MR = GemmBlocks::mr;
+  const GemmOut<T> out{c, c_rs, 1, T(1), T(add), nullptr, 0, 0, false};
+  const int64_t parts = ceil_div(vectors, GemmBlocks::nv);
+  for (int64_t p = 0; p < parts; ++p) {
+    const int64_t v = vectors * p / parts, nv = vectors * (p + 1) / parts - v;
+    for (int64_t i = 0; i < rows; i += MR)
+      run_gemm_tile<T>(min_of(MR, rows - i), nv, {k, a + i * a_rs, b + v * W, a_rs, a_cs, b_rs, nv * W, nullptr, 0},
+                       out, i, v * W);
+  }
+}
+// The first W columns of x [n][step], column l times lane l of f, as `rows` rows of y.
+template <class S>
+void store_columns(const Wide<S>* x, int64_t step, int64_t n, Vec<Wide<S>> f, S* y, int64_t y_row, int64_t rows) {
+  using V = Vec<Wide<S>>;
+  constexpr int W = V::kSize;
+  for (int64_t j = 0; j < n; j += W) {
+    V v[W];
+#pragma GCC unroll 16
+    for (int l = 0; l < W; ++l) v[l] = j + l < n ? V::load(x + (j + l) * step) * f : V(Wide<S>(0));
+    transpose(v);
+#pragma GCC unroll 16
+    for (int l = 0; l < W; ++l)
+      if (l < rows) store_wide(y + l * y_row + j, v[l], n - j);
+  }
+}
+
 // ---- weights
 
 // 2^x for x <= 0; 0 below the normal numbers, which is nothing beside the largest weight's 1. NaN stays.
@@ -173,13 +203,15 @@ PYNN_INLINE Vec<T> exp2_below(Vec<T> x) {
   return select(x < low, V(T(0)), p * from_bits<T>(bits(t) << F::kMantissa));
 }
 
+constexpr int64_t kAttentionBlock = 128;  // keys of a block
 constexpr double kLog2OfE = 1.4426950408889634;
 template <class T>
 constexpr T kHidden = -static_cast<T>(__builtin_huge_val());
 
-// s[0, n) += log2(e) mask, of row `row` of matrix (batch, head) from column j on.
+// s[0, n) += unit * mask, of row `row` of matrix (batch, head) from column j on.
 template <class T>
-void add_mask(const TiledAttentionArgs& a, int64_t batch, int64_t head, int64_t row, int64_t j, T* s, int64_t n) {
+void add_mask(const TiledAttentionArgs& a, int64_t batch, int64_t head, int64_t row, int64_t j, T* s, int64_t n,
+              double unit = kLog2OfE) {
   using V = Vec<T>;
   constexpr int W = V::kSize;
   const int64_t at = batch * a.mask_batch + head * a.mask_head + row * a.mask_row + j * a.mask_column;
@@ -202,10 +234,36 @@ void add_mask(const TiledAttentionArgs& a, int64_t batch, int64_t head, int64_t 
     return;
   }
   const T* m = static_cast<const T*>(a.mask) + at;
-  const V log2e(static_cast<T>(kLog2OfE));
+  const V factor(static_cast<T>(unit));
   for (int64_t i = 0; i < n; i += W) {
     const V x = a.mask_column ? V::load(m + i, n - i) : V(*m);
-    fma(x, log2e, V::load(s + i, n - i)).store(s + i, n - i);
+    fma(x, factor, V::load(s + i, n - i)).store(s + i, n - i);
+  }
+}
+
+// The same for W rows from `row` on, of which `rows` are there, each a lane: s[i * step + l], i < n.
+template <class T>
+void add_mask_columns(const TiledAttentionArgs& a, int64_t batch, int64_t head, int64_t row, int64_t rows, int64_t j,
+                      T* s, int64_t step, int64_t n) {
+  using V = Vec<T>;
+  constexpr int W = V::kSize;
+  T one[W];
+  V v[W];
+  for (int64_t i = 0; i < n; i += W) {
+    const int64_t here = min_of<int64_t>(W, n - i);
+    const auto row_of = [&](int64_t r) {
+      fill(one, W, T(0));
+      add_mask(a, batch, head, r, j + i, one, here);
+      return V::load(one);
+    };
+    if (!a.mask_row) {  // all rows are alike
+      const V x = row_of(row);
+      for (int l = 0; l < here; ++l) (V::load(s + (i + l) * step) + V(x[l])).store(s + (i + l) * step);
+      continue;
+    }
+    for (int l = 0; l < W; ++l) v[l] = l < rows ? row_of(row + l) : V(T(0));
+    transpose(v);
+    for (int l = 0; l < here; ++l) (V::load(s + (i + l) * step) + v[l]).store(s + (i + l) * step);
   }
 }
 
@@ -221,32 +279,44 @@ PYNN_INLINE uint64_t dropout_key(uint64_t seed, int64_t row) {  // SplitMix64
 template <class T>
 class Dropout {
  public:
-  static constexpr int W = Vec<T>::kSize;
+  static constexpr int W = Vec<T>::kSize, L = PYNN_VEC_BYTES / 4;
   explicit Dropout(double p) : keep_(static_cast<T>(p >= 1 ? 0 : 1 / (1 - p))) {
     threshold_ = static_cast<uint32_t>(p * 0x1p31);  // of 31 bits
   }
-  // out[i] = 0 or 1 / (1 - p) of columns j + i, i < n <= kBlock; whole vectors are written.
+  // out[i] = 0 or 1 / (1 - p) of columns j + i, i < n; whole vectors are written.
   void draw(uint64_t seed, int64_t row, int64_t j, int64_t n, T* out) const {
-    constexpr int L = PYNN_VEC_BYTES / 4;
     const uint64_t key = dropout_key(seed, row);
-    const uint32_t low = static_cast<uint32_t>(key), high = static_cast<uint32_t>(key >> 32) | 1;
-    for (int64_t i = 0; i < n; i += L) {
-      U32 x = (U32)Vec<int32_t>::iota(static_cast<int32_t>(j + i)).v;
-      x = x * high + low;
-      x ^= x >> 16;
-      x *= 0x7feb352du;
-      x ^= x >> 15;
-      x *= 0x846ca68bu;
-      x ^= x >> 16;
-      const I32 kept = (I32)(x >> 1) >= (I32)(U32)(x * 0u + threshold_);
-      if constexpr (sizeof(T) == 4)
-        select(Mask<T>{kept}, Vec<T>(keep_), Vec<T>(T(0))).store(out + i, n - i);
-      else
-        for (int l = 0; l < L && i + l < n; ++l) out[i + l] = kept[l] ? keep_ : T(0);
+    const U32 zero{}, low = zero + static_cast<uint32_t>(key), high = zero + (static_cast<uint32_t>(key >> 32) | 1);
+    for (int64_t i = 0; i < n; i += L)
+      put(kept((U32)Vec<int32_t>::iota(static_cast<int32_t>(j + i)).v, low, high), out + i, n - i);
+  }
+  // out[i * W + l]: that of column j + i, i < n, and row `row + l`, l < W.
+  void draw_columns(uint64_t seed, int64_t row, int64_t j, int64_t n, T* out) const {
+    U32 low{}, high{};
+    for (int l = 0; l < W; ++l) {
+      const uint64_t key = dropout_key(seed, row + l);
+      low[l] = static_cast<uint32_t>(key), high[l] = static_cast<uint32_t>(key >> 32) | 1;
     }
+    for (int64_t i = 0; i < n; ++i) put(kept(U32{} + static_cast<uint32_t>(j + i), low, high), out + i * W, W);
   }
 
  private:
+  PYNN_INLINE I32 kept(U32 x, U32 low, U32 high) const {
+    x = x * high + low;
+    x ^= x >> 16;
+    x *= 0x7feb352du;
+    x ^= x >> 15;
+    x *= 0x846ca68bu;
+    x ^= x >> 16;
+    return (I32)(x >> 1) >= (I32)(U32)(x * 0u + threshold_);
+  }
+  PYNN_INLINE void put(I32 kept, T* out, int64_t n) const {
+    if constexpr (sizeof(T) == 4)
+      select(Mask<T>{kept}, Vec<T>(keep_), Vec<T>(T(0))).store(out, n);
+    else
+      for (int l = 0; l < L && l < n; ++l) out[l] = kept[l] ? keep_ : T(0);
+  }
+
   T keep_;
   uint32_t threshold_;
 };

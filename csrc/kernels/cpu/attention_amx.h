@@ -1,0 +1,75 @@
+// attention_amx.h -- the products of tiled attention of bfloat16 by AMX, see attention_forward.cpp and gemm_amx.h.
+//
+// Slivers are of 32 queries. Keys, and values transposed, are copied block by block as blocks of A; the queries once,
+// and the weights, rounded to bfloat16, as pairs of neighbours along the sum.
+#pragma once
+#include "kernels/cpu/attention_tiles.h"
+#include "kernels/cpu/gemm_amx.h"
+#include "kernels/cpu_features.h"
+
+#ifdef PYNN_VEC_DOT
+
+namespace PYNN_CPU_NAMESPACE {
+namespace {
+
+class AmxProducts {
+ public:
+  static constexpr int64_t S = kAmxSize, kVectors = S / kWords, kStep = kAmxLine / 4 * S;  // words of a step of 32 rows
+  static constexpr bool kWhole = true;
+
+  AmxProducts(const TiledAttentionArgs& args, int64_t queries) : a_(args), q_(queries / S * steps_ * kStep) {}
+
+  static int64_t padded(int64_t v_size) { return round_up(v_size, S); }
+  void take_queries(const BFloat16* x, int64_t rows, int64_t at, int64_t) {
+    int32_t* out = q_.get() + at / S * steps_ * kStep;
+    for (int64_t p = 0; p < a_.size; p += S, out += kStep)
+      amx_step<Bf16Pairs>(x + p, a_.q.row, 1, rows, min_of(S, a_.size - p), out);
+  }
+  void take_block(const BFloat16* keys, const BFloat16* values, int64_t n) {
+    for (int64_t j = 0; j < n; j += S)
+      amx_rows<Bf16Pairs>(keys + j * a_.k.row, a_.k.row, 1, min_of(S, n - j), a_.size,
+                          keys_.get() + j / S * steps_ * kStep);
+    for (int64_t e = 0; e < a_.v_size; e += S)
+      amx_rows<Bf16Pairs>(values + e, 1, a_.v.row, min_of(S, a_.v_size - e), n,
+                          values_.get() + e / S * kBlockSteps * kStep);
+  }
+  void scores(int64_t at, int64_t, int64_t n, int64_t) {
+    for (int64_t j = 0; j < n; j += S)
+      multiply(keys_.get() + j / S * steps_ * kStep, q_.get() + at / S * steps_ * kStep, steps_, s(j, kVectors), true,
+               n - j);
+  }
+  float* s(int64_t key, int64_t) { return s_.get() + key * S; }
+  auto put_at(int64_t, int64_t at) {
+    return [to = weights_.get() + at](int64_t key, VecF x, VecF y)
+               __attribute__((always_inline)) { pairs_of(x, y).store(to + key / 2 * S); };
+  }
+  void add_values(int64_t, int64_t n, float* o, bool add) {
+    const int64_t steps = ceil_div(n, S);
+    for (int64_t i = round_up(n, 2); i < steps * S; i += 2)
+      for (int64_t l = 0; l < S; l += kWords) Vec<int32_t>(0).store(weights_.get() + i / 2 * S + l);
+    for (int64_t e = 0; e < a_.v_size; e += S)
+      multiply(values_.get() + e / S * kBlockSteps * kStep, weights_.get(), steps, o + e * S, !add, a_.v_size - e);
+  }
+
+ private:
+  static constexpr int64_t kBlockSteps = kAttentionBlock / S;
+
+  static void multiply(const int32_t* a, const int32_t* b, int64_t steps, float* sums, bool first, int64_t rows) {
+    AmxBlock t{};
+    t.a = reinterpret_cast<const char*>(a), t.a_row = kAmxLine, t.a_step = 4 * kStep;
+    t.b = reinterpret_cast<const char*>(b), t.steps = steps;
+    t.sums = reinterpret_cast<char*>(sums), t.first = first;
+    rows > S / 2 ? amx_block<Bf16Pairs, true>(t) : amx_block<Bf16Pairs, false>(t);
+  }
+
+  const TiledAttentionArgs& a_;
+  int64_t steps_ = ceil_div(a_.size, S);
+  Scratch<int32_t> q_, keys_{kBlockSteps * steps_ * kStep};
+  Scratch<int32_t> values_{ceil_div(a_.v_size, S) * kBlockSteps * kStep}, weights_{kAttentionBlock / 2 * S};
+  Scratch<float> s_{kAttentionBlock * S};
+  AmxRegisters registers_;
+};
+
+}  // namespace
+}  // namespace PYNN_CPU_NAMESPACE
+#endif
