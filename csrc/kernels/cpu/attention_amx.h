@@ -12,6 +12,15 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
+// A block of 32 x 32 sums, `rows` rows of which are wanted.
+inline void amx_product(const int32_t* a, const int32_t* b, int64_t steps, float* sums, bool add, int64_t rows) {
+  AmxBlock t{};
+  t.a = reinterpret_cast<const char*>(a), t.a_row = kAmxLine, t.a_step = kAmxSize * kAmxLine;
+  t.b = reinterpret_cast<const char*>(b), t.steps = steps;
+  t.sums = reinterpret_cast<char*>(sums), t.first = !add;
+  rows > kAmxSize / 2 ? amx_block<Bf16Pairs, true>(t) : amx_block<Bf16Pairs, false>(t);
+}
+
 class AmxProducts {
  public:
   static constexpr int64_t S = kAmxSize, kVectors = S / kWords, kStep = kAmxLine / 4 * S;  // words of a step of 32 rows
@@ -35,8 +44,8 @@ class AmxProducts {
   }
   void scores(int64_t at, int64_t, int64_t n, int64_t) {
     for (int64_t j = 0; j < n; j += S)
-      multiply(keys_.get() + j / S * steps_ * kStep, q_.get() + at / S * steps_ * kStep, steps_, s(j, kVectors), true,
-               n - j);
+      amx_product(keys_.get() + j / S * steps_ * kStep, q_.get() + at / S * steps_ * kStep, steps_, s(j, kVectors),
+                  false, n - j);
   }
   float* s(int64_t key, int64_t) { return s_.get() + key * S; }
   auto put_at(int64_t, int64_t at) {
@@ -48,19 +57,11 @@ class AmxProducts {
     for (int64_t i = round_up(n, 2); i < steps * S; i += 2)
       for (int64_t l = 0; l < S; l += kWords) Vec<int32_t>(0).store(weights_.get() + i / 2 * S + l);
     for (int64_t e = 0; e < a_.v_size; e += S)
-      multiply(values_.get() + e / S * kBlockSteps * kStep, weights_.get(), steps, o + e * S, !add, a_.v_size - e);
+      amx_product(values_.get() + e / S * kBlockSteps * kStep, weights_.get(), steps, o + e * S, add, a_.v_size - e);
   }
 
  private:
   static constexpr int64_t kBlockSteps = kAttentionBlock / S;
-
-  static void multiply(const int32_t* a, const int32_t* b, int64_t steps, float* sums, bool first, int64_t rows) {
-    AmxBlock t{};
-    t.a = reinterpret_cast<const char*>(a), t.a_row = kAmxLine, t.a_step = 4 * kStep;
-    t.b = reinterpret_cast<const char*>(b), t.steps = steps;
-    t.sums = reinterpret_cast<char*>(sums), t.first = first;
-    rows > S / 2 ? amx_block<Bf16Pairs, true>(t) : amx_block<Bf16Pairs, false>(t);
-  }
 
   const TiledAttentionArgs& a_;
   int64_t steps_ = ceil_div(a_.size, S);

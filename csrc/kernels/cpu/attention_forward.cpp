@@ -202,19 +202,14 @@ void draw_dropout(T* out, int64_t rows, int64_t columns, double p, uint64_t seed
   });
 }
 
-bool has_amx() {
-#ifdef PYNN_VEC_DOT
-  return cpu_features().amx_bf16;
-#else
-  return false;
-#endif
-}
-
 }  // namespace
 
-bool tiled_attention_takes(DType dtype, int64_t rows) {
-  const bool half = dtype == DType::Float16 || dtype == DType::BFloat16;
-  return !half || rows == 1 || (dtype == DType::BFloat16 && has_amx());
+bool tiled_attention_takes(DType dtype, bool single_query) {
+  if (dtype == DType::Float32 || dtype == DType::Float64) return true;
+#ifdef PYNN_VEC_DOT
+  if (dtype == DType::BFloat16 && cpu_features().amx_bf16) return true;
+#endif
+  return single_query && (dtype == DType::Float16 || dtype == DType::BFloat16);
 }
 
 void tiled_attention_forward(const TiledAttentionArgs& a) {

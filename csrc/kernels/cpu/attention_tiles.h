@@ -1,9 +1,7 @@
-// attention_tiles.h -- the pieces of tiled attention: a micro-kernel on padded scratch memory, 2^x, masks, dropout.
+// attention_tiles.h -- the pieces of tiled attention: products of slivers, 2^x, masks, dropout.
 //
-//   tile   c[i, j] = f(c) + sum_p a(i, p) b[p, j]   kMr x 2 vectors at most, everything padded to whole tiles
-//
-// a is a sliver (rows next to each other, p at a_step), or rows of kBlock elements; b has rows of b_step elements.
-// Accumulates in the type of the operands.
+// A sliver is a few vectors of queries (forward) or keys (backward), each lane one of them: what belongs to pairs of
+// both lies as [the other side][sliver], and products are tiles of the GEMM, whose a is read where it lies.
 #pragma once
 #include "core/parallel.h"
 #include "kernels/attention_tiles.h"
@@ -15,142 +13,17 @@ namespace {
 
 using AttentionOperand = TiledAttentionArgs::Operand;
 
+// One (batch, head) of an operand.
 template <class T>
-struct AttentionTile {
-#if defined(PYNN_ISA_AVX512)
-  static constexpr int MR = 14;  // rows and two vectors of columns in registers
-#elif defined(PYNN_ISA_NEON)
-  static constexpr int MR = 8;
-#else
-  static constexpr int MR = 6;
-#endif
-  static constexpr int W = Vec<T>::kSize, NR = 2 * W;
-  static constexpr int64_t kSliver = (MR + W - 1) / W * W;  // rows of a sliver
-  static constexpr int64_t kBlock = 16 * MR;                // keys of a block: whole tiles either way
-  static_assert(kBlock % NR == 0);
-};
-
-enum class Into : uint8_t { Set, Add, Scale };  // Scale: c = factor[i] c + a b
-
-template <class T>
-struct TileArgs {
-  int64_t k;
-  const T* a;
-  int64_t a_step;  // of a sliver's p
-  const T* b;
-  int64_t b_step;
-  T* c;
-  int64_t c_step;
-  Into into;
-  const T* factor;
-};
-
-template <class T, int MR, int NV, bool kRows>
-void attention_tile(const TileArgs<T>& t) {
-  using V = Vec<T>;
-  constexpr int W = V::kSize;
-  constexpr int64_t a_row = kRows ? AttentionTile<T>::kBlock : 1;
-  const int64_t a_step = kRows ? 1 : t.a_step;
-  const T *a = t.a, *b = t.b;
-  V acc[MR][NV];
-#pragma GCC unroll 16
-  for (int i = 0; i < MR; ++i)
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) acc[i][v] = V(T(0));
-  for (int64_t p = 0; p < t.k; ++p) {
-    V row[NV];
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) row[v] = V::load(b + v * W);
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; ++i) {
-      const V x(a[i * a_row]);
-#pragma GCC unroll 4
-      for (int v = 0; v < NV; ++v) acc[i][v] = fma(x, row[v], acc[i][v]);
-    }
-    a += a_step;
-    b += t.b_step;
-  }
-  T* c = t.c;
-#pragma GCC unroll 16
-  for (int i = 0; i < MR; ++i, c += t.c_step) {
-    const V f(t.into == Into::Scale ? t.factor[i] : T(1));
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v)
-      (t.into == Into::Set ? acc[i][v] : fma(f, V::load(c + v * W), acc[i][v])).store(c + v * W);
-  }
-}
-
-// The height of the tile that `rows` rows need, at most MR.
-template <class T>
-PYNN_INLINE int64_t tile_rows(int64_t rows) {
-  constexpr int64_t MR = AttentionTile<T>::MR;
-  if (rows > 4) return MR > 8 && rows <= 8 ? 8 : MR;
-  return rows > 2 ? 4 : rows;
-}
-template <class T, bool kRows>
-void run_tile(int64_t rows, int vectors, const TileArgs<T>& t) {
-  constexpr int MR = AttentionTile<T>::MR;
-  const auto go = [&]<int R>() { vectors > 1 ? attention_tile<T, R, 2, kRows>(t) : attention_tile<T, R, 1, kRows>(t); };
-  switch (tile_rows<T>(rows)) {
-    case 1:
-      return go.template operator()<1>();
-    case 2:
-      return go.template operator()<2>();
-    case 4:
-      return go.template operator()<4>();
-    case 8:
-      if constexpr (MR > 8) return go.template operator()<8>();
-      [[fallthrough]];
-    default:
-      return go.template operator()<MR>();
-  }
-}
-// All columns of `rows` rows of c, whose b is one matrix [k, width], width whole vectors.
-template <class T, bool kRows>
-PYNN_INLINE void attention_row(int64_t rows, int64_t width, TileArgs<T> t) {
-  constexpr int W = Vec<T>::kSize;
-  int64_t j = 0;
-  for (; rows == 1 && width - j >= 4 * W; j += 4 * W, t.b += 4 * W, t.c += 4 * W) attention_tile<T, 1, 4, kRows>(t);
-  for (; j < width; j += 2 * W) {
-    run_tile<T, kRows>(rows, width - j > W ? 2 : 1, t);
-    t.b += 2 * W;
-    t.c += 2 * W;
-  }
-}
-
-// ---- copies of operands
-
-// Rows of x as slivers of kSliver rows, one per MR; element (r, p) of sliver s at s * k * kSliver + p * kSliver + r.
-template <class T>
-void pack_rows(const T* x, int64_t step, int64_t rows, int64_t k, T* out) {
-  constexpr int64_t MR = AttentionTile<T>::MR, S = AttentionTile<T>::kSliver;
-  for (int64_t i = 0; i < rows; i += MR, out += S * k)
-    pack_sliver<T, S>(x + i * step, step, 1, min_of(MR, rows - i), k, out);
-}
-// x^T as slivers of NR of x's rows, zeros behind the last one.
-template <class T>
-void pack_transposed(const T* x, int64_t step, int64_t rows, int64_t k, T* out) {
-  constexpr int64_t NR = AttentionTile<T>::NR;
-  for (int64_t j = 0; j < rows; j += NR, out += NR * k)
-    pack_sliver<T, NR>(x + j * step, step, 1, min_of(NR, rows - j), k, out);
-}
-// Rows of n elements, times f, as rows of n_padded with zeros behind.
-template <class T>
-void copy_rows(const T* x, int64_t step, int64_t rows, int64_t n, T* out, int64_t n_padded) {
-  constexpr int W = Vec<T>::kSize;
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t p = 0; p < n_padded; p += W) Vec<T>::load(x + i * step + p, n - p).store(out + i * n_padded + p);
-}
-template <class T>
-void scale_all(T* x, int64_t n, T f) {  // n: whole vectors
-  for (int64_t i = 0; i < n; i += Vec<T>::kSize) (Vec<T>::load(x + i) * Vec<T>(f)).store(x + i);
+PYNN_INLINE T* matrix(const AttentionOperand& x, int64_t batch, int64_t head) {
+  return static_cast<T*>(x.data) + batch * x.batch + head * x.head;
 }
 template <class T>
 void fill(T* x, int64_t n, T value) {
   for (int64_t i = 0; i < n; i += Vec<T>::kSize) Vec<T>(value).store(x + i, n - i);
 }
 
-// ---- slivers: a few vectors of queries or keys, each lane one of them
+// ---- slivers
 
 // c[i, j] (+)= sum_p a(i, p) b[p, j]; b and c have whole vectors.
 template <class T>
@@ -203,7 +76,7 @@ PYNN_INLINE Vec<T> exp2_below(Vec<T> x) {
   return select(x < low, V(T(0)), p * from_bits<T>(bits(t) << F::kMantissa));
 }
 
-constexpr int64_t kAttentionBlock = 128;  // keys of a block
+constexpr int64_t kAttentionBlock = 128;  // keys (forward) or queries (backward) that a sliver meets at a time
 constexpr double kLog2OfE = 1.4426950408889634;
 template <class T>
 constexpr T kHidden = -static_cast<T>(__builtin_huge_val());
@@ -320,13 +193,6 @@ class Dropout {
   T keep_;
   uint32_t threshold_;
 };
-
-// ---- one (batch, head) of an operand
-
-template <class T>
-PYNN_INLINE T* matrix(const AttentionOperand& x, int64_t batch, int64_t head) {
-  return static_cast<T*>(x.data) + batch * x.batch + head * x.head;
-}
 
 }  // namespace
 }  // namespace PYNN_CPU_NAMESPACE

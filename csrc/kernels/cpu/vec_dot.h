@@ -32,6 +32,12 @@ PYNN_INLINE void store_pairs(BFloat16* to, Vec<float> low, Vec<float> high) {
   asm("vcvtne2ps2bf16 %1, %2, %0" : "=v"(both.v) : "v"(low.v), "v"(high.v));
   __builtin_memcpy(static_cast<void*>(to), &both.v, sizeof both.v);
 }
+PYNN_INLINE void store_rounded(BFloat16* to, Vec<float> x) {
+  typedef int16_t Half __attribute__((vector_size(PYNN_VEC_BYTES / 2)));
+  Half half;
+  asm("vcvtneps2bf16 %1, %0" : "=v"(half) : "v"(x.v));
+  __builtin_memcpy(static_cast<void*>(to), &half, sizeof half);
+}
 // Lane l: those of both vectors' lanes l.
 PYNN_INLINE Vec<int32_t> pairs_of(Vec<float> first, Vec<float> second) {
   typedef int16_t Words __attribute__((vector_size(PYNN_VEC_BYTES)));
