@@ -152,10 +152,14 @@ struct AttentionBackward {
     const int64_t from = min_of(n, max_of<int64_t>(0, 1 - seen) / Products::kRows * Products::kRows);
     const int64_t matrix_row = (batch * a.heads + head) * a.rows + q0;
     products.scores(q0, from, n, t.block, t.vectors, seen);
+    const V factor(static_cast<T>(a.scale * kLog2OfE));
+    const ScoreMask<T> mask(a, batch, head);
     for (int64_t r = from; scaled && r < n; ++r) {
       T* s = products.s(r);
-      for (int64_t i = 0; i < width; i += W) (V::load(s + i) * V(static_cast<T>(a.scale * kLog2OfE))).store(s + i);
-      if (a.mask) add_mask(a, batch, head, q0 + r, t.k0, s, min_of(width, a.columns - t.k0));
+      if (a.mask)
+        mask.add_to_row(s, q0 + r, t.k0, min_of(width, a.columns - t.k0), factor);
+      else
+        for (int64_t i = 0; i < width; i += W) (V::load(s + i) * factor).store(s + i);
     }
     for (int64_t r = from; a.dropout > 0 && r < n; ++r)
       dropout.draw(a.seed, matrix_row + r, t.k0, width, drawn.get() + r * Products::kStep);

@@ -118,22 +118,27 @@ struct AttentionForward {
     const int64_t nk = min_of(kBlock, a.columns - k0), step = vectors * W;
     const int64_t n = a.causal ? min_of(nk, q0 + step - k0) : nk;
     if (n <= 0) return;
+    const ScoreMask<T> mask(a, batch, head);
+    if (a.mask) mask.fetch(q0, min_of(step, a.rows - q0), k0, n);
     products.scores(at, vectors, n, q0 + 1 - k0);
+    const V factor(static_cast<T>(a.scale * kLog2OfE));
     T* const sums = o.get() + at * size;
-    alignas(64) T factor[kVectors * W];
+    alignas(64) T past[kVectors * W];
     for (int64_t i = 0; i < step; i += W) {
       T* const s = products.s(0, vectors) + i;
       const int64_t row = q0 + i, seen = a.causal ? max_of<int64_t>(0, min_of(nk, row + W - k0)) : nk;
-      if (scaled) scale_columns(s, step, seen, V(static_cast<T>(a.scale * kLog2OfE)));
-      if (a.mask) add_mask_columns(a, batch, head, row, a.rows - row, k0, s, step, seen);
+      if (a.mask)
+        mask.add_to_columns(s, step, row, min_of(W, a.rows - row), k0, seen, factor);
+      else if (scaled)
+        scale_columns(s, step, seen, factor);
       if (a.causal)
         for (int64_t key = max_of<int64_t>(0, row + 1 - k0); key < seen; ++key)
           select(V::iota(T(0)) < V(static_cast<T>(k0 + key - row)), V(kHidden<T>), V::load(s + key * step))
               .store(s + key * step);
       if (a.dropout > 0) dropout.draw_columns(a.seed, (batch * a.heads + head) * a.rows + row, k0, seen, drawn.get());
       weigh(s, step, seen, n, unit, a.dropout > 0 ? drawn.get() : nullptr, top.get() + at + i, total.get() + at + i,
-            factor + i, products.put_at(vectors, i));
-      if (k0) scale_columns(sums + i, step, a.v_size, V::load(factor + i));
+            past + i, products.put_at(vectors, i));
+      if (k0) scale_columns(sums + i, step, a.v_size, V::load(past + i));
     }
     products.add_values(vectors, n, sums, k0 > 0);
   }

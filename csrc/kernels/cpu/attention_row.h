@@ -57,7 +57,7 @@ struct AttentionRow {
     for (int64_t p = 0; p < a.size; p += W) (load_wide(x + p, a.size - p) * scale).store(q.get() + p);
     T* const s = scores.get();
     score(matrix<const S>(a.k, batch, kv_head), n);
-    if (a.mask) add_mask(a, batch, head, 0, 0, s, n);
+    if (a.mask) ScoreMask<T>(a, batch, head).add_to_row(s, 0, 0, n, V(T(1)));
     const T top = row_max(s, n);
     const bool seen = top != kHidden<T>;
     const T total =

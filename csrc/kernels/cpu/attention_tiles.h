@@ -81,64 +81,68 @@ constexpr double kLog2OfE = 1.4426950408889634;
 template <class T>
 constexpr T kHidden = -static_cast<T>(__builtin_huge_val());
 
-// s[0, n) += unit * mask, of row `row` of matrix (batch, head) from column j on.
+// The mask of one (batch, head); scores become log2(e) (scale s + mask), factor = log2(e) scale.
 template <class T>
-void add_mask(const TiledAttentionArgs& a, int64_t batch, int64_t head, int64_t row, int64_t j, T* s, int64_t n,
-              double unit = kLog2OfE) {
+class ScoreMask {
+ public:
   using V = Vec<T>;
-  constexpr int W = V::kSize;
-  const int64_t at = batch * a.mask_batch + head * a.mask_head + row * a.mask_row + j * a.mask_column;
-  if (a.mask_is_bool) {
-    const bool* m = static_cast<const bool*>(a.mask) + at;
-    if (!a.mask_column) {
-      for (int64_t i = 0; !*m && i < n; i += W) (V::load(s + i, n - i) + V(kHidden<T>)).store(s + i, n - i);
-      return;
-    }
-    const auto hide = [&](const bool* seen, int64_t i) __attribute__((always_inline)) {
-      (V::load(s + i, n - i) + select(load_bool<T>(seen), V(T(0)), V(kHidden<T>))).store(s + i, n - i);
-    };
-    int64_t i = 0;
-    for (; i + W <= n; i += W) hide(m + i, i);
-    if (i < n) {
-      bool seen[W] = {};
-      __builtin_memcpy(seen, m + i, static_cast<size_t>(n - i));
-      hide(seen, i);
-    }
-    return;
+  static constexpr int64_t W = V::kSize;
+  ScoreMask(const TiledAttentionArgs& a, int64_t batch, int64_t head)
+      : data_(static_cast<const char*>(a.mask)),
+        size_(a.mask_is_bool ? 1 : sizeof(T)),
+        row_(a.mask_row * size_),
+        column_(a.mask_column * size_),
+        is_bool_(a.mask_is_bool) {
+    data_ += (batch * a.mask_batch + head * a.mask_head) * size_;
   }
-  const T* m = static_cast<const T*>(a.mask) + at;
-  const V factor(static_cast<T>(unit));
-  for (int64_t i = 0; i < n; i += W) {
-    const V x = a.mask_column ? V::load(m + i, n - i) : V(*m);
-    fma(x, factor, V::load(s + i, n - i)).store(s + i, n - i);
-  }
-}
 
-// The same for W rows from `row` on, of which `rows` are there, each a lane: s[i * step + l], i < n.
-template <class T>
-void add_mask_columns(const TiledAttentionArgs& a, int64_t batch, int64_t head, int64_t row, int64_t rows, int64_t j,
-                      T* s, int64_t step, int64_t n) {
-  using V = Vec<T>;
-  constexpr int W = V::kSize;
-  T one[W];
-  V v[W];
-  for (int64_t i = 0; i < n; i += W) {
-    const int64_t here = min_of<int64_t>(W, n - i);
-    const auto row_of = [&](int64_t r) {
-      fill(one, W, T(0));
-      add_mask(a, batch, head, r, j + i, one, here);
-      return V::load(one);
-    };
-    if (!a.mask_row) {  // all rows are alike
-      const V x = row_of(row);
-      for (int l = 0; l < here; ++l) (V::load(s + (i + l) * step) + V(x[l])).store(s + (i + l) * step);
-      continue;
-    }
-    for (int l = 0; l < W; ++l) v[l] = l < rows ? row_of(row + l) : V(T(0));
-    transpose(v);
-    for (int l = 0; l < here; ++l) (V::load(s + (i + l) * step) + v[l]).store(s + (i + l) * step);
+  // Into L2, ahead of add_to_columns(): rows may lie pages apart.
+  void fetch(int64_t row, int64_t rows, int64_t j, int64_t n) const {
+    for (int64_t r = 0; row_ && column_ && r < rows; ++r)
+      for (int64_t b = 0; b < n * size_; b += 64) __builtin_prefetch(data_ + (row + r) * row_ + j * size_ + b, 0, 2);
   }
-}
+  // s[i] of row `row` and columns j + i, i < n.
+  void add_to_row(T* s, int64_t row, int64_t j, int64_t n, V factor) const {
+    for (int64_t i = 0; i < n; i += W) fma(V::load(s + i, n - i), factor, added(row, j + i, n - i)).store(s + i, n - i);
+  }
+  // s[i * step + l] of rows `row` + l, l < rows <= W, and columns j + i, i < n.
+  void add_to_columns(T* s, int64_t step, int64_t row, int64_t rows, int64_t j, int64_t n, V factor) const {
+    for (int64_t i = 0; i < n; i += W, s += W * step) {
+      V v[W];
+      v[0] = added(row, j + i, n - i);
+      if (row_) {
+#pragma GCC unroll 16
+        for (int64_t l = 1; l < W; ++l) v[l] = l < rows ? added(row + l, j + i, n - i) : V(T(0));
+        transpose(v);
+      } else {
+        T one[W];
+        v[0].store(one);
+#pragma GCC unroll 16
+        for (int64_t l = 0; l < W; ++l) v[l] = V(one[l]);
+      }
+      for (int64_t l = 0; l < min_of(W, n - i); ++l) fma(V::load(s + l * step), factor, v[l]).store(s + l * step);
+    }
+  }
+
+ private:
+  // Columns j to j + W of a row, n of which are there.
+  PYNN_INLINE V added(int64_t row, int64_t j, int64_t n) const {
+    const char* at = data_ + row * row_ + j * column_;
+    if (is_bool_) {
+      bool some[W] = {};
+      const bool* seen = reinterpret_cast<const bool*>(at);
+      if (!column_) return V(*seen ? T(0) : kHidden<T>);
+      if (n < W) seen = static_cast<const bool*>(__builtin_memcpy(some, seen, static_cast<size_t>(n)));
+      return select(load_bool<T>(seen), V(T(0)), V(kHidden<T>));
+    }
+    const T* x = reinterpret_cast<const T*>(at);
+    return (column_ ? V::load(x, n) : V(*x)) * V(static_cast<T>(kLog2OfE));
+  }
+
+  const char* data_;
+  int64_t size_, row_, column_;  // bytes
+  bool is_bool_;
+};
 
 // ---- dropout: a hash of the row's key and of the column, so that any tile can be drawn anew
 
