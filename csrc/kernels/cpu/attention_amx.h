@@ -24,6 +24,7 @@ inline void amx_product(const int32_t* a, const int32_t* b, int64_t steps, float
 class AmxProducts {
  public:
   static constexpr int64_t S = kAmxSize, kVectors = S / kWords, kStep = kAmxLine / 4 * S;  // words of a step of 32 rows
+  static constexpr int64_t kBlock = 256;                                                   // of keys
   static constexpr bool kWhole = true;
 
   AmxProducts(const TiledAttentionArgs& args, int64_t queries) : a_(args), q_(queries / S * steps_ * kStep) {}
@@ -61,13 +62,13 @@ class AmxProducts {
   }
 
  private:
-  static constexpr int64_t kBlockSteps = kAttentionBlock / S;
+  static constexpr int64_t kBlockSteps = kBlock / S;
 
   const TiledAttentionArgs& a_;
   int64_t steps_ = ceil_div(a_.size, S);
   Scratch<int32_t> q_, keys_{kBlockSteps * steps_ * kStep};
-  Scratch<int32_t> values_{ceil_div(a_.v_size, S) * kBlockSteps * kStep}, weights_{kAttentionBlock / 2 * S};
-  Scratch<float> s_{kAttentionBlock * S};
+  Scratch<int32_t> values_{ceil_div(a_.v_size, S) * kBlockSteps * kStep}, weights_{kBlock / 2 * S};
+  Scratch<float> s_{kBlock * S};
   AmxRegisters registers_;
 };
 

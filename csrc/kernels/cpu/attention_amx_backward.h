@@ -12,10 +12,10 @@ namespace PYNN_CPU_NAMESPACE {
 namespace {
 
 class AmxGradients {
-  static constexpr int64_t S = kAmxSize, kStepWords = kAmxLine / 4 * S, kBlock = kAttentionBlock;
+  static constexpr int64_t S = kAmxSize, kStepWords = kAmxLine / 4 * S;
 
  public:
-  static constexpr int64_t kVectors = S / kWords, kSlivers = 4;
+  static constexpr int64_t kVectors = S / kWords, kSlivers = 4, kBlock = 128;
   static constexpr int64_t kRows = S;
   static constexpr bool kWhole = true;
   static constexpr int64_t kStep = S, kDpStep = S;

@@ -16,9 +16,10 @@ namespace {
 template <class T>
 class VectorGradients {
  public:
-  static constexpr int64_t W = Vec<T>::kSize, kVectors = GemmBlocks::nv, kSlivers = 4;  // of a block of keys
-  static constexpr int64_t kRows = 2;                                                   // queries come in multiples
-  static constexpr bool kWhole = false;  // slivers may have fewer vectors
+  static constexpr int64_t W = Vec<T>::kSize, kVectors = GemmBlocks::nv;
+  static constexpr int64_t kSlivers = 4, kBlock = 128;  // of keys and queries that meet
+  static constexpr int64_t kRows = 2;                   // queries come in multiples
+  static constexpr bool kWhole = false;                 // slivers may have fewer vectors
 
   explicit VectorGradients(const TiledAttentionArgs& args) : a_(args) {}
 
@@ -87,7 +88,7 @@ class VectorGradients {
   const T *q_ = nullptr, *dout_ = nullptr;
   int64_t width_ = dq_width(a_);
   Scratch<T> k_{kKeys * a_.size + W}, v_{kKeys * a_.v_size + W}, k_rows_{kKeys * width_};
-  Scratch<T> s_{kAttentionBlock * kWidth}, ds_{kAttentionBlock * kKeys};
+  Scratch<T> s_{kBlock * kWidth}, ds_{kBlock * kKeys};
 };
 
 // What a block's rows [from, n) and a sliver bring, from s, which counts `unit` times, and dp: weights and ds. Query r
@@ -128,7 +129,7 @@ template <class S, class Products>
 struct AttentionBackward {
   using T = Wide<S>;
   using V = Vec<T>;
-  static constexpr int64_t W = V::kSize, N = Products::kVectors, kBlock = kAttentionBlock;
+  static constexpr int64_t W = V::kSize, N = Products::kVectors, kBlock = Products::kBlock;
   static constexpr int64_t kWidth = N * W;
 
   const TiledAttentionArgs& a;
@@ -230,7 +231,7 @@ void backward(const TiledAttentionArgs& a) {
   const int64_t heads = a.batch * a.kv_heads, shares = a.heads / a.kv_heads;
   const int64_t chunks = min_of(ceil_div(slivers, Products::kSlivers), ceil_div(kTasks, heads));  // of a head
   const auto border = [=](int64_t chunk) { return slivers * chunk / chunks; };
-  const int64_t dq_head = round_up(a.rows, kAttentionBlock) * Products::dq_width(a), dq_task = shares * dq_head;
+  const int64_t dq_head = round_up(a.rows, Products::kBlock) * Products::dq_width(a), dq_task = shares * dq_head;
   const double ns = static_cast<double>(a.columns) / static_cast<double>(chunks * (a.causal ? 2 : 1)) *
                     static_cast<double>(a.rows * shares) * static_cast<double>(a.size + a.v_size + 30) / 35;
 

@@ -16,7 +16,7 @@ namespace {
 template <class T>
 class VectorProducts {
  public:
-  static constexpr int64_t W = Vec<T>::kSize, kVectors = GemmBlocks::nv;
+  static constexpr int64_t W = Vec<T>::kSize, kVectors = GemmBlocks::nv, kBlock = 128;  // of keys
   static constexpr bool kWhole = false;  // slivers may have fewer vectors
 
   VectorProducts(const TiledAttentionArgs& args, int64_t queries) : a_(args), q_(queries * args.size + W) {}
@@ -54,7 +54,7 @@ class VectorProducts {
  private:
   const TiledAttentionArgs& a_;
   const T *keys_ = nullptr, *values_ = nullptr;
-  Scratch<T> q_, s_{kAttentionBlock * kVectors * W};
+  Scratch<T> q_, s_{kBlock * kVectors * W};
 };
 
 // Weights of n keys, zeros behind up to `to`, from their scores for one vector of queries, which lie `step` apart and
@@ -101,7 +101,7 @@ template <class S, class Products>
 struct AttentionForward {
   using T = Wide<S>;
   using V = Vec<T>;
-  static constexpr int64_t W = V::kSize, kVectors = Products::kVectors, kBlock = kAttentionBlock;
+  static constexpr int64_t W = V::kSize, kVectors = Products::kVectors, kBlock = Products::kBlock;
 
   const TiledAttentionArgs& a;
   int64_t most;  // vectors of a task

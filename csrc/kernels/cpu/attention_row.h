@@ -17,37 +17,49 @@ struct AttentionRow {
   Dropout<T> dropout{a.dropout};
   Scratch<T> q{round_up(a.size, W)}, scores{round_up(a.columns, W)}, drawn{a.dropout > 0 ? round_up(a.columns, W) : 0};
 
-  // W keys side by side.
-  void score(const S* keys, int64_t n) {
-    for (int64_t j = 0; j < n; j += W) {
-      V sums[W];
+  // W keys side by side, the last of which is read again where fewer are left.
+  template <bool kAll>
+  void score_some(const S* keys, int64_t left, T* out) {
+    V sums[W];
 #pragma GCC unroll 16
-      for (int l = 0; l < W; ++l) sums[l] = V(T(0));
-      for (int64_t p = 0; p < a.size; p += W) {
-        const V x = V::load(q.get() + p);
+    for (int l = 0; l < W; ++l) sums[l] = V(T(0));
+    const int64_t step = a.k.row, size = a.size;
+    const auto add = [&](int64_t p, auto load) __attribute__((always_inline)) {
+      const V x = V::load(q.get() + p);
+      const bool line = p * sizeof(S) % 64 == 0;
+      const S* key = keys + p;
 #pragma GCC unroll 16
-        for (int l = 0; l < W; ++l) {
-          const S* key = keys + min_of(n - 1, j + l) * a.k.row + p;
-          __builtin_prefetch(key + W * a.k.row);
-          sums[l] = fma(x, load_wide(key, a.size - p), sums[l]);
-        }
+      for (int l = 0; l < W; ++l, key += kAll || l < left ? step : 0) {
+        if (kAll && line) __builtin_prefetch(key + W * step);
+        sums[l] = fma(x, load(key), sums[l]);
       }
-      reduce_add_each(sums).store(scores.get() + j);
-    }
+    };
+    int64_t p = 0;
+    for (; p + W <= size; p += W) add(p, [](const S* x) __attribute__((always_inline)) { return load_wide(x); });
+    if (p < size) add(p, [n = size - p](const S* x) __attribute__((always_inline)) { return load_wide(x, n); });
+    reduce_add_each(sums).store(out);
   }
-  // U vectors of the result, the last of which ends after `left` elements.
-  template <int U>
-  void add_up(const S* values, int64_t n, T f, S* out, int64_t left) {
+  void score(const S* keys, int64_t n) {
+    int64_t j = 0;
+    for (; j + W <= n; j += W) score_some<true>(keys + j * a.k.row, W, scores.get() + j);
+    if (j < n) score_some<false>(keys + j * a.k.row, n - j, scores.get() + j);
+  }
+  // U vectors of the result, or part of one: `left` elements.
+  template <int U, bool kPart = false>
+  void add_up(const S* values, int64_t n, V f, S* out, int64_t left = 0) {
+    const int64_t step = a.v.row;
+    const T* weights = scores.get();
     V sums[U];
 #pragma GCC unroll 4
     for (int u = 0; u < U; ++u) sums[u] = V(T(0));
-    for (int64_t i = 0; i < n; ++i, values += a.v.row) {
-      const V weight(scores[i]);
+    for (int64_t i = 0; i < n; ++i, values += step) {
+      const V weight(weights[i]);
 #pragma GCC unroll 4
-      for (int u = 0; u < U; ++u) sums[u] = fma(weight, load_wide(values + u * W, left - u * W), sums[u]);
+      for (int u = 0; u < U; ++u)
+        sums[u] = fma(weight, kPart ? load_wide(values, left) : load_wide(values + u * W), sums[u]);
     }
 #pragma GCC unroll 4
-    for (int u = 0; u < U; ++u) store_wide(out + u * W, sums[u] * V(f), left - u * W);
+    for (int u = 0; u < U; ++u) kPart ? store_wide(out, sums[u] * f, left) : store_wide(out + u * W, sums[u] * f);
   }
 
   void run(int64_t batch, int64_t head) {
@@ -76,18 +88,12 @@ struct AttentionRow {
     }
     const S* values = matrix<const S>(a.v, batch, kv_head);
     S* out = matrix<S>(a.out, batch, head);
-    for (int64_t j = 0; j < a.v_size; j += 4 * W) {
-      const int64_t left = a.v_size - j;
-      const auto go = [&]<int U>() { add_up<U>(values + j, n, 1 / total, out + j, left); };
-      if (left > 3 * W)
-        go.template operator()<4>();
-      else if (left > 2 * W)
-        go.template operator()<3>();
-      else if (left > W)
-        go.template operator()<2>();
-      else
-        go.template operator()<1>();
-    }
+    const V f(1 / total);
+    int64_t j = 0;
+    for (; j + 4 * W <= a.v_size; j += 4 * W) add_up<4>(values + j, n, f, out + j);
+    for (; j + 2 * W <= a.v_size; j += 2 * W) add_up<2>(values + j, n, f, out + j);
+    for (; j + W <= a.v_size; j += W) add_up<1>(values + j, n, f, out + j);
+    if (j < a.v_size) add_up<1, true>(values + j, n, f, out + j, a.v_size - j);
   }
 };
 

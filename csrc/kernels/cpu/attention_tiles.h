@@ -76,7 +76,6 @@ PYNN_INLINE Vec<T> exp2_below(Vec<T> x) {
   return select(x < low, V(T(0)), p * from_bits<T>(bits(t) << F::kMantissa));
 }
 
-constexpr int64_t kAttentionBlock = 128;  // keys (forward) or queries (backward) that a sliver meets at a time
 constexpr double kLog2OfE = 1.4426950408889634;
 template <class T>
 constexpr T kHidden = -static_cast<T>(__builtin_huge_val());
