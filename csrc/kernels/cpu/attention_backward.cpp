@@ -30,11 +30,11 @@ class VectorGradients {
   void take_head(const T* q, const T* dout) { q_ = q, dout_ = dout; }
   // A sliver of keys that is the block's from key `at` on.
   void take_keys(const T* k, const T* v, int64_t rows, int64_t at, int64_t vectors) {
-    pack_columns<T>(vectors, k, a_.k.row, 1, rows, a_.size, k_.get() + at * a_.size);
-    pack_columns<T>(vectors, v, a_.v.row, 1, rows, a_.v_size, v_.get() + at * a_.v_size);
+    pack_columns<T>(vectors, k, a_.k.row, 1, rows, a_.size, k_ + at * a_.size);
+    pack_columns<T>(vectors, v, a_.v.row, 1, rows, a_.v_size, v_ + at * a_.v_size);
     for (int64_t i = 0; i < rows; ++i)
       for (int64_t p = 0; p < width_; p += W)
-        Vec<T>::load(k + i * a_.k.row + p, a_.size - p).store(k_rows_.get() + (at + i) * width_ + p);
+        Vec<T>::load(k + i * a_.k.row + p, a_.size - p).store(k_rows_ + (at + i) * width_ + p);
   }
   // q k^T and dout v^T of the queries q0 + [from, n) and a sliver, of which query q0 sees `seen` keys and each further
   // one another.
@@ -43,13 +43,13 @@ class VectorGradients {
     for (int64_t r = from; r < n; r += GemmBlocks::mr) {
       const int64_t rows = min_of<int64_t>(GemmBlocks::mr, n - r);
       const int64_t some = min_of(vectors, ceil_div(max_of<int64_t>(0, seen + r + rows - 1), W));
-      attention_product(rows, some, a_.size, q_ + (q0 + r) * a_.q.row, a_.q.row, 1, k_.get() + at * a_.size, step, s(r),
+      attention_product(rows, some, a_.size, q_ + (q0 + r) * a_.q.row, a_.q.row, 1, k_ + at * a_.size, step, s(r),
                         kWidth, false);
-      attention_product(rows, some, a_.v_size, dout_ + (q0 + r) * a_.dout.row, a_.dout.row, 1,
-                        v_.get() + at * a_.v_size, step, ds(r, at), kKeys, false);
+      attention_product(rows, some, a_.v_size, dout_ + (q0 + r) * a_.dout.row, a_.dout.row, 1, v_ + at * a_.v_size,
+                        step, ds(r, at), kKeys, false);
     }
   }
-  T* s(int64_t row) { return s_.get() + row * kWidth; }
+  T* s(int64_t row) { return s_ + row * kWidth; }
   const T* dp(int64_t row, int64_t at) { return ds(row, at); }
   static constexpr int64_t kWidth = kVectors * W, kKeys = kSlivers * kWidth;
   static constexpr int64_t kStep = kWidth, kDpStep = kKeys;  // from row to row
@@ -76,19 +76,21 @@ class VectorGradients {
     for (int64_t r = 0; r < n; r += GemmBlocks::mr) {
       const int64_t rows = min_of<int64_t>(GemmBlocks::mr, n - r), k = min_of(keys, seen + r + rows - 1);
       if (k > 0 || !add)
-        attention_product(rows, width_ / W, max_of<int64_t>(0, k), ds(r, 0), kKeys, 1, k_rows_.get(), width_,
+        attention_product(rows, width_ / W, max_of<int64_t>(0, k), ds(r, 0), kKeys, 1, k_rows_, width_,
                           dq + (q0 + r) * width_, width_, add);
     }
   }
 
  private:
-  T* ds(int64_t row, int64_t at) { return ds_.get() + row * kKeys + at; }
+  T* ds(int64_t row, int64_t at) { return ds_ + row * kKeys + at; }
 
   const TiledAttentionArgs& a_;
   const T *q_ = nullptr, *dout_ = nullptr;
   int64_t width_ = dq_width(a_);
-  Scratch<T> k_{kKeys * a_.size + W}, v_{kKeys * a_.v_size + W}, k_rows_{kKeys * width_};
-  Scratch<T> s_{kBlock * kWidth}, ds_{kBlock * kKeys};
+  ScratchParts<T, 5> parts_{
+      {kKeys * a_.size + W, kKeys * a_.v_size + W, kKeys * width_, kBlock * kWidth, kBlock * kKeys}};
+  T *const k_ = parts_[0], *const v_ = parts_[1], *const k_rows_ = parts_[2];
+  T *const s_ = parts_[3], *const ds_ = parts_[4];
 };
 
 // What a block's rows [from, n) and a sliver bring, from s, which counts `unit` times, and dp: weights and ds. Query r
@@ -139,9 +141,9 @@ struct AttentionBackward {
   V unit{static_cast<T>(scaled ? 1 : a.scale * kLog2OfE)};
   Products products{a};
   Dropout<T> dropout{a.dropout};
-  Scratch<T> dk{most * size}, dv{most * v_size};
-  Scratch<T> inner{round_up(a.rows, W)};  // rowsum(dout out)
-  Scratch<T> drawn{a.dropout > 0 ? kBlock * kWidth : 0};
+  ScratchParts<T, 4> parts{{most * size, most * v_size, round_up(a.rows, W), a.dropout > 0 ? kBlock * kWidth : 0}};
+  T *const dk = parts[0], *const dv = parts[1], *const inner = parts[2],
+           *const drawn = parts[3];  // inner: rowsum(dout out)
 
   // A sliver: its first key, and that in the task and in the block.
   struct Sliver {
@@ -163,11 +165,11 @@ struct AttentionBackward {
         for (int64_t i = 0; i < width; i += W) (V::load(s + i) * factor).store(s + i);
     }
     for (int64_t r = from; a.dropout > 0 && r < n; ++r)
-      dropout.draw(a.seed, matrix_row + r, t.k0, width, drawn.get() + r * Products::kStep);
+      dropout.draw(a.seed, matrix_row + r, t.k0, width, drawn + r * Products::kStep);
     weigh_gradients(products.s(0), Products::kStep, products.dp(0, t.block), Products::kDpStep, from, n, width, seen,
-                    unit, static_cast<const T*>(a.lse) + matrix_row, inner.get() + q0,
-                    a.dropout > 0 ? drawn.get() : nullptr, products.put_at(t.block));
-    products.add_keys(q0, from, n, t.block, t.vectors, dk.get() + t.task * size, dv.get() + t.task * v_size);
+                    unit, static_cast<const T*>(a.lse) + matrix_row, inner + q0, a.dropout > 0 ? drawn : nullptr,
+                    products.put_at(t.block));
+    products.add_keys(q0, from, n, t.block, t.vectors, dk + t.task * size, dv + t.task * v_size);
   }
 
   // Slivers [begin, end) of a head of k and v, of which sliver i begins at vector(i); dq: `dq_head` elements a head.
@@ -175,8 +177,8 @@ struct AttentionBackward {
   void run(int64_t batch, int64_t kv_head, int64_t begin, int64_t end, const Vector& vector, T* dq, int64_t dq_head) {
     const int64_t shares = a.heads / a.kv_heads, first = vector(begin) * W;
     const S *k = matrix<const S>(a.k, batch, kv_head), *v = matrix<const S>(a.v, batch, kv_head);
-    fill(dk.get(), (vector(end) * W - first) * size, T(0));
-    fill(dv.get(), (vector(end) * W - first) * v_size, T(0));
+    fill(dk, (vector(end) * W - first) * size, T(0));
+    fill(dv, (vector(end) * W - first) * v_size, T(0));
     const auto each_sliver = [&](int64_t from, int64_t to, const auto& f) {
       for (int64_t i = from; i < to; ++i) {
         const int64_t k0 = vector(i) * W;
@@ -211,9 +213,9 @@ struct AttentionBackward {
     each_sliver(begin, end, [&](const Sliver& t) {
       for (int64_t i = 0; i < t.vectors * W && t.k0 + i < a.columns; i += W) {
         const int64_t rows = min_of(W, a.columns - t.k0 - i), step = t.vectors * W;
-        store_columns(dk.get() + t.task * size + i, step, a.size, V(static_cast<T>(a.scale)),
+        store_columns(dk + t.task * size + i, step, a.size, V(static_cast<T>(a.scale)),
                       matrix<S>(a.dk, batch, kv_head) + (t.k0 + i) * a.dk.row, a.dk.row, rows);
-        store_columns(dv.get() + t.task * v_size + i, step, a.v_size, V(T(1)),
+        store_columns(dv + t.task * v_size + i, step, a.v_size, V(T(1)),
                       matrix<S>(a.dv, batch, kv_head) + (t.k0 + i) * a.dv.row, a.dv.row, rows);
       }
     });

@@ -19,25 +19,26 @@ class VectorProducts {
   static constexpr int64_t W = Vec<T>::kSize, kVectors = GemmBlocks::nv, kBlock = 128;  // of keys
   static constexpr bool kWhole = false;  // slivers may have fewer vectors
 
-  VectorProducts(const TiledAttentionArgs& args, int64_t queries) : a_(args), q_(queries * args.size + W) {}
+  VectorProducts(const TiledAttentionArgs& args, int64_t queries)
+      : a_(args), parts_({queries * args.size + W, kBlock * kVectors * W}) {}
 
   // Elements of a query's results, as add_values() writes them.
   static int64_t padded(int64_t v_size) { return v_size; }
   // A sliver that begins at query `at` of the task.
   void take_queries(const T* x, int64_t rows, int64_t at, int64_t vectors) {
-    pack_columns<T>(vectors, x, a_.q.row, 1, rows, a_.size, q_.get() + at * a_.size);
+    pack_columns<T>(vectors, x, a_.q.row, 1, rows, a_.size, q_ + at * a_.size);
   }
   void take_block(const T* keys, const T* values, int64_t) { keys_ = keys, values_ = values; }
   // s[key][query] of n keys, of which a causal sliver's first query sees `seen`, each further one another.
   void scores(int64_t at, int64_t vectors, int64_t n, int64_t seen) {
-    const T* q = q_.get() + at * a_.size;
+    const T* q = q_ + at * a_.size;
     for (int64_t j = 0; j < n; j += GemmBlocks::mr) {
       const int64_t hidden = a_.causal && j >= seen ? (j - seen + 1) / W : 0;  // vectors
       attention_product(min_of<int64_t>(GemmBlocks::mr, n - j), vectors - hidden, a_.size, keys_ + j * a_.k.row,
                         a_.k.row, 1, q + hidden * W, vectors * W, s(j, vectors) + hidden * W, vectors * W, false);
     }
   }
-  T* s(int64_t key, int64_t vectors) { return s_.get() + key * vectors * W; }
+  T* s(int64_t key, int64_t vectors) { return s_ + key * vectors * W; }
   // put(key, x, y): weights of two keys at `at` of the sliver's queries; they may take the place of the scores.
   auto put_at(int64_t vectors, int64_t at) {
     return [to = s(0, vectors) + at, step = vectors * W](int64_t key, Vec<T> x, Vec<T> y)
@@ -54,7 +55,8 @@ class VectorProducts {
  private:
   const TiledAttentionArgs& a_;
   const T *keys_ = nullptr, *values_ = nullptr;
-  Scratch<T> q_, s_{kBlock * kVectors * W};
+  ScratchParts<T, 2> parts_;
+  T *const q_ = parts_[0], *const s_ = parts_[1];
 };
 
 // Weights of n keys, zeros behind up to `to`, from their scores for one vector of queries, which lie `step` apart and
@@ -111,7 +113,8 @@ struct AttentionForward {
   V unit{static_cast<T>(scaled ? 1 : a.scale * kLog2OfE)};
   Products products{a, most * W};
   Dropout<T> dropout{a.dropout};
-  Scratch<T> o{most * W * size}, top{most * W}, total{most * W}, drawn{a.dropout > 0 ? kBlock * W : 0};
+  ScratchParts<T, 4> parts{{most * W * size, most * W, most * W, a.dropout > 0 ? kBlock * W : 0}};
+  T *const o = parts[0], *const top = parts[1], *const total = parts[2], *const drawn = parts[3];
 
   // A sliver that begins at query q0 of the head and `at` of the task, with the block of keys from k0 on.
   void add_block(int64_t batch, int64_t head, int64_t q0, int64_t at, int64_t vectors, int64_t k0) {
@@ -122,7 +125,7 @@ struct AttentionForward {
     if (a.mask) mask.fetch(q0, min_of(step, a.rows - q0), k0, n);
     products.scores(at, vectors, n, q0 + 1 - k0);
     const V factor(static_cast<T>(a.scale * kLog2OfE));
-    T* const sums = o.get() + at * size;
+    T* const sums = o + at * size;
     alignas(64) T past[kVectors * W];
     for (int64_t i = 0; i < step; i += W) {
       T* const s = products.s(0, vectors) + i;
@@ -135,9 +138,9 @@ struct AttentionForward {
         for (int64_t key = max_of<int64_t>(0, row + 1 - k0); key < seen; ++key)
           select(V::iota(T(0)) < V(static_cast<T>(k0 + key - row)), V(kHidden<T>), V::load(s + key * step))
               .store(s + key * step);
-      if (a.dropout > 0) dropout.draw_columns(a.seed, (batch * a.heads + head) * a.rows + row, k0, seen, drawn.get());
-      weigh(s, step, seen, n, unit, a.dropout > 0 ? drawn.get() : nullptr, top.get() + at + i, total.get() + at + i,
-            past + i, products.put_at(vectors, i));
+      if (a.dropout > 0) dropout.draw_columns(a.seed, (batch * a.heads + head) * a.rows + row, k0, seen, drawn);
+      weigh(s, step, seen, n, unit, a.dropout > 0 ? drawn : nullptr, top + at + i, total + at + i, past + i,
+            products.put_at(vectors, i));
       if (k0) scale_columns(sums + i, step, a.v_size, V::load(past + i));
     }
     products.add_values(vectors, n, sums, k0 > 0);
@@ -162,8 +165,8 @@ struct AttentionForward {
     const auto each_sliver = [&](const auto& f) {
       for (int64_t i = begin; i < end; ++i) f(vector(i) * W, vector(i) * W - first, vector(i + 1) - vector(i));
     };
-    fill(top.get(), last - first, kHidden<T>);
-    fill(total.get(), last - first, T(0));
+    fill(top, last - first, kHidden<T>);
+    fill(total, last - first, T(0));
     each_sliver([&](int64_t q0, int64_t at, int64_t vectors) {
       products.take_queries(x + q0 * a.q.row, min_of(vectors * W, a.rows - q0), at, vectors);
     });
@@ -174,7 +177,7 @@ struct AttentionForward {
     }
     each_sliver([&](int64_t q0, int64_t at, int64_t vectors) {
       for (int64_t i = 0; i < vectors * W && q0 + i < a.rows; i += W)
-        finish(batch, head, q0 + i, o.get() + at * size + i, vectors * W, top.get() + at + i, total.get() + at + i);
+        finish(batch, head, q0 + i, o + at * size + i, vectors * W, top + at + i, total + at + i);
     });
   }
 };
@@ -189,7 +192,7 @@ void forward(const TiledAttentionArgs& a) {
   const int64_t wanted = max_of(ceil_div(slivers, kMostSlivers), ceil_div(kTasks, a.batch * a.heads));
   const int64_t tasks = min_of(wanted, slivers), most = ceil_div(slivers, tasks);  // of a head; slivers of one
   const double ns = static_cast<double>(most * N * W) * (static_cast<double>(a.columns) * (a.causal ? 0.5 : 1) + 16) *
-                    static_cast<double>(a.size + a.v_size + 40) / 40;
+                    static_cast<double>(a.size + a.v_size + 40) / 100;
   parallel_for(0, a.batch * a.heads * tasks, grain_for(ns), [&](int64_t begin, int64_t end) {
     Task task{a, most * N};
     for (int64_t i = begin; i < end; ++i) {

@@ -15,7 +15,8 @@ struct AttentionRow {
 
   const TiledAttentionArgs& a;
   Dropout<T> dropout{a.dropout};
-  Scratch<T> q{round_up(a.size, W)}, scores{round_up(a.columns, W)}, drawn{a.dropout > 0 ? round_up(a.columns, W) : 0};
+  ScratchParts<T, 3> parts{{round_up(a.size, W), round_up(a.columns, W), a.dropout > 0 ? round_up(a.columns, W) : 0}};
+  T *const q = parts[0], *const scores = parts[1], *const drawn = parts[2];
 
   // W keys side by side, the last of which is read again where fewer are left.
   template <bool kAll>
@@ -25,7 +26,7 @@ struct AttentionRow {
     for (int l = 0; l < W; ++l) sums[l] = V(T(0));
     const int64_t step = a.k.row, size = a.size;
     const auto add = [&](int64_t p, auto load) __attribute__((always_inline)) {
-      const V x = V::load(q.get() + p);
+      const V x = V::load(q + p);
       const bool line = p * sizeof(S) % 64 == 0;
       const S* key = keys + p;
 #pragma GCC unroll 16
@@ -41,14 +42,14 @@ struct AttentionRow {
   }
   void score(const S* keys, int64_t n) {
     int64_t j = 0;
-    for (; j + W <= n; j += W) score_some<true>(keys + j * a.k.row, W, scores.get() + j);
-    if (j < n) score_some<false>(keys + j * a.k.row, n - j, scores.get() + j);
+    for (; j + W <= n; j += W) score_some<true>(keys + j * a.k.row, W, scores + j);
+    if (j < n) score_some<false>(keys + j * a.k.row, n - j, scores + j);
   }
   // U vectors of the result, or part of one: `left` elements.
   template <int U, bool kPart = false>
   void add_up(const S* values, int64_t n, V f, S* out, int64_t left = 0) {
     const int64_t step = a.v.row;
-    const T* weights = scores.get();
+    const T* weights = scores;
     V sums[U];
 #pragma GCC unroll 4
     for (int u = 0; u < U; ++u) sums[u] = V(T(0));
@@ -66,8 +67,8 @@ struct AttentionRow {
     const int64_t kv_head = head / (a.heads / a.kv_heads), n = a.causal ? 1 : a.columns, row = batch * a.heads + head;
     const S* x = matrix<const S>(a.q, batch, head);
     const V scale(static_cast<T>(a.scale * kLog2OfE));
-    for (int64_t p = 0; p < a.size; p += W) (load_wide(x + p, a.size - p) * scale).store(q.get() + p);
-    T* const s = scores.get();
+    for (int64_t p = 0; p < a.size; p += W) (load_wide(x + p, a.size - p) * scale).store(q + p);
+    T* const s = scores;
     score(matrix<const S>(a.k, batch, kv_head), n);
     if (a.mask) ScoreMask<T>(a, batch, head).add_to_row(s, 0, 0, n, V(T(1)));
     const T top = row_max(s, n);
@@ -83,8 +84,8 @@ struct AttentionRow {
     static_cast<T*>(a.lse)[row] = seen ? top + log2(V(total))[0] : -kHidden<T>;
     if (!seen) fill(s, n, T(0));
     if (a.dropout > 0) {
-      dropout.draw(a.seed, row, 0, n, drawn.get());
-      for (int64_t p = 0; p < n; p += W) (V::load(s + p) * V::load(drawn.get() + p)).store(s + p);
+      dropout.draw(a.seed, row, 0, n, drawn);
+      for (int64_t p = 0; p < n; p += W) (V::load(s + p) * V::load(drawn + p)).store(s + p);
     }
     const S* values = matrix<const S>(a.v, batch, kv_head);
     S* out = matrix<S>(a.out, batch, head);
