@@ -19,7 +19,7 @@ struct TiledAttentionArgs {
   };
   Operand q, k, v, out;
   void* lse;    // [batch, heads, rows]: log2 of the sum of 2^score, +inf for a row without anything
-  DType dtype;  // Float32 or Float64
+  DType dtype;  // of q, k, v, out and their gradients; all else is in float where it is a half type
   int64_t batch, heads, kv_heads, rows, columns, size, v_size;
   double scale;
   bool causal;       // row r sees columns 0 to r only
@@ -30,6 +30,8 @@ struct TiledAttentionArgs {
   uint64_t seed;
   Operand dout, dq, dk, dv;  // backward; data of dq, dk and dv: written, not added to
 };
+// Whether these take the type: both, or the forward of a single query alone.
+PYNN_CPU_ONLY_KERNEL(bool, tiled_attention_takes, (DType dtype, bool single_query));
 PYNN_CPU_ONLY_KERNEL(void, tiled_attention_forward, (const TiledAttentionArgs& args));
 PYNN_CPU_ONLY_KERNEL(void, tiled_attention_backward, (const TiledAttentionArgs& args));
 

@@ -121,6 +121,8 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
              dtype_name(dtype));
   const double factor = scale ? *scale : 1 / std::sqrt(static_cast<double>(std::max<int64_t>(q.size(-1), 1)));
   if (Tensor y = fused_attention(q, k, v, mask, dropout_p, factor, is_causal, enable_gqa); y.defined()) return y;
+  const bool heads_match = enable_gqa || q.dim() < 3 || k.dim() < 3 || q.size(-3) == k.size(-3);
+  if (heads_match && can_tile(q, k, v, mask)) return tiled_attention(q, k, v, mask, dropout_p, factor, is_causal);
   if (dtype == DType::Float16 || dtype == DType::BFloat16) {  // scores in float32
     const auto wide = [](const Tensor& t) { return to_dtype(t, DType::Float32); };
     return to_dtype(scaled_dot_product_attention(wide(q), wide(k), wide(v),
@@ -136,8 +138,6 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
       PYNN_CHECK(t->size(-3) && heads % t->size(-3) == 0, op,
                  ": the number of heads of key and value must divide that of query, got ", t->size(-3), " and ", heads);
   }
-  if ((enable_gqa || q.dim() < 3 || q.size(-3) == k.size(-3)) && can_tile(q, k, v, mask))
-    return tiled_attention(q, k, v, mask, dropout_p, factor, is_causal);
   const bool by_key = enable_gqa && k.size(-3) != heads, by_value = enable_gqa && v.size(-3) != heads;
   Tensor scores = matmul(by_key ? grouped(q, k.size(-3)) : q, transpose(k, -2, -1));
   if (by_key) scores = ungrouped(scores, heads, rows);

@@ -16,6 +16,7 @@ namespace {
 using Operand = TiledAttentionArgs::Operand;
 
 Operand operand(const Tensor& x) { return {x.data(), x.stride(0), x.stride(1), x.stride(2)}; }
+DType wide(DType dtype) { return dtype == DType::Float64 ? dtype : DType::Float32; }
 Tensor in_rows(const Tensor& x) { return x.stride(3) == 1 || x.size(3) == 1 ? x : contiguous(x); }
 
 // [batch, heads, rows, n] in the order of `like` in memory: heads are mostly between row and element, and joining them
@@ -53,18 +54,25 @@ TiledAttentionArgs arguments(const Tensor& q, const Tensor& k, const Tensor& v, 
 }
 
 Tensor dropout_factors(const Tensor& q, const Tensor& k, double p, int64_t seed) {
-  const Tensor out = empty(DimVector{q.size(0), q.size(1), q.size(2), k.size(2)}, q.dtype(), q.device());
-  kernels::attention_dropout(q.device(), out.data(), q.dtype(), q.size(0) * q.size(1) * q.size(2), k.size(2), p,
+  const DType dtype = wide(q.dtype());
+  const Tensor out = empty(DimVector{q.size(0), q.size(1), q.size(2), k.size(2)}, dtype, q.device());
+  kernels::attention_dropout(q.device(), out.data(), dtype, q.size(0) * q.size(1) * q.size(2), k.size(2), p,
                              static_cast<uint64_t>(seed));
   return out;
 }
 
-Gradients gradients(const Grads& grads, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask,
+Gradients gradients(const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask,
                     const Tensor& out, const Tensor& lse, double scale, bool causal, double p, int64_t seed) {
   if (thread_state.grad_enabled)
-    return composite_gradients(grads[0], q, k, v, scale, causal, mask,
-                               p > 0 ? dropout_factors(q, k, p, seed) : kUndefined);
-  const Tensor g = in_rows(grads[0]);
+    return composite_gradients(grad, q, k, v, scale, causal, mask, p > 0 ? dropout_factors(q, k, p, seed) : kUndefined);
+  if (!kernels::tiled_attention_takes(q.device(), q.dtype(), false)) {  // a half type: gradients by way of float
+    const auto as_float = [](const Tensor& t) { return to_dtype(t, DType::Float32); };
+    Gradients d = gradients(as_float(grad), as_float(q), as_float(k), as_float(v), mask, as_float(out), lse, scale,
+                            causal, p, seed);
+    for (Tensor& t : d) t = to_dtype(t, q.dtype());
+    return d;
+  }
+  const Tensor g = in_rows(grad);
   Gradients d(3);
   d[0] = empty_heads(q, q.size(2), q.size(3));
   d[1] = empty_heads(k, k.size(2), k.size(3));
@@ -80,7 +88,7 @@ Tensor attend(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, const 
   const Tensor q = in_rows(q_in), k = in_rows(k_in), v = in_rows(v_in);
   Tensor mask = mask_in;
   if (mask.defined()) {
-    if (mask.dtype() != DType::Bool) mask = to_dtype(mask, q.dtype());
+    if (mask.dtype() != DType::Bool) mask = to_dtype(mask, wide(q.dtype()));
     if (mask.dim() && mask.size(-1) > 1 && mask.stride(-1) != 1) mask = contiguous(mask);
   }
   int64_t seed = 0;
@@ -90,25 +98,26 @@ Tensor attend(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, const 
     seed = static_cast<int64_t>(generator.random64());
   }
   Tensor out = empty_heads(q, q.size(2), v.size(3));
-  const Tensor lse = empty(q.sizes().first(3), q.dtype(), q.device());
+  const Tensor lse = empty(q.sizes().first(3), wide(q.dtype()), q.device());
   kernels::tiled_attention_forward(q.device(), arguments(q, k, v, mask, out, lse, scale, causal, p, seed));
   return record("scaled_dot_product_attention", out, inputs(q, k, v),
                 save(q, k, v, mask, out, lse, scale, causal, p, seed),
                 [](const Grads& g, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask,
                    const Tensor& out, const Tensor& lse, double scale, bool causal, double p,
-                   int64_t seed) { return gradients(g, q, k, v, mask, out, lse, scale, causal, p, seed); });
+                   int64_t seed) { return gradients(g[0], q, k, v, mask, out, lse, scale, causal, p, seed); });
 }
 
 }  // namespace
 
 bool can_tile(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) {
   const int64_t dims = q.dim();
-  if (!q.device().is_cpu() || (q.dtype() != DType::Float32 && q.dtype() != DType::Float64)) return false;
+  if (!q.device().is_cpu()) return false;
   if (dims > 4 || k.dim() != dims || v.dim() != dims || !q.numel() || !k.numel() || !v.numel()) return false;
   if (mask.defined() && (autograd::needs_graph(mask) || mask.dim() > dims || !mask.device().is_cpu())) return false;
   if (q.size(-1) != k.size(-1) || k.size(-2) != v.size(-2)) return false;
   if (dims > 2 && (k.size(-3) != v.size(-3) || q.size(-3) % k.size(-3) != 0)) return false;
-  return dims < 4 || (q.size(0) == k.size(0) && k.size(0) == v.size(0));
+  if (dims == 4 && (q.size(0) != k.size(0) || k.size(0) != v.size(0))) return false;
+  return kernels::tiled_attention_takes(q.device(), q.dtype(), q.size(-2) == 1);
 }
 
 Tensor tiled_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, double dropout_p,

@@ -1,8 +1,10 @@
 """scaled_dot_product_attention by tiles against the composed op: values, gradients, second derivatives."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from helpers import to_numpy
+from helpers import run_python, to_numpy
 
 import pynn
 
@@ -50,7 +52,7 @@ def check(leaves, g, tol=1e-11, mask=None, causal=False, scale=None):
     )
 
 
-# Blocks hold 16 tiles of 6, 8 or 14 rows; a sliver of keys has two vectors.
+# Blocks hold 128 keys, slivers up to 48 queries, tiles 6 or 8 rows.
 SIZES = [
     (1, 1, 1, 1, 1),
     (2, 3, 5, 3, 2),
@@ -204,32 +206,80 @@ def test_dropout_is_the_same_in_backward():
     assert (F.scaled_dot_product_attention(*leaves, dropout_p=p) != results[0][0]).any()
 
 
+@pytest.mark.parametrize("dtype", [pynn.float32, pynn.bfloat16])
 @pytest.mark.parametrize("heads", [1, 3, 20])
-def test_threads_give_the_same_bits(heads):
+def test_threads_give_the_same_bits(heads, dtype):
     before = pynn.get_num_threads()
-    leaves, g = operands(1, heads, heads, 400, 500, 16, 16, pynn.float32)
+    leaves, g = operands(1, heads, heads, 400, 500, 16, 16, dtype)
     results = []
     try:
         for threads in (1, 2, 16):
             pynn.set_num_threads(threads)
             pynn.manual_seed(0)
             out = F.scaled_dot_product_attention(*leaves, dropout_p=0.1, is_causal=True)
-            results.append([to_numpy(x).tobytes() for x in (out, *pynn.autograd.grad(out, leaves, g))])
+            results.append(
+                [to_numpy(x.float()).tobytes() for x in (out, *pynn.autograd.grad(out, leaves, g))]
+            )
     finally:
         pynn.set_num_threads(before)
     assert results[0] == results[1] == results[2]
 
 
+def check_half(leaves, g, tol=2e-2, **options):
+    """Compare values and gradients with those of the same numbers in float32."""
+    options["enable_gqa"] = leaves[0].shape[-3] != leaves[1].shape[-3]
+    wide = [x.detach().float().requires_grad_() for x in leaves]
+    results = []
+    for x, grad in ((leaves, g), (wide, g.float())):
+        mask = options.get("attn_mask")
+        if mask is not None and mask.dtype != pynn.bool:
+            options["attn_mask"] = mask.to(x[0].dtype)
+        pynn.manual_seed(3)
+        out = F.scaled_dot_product_attention(*x, **options)
+        assert out.dtype == x[0].dtype
+        results.append([out, *pynn.autograd.grad(out, x, grad)])
+    assert_same([results[0][0].float()], [results[1][0]], tol)
+    for got, want in zip(results[0][1:], results[1][1:], strict=True):
+        scale = max(float(want.abs().max()), 0.1)
+        assert_same([got.float() / scale], [want / scale], tol)
+
+
+def check_half_types(dtype):
+    for heads, rows, columns, size, v_size in [*SIZES, (2, 1, 50, 33, 34), (1, 2, 130, 64, 16)]:
+        leaves, g = operands(2, heads, heads, rows, columns, size, v_size, dtype)
+        check_half(leaves, g)
+        check_half(leaves, g, is_causal=True)
+    for rows in (1, 70):
+        leaves, g = operands(2, 6, 2, rows, 150, 40, 48, dtype)
+        check_half(leaves, g)
+        check_half(leaves, g, scale=-0.3)
+        check_half(leaves, g, dropout_p=0.4)
+        for shape in [(rows, 150), (2, 1, 1, 150), (6, rows, 1)]:
+            check_half(leaves, g, attn_mask=pynn.rand(shape) < 0.6)
+            check_half(leaves, g, attn_mask=pynn.randn(shape), is_causal=True)
+            check_half(leaves, g, attn_mask=pynn.randn(shape).to(dtype))
+        q, k, v = (x.detach().clone() for x in leaves)
+        q[0, 0, 0, 3] = float("nan")
+        k[1, 0, 140, 0] = INF
+        got, want = (
+            to_numpy(F.scaled_dot_product_attention(*x, enable_gqa=True).float())
+            for x in ((q, k, v), (q.float(), k.float(), v.float()))
+        )
+        np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+        qkv = pynn.randn(2, rows, 3 * 80).to(dtype)  # heads of a fused projection
+        q, k, v = (x.view(2, rows, 2, 40).transpose(1, 2) for x in qkv.split(80, dim=2))
+        check_half([x.detach().requires_grad_() for x in (q, k, v)], pynn.randn(2, 2, rows, 40).to(dtype))
+
+
 @pytest.mark.parametrize("dtype", [pynn.float16, pynn.bfloat16])
 def test_half_types(dtype):
-    leaves, g = operands(1, 2, 2, 30, 40, 8, 8, dtype)
-    out = F.scaled_dot_product_attention(*leaves, is_causal=True)
-    wide = [x.detach().float().requires_grad_() for x in leaves]
-    want = F.scaled_dot_product_attention(*wide, is_causal=True)
-    assert out.dtype == dtype
-    assert_same([out.float()], [want], 2e-2)
-    assert_same(
-        [x.float() for x in pynn.autograd.grad(out, leaves, g)],
-        pynn.autograd.grad(want, wide, g.float()),
-        4e-2,
-    )
+    check_half_types(dtype)
+
+
+@pytest.mark.parametrize("wanted", ["0", "avx512"])
+def test_bfloat16_without_amx(wanted):
+    here = Path(__file__).parent
+    code = f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]\n"
+    code += "import pynn, test_attention_tiles as t; t.check_half_types(pynn.bfloat16)"
+    status, out = run_python(code, env={"PYNN_CPU_DOT": wanted})
+    assert status == 0, out

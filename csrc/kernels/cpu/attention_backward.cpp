@@ -1,182 +1,275 @@
-// attention_backward.cpp -- the gradients of tiled attention, see kernels/attention_tiles.h. By blocks of keys, inside
-// by blocks of queries, with the weights p computed anew and d the factors of dropout (1 without):
+// attention_backward.cpp -- the gradients of tiled attention, see kernels/attention_tiles.h, with the weights p
+// computed anew and d the factors of dropout (1 without):
 //
 //   p = 2^(s - lse)    dv += (p d)^T dout    ds = p (d (dout v^T) - rowsum(dout out))    dq += ds k    dk += ds^T q
 //
-// A task has some blocks of the keys of one head and all queries that see them. Where there are few heads, several
-// tasks share one, each with its own dq, which are then added in order: so the bits depend on the sizes alone.
-#include "kernels/cpu/attention_tiles.h"
+// Each lane is a key: s, p and ds lie as [queries][keys of a sliver], dk and dv as [elements][keys], and only dq's
+// product sums over the keys, those of a few slivers at a time. A task has some slivers of one head and all queries
+// that see them. Where there are few heads, several tasks share one, each with its own dq, which are then added in
+// order: so the bits depend on the sizes alone.
+#include "kernels/cpu/attention_amx_backward.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
+// The products by tiles of vectors.
 template <class T>
-struct AttentionBackward {
+class VectorGradients {
+ public:
+  static constexpr int64_t W = Vec<T>::kSize, kVectors = GemmBlocks::nv;
+  static constexpr int64_t kSlivers = 4, kBlock = 128;  // of keys and queries that meet
+  static constexpr int64_t kRows = 2;                   // queries come in multiples
+  static constexpr bool kWhole = false;                 // slivers may have fewer vectors
+
+  explicit VectorGradients(const TiledAttentionArgs& args) : a_(args) {}
+
+  static int64_t padded(int64_t size) { return size; }                                  // elements of a key's gradients
+  static int64_t dq_width(const TiledAttentionArgs& a) { return round_up(a.size, W); }  // of a query's
+  static int64_t dq_at(const TiledAttentionArgs& a, int64_t row, int64_t i) { return row * dq_width(a) + i; }
+
+  void take_head(const T* q, const T* dout) { q_ = q, dout_ = dout; }
+  // A sliver of keys that is the block's from key `at` on.
+  void take_keys(const T* k, const T* v, int64_t rows, int64_t at, int64_t vectors) {
+    pack_columns<T>(vectors, k, a_.k.row, 1, rows, a_.size, k_ + at * a_.size);
+    pack_columns<T>(vectors, v, a_.v.row, 1, rows, a_.v_size, v_ + at * a_.v_size);
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t p = 0; p < width_; p += W)
+        Vec<T>::load(k + i * a_.k.row + p, a_.size - p).store(k_rows_ + (at + i) * width_ + p);
+  }
+  // q k^T and dout v^T of the queries q0 + [from, n) and a sliver, of which query q0 sees `seen` keys and each further
+  // one another.
+  void scores(int64_t q0, int64_t from, int64_t n, int64_t at, int64_t vectors, int64_t seen) {
+    const int64_t step = vectors * W;
+    for (int64_t r = from; r < n; r += GemmBlocks::mr) {
+      const int64_t rows = min_of<int64_t>(GemmBlocks::mr, n - r);
+      const int64_t some = min_of(vectors, ceil_div(max_of<int64_t>(0, seen + r + rows - 1), W));
+      attention_product(rows, some, a_.size, q_ + (q0 + r) * a_.q.row, a_.q.row, 1, k_ + at * a_.size, step, s(r),
+                        kWidth, false);
+      attention_product(rows, some, a_.v_size, dout_ + (q0 + r) * a_.dout.row, a_.dout.row, 1, v_ + at * a_.v_size,
+                        step, ds(r, at), kKeys, false);
+    }
+  }
+  T* s(int64_t row) { return s_ + row * kWidth; }
+  const T* dp(int64_t row, int64_t at) { return ds(row, at); }
+  static constexpr int64_t kWidth = kVectors * W, kKeys = kSlivers * kWidth;
+  static constexpr int64_t kStep = kWidth, kDpStep = kKeys;  // from row to row
+  // put(row, i, p, p2, ds, ds2): of two queries and the sliver's keys from i on; they may take the place of s and dp.
+  auto put_at(int64_t at) {
+    return [p = s(0), d = ds(0, at)](int64_t row, int64_t i, Vec<T> x, Vec<T> y, Vec<T> dx, Vec<T> dy)
+               __attribute__((always_inline)) {
+                 x.store(p + row * kWidth + i);
+                 y.store(p + (row + 1) * kWidth + i);
+                 dx.store(d + row * kKeys + i);
+                 dy.store(d + (row + 1) * kKeys + i);
+               };
+  }
+  void add_keys(int64_t q0, int64_t from, int64_t n, int64_t at, int64_t vectors, T* dk, T* dv) {
+    const int64_t step = vectors * W, row = q0 + from;
+    attention_product(a_.v_size, vectors, n - from, dout_ + row * a_.dout.row, 1, a_.dout.row, s(from), kWidth, dv,
+                      step, true);
+    attention_product(a_.size, vectors, n - from, q_ + row * a_.q.row, 1, a_.q.row, ds(from, at), kKeys, dk, step,
+                      true);
+    for (int64_t r = 0; r < from; ++r) fill(ds(r, at), step, T(0));
+  }
+  // Of the block's keys, of which query q0 sees `seen` and each further one another.
+  void add_queries(int64_t q0, int64_t n, int64_t keys, int64_t seen, T* dq, bool add) {
+    for (int64_t r = 0; r < n; r += GemmBlocks::mr) {
+      const int64_t rows = min_of<int64_t>(GemmBlocks::mr, n - r), k = min_of(keys, seen + r + rows - 1);
+      if (k > 0 || !add)
+        attention_product(rows, width_ / W, max_of<int64_t>(0, k), ds(r, 0), kKeys, 1, k_rows_, width_,
+                          dq + (q0 + r) * width_, width_, add);
+    }
+  }
+
+ private:
+  T* ds(int64_t row, int64_t at) { return ds_ + row * kKeys + at; }
+
+  const TiledAttentionArgs& a_;
+  const T *q_ = nullptr, *dout_ = nullptr;
+  int64_t width_ = dq_width(a_);
+  ScratchParts<T, 5> parts_{
+      {kKeys * a_.size + W, kKeys * a_.v_size + W, kKeys * width_, kBlock * kWidth, kBlock * kKeys}};
+  T *const k_ = parts_[0], *const v_ = parts_[1], *const k_rows_ = parts_[2];
+  T *const s_ = parts_[3], *const ds_ = parts_[4];
+};
+
+// What a block's rows [from, n) and a sliver bring, from s, which counts `unit` times, and dp: weights and ds. Query r
+// sees seen + r of the sliver's keys. drawn: factors of dropout, a row of which is as wide as s's.
+template <class T, class Put>
+[[gnu::noinline]] void weigh_gradients(const T* s, int64_t s_step, const T* dp, int64_t dp_step, int64_t from,
+                                       int64_t n, int64_t width, int64_t seen, Vec<T> unit, const T* lse,
+                                       const T* inner, const T* drawn, Put put) {
   using V = Vec<T>;
-  using Tile = AttentionTile<T>;
-  static constexpr int W = V::kSize;
-  static constexpr int64_t MR = Tile::MR, NR = Tile::NR, kBlock = Tile::kBlock, kSliver = Tile::kSliver;
-  static constexpr int64_t kQueries = kBlock / 2;
+  const V none(T(0));
+  for (int64_t r = from; r < n; r += 2) {
+    for (int64_t i = 0; i < width; i += V::kSize) {
+      V p[2] = {none, none}, d[2] = {none, none};
+#pragma GCC unroll 2
+      for (int l = 0; l < 2; ++l) {
+        const int64_t row = r + l;
+        if (row >= n) break;
+        // Never above 0, but for the rounding of large scores.
+        const V e = exp2_below(min(none, V::load(s + row * s_step + i) * unit - V(lse[row])));
+        V g = V::load(dp + row * dp_step + i);
+        p[l] = e;
+        if (drawn) {
+          const V f = V::load(drawn + row * s_step + i);
+          p[l] *= f, g *= f;
+        }
+        d[l] = e * (g - V(inner[row]));
+        if (seen + row < width) {
+          const auto visible = V::iota(static_cast<T>(i)) < V(static_cast<T>(seen + row));
+          p[l] = select(visible, p[l], none), d[l] = select(visible, d[l], none);
+        }
+      }
+      put(r, i, p[0], p[1], d[0], d[1]);
+    }
+  }
+}
+
+template <class S, class Products>
+struct AttentionBackward {
+  using T = Wide<S>;
+  using V = Vec<T>;
+  static constexpr int64_t W = V::kSize, N = Products::kVectors, kBlock = Products::kBlock;
+  static constexpr int64_t kWidth = N * W;
 
   const TiledAttentionArgs& a;
-  int64_t shares = a.heads / a.kv_heads, queries = min_of(kQueries, round_up(a.rows, MR));
-  int64_t keys = min_of(kBlock, round_up(round_up(a.columns, NR), MR));
-  int64_t width = round_up(a.size, W), v_width = round_up(a.v_size, W);
+  int64_t most;  // keys of a task
+  int64_t size = Products::padded(a.size), v_size = Products::padded(a.v_size);
+  bool scaled = a.mask || !(a.scale > 0);  // see AttentionForward
+  V unit{static_cast<T>(scaled ? 1 : a.scale * kLog2OfE)};
+  Products products{a};
   Dropout<T> dropout{a.dropout};
-  // Blocks of q and dout, of k and v: as slivers and as rows.
-  Scratch<T> q{queries / MR * kSliver * a.size + W}, dout{queries / MR * kSliver * a.v_size + W};
-  Scratch<T> q_rows{queries * width}, dout_rows{queries * v_width};
-  Scratch<T> k{keys * a.size + W}, v{keys * a.v_size + W}, k_rows{keys * width};
-  Scratch<T> dk{round_up(keys, MR) * width}, dv{round_up(keys, MR) * v_width};
-  Scratch<T> p{queries * kBlock}, ds{queries * kBlock}, drawn{kBlock};
-  Scratch<T> inner{round_up(shares * a.rows, W)};  // rowsum(dout out)
+  ScratchParts<T, 4> parts{{most * size, most * v_size, round_up(a.rows, W), a.dropout > 0 ? kBlock * kWidth : 0}};
+  T *const dk = parts[0], *const dv = parts[1], *const inner = parts[2],
+           *const drawn = parts[3];  // inner: rowsum(dout out)
 
-  explicit AttentionBackward(const TiledAttentionArgs& args) : a(args) {}
+  // A sliver: its first key, and that in the task and in the block.
+  struct Sliver {
+    int64_t k0, task, block, vectors;
+  };
 
-  // One row of p and ds in place: p holds s, ds holds dout v^T. Hidden from `seen` on; columns up to `to` get zeros.
-  void weigh(T* s, T* d, int64_t seen, int64_t to, T lse, T sum, const T* factors) {
-    fill(s + seen, to - seen, kHidden<T>);
-    const V l(lse), inside(sum);
-    for (int64_t i = 0; i < to; i += W) {
-      const V e = exp2_below(V::load(s + i) - l);
-      V g = V::load(d + i), weight = e;
-      if (factors) {
-        const V f = V::load(factors + i);
-        g *= f;
-        weight *= f;
-      }
-      V x = e * (g - inside);
-      if (i + W > seen) x = select(V::iota(static_cast<T>(i)) < V(static_cast<T>(seen)), x, V(T(0)));
-      weight.store(s + i);
-      x.store(d + i);
+  void add_sliver(int64_t batch, int64_t head, int64_t q0, int64_t n, const Sliver& t) {
+    const int64_t seen = a.causal ? q0 + 1 - t.k0 : a.columns + kBlock, width = t.vectors * W;
+    const int64_t from = min_of(n, max_of<int64_t>(0, 1 - seen) / Products::kRows * Products::kRows);
+    const int64_t matrix_row = (batch * a.heads + head) * a.rows + q0;
+    products.scores(q0, from, n, t.block, t.vectors, seen);
+    const V factor(static_cast<T>(a.scale * kLog2OfE));
+    const ScoreMask<T> mask(a, batch, head);
+    for (int64_t r = from; scaled && r < n; ++r) {
+      T* s = products.s(r);
+      if (a.mask)
+        mask.add_to_row(s, q0 + r, t.k0, min_of(width, a.columns - t.k0), factor);
+      else
+        for (int64_t i = 0; i < width; i += W) (V::load(s + i) * factor).store(s + i);
     }
+    for (int64_t r = from; a.dropout > 0 && r < n; ++r)
+      dropout.draw(a.seed, matrix_row + r, t.k0, width, drawn + r * Products::kStep);
+    weigh_gradients(products.s(0), Products::kStep, products.dp(0, t.block), Products::kDpStep, from, n, width, seen,
+                    unit, static_cast<const T*>(a.lse) + matrix_row, inner + q0, a.dropout > 0 ? drawn : nullptr,
+                    products.put_at(t.block));
+    products.add_keys(q0, from, n, t.block, t.vectors, dk + t.task * size, dv + t.task * v_size);
   }
 
-  void block_of_queries(int64_t batch, int64_t head, int64_t share, int64_t k0, int64_t nk, int64_t q0, bool first,
-                        T* dq) {
-    const int64_t rows = min_of(queries, a.rows - q0), matrix_row = (batch * a.heads + head) * a.rows;
-    const T* x = matrix<const T>(a.q, batch, head) + q0 * a.q.row;
-    const T* g = matrix<const T>(a.dout, batch, head) + q0 * a.dout.row;
-    const T* lse = static_cast<const T*>(a.lse) + matrix_row;
-    pack_rows(x, a.q.row, rows, a.size, q.get());
-    scale_all(q.get(), ceil_div(rows, MR) * kSliver * a.size, static_cast<T>(a.scale * kLog2OfE));
-    pack_rows(g, a.dout.row, rows, a.v_size, dout.get());
-    copy_rows(x, a.q.row, rows, a.size, q_rows.get(), width);
-    copy_rows(g, a.dout.row, rows, a.v_size, dout_rows.get(), v_width);
-    for (int64_t i = 0; i < rows; i += MR) {
-      const int64_t here = min_of(MR, rows - i), n = a.causal ? min_of(nk, q0 + i + here - k0) : nk;
-      T *s = p.get() + i * kBlock, *d = ds.get() + i * kBlock;
-      for (int64_t j = 0; j < n; j += NR) {
-        run_tile<T, false>(here, 2,
-                           {a.size, q.get() + i / MR * kSliver * a.size, kSliver, k.get() + j * a.size, NR, s + j,
-                            kBlock, Into::Set, nullptr});
-        run_tile<T, false>(here, 2,
-                           {a.v_size, dout.get() + i / MR * kSliver * a.v_size, kSliver, v.get() + j * a.v_size, NR,
-                            d + j, kBlock, Into::Set, nullptr});
+  // Slivers [begin, end) of a head of k and v, of which sliver i begins at vector(i); dq: `dq_head` elements a head.
+  template <class Vector>
+  void run(int64_t batch, int64_t kv_head, int64_t begin, int64_t end, const Vector& vector, T* dq, int64_t dq_head) {
+    const int64_t shares = a.heads / a.kv_heads, first = vector(begin) * W;
+    const S *k = matrix<const S>(a.k, batch, kv_head), *v = matrix<const S>(a.v, batch, kv_head);
+    fill(dk, (vector(end) * W - first) * size, T(0));
+    fill(dv, (vector(end) * W - first) * v_size, T(0));
+    const auto each_sliver = [&](int64_t from, int64_t to, const auto& f) {
+      for (int64_t i = from; i < to; ++i) {
+        const int64_t k0 = vector(i) * W;
+        f(Sliver{k0, k0 - first, k0 - vector(from) * W, vector(i + 1) - vector(i)});
       }
-      // A tile of dk and dv reads whole tiles of columns.
-      const int64_t to = min_of(kBlock, round_up(n + MR, W));
-      for (int64_t r = 0; r < here; ++r) {
-        const int64_t row = q0 + i + r, seen = a.causal ? max_of<int64_t>(0, min_of(n, row + 1 - k0)) : n;
-        if (a.mask) add_mask(a, batch, head, row, k0, s + r * kBlock, seen);
-        if (a.dropout > 0) dropout.draw(a.seed, matrix_row + row, k0, to, drawn.get());
-        weigh(s + r * kBlock, d + r * kBlock, seen, to, lse[row], inner[share * a.rows + row],
-              a.dropout > 0 ? drawn.get() : nullptr);
-      }
-      attention_row<T, true>(
-          here, width,
-          {n, d, 1, k_rows.get(), width, dq + (q0 + i) * width, width, first ? Into::Set : Into::Add, nullptr});
-    }
-    for (int64_t j = 0; j < nk; j += MR) {
-      const int64_t here = min_of(MR, nk - j), from = a.causal ? max_of<int64_t>(0, k0 + j - q0) : 0;
-      if (from >= rows) break;
-      attention_row<T, false>(here, v_width,
-                              {rows - from, p.get() + from * kBlock + j, kBlock, dout_rows.get() + from * v_width,
-                               v_width, dv.get() + j * v_width, v_width, Into::Add, nullptr});
-      attention_row<T, false>(here, width,
-                              {rows - from, ds.get() + from * kBlock + j, kBlock, q_rows.get() + from * width, width,
-                               dk.get() + j * width, width, Into::Add, nullptr});
-    }
-  }
-
-  // Keys [begin, end) of a head of k and v; dq: [shares, rows padded, width].
-  void run(int64_t batch, int64_t kv_head, int64_t begin, int64_t end, T* dq, int64_t dq_head) {
+    };
     for (int64_t share = 0; share < shares; ++share) {
       const int64_t head = kv_head * shares + share;
-      const T *o = matrix<const T>(a.out, batch, head), *g = matrix<const T>(a.dout, batch, head);
-      for (int64_t r = a.causal ? begin : 0; r < a.rows; ++r) {
+      const S *o = matrix<const S>(a.out, batch, head), *g = matrix<const S>(a.dout, batch, head);
+      for (int64_t r = a.causal ? min_of(first, a.rows) : 0; r < a.rows; ++r) {
         V sum(T(0));
         for (int64_t i = 0; i < a.v_size; i += W)
-          sum = fma(V::load(o + r * a.out.row + i, a.v_size - i), V::load(g + r * a.dout.row + i, a.v_size - i), sum);
-        inner[share * a.rows + r] = reduce_add(sum);
+          sum =
+              fma(load_wide(o + r * a.out.row + i, a.v_size - i), load_wide(g + r * a.dout.row + i, a.v_size - i), sum);
+        inner[r] = reduce_add(sum);
+      }
+      products.take_head(matrix<const S>(a.q, batch, head), g);
+      for (int64_t from = begin; from < end; from += Products::kSlivers) {
+        const int64_t to = min_of(end, from + Products::kSlivers), k0 = vector(from) * W;
+        each_sliver(from, to, [&](const Sliver& t) {
+          products.take_keys(k + t.k0 * a.k.row, v + t.k0 * a.v.row, min_of(t.vectors * W, a.columns - t.k0), t.block,
+                             t.vectors);
+        });
+        for (int64_t q0 = a.causal ? k0 / kBlock * kBlock : 0; q0 < a.rows; q0 += kBlock) {
+          const int64_t n = min_of(kBlock, a.rows - q0);
+          each_sliver(from, to, [&](const Sliver& t) { add_sliver(batch, head, q0, n, t); });
+          products.add_queries(q0, n, min_of(vector(to) * W, a.columns) - k0,
+                               a.causal ? q0 + 1 - k0 : a.columns + kBlock, dq + share * dq_head, from > begin);
+        }
       }
     }
-    for (int64_t k0 = begin; k0 < end; k0 += kBlock) {
-      const int64_t nk = min_of(kBlock, end - k0);
-      const T* x = matrix<const T>(a.k, batch, kv_head) + k0 * a.k.row;
-      pack_transposed(x, a.k.row, nk, a.size, k.get());
-      pack_transposed(matrix<const T>(a.v, batch, kv_head) + k0 * a.v.row, a.v.row, nk, a.v_size, v.get());
-      copy_rows(x, a.k.row, nk, a.size, k_rows.get(), width);
-      fill(dk.get(), round_up(nk, MR) * width, T(0));
-      fill(dv.get(), round_up(nk, MR) * v_width, T(0));
-      for (int64_t share = 0; share < shares; ++share)
-        for (int64_t q0 = a.causal ? k0 : 0; q0 < a.rows; q0 += queries)
-          block_of_queries(batch, kv_head * shares + share, share, k0, nk, q0, k0 == begin, dq + share * dq_head);
-      put(dk.get(), width, a.dk, batch, kv_head, k0, nk, a.size, static_cast<T>(a.scale));
-      put(dv.get(), v_width, a.dv, batch, kv_head, k0, nk, a.v_size, T(1));
-    }
-  }
-
-  static void put(const T* x, int64_t x_width, const AttentionOperand& to, int64_t batch, int64_t head, int64_t row,
-                  int64_t rows, int64_t n, T f) {
-    T* y = matrix<T>(to, batch, head) + row * to.row;
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t i = 0; i < n; i += W) (V::load(x + r * x_width + i) * V(f)).store(y + r * to.row + i, n - i);
+    each_sliver(begin, end, [&](const Sliver& t) {
+      for (int64_t i = 0; i < t.vectors * W && t.k0 + i < a.columns; i += W) {
+        const int64_t rows = min_of(W, a.columns - t.k0 - i), step = t.vectors * W;
+        store_columns(dk + t.task * size + i, step, a.size, V(static_cast<T>(a.scale)),
+                      matrix<S>(a.dk, batch, kv_head) + (t.k0 + i) * a.dk.row, a.dk.row, rows);
+        store_columns(dv + t.task * v_size + i, step, a.v_size, V(T(1)),
+                      matrix<S>(a.dv, batch, kv_head) + (t.k0 + i) * a.dv.row, a.dv.row, rows);
+      }
+    });
   }
 };
 
-template <class T>
+template <class S, class Products>
 void backward(const TiledAttentionArgs& a) {
+  using Task = AttentionBackward<S, Products>;
+  using T = Wide<S>;
   using V = Vec<T>;
-  using Task = AttentionBackward<T>;
-  constexpr int64_t kBlock = Task::kBlock, MR = Task::MR, W = V::kSize, kTasks = 16;
-  const int64_t blocks = ceil_div(a.columns, kBlock), heads = a.batch * a.kv_heads, shares = a.heads / a.kv_heads;
-  const int64_t each = ceil_div(blocks, min_of(blocks, ceil_div(kTasks, heads))), chunks = ceil_div(blocks, each);
-  const int64_t width = round_up(a.size, W), dq_head = (a.rows + MR) * width, dq_task = shares * dq_head;
-  const double ns = static_cast<double>(min_of(a.columns, each * kBlock) * (a.causal ? 1 : 2)) *
+  constexpr int64_t W = V::kSize, N = Products::kVectors, kTasks = 16;
+  const int64_t slivers = ceil_div(a.columns, N * W), vectors = Products::kWhole ? slivers * N : ceil_div(a.columns, W);
+  const auto vector = [=](int64_t sliver) { return vectors * sliver / slivers; };
+  const int64_t heads = a.batch * a.kv_heads, shares = a.heads / a.kv_heads;
+  const int64_t chunks = min_of(ceil_div(slivers, Products::kSlivers), ceil_div(kTasks, heads));  // of a head
+  const auto border = [=](int64_t chunk) { return slivers * chunk / chunks; };
+  const int64_t dq_head = round_up(a.rows, Products::kBlock) * Products::dq_width(a), dq_task = shares * dq_head;
+  const double ns = static_cast<double>(a.columns) / static_cast<double>(chunks * (a.causal ? 2 : 1)) *
                     static_cast<double>(a.rows * shares) * static_cast<double>(a.size + a.v_size + 30) / 35;
 
-  // dq of the rows that see the chunk's keys; causal: the first ones do not.
+  // dq of the rows that see a chunk's keys; causal: the first ones do not.
   const auto add_up = [&](const T* dq, int64_t batch, int64_t head, int64_t row) {
     const V f(static_cast<T>(a.scale));
-    T* y = matrix<T>(a.dq, batch, head) + row * a.dq.row;
-    const int64_t seen = a.causal ? min_of(chunks, row / (each * kBlock) + 1) : chunks;
+    S* y = matrix<S>(a.dq, batch, head) + row * a.dq.row;
+    int64_t seen = chunks;
+    while (a.causal && seen > 1 && vector(border(seen - 1)) * W > row) --seen;
     for (int64_t i = 0; i < a.size; i += W) {
-      V sum = V::load(dq + row * width + i);
-      for (int64_t c = 1; c < seen; ++c) sum += V::load(dq + c * dq_task + row * width + i);
-      (sum * f).store(y + i, a.size - i);
+      const T* x = dq + Products::dq_at(a, row, i);
+      V sum = V::load(x);
+      for (int64_t c = 1; c < seen; ++c) sum += V::load(x + c * dq_task);
+      store_wide(y + i, sum * f, a.size - i);
     }
   };
   const Scratch<T> shared(chunks > 1 ? heads * chunks * dq_task : 0);
   parallel_for(0, heads * chunks, grain_for(ns), [&](int64_t begin, int64_t end) {
-    Task task(a);
+    Task task{a, (ceil_div(slivers, chunks)) * N * W};
     const Scratch<T> own(chunks > 1 ? 0 : dq_task);
     for (int64_t i = begin; i < end; ++i) {
       const int64_t c = i % chunks, m = i / chunks, batch = m / a.kv_heads, kv_head = m % a.kv_heads;
       T* dq = chunks > 1 ? shared.get() + i * dq_task : own.get();
-      task.run(batch, kv_head, c * each * kBlock, min_of(a.columns, (c + 1) * each * kBlock), dq, dq_head);
+      task.run(batch, kv_head, border(c), border(c + 1), vector, dq, dq_head);
       if (chunks == 1)
         for (int64_t share = 0; share < shares; ++share)
           for (int64_t r = 0; r < a.rows; ++r) add_up(dq + share * dq_head, batch, kv_head * shares + share, r);
     }
   });
   if (chunks == 1) return;
-  parallel_for(0, a.batch * a.heads * a.rows, grain_for(static_cast<double>(width * chunks) / 8 + 10),
+  parallel_for(0, a.batch * a.heads * a.rows, grain_for(static_cast<double>(a.size * chunks) / 8 + 10),
                [&](int64_t begin, int64_t end) {
                  for (int64_t i = begin; i < end; ++i) {
-                   const int64_t m = i / a.rows, batch = m / a.heads, head = m % a.heads;
-                   const int64_t first = (batch * a.kv_heads + head / shares) * chunks;
-                   add_up(shared.get() + first * dq_task + head % shares * dq_head, batch, head, i % a.rows);
+                   const int64_t row = i % a.rows, m = i / a.rows, batch = m / a.heads, head = m % a.heads;
+                   const int64_t task = (batch * a.kv_heads + head / shares) * chunks;
+                   add_up(shared.get() + task * dq_task + head % shares * dq_head, batch, head, row);
                  }
                });
 }
@@ -184,8 +277,11 @@ void backward(const TiledAttentionArgs& a) {
 }  // namespace
 
 void tiled_attention_backward(const TiledAttentionArgs& a) {
-  if (a.dtype == DType::Float32) return backward<float>(a);
-  if (a.dtype == DType::Float64) return backward<double>(a);
+  if (a.dtype == DType::Float32) return backward<float, VectorGradients<float>>(a);
+  if (a.dtype == DType::Float64) return backward<double, VectorGradients<double>>(a);
+#ifdef PYNN_VEC_DOT
+  if (a.dtype == DType::BFloat16 && cpu_features().amx_bf16) return backward<BFloat16, AmxGradients>(a);
+#endif
   no_loop("scaled_dot_product_attention", a.dtype);
 }
 

@@ -3,182 +3,201 @@
 //   block of keys by block:  m' = max(m, max s), l' = 2^(m - m') l + sum 2^(s - m'), o' = 2^(m - m') o + 2^(s - m') v
 //   at the end:              out = o / l, lse = m + log2(l)
 //
-// Parallel over blocks of queries; the order of sums depends on the sizes alone. A tile of scores (MR x kBlock) stays
-// in L1, the blocks of k and v in L2.
-#include "kernels/cpu/attention_tiles.h"
+// Each lane is a query: scores, weights and o lie as [keys or elements][queries of a sliver], so that nothing is summed
+// across lanes, and keys and values are read where they lie. Parallel over runs of slivers; the order of sums depends
+// on the sizes alone. A block's scores stay in L1, its keys and values in L2.
+#include "kernels/cpu/attention_amx.h"
+#include "kernels/cpu/attention_row.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
+// The products by tiles of vectors.
 template <class T>
-struct AttentionForward {
+class VectorProducts {
+ public:
+  static constexpr int64_t W = Vec<T>::kSize, kVectors = GemmBlocks::nv, kBlock = 128;  // of keys
+  static constexpr bool kWhole = false;  // slivers may have fewer vectors
+
+  VectorProducts(const TiledAttentionArgs& args, int64_t queries)
+      : a_(args), parts_({queries * args.size + W, kBlock * kVectors * W}) {}
+
+  // Elements of a query's results, as add_values() writes them.
+  static int64_t padded(int64_t v_size) { return v_size; }
+  // A sliver that begins at query `at` of the task.
+  void take_queries(const T* x, int64_t rows, int64_t at, int64_t vectors) {
+    pack_columns<T>(vectors, x, a_.q.row, 1, rows, a_.size, q_ + at * a_.size);
+  }
+  void take_block(const T* keys, const T* values, int64_t) { keys_ = keys, values_ = values; }
+  // s[key][query] of n keys, of which a causal sliver's first query sees `seen`, each further one another.
+  void scores(int64_t at, int64_t vectors, int64_t n, int64_t seen) {
+    const T* q = q_ + at * a_.size;
+    for (int64_t j = 0; j < n; j += GemmBlocks::mr) {
+      const int64_t hidden = a_.causal && j >= seen ? (j - seen + 1) / W : 0;  // vectors
+      attention_product(min_of<int64_t>(GemmBlocks::mr, n - j), vectors - hidden, a_.size, keys_ + j * a_.k.row,
+                        a_.k.row, 1, q + hidden * W, vectors * W, s(j, vectors) + hidden * W, vectors * W, false);
+    }
+  }
+  T* s(int64_t key, int64_t vectors) { return s_ + key * vectors * W; }
+  // put(key, x, y): weights of two keys at `at` of the sliver's queries; they may take the place of the scores.
+  auto put_at(int64_t vectors, int64_t at) {
+    return [to = s(0, vectors) + at, step = vectors * W](int64_t key, Vec<T> x, Vec<T> y)
+               __attribute__((always_inline)) {
+                 x.store(to + key * step);
+                 y.store(to + (key + 1) * step);
+               };
+  }
+  // o[element][query] (+)= the weights of n keys times their values.
+  void add_values(int64_t vectors, int64_t n, T* o, bool add) {
+    attention_product(a_.v_size, vectors, n, values_, 1, a_.v.row, s(0, vectors), vectors * W, o, vectors * W, add);
+  }
+
+ private:
+  const TiledAttentionArgs& a_;
+  const T *keys_ = nullptr, *values_ = nullptr;
+  ScratchParts<T, 2> parts_;
+  T *const q_ = parts_[0], *const s_ = parts_[1];
+};
+
+// Weights of n keys, zeros behind up to `to`, from their scores for one vector of queries, which lie `step` apart and
+// count `unit` > 0 times; drawn: factors of dropout. The sums so far are to be multiplied by `factor`. No part of its
+// caller, so that what it keeps in registers stays there.
+template <class T, class Put>
+[[gnu::noinline]] void weigh(const T* s, int64_t step, int64_t n, int64_t to, Vec<T> unit, const T* drawn, T* top,
+                             T* total, T* factor, Put put) {
   using V = Vec<T>;
-  using Tile = AttentionTile<T>;
-  static constexpr int W = V::kSize;
-  static constexpr int64_t MR = Tile::MR, NR = Tile::NR, kBlock = Tile::kBlock, kSliver = Tile::kSliver;
+  constexpr int64_t W = V::kSize;
+  const V hidden(kHidden<T>), none(T(0)), before = V::load(top);
+  V high = before, high2 = before;
+  int64_t i = 0;
+  for (const T* x = s; i + 2 <= n; i += 2, x += 2 * step) {
+    high = max(high, V::load(x));
+    high2 = max(high2, V::load(x + step));
+  }
+  if (i < n) high = max(high, V::load(s + i * step));
+  const V now = max(high, high2), base = select(now == hidden, none, now);
+  V sum(T(0)), sum2(T(0));
+  const auto two = [&](int64_t key, V x, V y) __attribute__((always_inline)) {
+    sum += x;
+    sum2 += y;
+    if (drawn) x *= V::load(drawn + key * W), y *= V::load(drawn + (key + 1) * W);
+    put(key, x, y);
+  };
+  i = 0;
+  for (const T* x = s; i + 2 <= n; i += 2, x += 2 * step)
+    two(i, exp2_below((V::load(x) - base) * unit), exp2_below((V::load(x + step) - base) * unit));
+  if (i < n) two(i, exp2_below((V::load(s + i * step) - base) * unit), none), i += 2;
+  for (; i < to; i += 2) put(i, none, none);
+  const V f = select(before == hidden, none, exp2_below((before - base) * unit));
+  f.store(factor);
+  fma(V::load(total), f, sum + sum2).store(total);
+  now.store(top);
+}
+// W columns of x [n][step] times f.
+template <class T>
+void scale_columns(T* x, int64_t step, int64_t n, Vec<T> f) {
+  for (; n > 0; --n, x += step) (Vec<T>::load(x) * f).store(x);
+}
+
+template <class S, class Products>
+struct AttentionForward {
+  using T = Wide<S>;
+  using V = Vec<T>;
+  static constexpr int64_t W = V::kSize, kVectors = Products::kVectors, kBlock = Products::kBlock;
 
   const TiledAttentionArgs& a;
-  int64_t block;  // most queries of a task
-  int64_t width = round_up(a.v_size, W);
+  int64_t most;  // vectors of a task
+  int64_t size = Products::padded(a.v_size);
+  // What a score counts as: its scale, unless that was multiplied in before.
+  bool scaled = a.mask || !(a.scale > 0);
+  V unit{static_cast<T>(scaled ? 1 : a.scale * kLog2OfE)};
+  Products products{a, most * W};
   Dropout<T> dropout{a.dropout};
-  Scratch<T> q{round_up(block, MR) / MR * kSliver * a.size + W};
-  Scratch<T> k{kBlock * a.size + W}, v{kBlock * width}, o{round_up(block, MR) * width};
-  Scratch<T> top{round_up(block, MR)}, total{round_up(block, MR)}, scores{MR * kBlock}, drawn{kBlock};
+  ScratchParts<T, 4> parts{{most * W * size, most * W, most * W, a.dropout > 0 ? kBlock * W : 0}};
+  T *const o = parts[0], *const top = parts[1], *const total = parts[2], *const drawn = parts[3];
 
-  AttentionForward(const TiledAttentionArgs& args, int64_t queries) : a(args), block(queries) {}
-
-  // Weights of a row from its scores; columns from `seen` to `n` are hidden, n is whole vectors.
-  void weigh(T* s, int64_t seen, int64_t n, T* m, T* l, T* factor) {
-    fill(s + seen, n - seen, kHidden<T>);
-    V high(*m), high2(*m);
-    int64_t i = 0;
-    for (; i + 2 * W <= n; i += 2 * W) {
-      high = max(high, V::load(s + i));
-      high2 = max(high2, V::load(s + i + W));
+  // A sliver that begins at query q0 of the head and `at` of the task, with the block of keys from k0 on.
+  void add_block(int64_t batch, int64_t head, int64_t q0, int64_t at, int64_t vectors, int64_t k0) {
+    const int64_t nk = min_of(kBlock, a.columns - k0), step = vectors * W;
+    const int64_t n = a.causal ? min_of(nk, q0 + step - k0) : nk;
+    if (n <= 0) return;
+    const ScoreMask<T> mask(a, batch, head);
+    if (a.mask) mask.fetch(q0, min_of(step, a.rows - q0), k0, n);
+    products.scores(at, vectors, n, q0 + 1 - k0);
+    const V factor(static_cast<T>(a.scale * kLog2OfE));
+    T* const sums = o + at * size;
+    alignas(64) T past[kVectors * W];
+    for (int64_t i = 0; i < step; i += W) {
+      T* const s = products.s(0, vectors) + i;
+      const int64_t row = q0 + i, seen = a.causal ? max_of<int64_t>(0, min_of(nk, row + W - k0)) : nk;
+      if (a.mask)
+        mask.add_to_columns(s, step, row, min_of(W, a.rows - row), k0, seen, factor);
+      else if (scaled)
+        scale_columns(s, step, seen, factor);
+      if (a.causal)
+        for (int64_t key = max_of<int64_t>(0, row + 1 - k0); key < seen; ++key)
+          select(V::iota(T(0)) < V(static_cast<T>(k0 + key - row)), V(kHidden<T>), V::load(s + key * step))
+              .store(s + key * step);
+      if (a.dropout > 0) dropout.draw_columns(a.seed, (batch * a.heads + head) * a.rows + row, k0, seen, drawn);
+      weigh(s, step, seen, n, unit, a.dropout > 0 ? drawn : nullptr, top + at + i, total + at + i, past + i,
+            products.put_at(vectors, i));
+      if (k0) scale_columns(sums + i, step, a.v_size, V::load(past + i));
     }
-    for (; i < n; i += W) high = max(high, V::load(s + i));
-    const T now = reduce_max(max(high, high2)), base = now == kHidden<T> ? T(0) : now;
-    V sum(T(0)), sum2(T(0));
-    const V b(base);
-    for (i = 0; i + 2 * W <= n; i += 2 * W) {
-      const V e = exp2_below(V::load(s + i) - b), e2 = exp2_below(V::load(s + i + W) - b);
-      e.store(s + i);
-      e2.store(s + i + W);
-      sum += e;
-      sum2 += e2;
-    }
-    for (; i < n; i += W) {
-      const V e = exp2_below(V::load(s + i) - b);
-      e.store(s + i);
-      sum += e;
-    }
-    const T sums = reduce_add(sum + sum2);
-    if (*m == kHidden<T>) {  // mostly the first block
-      *factor = T(0), *l = sums;
-    } else {
-      *factor = exp2_below(V(*m - base))[0];
-      *l = *l * *factor + sums;
-    }
-    *m = now;
+    products.add_values(vectors, n, sums, k0 > 0);
   }
 
-  // Scores of the first row with n keys where they are: a copy of the keys would cost more than it brings.
-  void scores_of_row(const T* x, const T* keys, int64_t n) {
-    for (int64_t j = 0; j < n; j += W) {
-      V sums[W];
-#pragma GCC unroll 16
-      for (int l = 0; l < W; ++l) sums[l] = V(T(0));
-      for (int64_t p = 0; p < a.size; p += W) {
-        const V y = V::load(x + p, a.size - p);
-#pragma GCC unroll 16
-        for (int l = 0; l < W; ++l) {
-          const T* key = keys + min_of(n - 1, j + l) * a.k.row + p;
-          __builtin_prefetch(key + W * a.k.row);
-          sums[l] = fma(y, V::load(key, a.size - p), sums[l]);
-        }
-      }
-      reduce_add_each(sums).store(scores.get() + j);
-    }
+  // The results of one vector of queries.
+  void finish(int64_t batch, int64_t head, int64_t row, const T* sums, int64_t step, const T* m, const T* l) {
+    const int64_t rows = min_of(W, a.rows - row);
+    const V sum = V::load(l), none(T(0)), nothing = V(-kHidden<T>);
+    T* lse = static_cast<T*>(a.lse) + (batch * a.heads + head) * a.rows + row;
+    select(sum == none, nothing, fma(V::load(m), unit, log2(sum))).store(lse, rows);
+    store_columns(sums, step, a.v_size, select(sum == none, none, V(T(1)) / sum),
+                  matrix<S>(a.out, batch, head) + row * a.out.row, a.out.row, rows);
   }
-  // A single query, as when a cache of keys grows step by step.
-  void run_row(int64_t batch, int64_t head, int64_t row) {
-    const int64_t shares = a.heads / a.kv_heads;
-    copy_rows(matrix<const T>(a.q, batch, head) + row * a.q.row, a.q.row, 1, a.size, q.get(), round_up(a.size, W));
-    scale_all(q.get(), round_up(a.size, W), static_cast<T>(a.scale * kLog2OfE));
-    const T* keys = matrix<const T>(a.k, batch, head / shares);
-    const T* values = matrix<const T>(a.v, batch, head / shares);
-    const int64_t columns = a.causal ? min_of(a.columns, row + 1) : a.columns;
-    top[0] = kHidden<T>, total[0] = T(0);
+
+  // Slivers [begin, end) of the queries of a head, of which sliver i begins at vector(i).
+  template <class Vector>
+  void run(int64_t batch, int64_t head, int64_t begin, int64_t end, const Vector& vector) {
+    const int64_t kv_head = head / (a.heads / a.kv_heads), first = vector(begin) * W, last = vector(end) * W;
+    const S *x = matrix<const S>(a.q, batch, head), *keys = matrix<const S>(a.k, batch, kv_head);
+    const S* values = matrix<const S>(a.v, batch, kv_head);
+    const auto each_sliver = [&](const auto& f) {
+      for (int64_t i = begin; i < end; ++i) f(vector(i) * W, vector(i) * W - first, vector(i + 1) - vector(i));
+    };
+    fill(top, last - first, kHidden<T>);
+    fill(total, last - first, T(0));
+    each_sliver([&](int64_t q0, int64_t at, int64_t vectors) {
+      products.take_queries(x + q0 * a.q.row, min_of(vectors * W, a.rows - q0), at, vectors);
+    });
+    const int64_t columns = a.causal ? min_of(a.columns, last) : a.columns;
     for (int64_t k0 = 0; k0 < columns; k0 += kBlock) {
-      const int64_t n = min_of(kBlock, columns - k0);
-      scores_of_row(q.get(), keys + k0 * a.k.row, n);
-      T factor;
-      weights_of_row(batch, head, row, k0, scores.get(), n, n, top.get(), total.get(), &factor);
-      const bool whole = width == a.v_size;  // else vectors would reach behind the last row
-      if (!whole) copy_rows(values + k0 * a.v.row, a.v.row, n, a.v_size, v.get(), width);
-      attention_row<T, true>(1, width,
-                             {n, scores.get(), 1, whole ? values + k0 * a.v.row : v.get(), whole ? a.v.row : width,
-                              o.get(), width, k0 ? Into::Scale : Into::Set, &factor});
+      products.take_block(keys + k0 * a.k.row, values + k0 * a.v.row, min_of(kBlock, columns - k0));
+      each_sliver([&](int64_t q0, int64_t at, int64_t vectors) { add_block(batch, head, q0, at, vectors, k0); });
     }
-    finish(batch, head, row, 1);
-  }
-
-  // Mask, softmax and dropout of a row's scores with the keys from k0 on.
-  void weights_of_row(int64_t batch, int64_t head, int64_t row, int64_t k0, T* s, int64_t seen, int64_t n, T* m, T* l,
-                      T* factor) {
-    if (a.mask) add_mask(a, batch, head, row, k0, s, seen);
-    weigh(s, seen, round_up(n, W), m, l, factor);
-    if (a.dropout > 0) {
-      dropout.draw(a.seed, (batch * a.heads + head) * a.rows + row, k0, n, drawn.get());
-      for (int64_t p = 0; p < n; p += W) (V::load(s + p) * V::load(drawn.get() + p)).store(s + p);
-    }
-  }
-
-  // Rows of the results from the sums.
-  void finish(int64_t batch, int64_t head, int64_t q0, int64_t rows) {
-    T* out = matrix<T>(a.out, batch, head) + q0 * a.out.row;
-    T* lse = static_cast<T*>(a.lse) + (batch * a.heads + head) * a.rows + q0;
-    for (int64_t i = 0; i < rows; i += W) {
-      const int64_t n = min_of<int64_t>(W, rows - i);
-      const V sum = V::load(total.get() + i, n), none(T(0));
-      select(sum == none, V(-kHidden<T>), V::load(top.get() + i, n) + log2(sum)).store(lse + i, n);
-      select(sum == none, none, V(T(1)) / sum).store(total.get() + i, n);
-    }
-    for (int64_t i = 0; i < rows; ++i)
-      for (int64_t p = 0; p < a.v_size; p += W)
-        (V::load(o.get() + i * width + p) * V(total[i])).store(out + i * a.out.row + p, a.v_size - p);
-  }
-
-  void run(int64_t batch, int64_t head, int64_t q0, int64_t rows) {
-    if (rows == 1) return run_row(batch, head, q0);
-    const int64_t shares = a.heads / a.kv_heads, size = a.size;
-    pack_rows(matrix<const T>(a.q, batch, head) + q0 * a.q.row, a.q.row, rows, size, q.get());
-    scale_all(q.get(), ceil_div(rows, MR) * kSliver * size, static_cast<T>(a.scale * kLog2OfE));
-    fill(top.get(), round_up(rows, MR), kHidden<T>);
-    fill(total.get(), round_up(rows, MR), T(0));
-    const T* keys = matrix<const T>(a.k, batch, head / shares);
-    const T* values = matrix<const T>(a.v, batch, head / shares);
-    const int64_t columns = a.causal ? min_of(a.columns, q0 + rows) : a.columns;
-    for (int64_t k0 = 0; k0 < columns; k0 += kBlock) {
-      const int64_t nk = min_of(kBlock, columns - k0);
-      pack_transposed(keys + k0 * a.k.row, a.k.row, nk, size, k.get());
-      copy_rows(values + k0 * a.v.row, a.v.row, nk, a.v_size, v.get(), width);
-      for (int64_t i = 0; i < rows; i += MR) {
-        const int64_t here = min_of(MR, rows - i);
-        const int64_t n = a.causal ? min_of(nk, q0 + i + here - k0) : nk;
-        if (n <= 0) continue;
-        for (int64_t j = 0; j < n; j += NR)
-          run_tile<T, false>(here, 2,
-                             {size, q.get() + i / MR * kSliver * size, kSliver, k.get() + j * size, NR,
-                              scores.get() + j, kBlock, Into::Set, nullptr});
-        alignas(64) T factors[MR] = {};
-        for (int64_t r = 0; r < here; ++r) {
-          T* s = scores.get() + r * kBlock;
-          const int64_t row = q0 + i + r, seen = a.causal ? max_of<int64_t>(0, min_of(n, row + 1 - k0)) : n;
-          weights_of_row(batch, head, row, k0, s, seen, n, top.get() + i + r, total.get() + i + r, factors + r);
-        }
-        attention_row<T, true>(
-            here, width,
-            {n, scores.get(), 1, v.get(), width, o.get() + i * width, width, k0 ? Into::Scale : Into::Set, factors});
-      }
-    }
-    finish(batch, head, q0, rows);
+    each_sliver([&](int64_t q0, int64_t at, int64_t vectors) {
+      for (int64_t i = 0; i < vectors * W && q0 + i < a.rows; i += W)
+        finish(batch, head, q0 + i, o + at * size + i, vectors * W, top + at + i, total + at + i);
+    });
   }
 };
 
-template <class T>
+template <class S, class Products>
 void forward(const TiledAttentionArgs& a) {
-  constexpr int64_t MR = AttentionTile<T>::MR, kTasks = 16;
-  int64_t block = min_of(32 * MR, round_up(a.rows, MR));
-  while (block > 4 * MR && a.batch * a.heads * ceil_div(a.rows, block) < kTasks) block = round_up(block / 2, MR);
-  const int64_t blocks = ceil_div(a.rows, block);
-  const double columns = static_cast<double>(a.columns) * (a.causal ? 0.5 : 1);
-  const double ns = static_cast<double>(block) * (columns + 16) * static_cast<double>(a.size + a.v_size + 40) / 40;
-  parallel_for(0, a.batch * a.heads * blocks, grain_for(ns), [&](int64_t begin, int64_t end) {
-    AttentionForward<T> task(a, block);
+  using Task = AttentionForward<S, Products>;
+  constexpr int64_t W = Task::W, N = Products::kVectors, kTasks = 16, kMostSlivers = 9;
+  // A head's slivers are as equally wide as can be.
+  const int64_t slivers = ceil_div(a.rows, N * W), vectors = Products::kWhole ? slivers * N : ceil_div(a.rows, W);
+  const auto vector = [=](int64_t sliver) { return vectors * sliver / slivers; };
+  const int64_t wanted = max_of(ceil_div(slivers, kMostSlivers), ceil_div(kTasks, a.batch * a.heads));
+  const int64_t tasks = min_of(wanted, slivers), most = ceil_div(slivers, tasks);  // of a head; slivers of one
+  const double ns = static_cast<double>(most * N * W) * (static_cast<double>(a.columns) * (a.causal ? 0.5 : 1) + 16) *
+                    static_cast<double>(a.size + a.v_size + 40) / 100;
+  parallel_for(0, a.batch * a.heads * tasks, grain_for(ns), [&](int64_t begin, int64_t end) {
+    Task task{a, most * N};
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t q0 = i % blocks * block, m = i / blocks;
-      task.run(m / a.heads, m % a.heads, q0, min_of(block, a.rows - q0));
+      const int64_t t = i % tasks, m = i / tasks;
+      task.run(m / a.heads, m % a.heads, slivers * t / tasks, slivers * (t + 1) / tasks, vector);
     }
   });
 }
@@ -193,9 +212,32 @@ void draw_dropout(T* out, int64_t rows, int64_t columns, double p, uint64_t seed
 
 }  // namespace
 
+bool tiled_attention_takes(DType dtype, bool single_query) {
+  if (dtype == DType::Float32 || dtype == DType::Float64) return true;
+#ifdef PYNN_VEC_DOT
+  if (dtype == DType::BFloat16 && cpu_features().amx_bf16) return true;
+#endif
+  return single_query && (dtype == DType::Float16 || dtype == DType::BFloat16);
+}
+
 void tiled_attention_forward(const TiledAttentionArgs& a) {
-  if (a.dtype == DType::Float32) return forward<float>(a);
-  if (a.dtype == DType::Float64) return forward<double>(a);
+  switch (a.dtype) {
+    case DType::Float32:
+      return a.rows == 1 ? attend_rows<float>(a) : forward<float, VectorProducts<float>>(a);
+    case DType::Float64:
+      return a.rows == 1 ? attend_rows<double>(a) : forward<double, VectorProducts<double>>(a);
+    case DType::Float16:
+      if (a.rows == 1) return attend_rows<Half>(a);
+      break;
+    case DType::BFloat16:
+      if (a.rows == 1) return attend_rows<BFloat16>(a);
+#ifdef PYNN_VEC_DOT
+      return forward<BFloat16, AmxProducts>(a);
+#endif
+      break;
+    default:
+      break;
+  }
   no_loop("scaled_dot_product_attention", a.dtype);
 }
 void attention_dropout(void* out, DType dtype, int64_t rows, int64_t columns, double p, uint64_t seed) {

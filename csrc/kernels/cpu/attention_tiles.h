@@ -1,15 +1,11 @@
-// attention_tiles.h -- the pieces of tiled attention: a micro-kernel on padded scratch memory, 2^x, masks, dropout.
+// attention_tiles.h -- the pieces of tiled attention: products of slivers, 2^x, masks, dropout.
 //
-//   tile   c[i, j] = f(c) + sum_p a(i, p) b[p, j]   kMr x 2 vectors at most, everything padded to whole tiles
-//
-// a is a sliver (rows next to each other, p at a_step), or rows of kBlock elements; b has rows of b_step elements.
-// Accumulates in the type of the operands.
+// A sliver is a few vectors of queries (forward) or keys (backward), each lane one of them: what belongs to pairs of
+// both lies as [the other side][sliver], and products are tiles of the GEMM, whose a is read where it lies.
 #pragma once
 #include "core/parallel.h"
 #include "kernels/attention_tiles.h"
-#include "kernels/cpu/gemm_pack.h"
-#include "kernels/cpu/scratch.h"
-#include "kernels/cpu/sizes.h"
+#include "kernels/cpu/gemm_block.h"
 #include "kernels/cpu/vec_math.h"
 
 namespace PYNN_CPU_NAMESPACE {
@@ -17,139 +13,46 @@ namespace {
 
 using AttentionOperand = TiledAttentionArgs::Operand;
 
+// One (batch, head) of an operand.
 template <class T>
-struct AttentionTile {
-#if defined(PYNN_ISA_AVX512)
-  static constexpr int MR = 14;  // rows and two vectors of columns in registers
-#elif defined(PYNN_ISA_NEON)
-  static constexpr int MR = 8;
-#else
-  static constexpr int MR = 6;
-#endif
-  static constexpr int W = Vec<T>::kSize, NR = 2 * W;
-  static constexpr int64_t kSliver = (MR + W - 1) / W * W;  // rows of a sliver
-  static constexpr int64_t kBlock = 16 * MR;                // keys of a block: whole tiles either way
-  static_assert(kBlock % NR == 0);
-};
-
-enum class Into : uint8_t { Set, Add, Scale };  // Scale: c = factor[i] c + a b
-
-template <class T>
-struct TileArgs {
-  int64_t k;
-  const T* a;
-  int64_t a_step;  // of a sliver's p
-  const T* b;
-  int64_t b_step;
-  T* c;
-  int64_t c_step;
-  Into into;
-  const T* factor;
-};
-
-template <class T, int MR, int NV, bool kRows>
-void attention_tile(const TileArgs<T>& t) {
-  using V = Vec<T>;
-  constexpr int W = V::kSize;
-  constexpr int64_t a_row = kRows ? AttentionTile<T>::kBlock : 1;
-  const int64_t a_step = kRows ? 1 : t.a_step;
-  const T *a = t.a, *b = t.b;
-  V acc[MR][NV];
-#pragma GCC unroll 16
-  for (int i = 0; i < MR; ++i)
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) acc[i][v] = V(T(0));
-  for (int64_t p = 0; p < t.k; ++p) {
-    V row[NV];
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) row[v] = V::load(b + v * W);
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; ++i) {
-      const V x(a[i * a_row]);
-#pragma GCC unroll 4
-      for (int v = 0; v < NV; ++v) acc[i][v] = fma(x, row[v], acc[i][v]);
-    }
-    a += a_step;
-    b += t.b_step;
-  }
-  T* c = t.c;
-#pragma GCC unroll 16
-  for (int i = 0; i < MR; ++i, c += t.c_step) {
-    const V f(t.into == Into::Scale ? t.factor[i] : T(1));
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v)
-      (t.into == Into::Set ? acc[i][v] : fma(f, V::load(c + v * W), acc[i][v])).store(c + v * W);
-  }
-}
-
-// The height of the tile that `rows` rows need, at most MR.
-template <class T>
-PYNN_INLINE int64_t tile_rows(int64_t rows) {
-  constexpr int64_t MR = AttentionTile<T>::MR;
-  if (rows > 4) return MR > 8 && rows <= 8 ? 8 : MR;
-  return rows > 2 ? 4 : rows;
-}
-template <class T, bool kRows>
-void run_tile(int64_t rows, int vectors, const TileArgs<T>& t) {
-  constexpr int MR = AttentionTile<T>::MR;
-  const auto go = [&]<int R>() { vectors > 1 ? attention_tile<T, R, 2, kRows>(t) : attention_tile<T, R, 1, kRows>(t); };
-  switch (tile_rows<T>(rows)) {
-    case 1:
-      return go.template operator()<1>();
-    case 2:
-      return go.template operator()<2>();
-    case 4:
-      return go.template operator()<4>();
-    case 8:
-      if constexpr (MR > 8) return go.template operator()<8>();
-      [[fallthrough]];
-    default:
-      return go.template operator()<MR>();
-  }
-}
-// All columns of `rows` rows of c, whose b is one matrix [k, width], width whole vectors.
-template <class T, bool kRows>
-PYNN_INLINE void attention_row(int64_t rows, int64_t width, TileArgs<T> t) {
-  constexpr int W = Vec<T>::kSize;
-  int64_t j = 0;
-  for (; rows == 1 && width - j >= 4 * W; j += 4 * W, t.b += 4 * W, t.c += 4 * W) attention_tile<T, 1, 4, kRows>(t);
-  for (; j < width; j += 2 * W) {
-    run_tile<T, kRows>(rows, width - j > W ? 2 : 1, t);
-    t.b += 2 * W;
-    t.c += 2 * W;
-  }
-}
-
-// ---- copies of operands
-
-// Rows of x as slivers of kSliver rows, one per MR; element (r, p) of sliver s at s * k * kSliver + p * kSliver + r.
-template <class T>
-void pack_rows(const T* x, int64_t step, int64_t rows, int64_t k, T* out) {
-  constexpr int64_t MR = AttentionTile<T>::MR, S = AttentionTile<T>::kSliver;
-  for (int64_t i = 0; i < rows; i += MR, out += S * k)
-    pack_sliver<T, S>(x + i * step, step, 1, min_of(MR, rows - i), k, out);
-}
-// x^T as slivers of NR of x's rows, zeros behind the last one.
-template <class T>
-void pack_transposed(const T* x, int64_t step, int64_t rows, int64_t k, T* out) {
-  constexpr int64_t NR = AttentionTile<T>::NR;
-  for (int64_t j = 0; j < rows; j += NR, out += NR * k)
-    pack_sliver<T, NR>(x + j * step, step, 1, min_of(NR, rows - j), k, out);
-}
-// Rows of n elements, times f, as rows of n_padded with zeros behind.
-template <class T>
-void copy_rows(const T* x, int64_t step, int64_t rows, int64_t n, T* out, int64_t n_padded) {
-  constexpr int W = Vec<T>::kSize;
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t p = 0; p < n_padded; p += W) Vec<T>::load(x + i * step + p, n - p).store(out + i * n_padded + p);
-}
-template <class T>
-void scale_all(T* x, int64_t n, T f) {  // n: whole vectors
-  for (int64_t i = 0; i < n; i += Vec<T>::kSize) (Vec<T>::load(x + i) * Vec<T>(f)).store(x + i);
+PYNN_INLINE T* matrix(const AttentionOperand& x, int64_t batch, int64_t head) {
+  return static_cast<T*>(x.data) + batch * x.batch + head * x.head;
 }
 template <class T>
 void fill(T* x, int64_t n, T value) {
   for (int64_t i = 0; i < n; i += Vec<T>::kSize) Vec<T>(value).store(x + i, n - i);
+}
+
+// ---- slivers
+
+// c[i, j] (+)= sum_p a(i, p) b[p, j]; b and c have whole vectors.
+template <class T>
+void attention_product(int64_t rows, int64_t vectors, int64_t k, const T* a, int64_t a_rs, int64_t a_cs, const T* b,
+                       int64_t b_rs, T* c, int64_t c_rs, bool add) {
+  constexpr int64_t W = Vec<T>::kSize, MR = GemmBlocks::mr;
+  const GemmOut<T> out{c, c_rs, 1, T(1), T(add), nullptr, 0, 0, false};
+  const int64_t parts = ceil_div(vectors, GemmBlocks::nv);
+  for (int64_t p = 0; p < parts; ++p) {
+    const int64_t v = vectors * p / parts, nv = vectors * (p + 1) / parts - v;
+    for (int64_t i = 0; i < rows; i += MR)
+      run_gemm_tile<T>(min_of(MR, rows - i), nv, {k, a + i * a_rs, b + v * W, a_rs, a_cs, b_rs, nv * W, nullptr, 0},
+                       out, i, v * W);
+  }
+}
+// The first W columns of x [n][step], column l times lane l of f, as `rows` rows of y.
+template <class S>
+void store_columns(const Wide<S>* x, int64_t step, int64_t n, Vec<Wide<S>> f, S* y, int64_t y_row, int64_t rows) {
+  using V = Vec<Wide<S>>;
+  constexpr int W = V::kSize;
+  for (int64_t j = 0; j < n; j += W) {
+    V v[W];
+#pragma GCC unroll 16
+    for (int l = 0; l < W; ++l) v[l] = j + l < n ? V::load(x + (j + l) * step) * f : V(Wide<S>(0));
+    transpose(v);
+#pragma GCC unroll 16
+    for (int l = 0; l < W; ++l)
+      if (l < rows) store_wide(y + l * y_row + j, v[l], n - j);
+  }
 }
 
 // ---- weights
@@ -177,37 +80,68 @@ constexpr double kLog2OfE = 1.4426950408889634;
 template <class T>
 constexpr T kHidden = -static_cast<T>(__builtin_huge_val());
 
-// s[0, n) += log2(e) mask, of row `row` of matrix (batch, head) from column j on.
+// The mask of one (batch, head); scores become log2(e) (scale s + mask), factor = log2(e) scale.
 template <class T>
-void add_mask(const TiledAttentionArgs& a, int64_t batch, int64_t head, int64_t row, int64_t j, T* s, int64_t n) {
+class ScoreMask {
+ public:
   using V = Vec<T>;
-  constexpr int W = V::kSize;
-  const int64_t at = batch * a.mask_batch + head * a.mask_head + row * a.mask_row + j * a.mask_column;
-  if (a.mask_is_bool) {
-    const bool* m = static_cast<const bool*>(a.mask) + at;
-    if (!a.mask_column) {
-      for (int64_t i = 0; !*m && i < n; i += W) (V::load(s + i, n - i) + V(kHidden<T>)).store(s + i, n - i);
-      return;
-    }
-    const auto hide = [&](const bool* seen, int64_t i) __attribute__((always_inline)) {
-      (V::load(s + i, n - i) + select(load_bool<T>(seen), V(T(0)), V(kHidden<T>))).store(s + i, n - i);
-    };
-    int64_t i = 0;
-    for (; i + W <= n; i += W) hide(m + i, i);
-    if (i < n) {
-      bool seen[W] = {};
-      __builtin_memcpy(seen, m + i, static_cast<size_t>(n - i));
-      hide(seen, i);
-    }
-    return;
+  static constexpr int64_t W = V::kSize;
+  ScoreMask(const TiledAttentionArgs& a, int64_t batch, int64_t head)
+      : data_(static_cast<const char*>(a.mask)),
+        size_(a.mask_is_bool ? 1 : sizeof(T)),
+        row_(a.mask_row * size_),
+        column_(a.mask_column * size_),
+        is_bool_(a.mask_is_bool) {
+    data_ += (batch * a.mask_batch + head * a.mask_head) * size_;
   }
-  const T* m = static_cast<const T*>(a.mask) + at;
-  const V log2e(static_cast<T>(kLog2OfE));
-  for (int64_t i = 0; i < n; i += W) {
-    const V x = a.mask_column ? V::load(m + i, n - i) : V(*m);
-    fma(x, log2e, V::load(s + i, n - i)).store(s + i, n - i);
+
+  // Into L2, ahead of add_to_columns(): rows may lie pages apart.
+  void fetch(int64_t row, int64_t rows, int64_t j, int64_t n) const {
+    for (int64_t r = 0; row_ && column_ && r < rows; ++r)
+      for (int64_t b = 0; b < n * size_; b += 64) __builtin_prefetch(data_ + (row + r) * row_ + j * size_ + b, 0, 2);
   }
-}
+  // s[i] of row `row` and columns j + i, i < n.
+  void add_to_row(T* s, int64_t row, int64_t j, int64_t n, V factor) const {
+    for (int64_t i = 0; i < n; i += W) fma(V::load(s + i, n - i), factor, added(row, j + i, n - i)).store(s + i, n - i);
+  }
+  // s[i * step + l] of rows `row` + l, l < rows <= W, and columns j + i, i < n.
+  void add_to_columns(T* s, int64_t step, int64_t row, int64_t rows, int64_t j, int64_t n, V factor) const {
+    for (int64_t i = 0; i < n; i += W, s += W * step) {
+      V v[W];
+      v[0] = added(row, j + i, n - i);
+      if (row_) {
+#pragma GCC unroll 16
+        for (int64_t l = 1; l < W; ++l) v[l] = l < rows ? added(row + l, j + i, n - i) : V(T(0));
+        transpose(v);
+      } else {
+        T one[W];
+        v[0].store(one);
+#pragma GCC unroll 16
+        for (int64_t l = 0; l < W; ++l) v[l] = V(one[l]);
+      }
+      for (int64_t l = 0; l < min_of(W, n - i); ++l) fma(V::load(s + l * step), factor, v[l]).store(s + l * step);
+    }
+  }
+
+ private:
+  // Columns j to j + W of a row, n of which are there.
+  PYNN_INLINE V added(int64_t row, int64_t j, int64_t n) const {
+    const char* at = data_ + row * row_ + j * column_;
+    if (is_bool_) {
+      bool some[W] = {};
+      const bool* seen = reinterpret_cast<const bool*>(at);
+      if (!column_) return V(*seen ? T(0) : kHidden<T>);
+      if (n < W) seen = static_cast<const bool*>(__builtin_memcpy(some, seen, static_cast<size_t>(n)));
+      return select(load_bool<T>(seen), V(T(0)), V(kHidden<T>));
+    }
+    const T* x = reinterpret_cast<const T*>(at);
+    return (column_ ? V::load(x, n) : V(*x)) * V(static_cast<T>(kLog2OfE));
+  }
+
+  const char* data_;
+  int64_t size_, row_, column_;  // bytes
+  bool is_bool_;
+};
 
 // ---- dropout: a hash of the row's key and of the column, so that any tile can be drawn anew
 
@@ -221,42 +155,47 @@ PYNN_INLINE uint64_t dropout_key(uint64_t seed, int64_t row) {  // SplitMix64
 template <class T>
 class Dropout {
  public:
-  static constexpr int W = Vec<T>::kSize;
+  static constexpr int W = Vec<T>::kSize, L = PYNN_VEC_BYTES / 4;
   explicit Dropout(double p) : keep_(static_cast<T>(p >= 1 ? 0 : 1 / (1 - p))) {
     threshold_ = static_cast<uint32_t>(p * 0x1p31);  // of 31 bits
   }
-  // out[i] = 0 or 1 / (1 - p) of columns j + i, i < n <= kBlock; whole vectors are written.
+  // out[i] = 0 or 1 / (1 - p) of columns j + i, i < n; whole vectors are written.
   void draw(uint64_t seed, int64_t row, int64_t j, int64_t n, T* out) const {
-    constexpr int L = PYNN_VEC_BYTES / 4;
     const uint64_t key = dropout_key(seed, row);
-    const uint32_t low = static_cast<uint32_t>(key), high = static_cast<uint32_t>(key >> 32) | 1;
-    for (int64_t i = 0; i < n; i += L) {
-      U32 x = (U32)Vec<int32_t>::iota(static_cast<int32_t>(j + i)).v;
-      x = x * high + low;
-      x ^= x >> 16;
-      x *= 0x7feb352du;
-      x ^= x >> 15;
-      x *= 0x846ca68bu;
-      x ^= x >> 16;
-      const I32 kept = (I32)(x >> 1) >= (I32)(U32)(x * 0u + threshold_);
-      if constexpr (sizeof(T) == 4)
-        select(Mask<T>{kept}, Vec<T>(keep_), Vec<T>(T(0))).store(out + i, n - i);
-      else
-        for (int l = 0; l < L && i + l < n; ++l) out[i + l] = kept[l] ? keep_ : T(0);
+    const U32 zero{}, low = zero + static_cast<uint32_t>(key), high = zero + (static_cast<uint32_t>(key >> 32) | 1);
+    for (int64_t i = 0; i < n; i += L)
+      put(kept((U32)Vec<int32_t>::iota(static_cast<int32_t>(j + i)).v, low, high), out + i, n - i);
+  }
+  // out[i * W + l]: that of column j + i, i < n, and row `row + l`, l < W.
+  void draw_columns(uint64_t seed, int64_t row, int64_t j, int64_t n, T* out) const {
+    U32 low{}, high{};
+    for (int l = 0; l < W; ++l) {
+      const uint64_t key = dropout_key(seed, row + l);
+      low[l] = static_cast<uint32_t>(key), high[l] = static_cast<uint32_t>(key >> 32) | 1;
     }
+    for (int64_t i = 0; i < n; ++i) put(kept(U32{} + static_cast<uint32_t>(j + i), low, high), out + i * W, W);
   }
 
  private:
+  PYNN_INLINE I32 kept(U32 x, U32 low, U32 high) const {
+    x = x * high + low;
+    x ^= x >> 16;
+    x *= 0x7feb352du;
+    x ^= x >> 15;
+    x *= 0x846ca68bu;
+    x ^= x >> 16;
+    return (I32)(x >> 1) >= (I32)(U32)(x * 0u + threshold_);
+  }
+  PYNN_INLINE void put(I32 kept, T* out, int64_t n) const {
+    if constexpr (sizeof(T) == 4)
+      select(Mask<T>{kept}, Vec<T>(keep_), Vec<T>(T(0))).store(out, n);
+    else
+      for (int l = 0; l < L && l < n; ++l) out[l] = kept[l] ? keep_ : T(0);
+  }
+
   T keep_;
   uint32_t threshold_;
 };
-
-// ---- one (batch, head) of an operand
-
-template <class T>
-PYNN_INLINE T* matrix(const AttentionOperand& x, int64_t batch, int64_t head) {
-  return static_cast<T*>(x.data) + batch * x.batch + head * x.head;
-}
 
 }  // namespace
 }  // namespace PYNN_CPU_NAMESPACE

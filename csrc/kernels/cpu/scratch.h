@@ -20,7 +20,28 @@ class Scratch {
   T* data_;
 };
 
-// The same, of up to kOnStack elements on the stack: for tasks so short that they would queue for the allocator's lock.
+// N arrays in one block, for tasks so short that an allocation each would show.
+template <class T, int N>
+class ScratchParts {
+ public:
+  explicit ScratchParts(const int64_t (&sizes)[N]) : all_(padded_sum(sizes, N)) {
+    for (int i = 0; i < N; ++i) parts_[i] = all_.get() + padded_sum(sizes, i);
+  }
+  T* operator[](int i) const { return parts_[i]; }
+
+ private:
+  static int64_t padded_sum(const int64_t* sizes, int n) {
+    constexpr int64_t kLine = 64 / sizeof(T);
+    int64_t sum = 0;
+    for (int i = 0; i < n; ++i) sum += (sizes[i] + kLine - 1) / kLine * kLine;
+    return sum;
+  }
+
+  Scratch<T> all_;
+  T* parts_[N];
+};
+
+// Scratch, of up to kOnStack elements on the stack: for tasks so short that they would queue for the allocator's lock.
 template <class T, int64_t kOnStack>
 class ShortScratch {
  public:

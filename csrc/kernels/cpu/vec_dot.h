@@ -32,6 +32,21 @@ PYNN_INLINE void store_pairs(BFloat16* to, Vec<float> low, Vec<float> high) {
   asm("vcvtne2ps2bf16 %1, %2, %0" : "=v"(both.v) : "v"(low.v), "v"(high.v));
   __builtin_memcpy(static_cast<void*>(to), &both.v, sizeof both.v);
 }
+PYNN_INLINE void store_rounded(BFloat16* to, Vec<float> x) {
+  typedef int16_t Half __attribute__((vector_size(PYNN_VEC_BYTES / 2)));
+  Half half;
+  asm("vcvtneps2bf16 %1, %0" : "=v"(half) : "v"(x.v));
+  __builtin_memcpy(static_cast<void*>(to), &half, sizeof half);
+}
+// Lane l: those of both vectors' lanes l.
+PYNN_INLINE Vec<int32_t> pairs_of(Vec<float> first, Vec<float> second) {
+  typedef int16_t Words __attribute__((vector_size(PYNN_VEC_BYTES)));
+  Words both;
+  asm("vcvtne2ps2bf16 %1, %2, %0" : "=v"(both) : "v"(first.v), "v"(second.v));
+  return (Vec<int32_t>::Native)__builtin_shufflevector(both, both, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7,
+                                                       23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
+                                                       31);
+}
 // Groups of four bytes: x without sign, y with it.
 PYNN_INLINE Vec<int32_t> dot_quads(Vec<int32_t> acc, Vec<int32_t> x, Vec<int32_t> y) {
   asm("vpdpbusd %2, %1, %0" : "+v"(acc.v) : "v"(x.v), "v"(y.v));
