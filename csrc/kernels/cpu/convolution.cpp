@@ -273,8 +273,8 @@ ConvPath choose(const ConvArgs& a, Result result) {
   const auto as_double = [](int64_t n) { return static_cast<double>(n); };
   const int64_t channels = result == Result::Input ? a.ci : a.co, terms = result == Result::Input ? a.co : a.ci;
   const double lanes = as_double(kLanes);
-  // Rows of pixels in place, unless each stands on a page of its own.
-  if (const int64_t pixels = product3(g.in); fits_pointwise(a, result) && pixels <= 512) {
+  // Rows of pixels in place, unless many stand on pages of their own.
+  if (const int64_t pixels = product3(g.in); fits_pointwise(a, result) && (pixels <= 512 || terms <= 256)) {
     const int64_t both = a.ci * a.co, blocked = terms * round_up(channels, kLanes);
     const double in_rows = as_double(both * round_up(pixels, kLanes));
     const double in_blocks = as_double(blocked * pixels) + 25 * as_double((a.ci + a.co) * pixels);

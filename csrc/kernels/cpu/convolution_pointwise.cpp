@@ -17,51 +17,65 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-// y[i * step + p] = max(low, bias[i] + sum_k w[k * kTileRows + i] x[offset[k] + p]): MR channels by NV vectors of
-// pixels, `last` in the last vector.
+#if defined(PYNN_ISA_AVX512)
+constexpr int kPointRows = 9, kPointVectors = 3;
+#else
+constexpr int kPointRows = kTileRows, kPointVectors = 2;
+#endif
+
+// y[i * step + p] = max(low, bias[i] + sum_k w[k * kPointRows + i] x[offset[k] + p]): MR channels by NV vectors of
+// pixels, `last` in the last vector. `ahead` of them are those that are asked for next: what lies in a line for each k
+// comes slowly from beyond L2.
 template <int MR, int NV, bool kTail>
-void point_tile(int64_t terms, const float* w, const float* x, const int64_t* offset, int64_t step, int64_t last,
-                const float* bias, float low, float* y) {
+void point_tile(int64_t terms, const float* w, const float* x, const int64_t* offset, int64_t ahead, int64_t step,
+                int64_t last, const float* bias, float low, float* y) {
   constexpr int W = VecF::kSize;
   VecF acc[MR][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < MR; ++i)
-#pragma GCC unroll 2
+#pragma GCC unroll 3
     for (int v = 0; v < NV; ++v) acc[i][v] = VecF(bias ? bias[i] : 0.0f);
   for (int64_t k = 0; k < terms; ++k) {
     const float* from = x + offset[k];
+    __builtin_prefetch(from + ahead);
     VecF row[NV];
-#pragma GCC unroll 2
+#pragma GCC unroll 3
     for (int v = 0; v < NV; ++v)
       row[v] = kTail && v == NV - 1 ? VecF::load(from + v * W, last) : VecF::load(from + v * W);
 #pragma GCC unroll 16
     for (int i = 0; i < MR; ++i) {
       const VecF f(w[i]);
-#pragma GCC unroll 2
+#pragma GCC unroll 3
       for (int v = 0; v < NV; ++v) acc[i][v] = fma(f, row[v], acc[i][v]);
     }
-    w += kTileRows;
+    w += kPointRows;
   }
 #pragma GCC unroll 16
   for (int i = 0; i < MR; ++i)
-#pragma GCC unroll 2
+#pragma GCC unroll 3
     for (int v = 0; v < NV; ++v) max(VecF(low), acc[i][v]).store(y + i * step + v * W, kTail && v == NV - 1 ? last : W);
 }
 
-using PointTileFn = void (*)(int64_t, const float*, const float*, const int64_t*, int64_t, int64_t, const float*, float,
-                             float*);
-template <int NV, bool kTail>
+using PointTileFn = void (*)(int64_t, const float*, const float*, const int64_t*, int64_t, int64_t, int64_t,
+                             const float*, float, float*);
+using PointRows = std::make_integer_sequence<int, kPointRows>;
 struct PointTiles {
-  PointTileFn of_rows[kTileRows];
-  template <int... I>
+  PointTileFn of_rows[kPointRows];
+  template <int NV, bool kTail, int... I>
   static constexpr PointTiles make(std::integer_sequence<int, I...>) {
     return {{point_tile<I + 1, NV, kTail>...}};
   }
 };
-using TileRows = std::make_integer_sequence<int, kTileRows>;
-constexpr PointTiles<2, false> kFullTiles = PointTiles<2, false>::make(TileRows());
-constexpr PointTiles<2, true> kTailTiles = PointTiles<2, true>::make(TileRows());
-constexpr PointTiles<1, true> kOneTiles = PointTiles<1, true>::make(TileRows());
+constexpr PointTiles kFullTiles = PointTiles::make<kPointVectors, false>(PointRows());
+constexpr PointTiles kTailTiles[] = {PointTiles::make<1, true>(PointRows()), PointTiles::make<2, true>(PointRows()),
+                                     PointTiles::make<kPointVectors, true>(PointRows())};
+
+// A row of n pixels in panels of up to kPointVectors vectors, about equal ones.
+struct Panels {
+  const int64_t n, vectors, count;
+  explicit Panels(int64_t pixels) : n(pixels), vectors(ceil_div(n, kLanes)), count(ceil_div(vectors, kPointVectors)) {}
+  int64_t first(int64_t panel) const { return min_of(n, vectors * panel / count * kLanes); }
+};
 
 struct PackedRows {
   const int64_t channels, terms, slivers, size;
@@ -70,24 +84,29 @@ struct PackedRows {
   PackedRows(const float* w, int64_t channels_, int64_t terms_, int64_t row, int64_t column)
       : channels(channels_),
         terms(terms_),
-        slivers(ceil_div(channels, kTileRows)),
-        size(round_up(kTileRows * terms, kLanes) + kLanes),
+        slivers(ceil_div(channels, kPointRows)),
+        size(round_up(kPointRows * terms, kLanes) + kLanes),
         to(slivers * size) {
-    parallel_for(0, slivers, grain_for(static_cast<double>(kTileRows * terms) / 4), [&](int64_t begin, int64_t end) {
+    parallel_for(0, slivers, grain_for(static_cast<double>(kPointRows * terms) / 4), [&](int64_t begin, int64_t end) {
       for (int64_t s = begin; s < end; ++s)
-        pack_sliver<float, kTileRows>(w + s * kTileRows * row, row, column,
-                                      min_of<int64_t>(kTileRows, channels - s * kTileRows), terms, to.get() + s * size);
+        pack_sliver<float, kPointRows>(w + first(s) * row, row, column, first(s + 1) - first(s), terms,
+                                       to.get() + s * size);
     });
   }
-  // All channels of n <= kWide pixels; channels of y are `step` apart.
-  void multiply(const float* x, const int64_t* offset, int64_t n, const float* bias, float low, float* y,
-                int64_t step) const {
-    const int64_t last = n > kLanes ? n - kLanes : n;
-    const PointTileFn* tiles = n == kWide ? kFullTiles.of_rows : n > kLanes ? kTailTiles.of_rows : kOneTiles.of_rows;
-    for (int64_t s = 0; s < slivers; ++s) {
-      const int64_t c = s * kTileRows;
-      tiles[min_of<int64_t>(kTileRows, channels - c) - 1](terms, to.get() + s * size, x, offset, step, last,
-                                                          bias ? bias + c : nullptr, low, y + c * step);
+  int64_t first(int64_t sliver) const { return channels * sliver / slivers; }  // of about equal heights
+
+  // All channels of panels [p0, p1); channels of y are `step` apart.
+  void multiply(const Panels& panels, int64_t p0, int64_t p1, const float* x, const int64_t* offset, const float* bias,
+                float low, float* y, int64_t step) const {
+    for (int64_t p = p0; p < p1; ++p) {
+      const int64_t o = panels.first(p), n = panels.first(p + 1) - o;
+      const int64_t vectors = ceil_div(n, kLanes), last = n - (vectors - 1) * kLanes;
+      const PointTiles& tiles = n == kPointVectors * kLanes ? kFullTiles : kTailTiles[vectors - 1];
+      for (int64_t s = 0; s < slivers; ++s) {
+        const int64_t c = first(s), ahead = s < kPointVectors ? (vectors + s) * kLanes : 0;
+        tiles.of_rows[first(s + 1) - c - 1](terms, to.get() + s * size, x + o, offset, ahead, step, last,
+                                            bias ? bias + c : nullptr, low, y + o + c * step);
+      }
     }
   }
 };
@@ -95,8 +114,8 @@ struct PackedRows {
 void pointwise(const ConvArgs& a, bool forward) {
   const int64_t terms = forward ? a.ci : a.co, channels = forward ? a.co : a.ci;
   const int64_t pixels = a.g.in[0] * a.g.in[1] * a.g.in[2];
-  const int64_t panels = ceil_div(pixels, kWide), run = max_of<int64_t>(1, min_of(a.batch * panels / 16, int64_t{8}));
-  const int64_t runs = ceil_div(panels, run);
+  const Panels panels(pixels);
+  const int64_t run = clamp_of(a.batch * panels.count / 16, 1, 8), runs = ceil_div(panels.count, run);  // of a task
   const Scratch<int64_t> offset(terms);
   for (int64_t k = 0; k < terms; ++k) offset[k] = k * pixels;
   for (int64_t group = 0; group < a.groups; ++group) {
@@ -105,12 +124,11 @@ void pointwise(const ConvArgs& a, bool forward) {
     const double cost = static_cast<double>(terms * channels * run);
     parallel_for(0, a.batch * runs, grain_for(cost / 2), [&](int64_t begin, int64_t end) {
       for (int64_t task = begin; task < end; ++task) {
-        const int64_t image = task / runs * a.groups + group, p0 = task % runs * run * kWide;
+        const int64_t image = task / runs * a.groups + group, p0 = task % runs * run;
         const float* x = static_cast<const float*>(forward ? a.x : a.y) + image * terms * pixels;
         float* y = static_cast<float*>(forward ? a.y : a.x) + image * channels * pixels;
         const float* bias = a.bias ? static_cast<const float*>(a.bias) + group * channels : nullptr;
-        for (int64_t p = p0; p < min_of(pixels, p0 + run * kWide); p += kWide)
-          w.multiply(x + p, offset.get(), min_of(kWide, pixels - p), bias, a.low(), y + p, pixels);
+        w.multiply(panels, p0, min_of(panels.count, p0 + run), x, offset.get(), bias, a.low(), y, pixels);
       }
     });
   }
@@ -126,6 +144,7 @@ void few_forward(const ConvArgs& a) {
   const ConvGeometry& g = a.g;
   const int64_t taps = product3(g.kernel), terms = a.ci * taps, in = product3(g.in), out = product3(g.out);
   const int64_t rows = g.out[0] * g.out[1], width = g.out[2], image = a.ci * p.size() + kWide;
+  const Panels panels(width);
   const int64_t images = min_of(a.batch, max_of<int64_t>(1, (int64_t{1} << 20) / image));  // at once: 4 MB of planes
   const Scratch<int64_t> offset(terms);
   for (int64_t k = 0; k < terms; ++k) offset[k] = k / taps * p.size() + p.taps[k % taps];
@@ -148,8 +167,7 @@ void few_forward(const ConvArgs& a) {
           const int64_t i = r / rows, d = r % rows / g.out[1], h = r % g.out[1];
           const float* x = planes.get() + i * image + d * p.step[0] + h * p.step[1];
           float* y = static_cast<float*>(a.y) + of_image(i) * a.co * out + r % rows * width;
-          for (int64_t o = 0; o < width; o += kWide)
-            w.multiply(x + o, offset.get(), min_of(kWide, width - o), bias, a.low(), y + o, out);
+          w.multiply(panels, 0, panels.count, x, offset.get(), bias, a.low(), y, out);
         }
       });
     }
