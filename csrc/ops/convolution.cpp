@@ -58,12 +58,8 @@ DimVector with_spatial(int64_t first, int64_t second, const int64_t* three, int6
   return sizes;
 }
 
-// Integers are computed in int64: they wrap. The CPU's halves are computed in float32.
-DType computed_in(const Tensor& t) {
-  if (!is_floating(t.dtype())) return DType::Int64;
-  return t.dtype() == DType::Float64 || t.device().is_cuda() ? t.dtype() : DType::Float32;
-}
-Tensor operand(const Tensor& t) { return contiguous(to_dtype(t, computed_in(t))); }
+// Integers are computed in int64: they wrap.
+Tensor operand(const Tensor& t) { return contiguous(is_floating(t.dtype()) ? t : to_dtype(t, DType::Int64)); }
 
 using Kernel = decltype(kernels::conv_forward);
 

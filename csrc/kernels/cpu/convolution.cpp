@@ -245,6 +245,8 @@ void backward_weight(const ConvArgs& a) {
 
 // ---- choice -------------------------------------------------------------------------------------------------------
 
+bool is_half(DType t) { return t == DType::BFloat16 || t == DType::Float16; }
+
 enum class Result { Output, Input, Weight };
 
 bool fits_winograd(const ConvArgs& a, Result result) {
@@ -315,6 +317,7 @@ ConvPath path_of(const ConvArgs& a, Result result) {
 }  // namespace
 
 void conv_forward(const ConvArgs& a) {
+  if (is_half(a.dtype)) return half_forward(a);
   const ConvPath path = path_of(a, Result::Output);
   if (path == ConvPath::Winograd && winograd_forward(a)) return;
   if (path == ConvPath::Pointwise) return pointwise_forward(a);
@@ -325,6 +328,7 @@ void conv_forward(const ConvArgs& a) {
 }
 
 void conv_backward_input(const ConvArgs& a) {
+  if (is_half(a.dtype)) return half_backward_input(a);
   const ConvPath path = path_of(a, Result::Input);
   if (path == ConvPath::Winograd && winograd_backward_input(a)) return;
   if (path == ConvPath::Pointwise) return pointwise_backward_input(a);
@@ -335,6 +339,7 @@ void conv_backward_input(const ConvArgs& a) {
 }
 
 void conv_backward_weight(const ConvArgs& a) {
+  if (is_half(a.dtype)) return half_backward_weight(a);
   const ConvPath path = path_of(a, Result::Weight);
   if (path == ConvPath::Winograd && winograd_backward_weight(a)) return;
   if (path != ConvPath::Unfold) return direct_backward_weight(a);

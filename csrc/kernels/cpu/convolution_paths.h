@@ -1,4 +1,4 @@
-// convolution_paths.h -- the ways to convolve float32 that convolution.cpp chooses from.
+// convolution_paths.h -- the ways to convolve float32 that convolution.cpp chooses from, and those of half types.
 #pragma once
 #include "kernels/convolution.h"
 
@@ -24,5 +24,14 @@ bool winograd_forward(const ConvArgs& args);
 bool winograd_backward_input(const ConvArgs& args);
 bool winograd_backward_weight(const ConvArgs& args);
 bool winograd_backward_weight_fits(const ConvArgs& args);  // its memory stays bounded
+
+// convolution_half.cpp: bfloat16, float16.
+void half_forward(const ConvArgs& args);
+void half_backward_input(const ConvArgs& args);
+void half_backward_weight(const ConvArgs& args);
+
+// convolution_amx.cpp: bfloat16. False where it cannot serve: then operands must be converted.
+bool amx_forward(const ConvArgs& args);
+bool amx_backward_input(const ConvArgs& args);
 
 }  // namespace PYNN_CPU_NAMESPACE

@@ -122,8 +122,8 @@ PYNN_INLINE void for_transposed(const float* x, int64_t stride, int64_t lanes, i
 }
 
 // y[lane * stride + j] = the lanes of f(j), for j < n.
-template <class F>
-PYNN_INLINE void store_transposed(float* y, int64_t stride, int64_t lanes, int64_t n, F f) {
+template <class S, class F>
+PYNN_INLINE void store_transposed(S* y, int64_t stride, int64_t lanes, int64_t n, F f) {
   constexpr int W = VecF::kSize;
   for (int64_t j = 0; j < n; j += W) {
     VecF v[W];
@@ -138,9 +138,9 @@ PYNN_INLINE void store_transposed(float* y, int64_t stride, int64_t lanes, int64
     transpose(v);
     if (m >= W && lanes >= W) {
 #pragma GCC unroll 16
-      for (int i = 0; i < W; ++i) v[i].store(y + i * stride + j);
+      for (int i = 0; i < W; ++i) store_wide(y + i * stride + j, v[i]);
     } else {
-      for (int i = 0; i < min_of<int64_t>(W, lanes); ++i) v[i].store(y + i * stride + j, m);
+      for (int i = 0; i < min_of<int64_t>(W, lanes); ++i) store_wide(y + i * stride + j, v[i], m);
     }
   }
 }

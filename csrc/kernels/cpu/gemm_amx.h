@@ -28,8 +28,10 @@ struct AmxShape {
 };
 class AmxRegisters {
  public:
-  AmxRegisters() {
-    static constexpr AmxShape shape;
+  explicit AmxRegisters(int64_t bytes = kAmxLine) {  // of k in a step
+    AmxShape shape;
+    shape.bytes[4] = shape.bytes[5] = static_cast<uint16_t>(bytes);
+    shape.rows[6] = shape.rows[7] = static_cast<uint8_t>(bytes / 4);
     asm volatile("ldtilecfg %0" ::"m"(shape));
   }
   ~AmxRegisters() { asm volatile("tilerelease"); }
