@@ -257,12 +257,6 @@ struct AmxConv {
   }
 };
 
-bool fits_amx(const ConvArgs& a) {
-  const ConvGeometry& g = a.g;
-  const bool plane = g.in[0] == 1 && g.out[0] == 1 && g.kernel[0] == 1 && g.pad[0] == 0;
-  return a.dtype == DType::BFloat16 && cpu_features().amx_bf16 && plane && (a.ci > 1 || a.groups == 1);
-}
-
 }  // namespace
 
 bool amx_forward(const ConvArgs& a) {

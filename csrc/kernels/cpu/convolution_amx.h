@@ -11,6 +11,12 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
+PYNN_INLINE bool fits_amx(const ConvArgs& a) {
+  const ConvGeometry& g = a.g;
+  const bool plane = g.in[0] == 1 && g.out[0] == 1 && g.kernel[0] == 1 && g.pad[0] == 0;
+  return a.dtype == DType::BFloat16 && cpu_features().amx_bf16 && plane && (a.ci > 1 || a.groups == 1);
+}
+
 // Pairs {x[i], y[i]} for i < 16, of which n >= 1 are there to be read.
 PYNN_INLINE Vec<int32_t> pairs(const BFloat16* x, const BFloat16* y, int64_t n) {
   return zip_groups<Bf16Pairs>(x, y - x, n);

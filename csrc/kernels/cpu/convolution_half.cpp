@@ -62,6 +62,8 @@ void half_forward(const ConvArgs& a) {
 void half_backward_input(const ConvArgs& a) {
   if (!amx_backward_input(a)) by_floats(a, &ConvArgs::x, conv_backward_input);
 }
-void half_backward_weight(const ConvArgs& a) { by_floats(a, &ConvArgs::w, conv_backward_weight); }
+void half_backward_weight(const ConvArgs& a) {
+  if (!amx_backward_weight(a)) by_floats(a, &ConvArgs::w, conv_backward_weight);
+}
 
 }  // namespace PYNN_CPU_NAMESPACE

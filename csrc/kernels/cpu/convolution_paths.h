@@ -30,8 +30,10 @@ void half_forward(const ConvArgs& args);
 void half_backward_input(const ConvArgs& args);
 void half_backward_weight(const ConvArgs& args);
 
-// convolution_amx.cpp: bfloat16. False where it cannot serve: then operands must be converted.
+// convolution_amx.cpp, convolution_amx_weight.cpp: bfloat16. False where it cannot serve: then operands must be
+// converted.
 bool amx_forward(const ConvArgs& args);
 bool amx_backward_input(const ConvArgs& args);
+bool amx_backward_weight(const ConvArgs& args);
 
 }  // namespace PYNN_CPU_NAMESPACE

@@ -1,0 +1,199 @@
+// convolution_amx_weight.cpp -- the gradient of the weight for bfloat16, by AMX.
+//
+//   dw[tap, ci, co] = sum over pixels of  x[ci, pixel + tap] dy[pixel, co]      32 ci by 32 co, 32 pixels to a step
+//
+// Parts of x are copied as planes of rows with padding, a plane for each phase of a stride: so a tap reads all pixels
+// at one distance, across the rows' ends, where zeros of dy take part. Infinities of x would not stay out there: a
+// result that is not finite is computed otherwise. Sums are float32, split by sizes, and added up at the end.
+#include "kernels/cpu/convolution_amx.h"
+
+#include "core/parallel.h"
+
+#ifdef PYNN_VEC_DOT
+
+namespace PYNN_CPU_NAMESPACE {
+namespace {
+
+constexpr int64_t kPixels = 1024, kPartBytes = 768 << 10;  // of a part, its copies
+constexpr int64_t kShares = 4, kSumBytes = 6 << 20;        // of all shares
+
+// to[j] = from[j * step], j < n. Up to `end` may be read.
+PYNN_INLINE void copy_every(BFloat16* to, const BFloat16* from, int64_t step, int64_t n, const BFloat16* end) {
+  using V = Vec<int16_t>;
+  constexpr int64_t W = V::kSize;
+  int64_t j = 0;
+  for (; j < n && step <= 2 && end - from >= step * (j + W); j += W) {
+    const auto* const x = reinterpret_cast<const int16_t*>(from + step * j);
+    const V v = step == 1 ? V::load(x) : every_second<0>(V::load(x), V::load(x + W));
+    Vec<int32_t>(Vec<int32_t>::Native(v.v)).store(reinterpret_cast<int32_t*>(to + j), (n - j) / 2);
+    if (n - j < W && n % 2) to[n - 1].bits = from[step * (n - 1)].bits;  // stores go by words
+  }
+  for (; j < n; ++j) to[j].bits = from[step * j].bits;
+}
+
+struct AmxWeight {
+  const ConvArgs& a;
+  const Axis h, w;
+  const int64_t taps, blocks, slivers;  // blocks of input channels, slivers of output channels
+  const int64_t h_phases, w_phases;     // that are read
+  int64_t wide;                         // pixels of a row, even
+  int64_t images, height, high;         // of a part: images, rows of outputs, rows of a copy of an image
+  int64_t parts, pixels, plane;         // parts; of a part: pixels, elements of a channel's copy
+  int64_t shares, runs, size;           // of the parts, of the slivers; sums of a share
+
+  explicit AmxWeight(const ConvArgs& args)
+      : a(args),
+        h(args.g, 1, true),
+        w(args.g, 2, true),
+        taps(h.kernel * w.kernel),
+        blocks(ceil_div(a.ci, kAmxSize)),
+        slivers(ceil_div(a.co, kAmxSize)),
+        h_phases(h.kernel == 1 ? 1 : h.stride),
+        w_phases(w.kernel == 1 ? 1 : w.stride),
+        wide(round_up(ceil_div(reach(w, w.out), w.stride), 2)),
+        images(1),
+        height(h.out) {
+    const auto fit = [&] {
+      high = ceil_div(reach(h, height), h.stride);
+      pixels = images * high * wide;
+      return pixels <= kPixels && 2 * pixels * (a.ci * h_phases * w_phases + a.co) <= kPartBytes;
+    };
+    while (!fit() && height > 1) height = ceil_div(height, 2);
+    if (height == h.out)
+      while (images < a.batch && (++images, !fit())) {
+        --images;
+        break;
+      }
+    fit();
+    parts = ceil_div(a.batch, images) * ceil_div(h.out, height);
+    pixels = round_up(pixels, kAmxSize);
+    // An odd number of lines: rows of a register then lie in sets of their own.
+    plane = round_up(h_phases * w_phases * images * high * wide + 32, 64) + 32;
+    size = slivers * blocks * taps * kAmxSize * kAmxSize;
+    shares = clamp_of(min_of(kShares, kSumBytes / 4 / size), 1, parts);
+    runs = min_of<int64_t>(slivers, shares > 1 ? 2 : 4);  // each copies all of x
+  }
+  // Inputs that n outputs read.
+  static int64_t reach(const Axis& d, int64_t n) { return (n - 1) * d.stride + (d.kernel - 1) * d.dilation + 1; }
+
+  int64_t phase_at(int64_t row, int64_t col) const {
+    return ((row % h.stride * w_phases + col % w.stride) * images * high + row / h.stride) * wide + col / w.stride;
+  }
+
+  struct Part {
+    int64_t n0, n1, h0, h1;
+  };
+  Part part(int64_t i) const {
+    const int64_t high_parts = ceil_div(h.out, height), n0 = i / high_parts * images, h0 = i % high_parts * height;
+    return {n0, min_of(a.batch, n0 + images), h0, min_of(h.out, h0 + height)};
+  }
+
+  // [ci, phases, images, rows, columns]
+  void load_x(int64_t group, const Part& p, BFloat16* to) const {
+    __builtin_memset(static_cast<void*>(to), 0, 2 * static_cast<size_t>(a.ci * plane + pixels));
+    const int64_t top = h.first(p.h0), left = w.first(0), image = a.ci * h.in * w.in;
+    const int64_t bottom = min_of(h.in, top + reach(h, p.h1 - p.h0)), right = min_of(w.in, left + reach(w, w.out));
+    const auto* const x = static_cast<const BFloat16*>(a.x);
+    const BFloat16* const end = x + a.batch * a.groups * image;
+    for (int64_t ph = 0; ph < h_phases; ++ph)
+      for (int64_t pw = 0; pw < w_phases; ++pw) {
+        // Of this phase are rows top + ph + i * stride, the columns likewise.
+        const int64_t i0 = ceil_div(max_of<int64_t>(0, -top - ph), h.stride),
+                      i1 = ceil_div(bottom - top - ph, h.stride);
+        const int64_t j0 = ceil_div(max_of<int64_t>(0, -left - pw), w.stride),
+                      j1 = ceil_div(right - left - pw, w.stride);
+        const int64_t from = (top + ph) * w.in + left + pw + j0 * w.stride, row = h.stride * w.in;
+        for (int64_t c = 0; c < a.ci; ++c)
+          for (int64_t n = p.n0; n < p.n1; ++n)
+            for (int64_t i = i0; i < i1; ++i)
+              copy_every(to + c * plane + (((ph * w_phases + pw) * images + n - p.n0) * high + i) * wide + j0,
+                         x + (n * a.groups + group) * image + c * h.in * w.in + from + i * row, w.stride, j1 - j0, end);
+      }
+  }
+
+  // [slivers, pairs of pixels, 32 channels]
+  void load_dy(int64_t group, const Part& p, int64_t s0, int64_t s1, int32_t* to) const {
+    __builtin_memset(to, 0, 2 * static_cast<size_t>((s1 - s0) * pixels * kAmxSize));
+    for (int64_t s = s0; s < s1; ++s, to += pixels / 2 * kAmxSize)
+      for (int64_t n = p.n0; n < p.n1; ++n)
+        for (int64_t o = p.h0; o < p.h1; ++o)
+          pack_groups<Bf16Pairs, kAmxSize>(
+              static_cast<const BFloat16*>(a.y) + (((n * a.groups + group) * a.co + s * kAmxSize) * h.out + o) * w.out,
+              h.out * w.out, 1, min_of(kAmxSize, a.co - s * kAmxSize), w.out,
+              to + ((n - p.n0) * high + o - p.h0) * wide / 2 * kAmxSize);
+  }
+
+  void multiply(int64_t s0, int64_t s1, const BFloat16* x, const int32_t* dy, float* sums, bool first) const {
+    AmxBlock t{};
+    t.a_row = 2 * plane, t.a_step = kAmxLine, t.steps = pixels / kAmxSize, t.first = first;
+    for (int64_t s = s0; s < s1; ++s)
+      for (int64_t b = 0; b < blocks; ++b)
+        for (int64_t tap = 0; tap < taps; ++tap) {
+          const int64_t row = tap / w.kernel * h.dilation, col = tap % w.kernel * w.dilation;
+          t.a = reinterpret_cast<const char*>(x + b * kAmxSize * plane + phase_at(row, col));
+          t.b = reinterpret_cast<const char*>(dy + (s - s0) * pixels / 2 * kAmxSize);
+          t.sums = reinterpret_cast<char*>(sums + ((s * blocks + b) * taps + tap) * kAmxSize * kAmxSize);
+          a.ci - b* kAmxSize > kAmxSize / 2 ? amx_block<Bf16Pairs, true>(t) : amx_block<Bf16Pairs, false>(t);
+        }
+  }
+
+  // All shares of some output channels, by a block of input channels and all taps.
+  void store(int64_t group, const float* sums, int64_t i, VecF& check) const {
+    const int64_t b = i % blocks, co = i / blocks * kLanes;
+    if (co >= a.co) return;
+    const float* const from = sums + (co / kAmxSize * blocks + b) * taps * kAmxSize * kAmxSize + co % kAmxSize;
+    int64_t c = 0, tap = 0;
+    store_transposed(static_cast<BFloat16*>(a.w) + ((group * a.co + co) * a.ci + b * kAmxSize) * taps, a.ci * taps,
+                     min_of(kLanes, a.co - co), min_of(kAmxSize, a.ci - b * kAmxSize) * taps, [&](int64_t) {
+                       const float* const at = from + (tap * kAmxSize + c) * kAmxSize;
+                       VecF sum = VecF::load(at);
+                       for (int64_t s = 1; s < shares; ++s) sum += VecF::load(at + s * size);
+                       if (++tap == taps) tap = 0, ++c;
+                       check += sum * VecF(0.0f);
+                       return sum;
+                     });
+  }
+
+  bool run() const {
+    int bad = 0;
+    const Scratch<float> sums(shares * size);
+    const double ns = 6e-4 * static_cast<double>(size) * static_cast<double>(parts * pixels);
+    for (int64_t group = 0; group < a.groups; ++group) {
+      parallel_for(0, shares * runs, grain_for(ns / static_cast<double>(shares * runs)),
+                   [&](int64_t begin, int64_t end) {
+                     const Scratch<BFloat16> x(blocks * kAmxSize * plane + 2 * pixels);
+                     const Scratch<int32_t> dy(ceil_div(slivers, runs) * pixels / 2 * kAmxSize);
+                     const AmxRegisters registers;
+                     for (int64_t task = begin; task < end; ++task) {
+                       const int64_t share = task / runs, run = task % runs, s0 = slivers * run / runs,
+                                     s1 = slivers * (run + 1) / runs;
+                       const int64_t first = parts * share / shares, last = parts * (share + 1) / shares;
+                       for (int64_t i = first; i < last; ++i) {
+                         const Part p = part(i);
+                         load_x(group, p, x.get());
+                         load_dy(group, p, s0, s1, dy.get());
+                         multiply(s0, s1, x.get(), dy.get(), sums.get() + share * size, i == first);
+                       }
+                     }
+                   });
+      parallel_for(0, slivers * 2 * blocks, grain_for(static_cast<double>(shares * taps * kAmxSize)),
+                   [&](int64_t begin, int64_t end) {
+                     VecF check(0.0f);
+                     for (int64_t i = begin; i < end; ++i) store(group, sums.get(), i, check);
+                     if (any(check != check)) __atomic_store_n(&bad, 1, __ATOMIC_RELAXED);
+                   });
+    }
+    return !bad;
+  }
+};
+
+}  // namespace
+
+bool amx_backward_weight(const ConvArgs& a) { return fits_amx(a) && AmxWeight(a).run(); }
+
+}  // namespace PYNN_CPU_NAMESPACE
+#else
+namespace PYNN_CPU_NAMESPACE {
+bool amx_backward_weight(const ConvArgs&) { return false; }
+}  // namespace PYNN_CPU_NAMESPACE
+#endif
