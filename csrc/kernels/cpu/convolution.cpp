@@ -23,6 +23,7 @@
 #include "kernels/cpu/convolution_tile.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/unfold.h"
+#include "kernels/cpu_features.h"
 #include "kernels/gemm.h"
 
 namespace PYNN_CPU_NAMESPACE {
@@ -267,8 +268,9 @@ bool fits_pointwise(const ConvArgs& a, Result result) {
 }
 
 // Times of the paths in vector operations of one group, from measurements on Zen 4 with AVX-512: a product runs at nine
-// tenths of the peak, the transforms of a tile cost about 300 per block of channels, those of a weight 200, and pixels
-// take 25 per vector to and from blocks of channels.
+// tenths of the peak, the transforms of a tile cost about 300 per block of channels, those of a weight 200 (400 beside
+// the two multiply-adds per cycle of Intel's CPUs with AMX), and pixels take 25 per vector to and from blocks of
+// channels.
 ConvPath choose(const ConvArgs& a, Result result) {
   if (a.dtype != DType::Float32 || (a.ci == 1 && a.groups > 1)) return ConvPath::Unfold;
   const ConvGeometry& g = a.g;
@@ -299,7 +301,8 @@ ConvPath choose(const ConvArgs& a, Result result) {
   const double direct = as_double(9 * a.batch * h * w) * per_pixel;
   const double tiles = as_double(a.batch * ceil_div(h, 4) * ceil_div(w, 4));
   const double blocks = as_double(ceil_div(channels, kLanes) + ceil_div(terms, kLanes));
-  const double winograd = tiles * (36 * per_pixel + 300 * blocks) + 200 * per_pixel;
+  const double of_weights = cpu_features().amx_bf16 ? 400 : 200;
+  const double winograd = tiles * (36 * per_pixel + 300 * blocks) + of_weights * per_pixel;
   return winograd < direct ? ConvPath::Winograd : plain;
 }
 
