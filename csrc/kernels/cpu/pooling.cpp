@@ -99,7 +99,7 @@ void max_pool_sliding(const MaxPoolArgs& a) {
 template <class T>
 void max_pool_of(const MaxPoolArgs& a) {
   if constexpr (!std::is_integral_v<T>)
-    if (a.sliding && a.out[2] >= Vec<T>::kSize / 2 && product3(a.in) < (int64_t{1} << 30))
+    if (a.sliding && a.out[2] >= min_of(4, Vec<T>::kSize / 2) && product3(a.in) < (int64_t{1} << 30))
       return a.index ? max_pool_sliding<T, true>(a) : max_pool_sliding<T, false>(a);
   a.index ? max_pool_as<T, true>(a) : max_pool_as<T, false>(a);
 }
