@@ -18,7 +18,8 @@ struct ChannelNormArgs {
   const void *weight, *bias;  // per channel, or nullptr
   void *mean, *rstd;          // per statistic
   DType dtype;                // of all statistics and weights: Float32 or Float64
-  DType x_dtype;              // of x, y, dy, dx: the same; on CUDA a half type beside Float32 too
+  // Of x, y, dy, dx: the same; beside Float32 a half type too, on the CPU where batch norm's statistics are given.
+  DType x_dtype;
   int64_t stats, chunks, length, stat_step, chunk_step;
   int64_t groups;  // 0: one weight per statistic
   int64_t channels;

@@ -122,10 +122,15 @@ void moved(const Tensor* running, const Tensor& by_kernel) {
     copy_(*running, by_kernel);
 }
 
+// What forward reads x as.
+DType forward_as(const Tensor& x, const Layout& l) {
+  return l.batch && !l.measure && l.length > 1 ? x.dtype() : read_as(x);
+}
+
 // mean and rstd are made when measured.
 Tensor normalize(const char* op, const Tensor& input, const Tensor& weight, const Tensor& bias, const Layout& l,
                  Tensor& mean, Tensor& rstd, const Running& running = {}, bool relu = false) {
-  const DType dtype = computed_in(input.dtype()), wide = read_as(input);
+  const DType dtype = computed_in(input.dtype()), wide = forward_as(input, l);
   Tensor y;
   {
     GradMode off(false);

@@ -172,6 +172,19 @@ def test_half_input_with_float_parameters():
         F.batch_norm(x, None, None, w.double(), training=True)
 
 
+@pytest.mark.parametrize("dtype", [pynn.float16, pynn.bfloat16])
+@pytest.mark.parametrize("shape", [(3, 5, 49), (2, 3, 7), (2, 4, 32), (4, 6, 1), (5, 3)])
+def test_half_inference(dtype, shape):
+    """By given statistics half types are read as they are: each result is that of float32, rounded once."""
+    x = tensor(arr(*shape), dtype)
+    mean, var, w, b = (tensor(arr(shape[1], seed=s), pynn.float32) for s in (1, 2, 3, 4))
+    var = var.abs() + 0.5
+    for given in ((w, b), (None, None)):
+        y = F.batch_norm(x, mean, var, *given)
+        assert y.dtype == dtype
+        assert same_bits(y, F.batch_norm(x.float(), mean, var, *given).to(dtype))
+
+
 def test_zero_sizes():
     w = pynn.ones(3, requires_grad=True)
     running = pynn.ones(3)

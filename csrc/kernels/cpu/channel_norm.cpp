@@ -192,6 +192,31 @@ PYNN_INLINE void apply(const Norm<T>& p, int64_t s, int64_t m) {
   along<T>(p.steps(m), [=](auto at) { at.store(y, max(low, fma(at.load(x) - mean, scale, shift))); });
 }
 
+// Batch norm of a half type by given statistics, in the order of memory.
+template <class S>
+void forward_half(const ChannelNormArgs& a) {
+  const Norm<float> p(a);
+  parallel_for(0, a.stats * a.chunks, grain_for(0.3 * static_cast<double>(a.length) + 5),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t i = begin; i < end; ++i) {
+                   const int64_t c = i % a.stats, at = p.at(c, i / a.stats);
+                   const VecF mean(p.mean[c]), scale(p.weight ? p.rstd[c] * p.weight[c] : p.rstd[c]);
+                   const VecF shift(p.bias ? p.bias[c] : 0.0f), low = p.low();
+                   const S* const x = static_cast<const S*>(a.x) + at;
+                   S* const y = static_cast<S*>(a.y) + at;
+                   constexpr int64_t W = VecF::kSize;
+                   const auto step = [&](int64_t j, int64_t n) __attribute__((always_inline)) {
+                     store_wide(y + j, max(low, fma(load_wide(x + j, n) - mean, scale, shift)), n);
+                   };
+                   for (int64_t j = 0; j + W <= a.length; j += W) step(j, W);
+                   if (a.length < W)
+                     step(0, a.length);
+                   else if (a.length % W)
+                     step(a.length - W, W);  // some once more: parts of vectors are slow
+                 }
+               });
+}
+
 template <class T>
 void forward(const ChannelNormArgs& a) {
   const Norm<T> p(a);
@@ -284,6 +309,8 @@ void backward(const ChannelNormArgs& a) {
 }  // namespace
 
 void channel_norm_forward(const ChannelNormArgs& a) {
+  if (a.x_dtype == DType::BFloat16) return forward_half<BFloat16>(a);
+  if (a.x_dtype == DType::Float16) return forward_half<Half>(a);
   a.dtype == DType::Float64 ? forward<double>(a) : forward<float>(a);
 }
 
