@@ -25,14 +25,23 @@ void window_tile(int64_t terms, const int64_t* offset, const float* x, int64_t s
   for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 2
     for (int v = 0; v < NV; ++v) acc[i][v] = VecF::load(bias + v * W);
+  // Steps to odd rows in registers, from which addresses of all rows are made without additions: those would take
+  // turns from multiply-adds.
+  int64_t odd[(kTileRows + 1) / 2];
+#pragma GCC unroll 8
+  for (int i = 0; 2 * i + 1 < MR; ++i) {
+    odd[i] = (2 * i + 1) * step * static_cast<int64_t>(sizeof(float));
+    asm("" : "+r"(odd[i]));
+  }
   for (int64_t k = 0; k < terms; ++k, w += kWide) {
-    const float* from = x + offset[k];
+    const char* from = reinterpret_cast<const char*>(x + offset[k]);
     VecF row[NV];
 #pragma GCC unroll 2
     for (int v = 0; v < NV; ++v) row[v] = VecF::load(w + v * W);
 #pragma GCC unroll 16
     for (int i = 0; i < MR; ++i) {
-      const VecF f(from[i * step]);
+      const int twos = i & -i;  // the power of two in i
+      const VecF f(*reinterpret_cast<const float*>(i ? from + odd[i / twos / 2] * twos : from));
 #pragma GCC unroll 2
       for (int v = 0; v < NV; ++v) acc[i][v] = fma(f, row[v], acc[i][v]);
     }
