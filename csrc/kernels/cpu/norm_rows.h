@@ -159,7 +159,7 @@ void norm_rows_backward(const LayerNormArgs& a, int64_t groups) {
   const int64_t block = kBlockRows * groups, run = round_up(max_of(block, ceil_div(a.rows, 64)), block);
   const int64_t runs = ceil_div(a.rows, run);
   const Scratch<double> totals(sums ? runs * 2 * all : 0);
-  const double ns = static_cast<double>(n * min_of(run, a.rows)) + 50;
+  const double ns = static_cast<double>((n + 15) * min_of(run, a.rows)) + 50;
   parallel_for(0, runs, grain_for(ns), [&](int64_t begin, int64_t end) {
     const Rows<T> xs(a.x, a.dtype, n), dys(a.dy, a.dtype, n);
     const Scratch<T> part(sums ? 2 * all : 0), out(half ? n : 0);
