@@ -115,7 +115,9 @@ void windows_forward(const ConvArgs& a) {
       copies(planes.in_place ? 0 : images * a.ci * plane);
   for (int64_t group = 0; group < a.groups; ++group) {
     const WeightView view(static_cast<const float*>(a.w) + group * a.co * terms, a.co, a.ci, taps, true);
-    for (int64_t s = 0; s < slivers; ++s) view.pack(s * kWide, 0, a.ci, weights.get() + s * sliver);
+    parallel_for(0, slivers, grain_for(static_cast<double>(sliver) / 4), [&](int64_t begin, int64_t end) {
+      for (int64_t s = begin; s < end; ++s) view.pack(s * kWide, 0, a.ci, weights.get() + s * sliver);
+    });
     for (int64_t c = 0; c < slivers * kWide; ++c)
       bias[c] = a.bias && c < a.co ? static_cast<const float*>(a.bias)[group * a.co + c] : 0.0f;
     for (int64_t n0 = 0; n0 < a.batch; n0 += images) {
