@@ -221,16 +221,18 @@ bool tiled_attention_takes(DType dtype, bool single_query) {
 }
 
 void tiled_attention_forward(const TiledAttentionArgs& a) {
+  // Fewer queries than a third of a vector's lanes are faster one by one.
+  const auto few = [&](int64_t lanes) { return a.rows <= max_of<int64_t>(1, lanes / 3); };
   switch (a.dtype) {
     case DType::Float32:
-      return a.rows == 1 ? attend_rows<float>(a) : forward<float, VectorProducts<float>>(a);
+      return few(VecF::kSize) ? attend_rows<float>(a) : forward<float, VectorProducts<float>>(a);
     case DType::Float64:
-      return a.rows == 1 ? attend_rows<double>(a) : forward<double, VectorProducts<double>>(a);
+      return few(VecD::kSize) ? attend_rows<double>(a) : forward<double, VectorProducts<double>>(a);
     case DType::Float16:
-      if (a.rows == 1) return attend_rows<Half>(a);
+      if (few(VecF::kSize)) return attend_rows<Half>(a);
       break;
     case DType::BFloat16:
-      if (a.rows == 1) return attend_rows<BFloat16>(a);
+      if (few(VecF::kSize)) return attend_rows<BFloat16>(a);
 #ifdef PYNN_VEC_DOT
       return forward<BFloat16, AmxProducts>(a);
 #endif
