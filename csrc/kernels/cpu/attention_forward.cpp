@@ -210,29 +210,33 @@ void draw_dropout(T* out, int64_t rows, int64_t columns, double p, uint64_t seed
   });
 }
 
+// As many queries are faster one by one than as lanes, most of which stay empty.
+template <class T>
+bool few(int64_t rows) {
+  return rows <= max_of<int64_t>(1, Vec<T>::kSize / 3);
+}
+
 }  // namespace
 
-bool tiled_attention_takes(DType dtype, bool single_query) {
+bool tiled_attention_takes(DType dtype, int64_t rows) {
   if (dtype == DType::Float32 || dtype == DType::Float64) return true;
 #ifdef PYNN_VEC_DOT
   if (dtype == DType::BFloat16 && cpu_features().amx_bf16) return true;
 #endif
-  return single_query && (dtype == DType::Float16 || dtype == DType::BFloat16);
+  return few<float>(rows) && (dtype == DType::Float16 || dtype == DType::BFloat16);
 }
 
 void tiled_attention_forward(const TiledAttentionArgs& a) {
-  // Fewer queries than a third of a vector's lanes are faster one by one.
-  const auto few = [&](int64_t lanes) { return a.rows <= max_of<int64_t>(1, lanes / 3); };
   switch (a.dtype) {
     case DType::Float32:
-      return few(VecF::kSize) ? attend_rows<float>(a) : forward<float, VectorProducts<float>>(a);
+      return few<float>(a.rows) ? attend_rows<float>(a) : forward<float, VectorProducts<float>>(a);
     case DType::Float64:
-      return few(VecD::kSize) ? attend_rows<double>(a) : forward<double, VectorProducts<double>>(a);
+      return few<double>(a.rows) ? attend_rows<double>(a) : forward<double, VectorProducts<double>>(a);
     case DType::Float16:
-      if (few(VecF::kSize)) return attend_rows<Half>(a);
+      if (few<float>(a.rows)) return attend_rows<Half>(a);
       break;
     case DType::BFloat16:
-      if (few(VecF::kSize)) return attend_rows<BFloat16>(a);
+      if (few<float>(a.rows)) return attend_rows<BFloat16>(a);
 #ifdef PYNN_VEC_DOT
       return forward<BFloat16, AmxProducts>(a);
 #endif
