@@ -262,17 +262,17 @@ def check_half_types(dtype):
         check_half(leaves, g)
         check_half(leaves, g, is_causal=True)
     for rows in (1, 4, 70):
-        leaves, g = operands(2, 6, 2, rows, 150, 40, 48, dtype)
+        leaves, g = operands(2, 6, 2, rows, 151, 40, 48, dtype)
         check_half(leaves, g)
         check_half(leaves, g, scale=-0.3)
         check_half(leaves, g, dropout_p=0.4)
-        for shape in [(rows, 150), (2, 1, 1, 150), (6, rows, 1)]:
+        for shape in [(rows, 151), (2, 1, 1, 151), (6, rows, 1)]:
             check_half(leaves, g, attn_mask=pynn.rand(shape) < 0.6)
             check_half(leaves, g, attn_mask=pynn.randn(shape), is_causal=True)
             check_half(leaves, g, attn_mask=pynn.randn(shape).to(dtype))
         q, k, v = (x.detach().clone() for x in leaves)
         q[0, 0, 0, 3] = float("nan")
-        k[1, 0, 140, 0] = INF
+        k[1, 0, 149, 0] = INF
         got, want = (
             to_numpy(F.scaled_dot_product_attention(*x, enable_gqa=True).float())
             for x in ((q, k, v), (q.float(), k.float(), v.float()))

@@ -138,7 +138,8 @@ struct AttentionForward {
         for (int64_t key = max_of<int64_t>(0, row + 1 - k0); key < seen; ++key)
           select(V::iota(T(0)) < V(static_cast<T>(k0 + key - row)), V(kHidden<T>), V::load(s + key * step))
               .store(s + key * step);
-      if (a.dropout > 0) dropout.draw_columns(a.seed, (batch * a.heads + head) * a.rows + row, k0, seen, drawn);
+      if (a.dropout > 0)
+        dropout.draw_columns(a.seed, (batch * a.heads + head) * a.rows + row, k0, round_up(seen, 2), drawn);
       weigh(s, step, seen, n, unit, a.dropout > 0 ? drawn : nullptr, top + at + i, total + at + i, past + i,
             products.put_at(vectors, i));
       if (k0) scale_columns(sums + i, step, a.v_size, V::load(past + i));
