@@ -30,8 +30,8 @@ struct TiledAttentionArgs {
   uint64_t seed;
   Operand dout, dq, dk, dv;  // backward; data of dq, dk and dv: written, not added to
 };
-// Whether these take the type: both, or the forward of a single query alone.
-PYNN_CPU_ONLY_KERNEL(bool, tiled_attention_takes, (DType dtype, bool single_query));
+// Whether the forward takes `rows` queries of the type; the backward, if that takes any number.
+PYNN_CPU_ONLY_KERNEL(bool, tiled_attention_takes, (DType dtype, int64_t rows));
 PYNN_CPU_ONLY_KERNEL(void, tiled_attention_forward, (const TiledAttentionArgs& args));
 PYNN_CPU_ONLY_KERNEL(void, tiled_attention_backward, (const TiledAttentionArgs& args));
 

@@ -65,7 +65,7 @@ Gradients gradients(const Tensor& grad, const Tensor& q, const Tensor& k, const 
                     const Tensor& out, const Tensor& lse, double scale, bool causal, double p, int64_t seed) {
   if (thread_state.grad_enabled)
     return composite_gradients(grad, q, k, v, scale, causal, mask, p > 0 ? dropout_factors(q, k, p, seed) : kUndefined);
-  if (!kernels::tiled_attention_takes(q.device(), q.dtype(), false)) {  // a half type: gradients by way of float
+  if (!kernels::tiled_attention_takes(q.device(), q.dtype(), INT64_MAX)) {  // a half type: gradients by way of float
     const auto as_float = [](const Tensor& t) { return to_dtype(t, DType::Float32); };
     Gradients d = gradients(as_float(grad), as_float(q), as_float(k), as_float(v), mask, as_float(out), lse, scale,
                             causal, p, seed);
@@ -117,7 +117,7 @@ bool can_tile(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& m
   if (q.size(-1) != k.size(-1) || k.size(-2) != v.size(-2)) return false;
   if (dims > 2 && (k.size(-3) != v.size(-3) || q.size(-3) % k.size(-3) != 0)) return false;
   if (dims == 4 && (q.size(0) != k.size(0) || k.size(0) != v.size(0))) return false;
-  return kernels::tiled_attention_takes(q.device(), q.dtype(), q.size(-2) == 1);
+  return kernels::tiled_attention_takes(q.device(), q.dtype(), q.size(-2));
 }
 
 Tensor tiled_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, double dropout_p,

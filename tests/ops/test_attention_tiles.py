@@ -68,6 +68,8 @@ SIZES = [
     (2, 1, 300, 64, 64),
     (3, 1, 37, 7, 80),
     (1, 1, 230, 20, 150),
+    (2, 2, 40, 9, 21),
+    (1, 4, 3, 16, 40),
 ]
 
 
@@ -81,9 +83,11 @@ def test_sizes(heads, rows, columns, size, v_size, dtype, causal):
 
 def test_masks_of_float32():
     for columns in (1, 15, 16, 35, 250):
-        leaves, g = operands(2, 3, 3, 20, columns, 9, 10, pynn.float32)
-        for shape in [(2, 3, 20, columns), (2, 1, 1, columns), (20, 1)]:
-            check(leaves, g, 3e-5, mask=pynn.rand(shape) < 0.6)
+        for rows in (4, 20):
+            leaves, g = operands(2, 3, 3, rows, columns, 9, 10, pynn.float32)
+            for shape in [(2, 3, rows, columns), (2, 1, 1, columns), (rows, 1)]:
+                check(leaves, g, 3e-5, mask=pynn.rand(shape) < 0.6)
+                check(leaves, g, 3e-5, mask=pynn.randn(shape), causal=True)
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -206,6 +210,14 @@ def test_dropout_is_the_same_in_backward():
     assert (F.scaled_dot_product_attention(*leaves, dropout_p=p) != results[0][0]).any()
 
 
+def test_dropout_of_few_queries():
+    leaves, g = operands(2, 4, 2, 2, 70, 8, 8)
+    out = F.scaled_dot_product_attention(*leaves, dropout_p=0.3, enable_gqa=True)
+    plain = pynn.autograd.grad(out, leaves, g, retain_graph=True)
+    assert_same(pynn.autograd.grad(out, leaves, g, create_graph=True), plain, 1e-10)
+    assert_same([(out * g).sum()], [(leaves[2] * plain[2]).sum()], 1e-10)  # linear in the values
+
+
 @pytest.mark.parametrize("dtype", [pynn.float32, pynn.bfloat16])
 @pytest.mark.parametrize("heads", [1, 3, 20])
 def test_threads_give_the_same_bits(heads, dtype):
@@ -249,18 +261,18 @@ def check_half_types(dtype):
         leaves, g = operands(2, heads, heads, rows, columns, size, v_size, dtype)
         check_half(leaves, g)
         check_half(leaves, g, is_causal=True)
-    for rows in (1, 70):
-        leaves, g = operands(2, 6, 2, rows, 150, 40, 48, dtype)
+    for rows in (1, 4, 70):
+        leaves, g = operands(2, 6, 2, rows, 151, 40, 48, dtype)
         check_half(leaves, g)
         check_half(leaves, g, scale=-0.3)
         check_half(leaves, g, dropout_p=0.4)
-        for shape in [(rows, 150), (2, 1, 1, 150), (6, rows, 1)]:
+        for shape in [(rows, 151), (2, 1, 1, 151), (6, rows, 1)]:
             check_half(leaves, g, attn_mask=pynn.rand(shape) < 0.6)
             check_half(leaves, g, attn_mask=pynn.randn(shape), is_causal=True)
             check_half(leaves, g, attn_mask=pynn.randn(shape).to(dtype))
         q, k, v = (x.detach().clone() for x in leaves)
         q[0, 0, 0, 3] = float("nan")
-        k[1, 0, 140, 0] = INF
+        k[1, 0, 149, 0] = INF
         got, want = (
             to_numpy(F.scaled_dot_product_attention(*x, enable_gqa=True).float())
             for x in ((q, k, v), (q.float(), k.float(), v.float()))

@@ -138,7 +138,8 @@ struct AttentionForward {
         for (int64_t key = max_of<int64_t>(0, row + 1 - k0); key < seen; ++key)
           select(V::iota(T(0)) < V(static_cast<T>(k0 + key - row)), V(kHidden<T>), V::load(s + key * step))
               .store(s + key * step);
-      if (a.dropout > 0) dropout.draw_columns(a.seed, (batch * a.heads + head) * a.rows + row, k0, seen, drawn);
+      if (a.dropout > 0)
+        dropout.draw_columns(a.seed, (batch * a.heads + head) * a.rows + row, k0, round_up(seen, 2), drawn);
       weigh(s, step, seen, n, unit, a.dropout > 0 ? drawn : nullptr, top + at + i, total + at + i, past + i,
             products.put_at(vectors, i));
       if (k0) scale_columns(sums + i, step, a.v_size, V::load(past + i));
@@ -210,27 +211,33 @@ void draw_dropout(T* out, int64_t rows, int64_t columns, double p, uint64_t seed
   });
 }
 
+// As many queries are faster one by one than as lanes, most of which stay empty.
+template <class T>
+bool few(int64_t rows) {
+  return rows <= max_of<int64_t>(1, Vec<T>::kSize / 3);
+}
+
 }  // namespace
 
-bool tiled_attention_takes(DType dtype, bool single_query) {
+bool tiled_attention_takes(DType dtype, int64_t rows) {
   if (dtype == DType::Float32 || dtype == DType::Float64) return true;
 #ifdef PYNN_VEC_DOT
   if (dtype == DType::BFloat16 && cpu_features().amx_bf16) return true;
 #endif
-  return single_query && (dtype == DType::Float16 || dtype == DType::BFloat16);
+  return few<float>(rows) && (dtype == DType::Float16 || dtype == DType::BFloat16);
 }
 
 void tiled_attention_forward(const TiledAttentionArgs& a) {
   switch (a.dtype) {
     case DType::Float32:
-      return a.rows == 1 ? attend_rows<float>(a) : forward<float, VectorProducts<float>>(a);
+      return few<float>(a.rows) ? attend_rows<float>(a) : forward<float, VectorProducts<float>>(a);
     case DType::Float64:
-      return a.rows == 1 ? attend_rows<double>(a) : forward<double, VectorProducts<double>>(a);
+      return few<double>(a.rows) ? attend_rows<double>(a) : forward<double, VectorProducts<double>>(a);
     case DType::Float16:
-      if (a.rows == 1) return attend_rows<Half>(a);
+      if (few<float>(a.rows)) return attend_rows<Half>(a);
       break;
     case DType::BFloat16:
-      if (a.rows == 1) return attend_rows<BFloat16>(a);
+      if (few<float>(a.rows)) return attend_rows<BFloat16>(a);
 #ifdef PYNN_VEC_DOT
       return forward<BFloat16, AmxProducts>(a);
 #endif

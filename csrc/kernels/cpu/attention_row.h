@@ -1,5 +1,5 @@
-// attention_row.h -- attention of a single query, as when a cache of keys grows step by step: keys and values are read
-// once where they lie, in their own type.
+// attention_row.h -- attention of a few queries, mostly one, as when a cache of keys grows step by step: each goes over
+// keys and values where they lie, in their own type.
 #pragma once
 #include "kernels/cpu/attention_tiles.h"
 #include "kernels/cpu/row_math.h"
@@ -63,14 +63,15 @@ struct AttentionRow {
     for (int u = 0; u < U; ++u) kPart ? store_wide(out, sums[u] * f, left) : store_wide(out + u * W, sums[u] * f);
   }
 
-  void run(int64_t batch, int64_t head) {
-    const int64_t kv_head = head / (a.heads / a.kv_heads), n = a.causal ? 1 : a.columns, row = batch * a.heads + head;
-    const S* x = matrix<const S>(a.q, batch, head);
+  void run(int64_t batch, int64_t head, int64_t row) {
+    const int64_t kv_head = head / (a.heads / a.kv_heads), n = a.causal ? min_of(a.columns, row + 1) : a.columns;
+    const int64_t matrix_row = (batch * a.heads + head) * a.rows + row;
+    const S* x = matrix<const S>(a.q, batch, head) + row * a.q.row;
     const V scale(static_cast<T>(a.scale * kLog2OfE));
     for (int64_t p = 0; p < a.size; p += W) (load_wide(x + p, a.size - p) * scale).store(q + p);
     T* const s = scores;
     score(matrix<const S>(a.k, batch, kv_head), n);
-    if (a.mask) ScoreMask<T>(a, batch, head).add_to_row(s, 0, 0, n, V(T(1)));
+    if (a.mask) ScoreMask<T>(a, batch, head).add_to_row(s, row, 0, n, V(T(1)));
     const T top = row_max(s, n);
     const bool seen = top != kHidden<T>;
     const T total =
@@ -81,14 +82,14 @@ struct AttentionRow {
                                                 return sum + at.keep(e, V(T(0)));
                                               }))
              : T(1);
-    static_cast<T*>(a.lse)[row] = seen ? top + log2(V(total))[0] : -kHidden<T>;
+    static_cast<T*>(a.lse)[matrix_row] = seen ? top + log2(V(total))[0] : -kHidden<T>;
     if (!seen) fill(s, n, T(0));
     if (a.dropout > 0) {
-      dropout.draw(a.seed, row, 0, n, drawn);
+      dropout.draw(a.seed, matrix_row, 0, n, drawn);
       for (int64_t p = 0; p < n; p += W) (V::load(s + p) * V::load(drawn + p)).store(s + p);
     }
     const S* values = matrix<const S>(a.v, batch, kv_head);
-    S* out = matrix<S>(a.out, batch, head);
+    S* out = matrix<S>(a.out, batch, head) + row * a.out.row;
     const V f(1 / total);
     int64_t j = 0;
     for (; j + 4 * W <= a.v_size; j += 4 * W) add_up<4>(values + j, n, f, out + j);
@@ -101,9 +102,12 @@ struct AttentionRow {
 template <class S>
 void attend_rows(const TiledAttentionArgs& a) {
   const double ns = static_cast<double>(a.columns) * static_cast<double>(a.size + a.v_size + 16) / 20;
-  parallel_for(0, a.batch * a.heads, grain_for(ns), [&](int64_t begin, int64_t end) {
+  parallel_for(0, a.batch * a.heads * a.rows, grain_for(ns), [&](int64_t begin, int64_t end) {
     AttentionRow<S> task{a};
-    for (int64_t i = begin; i < end; ++i) task.run(i / a.heads, i % a.heads);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t m = i / a.rows;
+      task.run(m / a.heads, m % a.heads, i % a.rows);
+    }
   });
 }
 
