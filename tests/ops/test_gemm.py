@@ -33,6 +33,7 @@ SHAPES = [
     (300, 70, 1),
     (66, 66, 66),
     (130, 257, 96),
+    (2050, 130, 40),
 ]
 # AMX: blocks of 32 x 32, of 512 or 1024 elements of k, panels of B of 1 MiB, copies of A of 2^23 elements.
 AMX_SHAPES = [(33, 65, 1100), (100, 300, 2100), (16, 40, 512), (70, 70, 512)]
