@@ -165,7 +165,7 @@ void gemm_blocks(const Product<T>& p) {
   const int64_t parts = min_of<int64_t>(8, p.k / 64);
   if (p.m <= 2 && plan.far && parts > 1) return gemm_parts_of_k(p, plan, parts);
   for_regions<Vec<T>::kSize>(
-      p.m, p.n, p.k, 0.15,
+      p.m, p.n, p.k, p.a_cs * static_cast<int64_t>(sizeof(T)) >= 512 ? 0.3 : 0.15,
       p.b_cs != 1             ? 6
       : plan.pack || plan.far ? 3
                               : 1,
