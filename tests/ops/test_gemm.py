@@ -34,6 +34,9 @@ SHAPES = [
     (66, 66, 66),
     (130, 257, 96),
     (2050, 130, 40),
+    (4, 37, 100),
+    (7, 50, 170),
+    (11, 33, 270),
 ]
 # AMX: blocks of 32 x 32, of 512 or 1024 elements of k, panels of B of 1 MiB, copies of A of 2^23 elements.
 AMX_SHAPES = [(33, 65, 1100), (100, 300, 2100), (16, 40, 512), (70, 70, 512)]
