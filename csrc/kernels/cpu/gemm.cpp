@@ -97,7 +97,13 @@ void gemm_real(const GemmArgs& g) {
     for_batch<Vec<T>::kSize>(g, [&](int64_t b) { gemm_product(product_of<T>(g, b)); });
 }
 
-constexpr double kConvertNs = 0.1;  // an element
+// f(begin, end) of `lines` of n elements to convert: a share per thread, as the product will share them out.
+template <class F>
+void for_lines(int64_t lines, int64_t n, F f) {
+  const double ns = 0.1 * static_cast<double>(lines) * static_cast<double>(n);
+  const int64_t threads = ns < kForkCost / 4 ? 1 : threads_for(ns);
+  parallel_for(0, lines, ceil_div(lines, threads), f);
+}
 
 // Half types: few rows where they lie, else operands converted to contiguous float32, and the result back.
 template <class S>
@@ -109,7 +115,7 @@ void gemm_half(const GemmArgs& g, int64_t batch) {
   const Convert to_float = converter(DType::Float32, g.dtype), from_float = converter(g.dtype, DType::Float32);
   // `lines` of n elements each, which lie next to each other in `y`
   const auto floats = [&](float* y, const char* x, Strides s, int64_t lines, int64_t n) {
-    parallel_for(0, lines, grain_for(kConvertNs * static_cast<double>(n)), [&](int64_t begin, int64_t end) {
+    for_lines(lines, n, [&](int64_t begin, int64_t end) {
       to_float(y + begin * n, {n, 1}, x + 2 * begin * s.row, s, end - begin, n);
     });
   };
@@ -134,7 +140,7 @@ void gemm_half(const GemmArgs& g, int64_t batch) {
                        b_layout.col,
                        {c.get(), g.n, 1, static_cast<float>(g.alpha), static_cast<float>(g.beta),
                         g.bias ? bias.get() : nullptr, 0, 1, g.epilogue == Epilogue::Relu}});
-  parallel_for(0, g.m, grain_for(kConvertNs * static_cast<double>(g.n)), [&](int64_t begin, int64_t end) {
+  for_lines(g.m, g.n, [&](int64_t begin, int64_t end) {
     from_float(y + 2 * begin * g.c_rs, {g.c_rs, g.c_cs}, c.get() + begin * g.n, {g.n, 1}, end - begin, g.n);
   });
 }

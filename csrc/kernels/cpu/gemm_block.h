@@ -1,13 +1,12 @@
 // gemm_block.h -- one thread's share of a product: a region of C, in panels of B that stay in L2.
 //
-//   for each panel of columns, for each block of k:   for each MR rows of A:   for each sliver of B:   a tile
+//   for each block of k, for each panel of columns:   for each MR rows of A:   for each sliver of B:   a tile
 //
-// A is read where it lies, each element broadcast, unless steps of k lie lines apart (x.T @ y): then MR rows are copied
-// for all their tiles, a few tiles' rows at a time, so that a line of A is fetched once. B is read where it lies if its
-// rows are contiguous and all of it fits L2, or few rows of A ask for it, else each sliver is copied just before its
-// first tile. A panel's slivers are as equally wide as can be. While the first tile of a sliver
-// is computed, the next sliver's source is fetched. A region shares nothing with others, so that no thread waits for
-// another.
+// A is read where it lies, each element broadcast, unless steps of k lie lines apart (x.T @ y): then it is copied once
+// for all panels, up to 1,024 rows, a few steps of k of all of them at a time, which a prefetcher follows. B is read
+// where it lies if its rows are contiguous and all of it fits L2, or few rows of A ask for it, else each sliver is
+// copied just before its first tile. While the first tile of a sliver is computed, the next sliver's source is fetched.
+// A region shares nothing with others, so that no thread waits for another.
 #pragma once
 #include "kernels/cpu/gemm_pack.h"
 #include "kernels/cpu/gemm_tile.h"
@@ -86,46 +85,55 @@ void pack_columns(int64_t vectors, const T* x, int64_t r_stride, int64_t k_strid
 template <class T>
 void gemm_region(const Product<T>& p, const BlockPlan& plan, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
   constexpr int64_t MR = GemmBlocks::mr, W = Vec<T>::kSize, NR = GemmBlocks::nv * W;
+  // Steps of k that lie pages apart would meet in the same sets of L1, and cost a TLB miss each, once per tile.
+  const bool copy_a = p.a_cs * static_cast<int64_t>(sizeof(T)) >= 512 && min_of(plan.nc, j1 - j0) > 2 * NR;
+  constexpr int64_t kCopiedRows = 1024;
+  if (copy_a && i1 - i0 > kCopiedRows) {
+    const int64_t middle = i0 + round_up((i1 - i0) / 2, MR);
+    gemm_region(p, plan, i0, middle, j0, j1);
+    return gemm_region(p, plan, middle, i1, j0, j1);
+  }
   const int64_t tiles = ceil_div(i1 - i0, MR);  // of rows, as equal as can be
   const auto row = [&](int64_t t) { return i0 + (i1 - i0) * t / tiles; };
-  const int64_t panel = round_up(min_of(plan.nc, j1 - j0), W);
-  const ShortScratch<T, (16 << 10) / sizeof(T)> packed(plan.pack ? plan.kc * panel : j1 % W ? plan.kc * W : 0);
-  // Steps of k that lie pages apart would meet in the same sets of L1, and cost a TLB miss each, once per tile.
-  const bool copy_a = p.a_cs * static_cast<int64_t>(sizeof(T)) >= 512 && panel > 2 * NR;
-  constexpr int64_t kStrips = 8, kStepsAtOnce = 32;  // copied: rows of A of so many tiles, whose source stays in L1
-  const int64_t strip = copy_a ? plan.kc * MR + W : 0;
-  const Scratch<T> rows_of_a(strip * min_of(kStrips, tiles));
-  const auto copy_strips = [&](int64_t first, int64_t pc, int64_t kb) {
-    for (int64_t q = 0; q < kb; q += kStepsAtOnce)
-      for (int64_t t = first; t < min_of(first + kStrips, tiles); ++t)
-        pack_sliver<T, MR>(p.a + row(t) * p.a_rs + (pc + q) * p.a_cs, p.a_rs, p.a_cs, row(t + 1) - row(t),
-                           min_of(kStepsAtOnce, kb - q), rows_of_a.get() + (t - first) * strip + q * MR);
+  // Slivers of columns, as equally wide as can be, and panels of about as many slivers each. A last vector of B that
+  // lies there in part is copied, filled up with zeros.
+  const int64_t whole = plan.pack ? ceil_div(j1 - j0, W) : (j1 - j0) / W, slivers = ceil_div(whole, plan.nv);
+  const int64_t all = whole * W < j1 - j0 ? slivers + 1 : slivers;
+  const auto column = [&](int64_t s) {
+    return s < slivers ? j0 + whole * s / slivers * W : s == all ? j1 : j0 + whole * W;
   };
+  const int64_t panels = min_of(all, ceil_div(j1 - j0, plan.nc)), panel = ceil_div(all, panels) * plan.nv * W;
+  const ShortScratch<T, (16 << 10) / sizeof(T)> packed(plan.pack       ? plan.kc * min_of(panel, whole * W)
+                                                       : all > slivers ? plan.kc * W
+                                                                       : 0);
+  const int64_t strip = copy_a ? plan.kc * MR + W : 0;  // a tile's rows of A
+  const Scratch<T> rows_of_a(tiles * strip);
 
-  for (int64_t jc = j0; jc < j1; jc += plan.nc) {
-    const int64_t nb = min_of(plan.nc, j1 - jc);
-    const int64_t whole = plan.pack ? ceil_div(nb, W) : nb / W, slivers = ceil_div(whole, plan.nv);
-    int64_t pc = 0;
-    do {
-      const int64_t kb = min_of(plan.kc, p.k - pc);
-      const GemmOut<T> out = kb == p.k ? p.out : out_of_block(p, pc, kb);
-      const T* b = p.b + pc * p.b_rs + jc * p.b_cs;
+  int64_t pc = 0;
+  do {
+    const int64_t kb = min_of(plan.kc, p.k - pc);
+    const GemmOut<T> out = kb == p.k ? p.out : out_of_block(p, pc, kb);
+    if (copy_a) {
+      constexpr int64_t kStepsAtOnce = 32;
+      for (int64_t q = 0; q < kb; q += kStepsAtOnce)
+        for (int64_t t = 0; t < tiles; ++t)
+          pack_sliver<T, MR>(p.a + row(t) * p.a_rs + (pc + q) * p.a_cs, p.a_rs, p.a_cs, row(t + 1) - row(t),
+                             min_of(kStepsAtOnce, kb - q), rows_of_a.get() + t * strip + q * MR);
+    }
+    for (int64_t first = 0, last, panel = 1; panel <= panels; ++panel, first = last) {
+      last = all * panel / panels;
+      const int64_t jc = column(first);
       for (int64_t t = 0; t < tiles; ++t) {
         const int64_t i = row(t), rows = row(t + 1) - i;
         GemmTileArgs<T> tile{kb, p.a + i * p.a_rs + pc * p.a_cs, nullptr, p.a_rs, p.a_cs, 0, 0, nullptr, 0};
-        if (copy_a) {
-          if (t % kStrips == 0) copy_strips(t, pc, kb);
-          tile.a = rows_of_a.get() + t % kStrips * strip, tile.a_rs = 1, tile.a_cs = MR;
-        }
-        for (int64_t sliver = 0, j = 0, width; j < nb; j += width, ++sliver) {
-          // A last vector of B that lies there in part is copied, filled up with zeros.
-          const bool copy_b = plan.pack || sliver == slivers;
-          const int64_t vectors = sliver == slivers ? 1 : whole * (sliver + 1) / slivers - whole * sliver / slivers;
-          width = vectors * W;
-          tile.cols = min_of(width, nb - j);
-          const T* source = b + j * p.b_cs;
-          if (copy_b) {
-            T* const copy = plan.pack ? packed.get() + j * kb : packed.get();
+        if (copy_a) tile.a = rows_of_a.get() + t * strip, tile.a_rs = 1, tile.a_cs = MR;
+        for (int64_t sliver = first, j = jc, next; sliver < last; ++sliver, j = next) {
+          next = column(sliver + 1);
+          const int64_t vectors = ceil_div(next - j, W), width = vectors * W;
+          tile.cols = next - j;
+          const T* source = p.b + pc * p.b_rs + j * p.b_cs;
+          if (plan.pack || sliver == slivers) {
+            T* const copy = plan.pack ? packed.get() + (j - jc) * kb : packed.get();
             if (t == 0) pack_columns<T>(vectors, source, p.b_cs, p.b_rs, tile.cols, kb, copy);
             tile.b = copy, tile.b_rs = width;
           } else {
@@ -137,12 +145,12 @@ void gemm_region(const Product<T>& p, const BlockPlan& plan, int64_t i0, int64_t
             tile.next = source + width, tile.next_step = p.b_rs;  // the next sliver's source
           else
             tile.next = nullptr;
-          run_gemm_tile(rows, vectors, tile, out, i, jc + j);
+          run_gemm_tile(rows, vectors, tile, out, i, j);
         }
       }
-      pc += kb;
-    } while (pc < p.k);
-  }
+    }
+    pc += kb;
+  } while (pc < p.k);
 }
 
 }  // namespace

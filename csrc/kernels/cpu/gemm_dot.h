@@ -31,7 +31,10 @@ void dot_tile(int64_t k, const S* a, int64_t a_rs, const S* b, int64_t b_cs, int
     for (int i = 0; i < R; ++i) x[i] = load_wide(a + i * a_rs + p);
 #pragma GCC unroll 16
     for (int j = 0; j < C; ++j) {
-      const Vec<T> y = load_wide(bj[j] + p);
+      Vec<T> y = load_wide(bj[j] + p);
+#if defined(__GNUC__) && (defined(PYNN_ISA_AVX512) || defined(PYNN_ISA_AVX2))
+      asm("" : "+v"(y.v));  // or GCC reads it anew for each of up to three rows
+#endif
 #pragma GCC unroll 8
       for (int i = 0; i < R; ++i) acc[i * C + j] = fma(x[i], y, acc[i * C + j]);
     }

@@ -32,63 +32,49 @@ void for_blocks(const Product<T>& p, int64_t n, F f) {
 
 // ---- dot ----------------------------------------------------------------------------------------------------------
 
-template <class T>
+// Tiles of dot products: rows of one, and its columns by its rows. With AVX-512, 16 sums of float are added up across
+// their lanes by one transposition.
+template <class S>
 struct DotShape {
-#if defined(PYNN_ISA_AVX512) || defined(PYNN_ISA_NEON)
-  static constexpr int rows = 3, cols = 8;
+#if defined(PYNN_ISA_AVX512)
+  static constexpr int rows = sizeof(S) >= 4 ? 4 : 3;
+  static constexpr int cols(int r) { return r == 1 ? 16 : r == 4 ? 4 : 8; }
+#elif defined(PYNN_ISA_NEON)
+  static constexpr int rows = 3;
+  static constexpr int cols(int) { return 8; }
 #else
-  static constexpr int rows = 3, cols = 4;
+  static constexpr int rows = 3;
+  static constexpr int cols(int r) { return r == 1 ? 8 : 4; }
 #endif
-  static constexpr int row_cols = 8 > Vec<Wide<T>>::kSize ? 8 : Vec<Wide<T>>::kSize;  // of a single row
 };
 
-template <class T>
-void dot_block(const Product<T>& p, int64_t i, int64_t rows, int64_t j, int64_t cols) {
-  using S = DotShape<T>;
-  const T* a = p.a + i * p.a_rs;
-  const T* b = p.b + j * p.b_cs;
-  if (rows == 3) return dot_tile<T, 3, S::cols>(p.k, a, p.a_rs, b, p.b_cs, cols, p.out, i, j);
-  if (rows == 2) return dot_tile<T, 2, S::cols>(p.k, a, p.a_rs, b, p.b_cs, cols, p.out, i, j);
-  dot_tile<T, 1, S::row_cols>(p.k, a, p.a_rs, b, p.b_cs, cols, p.out, i, j);
+// Columns [j0, j1) of `rows` rows from i on.
+template <class T, int R = DotShape<T>::rows>
+void dot_rows(const Product<T>& p, int64_t i, int64_t rows, int64_t j0, int64_t j1) {
+  if constexpr (R > 1)
+    if (rows < R) return dot_rows<T, R - 1>(p, i, rows, j0, j1);
+  constexpr int C = DotShape<T>::cols(R);
+  for (int64_t j = j0; j < j1; j += C)
+    dot_tile<T, R, C>(p.k, p.a + i * p.a_rs, p.a_rs, p.b + j * p.b_cs, p.b_cs, min_of<int64_t>(C, j1 - j), p.out, i, j);
 }
 
 // a_cs == 1 and b_rs == 1.
 template <class T>
 void gemm_dots_of_block(const Product<T>& p) {
-  using S = DotShape<T>;
   if (p.m == 1 && p.n == 1) {
     store_vector(p.out, 0, 0, Vec<Wide<T>>(dot_single(p.k, p.a, p.b)), 1);
     return;
   }
-  if (p.m == 1) {
-    for_blocks(p, ceil_div(p.n, S::row_cols), [&](int64_t begin, int64_t end) {
-      for (int64_t j = begin * S::row_cols; j < min_of(p.n, end * S::row_cols); j += S::row_cols)
-        dot_block(p, 0, 1, j, min_of<int64_t>(S::row_cols, p.n - j));
-    });
-    return;
-  }
-  constexpr int64_t cols = S::cols;
-  const int64_t row_tiles = ceil_div(p.m, S::rows), col_tiles = ceil_div(p.n, cols);
-  auto tile = [&](int64_t ti, int64_t tj) {
-    const int64_t rows = min_of<int64_t>(S::rows, p.m - ti * S::rows);
-    // A last single row works on wider tiles; it takes two narrow ones' columns at every second tile.
-    if (rows == 1) {
-      constexpr int64_t ratio = S::row_cols / S::cols;
-      if (tj % ratio == 0) dot_block(p, ti * S::rows, 1, tj * cols, min_of<int64_t>(S::row_cols, p.n - tj * cols));
-      return;
-    }
-    dot_block(p, ti * S::rows, rows, tj * cols, min_of(cols, p.n - tj * cols));
-  };
+  constexpr int64_t R = DotShape<T>::rows, kCols = 16;
   // The larger operand is read once, the smaller one again and again from the cache.
   if (p.n >= p.m)
-    for_blocks(p, ceil_div(col_tiles, 4), [&](int64_t begin, int64_t end) {
-      for (int64_t tj = begin * 4; tj < min_of(end * 4, col_tiles); ++tj)
-        for (int64_t ti = 0; ti < row_tiles; ++ti) tile(ti, tj);
+    for_blocks(p, ceil_div(p.n, kCols), [&](int64_t begin, int64_t end) {
+      for (int64_t j = begin * kCols; j < min_of(p.n, end * kCols); j += kCols)
+        for (int64_t i = 0; i < p.m; i += R) dot_rows(p, i, min_of(R, p.m - i), j, min_of(p.n, j + kCols));
     });
   else
-    for_blocks(p, row_tiles, [&](int64_t begin, int64_t end) {
-      for (int64_t ti = begin; ti < end; ++ti)
-        for (int64_t tj = 0; tj < col_tiles; ++tj) tile(ti, tj);
+    for_blocks(p, ceil_div(p.m, R), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin * R; i < min_of(p.m, end * R); i += R) dot_rows(p, i, min_of(R, p.m - i), 0, p.n);
     });
 }
 
@@ -165,7 +151,7 @@ void gemm_blocks(const Product<T>& p) {
   const int64_t parts = min_of<int64_t>(8, p.k / 64);
   if (p.m <= 2 && plan.far && parts > 1) return gemm_parts_of_k(p, plan, parts);
   for_regions<Vec<T>::kSize>(
-      p.m, p.n, p.k, 0.15,
+      p.m, p.n, p.k, p.a_cs * static_cast<int64_t>(sizeof(T)) >= 512 ? 0.3 : 0.15,
       p.b_cs != 1             ? 6
       : plan.pack || plan.far ? 3
                               : 1,
