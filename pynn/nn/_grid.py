@@ -53,17 +53,17 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
             f"affine_grid: theta and size must have the same batch, got {theta.size(0)} and {size[0]}"
         )
     aligned = _aligned(align_corners)
-    axes = []
-    for n in size[2:]:
+    # Coordinates as planes, which whole registers fill; turned at the end.
+    columns = theta.reshape(size[0], dims, dims + 1, *[1] * dims).unbind(2)
+    planes = columns[dims]
+    for d, n in enumerate(size[2:]):
         line = (
             pynn.linspace(-1, 1, n, dtype=theta.dtype, device=theta.device) if n > 1 else theta.new_zeros(1)
         )
-        axes.append(line if aligned or n == 1 else line * ((n - 1) / n))
-    grid = pynn.meshgrid(*axes, indexing="ij")
-    points = pynn.stack([*reversed(grid), pynn.ones_like(grid[0])], -1)  # x first
-    return (points.view(1, -1, dims + 1).expand(size[0], -1, -1) @ theta.transpose(1, 2)).view(
-        size[0], *size[2:], dims
-    )
+        if not aligned and n > 1:
+            line = line * ((n - 1) / n)
+        planes = planes + columns[dims - 1 - d] * line.view(n, *[1] * (dims - 1 - d))  # x first
+    return planes.movedim(1, -1).contiguous()
 
 
 def grid_sample(
