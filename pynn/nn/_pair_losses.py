@@ -177,35 +177,7 @@ def multi_margin_loss(
 ) -> Tensor:
     """Return the sum over classes j != t of w[t] max(0, margin - x[t] + x[j])^p, divided by the number of classes."""
     reduction = _reduction(size_average, reduce, reduction)
-    check_reduction("multi_margin_loss", reduction)
-    if p not in (1, 2):
-        raise ValueError("only p == 1 and p == 2 supported")
-    if weight is not None and weight.dim() != 1:
-        raise ValueError("weight must be one-dimensional")
-    if input.dim() > 2 or (input.dim() and not input.size(-1)):
-        raise RuntimeError(
-            f"multi_margin_loss: input must be a vector or a matrix of non-empty rows, got {tuple(input.shape)}"
-        )
-    x = input.reshape(1, -1) if input.dim() < 2 else input
-    classes = x.size(1)
-    if weight is not None and weight.numel() != classes:
-        raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
-    if target.dim() > 1 or target.numel() != x.size(0):
-        raise RuntimeError(
-            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch "
-            f"size). Expected target size [{x.size(0)}], but got {list(target.shape)}."
-        )
-    t = target.reshape(-1, 1)
-    if t.numel() and not 0 <= int(t.min()) <= int(t.max()) < classes:
-        raise RuntimeError(f"multi_margin_loss: target out of range, got {t.flatten().tolist()}")
-    over = _nn.relu(margin - x.gather(1, t) + x)
-    if p == 2:
-        over = over * over
-    over = over.masked_fill(pynn.arange(classes, device=t.device) == t, 0.0)
-    if weight is not None:
-        over = over * weight[t]
-    loss = over.sum(1) / classes
-    return reduced(loss if target.dim() else loss.squeeze(0), reduction, "multi_margin_loss")
+    return _nn.multi_margin_loss(input, target, p, margin, weight, reduction)
 
 
 def multilabel_margin_loss(
@@ -220,26 +192,7 @@ def multilabel_margin_loss(
     A row of targets ends at its first negative number.
     """
     reduction = _reduction(size_average, reduce, reduction)
-    check_reduction("multilabel_margin_loss", reduction)
-    if input.dim() > 2 or (input.dim() and not input.size(-1)):
-        raise RuntimeError(
-            f"multilabel_margin_loss: a vector or matrix is required, got {tuple(input.shape)}"
-        )
-    if target.shape != input.shape:
-        raise RuntimeError(
-            f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}"
-        )
-    x, t = (v.reshape(1, -1) if v.dim() < 2 else v for v in (input, target))
-    classes = x.size(1)
-    if t.numel() and not -1 <= int(t.min()) <= int(t.max()) < classes:
-        raise RuntimeError("multilabel_margin_loss: argument #2 'target' is out of range")
-    given = (t < 0).cumsum(1) == 0
-    t = t.clamp(min=0)
-    is_target = pynn.zeros_like(t).scatter_add(1, t, given.to(t.dtype)) > 0
-    over = _nn.relu(1 - (x.gather(1, t).unsqueeze(2) - x.unsqueeze(1)))  # (batch, target, class)
-    counted = given.unsqueeze(2) & ~is_target.unsqueeze(1)
-    loss = over.masked_fill(~counted, 0.0).sum((1, 2)) / classes
-    return reduced(loss if input.dim() == 2 else loss.squeeze(0), reduction, "multilabel_margin_loss")
+    return _nn.multilabel_margin_loss(input, target, reduction)
 
 
 def multilabel_soft_margin_loss(

@@ -45,6 +45,34 @@ def test_values_and_gradients():
     np.testing.assert_allclose(to_numpy(again), want[:3], rtol=1e-12)
 
 
+def test_targets_of_several_registers():
+    def recursion(x, target):
+        path = [0, *itertools.chain.from_iterable((k, 0) for k in target)]
+        p = np.zeros(len(path))
+        p[:2] = np.exp(x[0, path[:2]])
+        for row in x[1:]:
+            skip = [s > 1 and path[s] not in (0, path[s - 2]) for s in range(len(path))]
+            p = np.exp(row[path]) * (p + np.r_[0, p[:-1]] + np.r_[0, 0, p[:-2]][: len(path)] * skip)
+        return -np.log(p[-2:].sum())
+
+    rng = np.random.default_rng(0)
+    lengths = [1, 3, 4, 7, 8, 11, 15]
+    targets = rng.integers(1, 4, (len(lengths), max(lengths)))
+    x = arr(40, len(lengths), 9)
+    logs = x - np.log(np.exp(x).sum(-1, keepdims=True))
+
+    def loss(x):
+        times = [40] * (len(lengths) - 1) + [33]
+        return F.ctc_loss(x.log_softmax(-1), pynn.from_numpy(targets), times, lengths, reduction="none")
+
+    want = [
+        recursion(logs[: 33 if n == len(lengths) - 1 else 40, n], targets[n, :k])
+        for n, k in enumerate(lengths)
+    ]
+    np.testing.assert_allclose(to_numpy(loss(tensor(x))), want, rtol=1e-11)
+    assert pynn.autograd.gradcheck(loss, (tensor(x, requires_grad=True),))
+
+
 def test_long_sequences_do_not_underflow():
     n = 500
     x = tensor(arr(n, 1, 20, low=-30, high=30), pynn.float32, requires_grad=True)

@@ -249,6 +249,89 @@ def test_grid_sample_modes():
     assert np.isfinite(to_numpy(F.grid_sample(x, far, padding_mode="border", align_corners=False))).all()
 
 
+def gradients(call, x, grid, graph):
+    """Of x and the grid: by the kernels, or, with a graph of their own, composed."""
+    x, grid = tensor(x, requires_grad=True), tensor(grid, requires_grad=True)
+    y = call(x, grid)
+    g = tensor(arr(*y.shape, seed=5), y.dtype)
+    return [to_numpy(t.detach()) for t in (y, *pynn.autograd.grad(y, (x, grid), g, create_graph=graph))]
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+def test_grid_sample_of_kernels_is_the_composed_one(mode, padding):
+    for count, align in itertools.product((0, 1, 7, 16, 19, 65, 530), (True, False)):
+        call = lambda x, g, a=align: F.grid_sample(x, g, mode, padding, a)
+        cases = [((2, 3, 5, 4), (2, 1, count, 2)), ((1, 2, 1, 3), (1, count, 1, 2))]
+        if mode != "bicubic":
+            cases.append(((2, 2, 3, 4, 5), (2, 1, count, 1, 3)))
+        for shapes in cases:
+            x, grid = arrs(*shapes, low=-1.7, high=1.7, seed=count)
+            ours, composed = gradients(call, x, grid, False), gradients(call, x, grid, True)
+            for a, b in zip(ours, composed, strict=True):
+                np.testing.assert_allclose(a, b, atol=1e-11)
+            x, grid = x.astype(np.float32), grid.astype(np.float32)
+            ours = gradients(call, x, grid, False)
+            for a, b in zip(ours[1:], gradients(call, x, grid, True)[1:], strict=True):
+                np.testing.assert_allclose(a, b, atol=2e-3)
+
+
+def test_grid_sample_values():
+    x, grid = arrs((2, 3, 5, 4), (2, 4, 9, 2), low=-1.3, high=1.3)
+    np.testing.assert_allclose(
+        to_numpy(F.grid_sample(tensor(x), tensor(grid), align_corners=False)),
+        sample(x, grid, align=False),
+        atol=1e-12,
+    )
+    half = F.grid_sample(tensor(x).half(), tensor(grid).half(), align_corners=False)
+    wide = F.grid_sample(tensor(x).half().float(), tensor(grid).half().float(), align_corners=False)
+    assert half.dtype == pynn.float16 and same_bits(half, wide.half())
+    turned = tensor(np.ascontiguousarray(x.transpose(0, 3, 2, 1))).permute(0, 3, 2, 1)
+    assert same_bits(
+        F.grid_sample(turned, tensor(grid), align_corners=False),
+        F.grid_sample(tensor(x), tensor(grid), align_corners=False),
+    )
+
+
+def test_grid_sample_beyond_numbers():
+    nan, inf = float("nan"), float("inf")
+    x = pynn.arange(1.0, 13).view(1, 1, 3, 4)
+    grid = pynn.tensor([[nan, 0], [inf, 0], [1e30, 0], [-inf, 0], [0, nan], [2.5, 0], [nan, nan]])
+    call = lambda x, g, *how: F.grid_sample(x, g, *how, align_corners=False).flatten().tolist()
+    flat = grid.view(1, 1, -1, 2)
+    for mode in ("bilinear", "bicubic"):
+        np.testing.assert_equal(call(x, flat, mode), [nan, nan, 0, nan, nan, 0, nan])
+    assert call(x, flat, "bilinear", "border") == [5, 8, 8, 5, 2.5, 8, 1]
+    assert call(x, flat, "bilinear", "reflection") == [5, 5, 5, 5, 2.5, 5.5, 1]
+    assert call(x, flat, "nearest") == [0] * 7
+    assert call(x, flat, "nearest", "border") == [5, 8, 8, 5, 3, 8, 1]
+    deep = pynn.cat([grid, pynn.zeros(7, 1)], 1).view(1, 1, 1, -1, 3)
+    assert call(x.view(1, 1, 1, 3, 4), deep) == [0] * 7
+    # What lies outside is never read.
+    x = pynn.full((1, 1, 3, 4), inf)
+    assert call(x, pynn.full((1, 1, 20, 2), 3.0)) == [0] * 20
+    # Nothing moves on the outermost elements.
+    grid = pynn.tensor([[[[-1.0, -1.0], [1.0, 0.1]]]], requires_grad=True)
+    F.grid_sample(pynn.arange(12.0).view(1, 1, 3, 4), grid, "bilinear", "border", True).sum().backward()
+    np.testing.assert_allclose(grid.grad.flatten().tolist(), [0, 0, 0, 4], atol=1e-6)
+
+
+def test_grid_sample_on_threads():
+    x, grid = (t.astype(np.float32) for t in arrs((3, 5, 20, 30), (3, 40, 50, 2), low=-1.2, high=1.2))
+    before = pynn.get_num_threads()
+    try:
+        for mode in ("bilinear", "nearest", "bicubic"):
+            call = lambda x, g, m=mode: F.grid_sample(x, g, m, "reflection", False)
+            found = []
+            for threads in (1, 3):
+                pynn.set_num_threads(threads)
+                found.append(gradients(call, x, grid, False))
+            for a, b in zip(*found, strict=True):
+                assert a.tobytes() == b.tobytes()
+    finally:
+        pynn.set_num_threads(before)
+
+
 def test_affine_grid():
     theta = arr(2, 2, 3)
     grid = to_numpy(F.affine_grid(tensor(theta), (2, 1, 3, 4), align_corners=False))
