@@ -51,15 +51,15 @@ struct AttentionRow {
     const int64_t step = a.v.row;
     const T* weights = scores;
     V sums[U];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int u = 0; u < U; ++u) sums[u] = V(T(0));
     for (int64_t i = 0; i < n; ++i, values += step) {
       const V weight(weights[i]);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int u = 0; u < U; ++u)
         sums[u] = fma(weight, kPart ? load_wide(values, left) : load_wide(values + u * W), sums[u]);
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int u = 0; u < U; ++u) kPart ? store_wide(out, sums[u] * f, left) : store_wide(out + u * W, sums[u] * f);
   }
 
@@ -92,6 +92,7 @@ struct AttentionRow {
     S* out = matrix<S>(a.out, batch, head) + row * a.out.row;
     const V f(1 / total);
     int64_t j = 0;
+    for (; j + 8 * W <= a.v_size; j += 8 * W) add_up<8>(values + j, n, f, out + j);
     for (; j + 4 * W <= a.v_size; j += 4 * W) add_up<4>(values + j, n, f, out + j);
     for (; j + 2 * W <= a.v_size; j += 2 * W) add_up<2>(values + j, n, f, out + j);
     for (; j + W <= a.v_size; j += W) add_up<1>(values + j, n, f, out + j);
