@@ -123,9 +123,12 @@ def empty_permuted(size: Any, physical_layout: Any, **options: Any) -> Tensor:
         raise RuntimeError(
             f"empty_permuted: each dim must appear once in physical_layout, got {tuple(order)} for {tuple(size)}"
         )
-    inverse = sorted(builtin_range(len(order)), key=order.__getitem__)
+    strides, step = [0] * len(order), 1
+    for d in reversed(order):
+        strides[d] = step
+        step *= max(size[d], 1)
     requires_grad = options.pop("requires_grad", False)
-    out = _C.empty([size[d] for d in order], **options).permute(inverse).detach()
+    out = _C.empty_strided(size, strides, **options)
     return out.requires_grad_() if requires_grad else out
 
 

@@ -89,11 +89,11 @@ Tensor cross_along(const char* op, const Tensor& a, const Tensor& b, int64_t dim
   const DimVector sizes = broadcast_sizes(op, a.sizes(), b.sizes());
   const Tensor x = expand(a, sizes), y = expand(b, sizes);
   const DType t = result_type(a, b);
-  const auto turned = [&](const Tensor& v, int64_t k) {  // element (i + k) % 3 at i
-    const Tensor parts[] = {narrow(v, dim, k, 3 - k), narrow(v, dim, 0, k)};
+  const auto turned = [&](const Tensor& v) {  // element (i + 1) % 3 at i
+    const Tensor parts[] = {narrow(v, dim, 1, 2), narrow(v, dim, 0, 1)};
     return to_dtype(cat(parts, dim), t);
   };
-  return sub(mul(turned(x, 1), turned(y, 2)), mul(turned(x, 2), turned(y, 1)));
+  return turned(sub(mul(x, turned(y)), mul(turned(x), y)));
 }
 Tensor cross(const Tensor& a, const Tensor& b, std::optional<int64_t> dim) {
   if (dim) return cross_along("cross", a, b, *dim);

@@ -229,17 +229,18 @@ def _fractional_max_pool(
         _starts(name, samples[..., i], s, o, k)
         for i, s, o, k in zip(order, spatial, out, kernel, strict=True)
     ]
-    # Positions in the flattened plane, for each output and each place of its window.
+    # Positions in the flattened plane, for each place of the windows and each output.
     where: Any = 0
     for d in range(dims):
-        place = starts[d].unsqueeze(-1) + pynn.arange(kernel[d], device=input.device)
+        place = starts[d].unsqueeze(2) + pynn.arange(kernel[d], device=input.device).unsqueeze(1)
         spread = [*planes, *[1] * (2 * dims)]
-        spread[2 + d], spread[2 + dims + d] = out[d], kernel[d]
+        spread[2 + d], spread[2 + dims + d] = kernel[d], out[d]
         where = where * spatial[d] + place.view(spread)
     flat = x.flatten(2)
-    windows = where.reshape(*planes, math.prod(out) * math.prod(kernel))
-    best = flat.detach().gather(2, windows).view(*planes, math.prod(out), math.prod(kernel)).argmax(-1, True)
-    index = windows.view(*planes, math.prod(out), math.prod(kernel)).gather(-1, best).squeeze(-1)
+    windows = where.reshape(*planes, math.prod(kernel) * math.prod(out))
+    places = (*planes, math.prod(kernel), math.prod(out))
+    best = flat.detach().gather(2, windows).view(places).argmax(2, True)
+    index = windows.view(places).gather(2, best).squeeze(2)
     shape = (*planes, *out) if input.dim() == dims + 2 else (*planes[1:], *out)
     return flat.gather(2, index).view(shape), index.view(shape)
 

@@ -100,6 +100,12 @@ def test_shuffles():
         lambda x: x.reshape(2, 3, 2, 4).swapaxes(1, 2).reshape(2, 6, 4),
         [arr(2, 6, 4)],
     )
+    for w in (11, 12, 13, 40):  # short and long runs of memory across rows of two
+        x = arr(3, 8, 5, w)
+        y = x.reshape(3, 2, 2, 2, 5, w).transpose(0, 1, 4, 2, 5, 3).reshape(3, 2, 10, 2 * w)
+        for dtype in (pynn.float32, pynn.float64, pynn.bfloat16):
+            assert pynn.pixel_shuffle(tensor(x, dtype), 2).equal(tensor(y, dtype))
+            assert pynn.pixel_unshuffle(tensor(y, dtype), 2).equal(tensor(x, dtype))
     x = tensor(arr(2, 8, 3, 4))
     assert pynn.pixel_unshuffle(pynn.pixel_shuffle(x, 2), 2).equal(x)
 

@@ -5,6 +5,7 @@ namespace PYNN_CPU_NAMESPACE {
 
 constexpr int64_t kShortRow = 48;      // below, one call per row costs more than gathering several rows into one
 constexpr int64_t kFewElements = 256;  // rows and cols of the two innermost dims below which other dims are looked at
+constexpr int64_t kLongRun = 12;       // elements beside each other that are worth a call of a loop
 constexpr int64_t kWholeLine = 8;      // elements that are worth the cache line they lie in
 
 Tiling make_tiling(const MapArgs& args) {
@@ -12,7 +13,11 @@ Tiling make_tiling(const MapArgs& args) {
   const int nd = args.ndim, col_dim = nd - 1;
   int row_dim = nd - 2;
   t.cols = nd > 0 ? args.sizes[col_dim] : 1;
-  if (nd > 2 && t.cols * args.sizes[row_dim] < kFewElements)
+  // Unless memory runs along the rows: each element of other dims' rows lies in a line of its own.
+  bool along = false;
+  for (int k = 0; nd > 2 && k < args.noperands; ++k)
+    along |= magnitude(args.operands[k].strides[row_dim]) == 1 && args.sizes[row_dim] >= kLongRun;
+  if (nd > 2 && !along && t.cols * args.sizes[row_dim] < kFewElements)
     for (int d = nd - 3; d >= 0; --d)
       if (args.sizes[d] > args.sizes[row_dim]) row_dim = d;
   if (nd > 2 && t.cols >= kWholeLine)
