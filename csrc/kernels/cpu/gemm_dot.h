@@ -32,9 +32,7 @@ void dot_tile(int64_t k, const S* a, int64_t a_rs, const S* b, int64_t b_cs, int
 #pragma GCC unroll 16
     for (int j = 0; j < C; ++j) {
       Vec<T> y = load_wide(bj[j] + p);
-#if defined(__GNUC__) && (defined(PYNN_ISA_AVX512) || defined(PYNN_ISA_AVX2))
-      asm("" : "+v"(y.v));  // or GCC reads it anew for each of up to three rows
-#endif
+      keep(y);
 #pragma GCC unroll 8
       for (int i = 0; i < R; ++i) acc[i * C + j] = fma(x[i], y, acc[i * C + j]);
     }

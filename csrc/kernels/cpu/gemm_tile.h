@@ -132,7 +132,10 @@ void gemm_tile(const GemmTileArgs<T>& t, const GemmOut<T>& out, int64_t i0, int6
   const auto step = [&]() __attribute__((always_inline)) {
     Vec<T> row[NV];
 #pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) row[v] = Vec<T>::load(b + v * W);
+    for (int v = 0; v < NV; ++v) {
+      row[v] = Vec<T>::load(b + v * W);
+      if constexpr (MR == 3) keep(row[v]);  // of 2 rows, those that stream B from memory would lose
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < MR; ++i) {
       const Vec<T> x(a[i * a_rs]);

@@ -35,7 +35,7 @@ PYNN_INLINE void accumulate(Vec<T> (&acc)[R][NV], int64_t k, const T* a, int64_t
   for (int64_t p = 0; p < k; ++p) {
     Vec<T> w[NV];
 #pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) w[v] = Vec<T>::load(b[v] + p * W);
+    for (int v = 0; v < NV; ++v) keep(w[v] = Vec<T>::load(b[v] + p * W));
 #pragma GCC unroll 8
     for (int i = 0; i < R; ++i) {
       const Vec<T> x(a[i * a_rs + p]);

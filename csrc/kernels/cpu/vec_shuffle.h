@@ -6,6 +6,14 @@
 
 namespace PYNN_CPU_NAMESPACE {
 
+// Keeps in a register what a few FMAs share: GCC would read it anew, as an operand in memory, for each of up to three.
+template <class T>
+PYNN_INLINE void keep(Vec<T>& x) {
+#if defined(__GNUC__) && defined(PYNN_ISA_AVX512)
+  asm("" : "+v"(x.v));
+#endif
+}
+
 // Shuffles in the 16-byte parts of a register, and of whole parts: cheap on every ISA.
 template <class T>
 struct Shuffle {
