@@ -47,6 +47,15 @@ def _bags(input: Tensor, offsets: Tensor | None, include_last: bool) -> tuple[Te
     return input, pynn.arange(len(sizes)).repeat_interleave(counts).to(input.device), len(sizes)
 
 
+def _rows_of(weight: Tensor, indices: Tensor, scale_grad_by_freq: bool = False) -> Tensor:
+    try:
+        return _nn.embedding(weight, indices, -1, scale_grad_by_freq)
+    except IndexError:
+        raise RuntimeError(
+            f"embedding_bag: indices must be from 0 to {weight.size(0) - 1}, got {indices.tolist()}"
+        ) from None
+
+
 def embedding_bag(
     input: Tensor,
     weight: Tensor,
@@ -114,18 +123,17 @@ def embedding_bag(
                 f"padding_idx must be within the number of embeddings, {-rows} through {rows - 1}, but got {padding_idx}"
             )
         padding_idx %= rows
-    if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < rows:
-        raise RuntimeError(f"embedding_bag: indices must be from 0 to {rows - 1}, got {indices.tolist()}")
     if max_norm is not None:
         from .functional import _limit_rows
 
+        _rows_of(weight.detach(), indices)  # negative ones would be counted from the end
         _limit_rows(weight, indices, max_norm, norm_type)
     if padding_idx is not None:
         kept = (indices != padding_idx).nonzero().squeeze(1)
         indices, bag = indices[kept], bag[kept]
         if per_sample_weights is not None:
             per_sample_weights = per_sample_weights[kept]
-    taken = _nn.embedding(weight, indices, -1, scale_grad_by_freq)
+    taken = _rows_of(weight, indices, scale_grad_by_freq)
     if mode == "max":
         return _largest(taken, bag, bags)
     if weight.dtype in (pynn.float16, pynn.bfloat16):  # summed in float32
