@@ -44,6 +44,7 @@ DRAWN = "drawn, then copied to out: the order of an out with gaps is not PyTorch
 CLASS = "a RuntimeError with the sizes, where PyTorch's index check comes first"
 PRECISE = "computed in float32: PyTorch's sums in the half type overflow or round at each step"
 BY_CPU = "computed in float32, as PyTorch does where oneDNN multiplies float16 on the CPU, but not on others"
+POSITIONS = "positions among elements of half types are computed in float32"
 SEARCH = "half types are binned in float32"
 
 DIFFERENCES = {
@@ -85,6 +86,7 @@ DIFFERENCES = {
     "nn.functional.conv_transpose3d": {"values float16": BY_CPU},
     "nn.functional.embedding": {"zero": "an IndexError names the row"},
     "nn.functional.embedding_bag": {"zero": CLASS},
+    "nn.functional.grid_sample": {"values bfloat16": POSITIONS, "values float16": POSITIONS},
     "nn.functional.instance_norm": {"zero": CLASS},
     "nn.functional.linear_cross_entropy.chunked": {"gradient": "can be differentiated twice"},
     "nn.functional.linear_cross_entropy.chunked_none": {"gradient": "can be differentiated twice"},

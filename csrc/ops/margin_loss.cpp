@@ -16,11 +16,12 @@
 namespace pynn::ops {
 namespace {
 
-Tensor reduced(const char* op, const Tensor& loss, std::string_view reduction) {
-  if (reduction == "mean") return mean(loss);
-  if (reduction == "sum") return sum(loss);
-  PYNN_CHECK_KIND(Value, reduction == "none", op, ": ", reduction, " is not a valid value for reduction");
-  return loss;
+void check_reduction(const char* op, std::string_view reduction) {
+  PYNN_CHECK_KIND(Value, reduction == "mean" || reduction == "sum" || reduction == "none", op, ": ", reduction,
+                  " is not a valid value for reduction");
+}
+Tensor reduced(const Tensor& loss, std::string_view reduction) {
+  return reduction == "mean" ? mean(loss) : reduction == "sum" ? sum(loss) : loss;
 }
 
 bool has_kernel(const Tensor& x) {
@@ -73,6 +74,7 @@ Tensor multi_composed(const char* op, const Tensor& x, const Tensor& t, int64_t 
 
 Tensor multilabel_margin_loss(const Tensor& input, const Tensor& target, std::string_view reduction) {
   const char* op = "multilabel_margin_loss";
+  check_reduction(op, reduction);
   PYNN_CHECK(input.dim() <= 2 && (!input.dim() || input.size(-1)), op, ": a vector or matrix is required, got ",
              dims_str(input.sizes()));
   PYNN_CHECK(same(target.sizes(), input.sizes()), op, ": inconsistent target size: ", dims_str(target.sizes()),
@@ -83,12 +85,13 @@ Tensor multilabel_margin_loss(const Tensor& input, const Tensor& target, std::st
   const Tensor x = matrix ? input : reshape(input, DimVector{1, -1});
   const Tensor t = matrix ? target : reshape(target, DimVector{1, -1});
   const Tensor loss = has_kernel(x) ? by_kernel(op, x, t, 1, true) : multilabel_composed(op, x, t);
-  return reduced(op, matrix ? loss : select(loss, 0, 0), reduction);
+  return reduced(matrix ? loss : select(loss, 0, 0), reduction);
 }
 
 Tensor multi_margin_loss(const Tensor& input, const Tensor& target, int64_t p, double margin, const Tensor& weight,
                          std::string_view reduction) {
   const char* op = "multi_margin_loss";
+  check_reduction(op, reduction);
   PYNN_CHECK_KIND(Value, p == 1 || p == 2, op, ": only p == 1 and p == 2 supported, got ", p);
   PYNN_CHECK_KIND(Value, !weight.defined() || weight.dim() == 1, op, ": weight must be one-dimensional");
   PYNN_CHECK(input.dim() <= 2 && (!input.dim() || input.size(-1)), op,
@@ -105,7 +108,7 @@ Tensor multi_margin_loss(const Tensor& input, const Tensor& target, int64_t p, d
   const Tensor t = reshape(target, DimVector{x.size(0), 1});
   const bool simple = p == 1 && !weight.defined() && has_kernel(x);
   const Tensor loss = simple ? by_kernel(op, x, t, margin, false) : multi_composed(op, x, t, p, margin, weight);
-  return reduced(op, target.dim() ? loss : select(loss, 0, 0), reduction);
+  return reduced(target.dim() ? loss : select(loss, 0, 0), reduction);
 }
 
 PYNN_OP(multilabel_margin_loss, "_nn.multilabel_margin_loss(Tensor input, Tensor target, str reduction) -> Tensor",
