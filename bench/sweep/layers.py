@@ -1,6 +1,7 @@
 """Layers and losses with their backward pass, pooling and padding, recurrent and attention layers, optimiser steps."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from bench.sweep.convolutions import both_passes
@@ -45,6 +46,8 @@ def of_rows(fw: Any) -> Iterator[tuple[str, Any]]:
             "kl_div": lambda x=x, y=y.softmax(-1): functional.kl_div(functional.log_softmax(x, -1), y),
             "cosine": lambda x=x, y=y: functional.cosine_similarity(x, y).sum(),
             "normalize": lambda x=x: functional.normalize(x).sum(),
+            "nll_loss": lambda x=x, t=target: functional.nll_loss(x, t),
+            "multi_margin": lambda x=x, t=target: functional.multi_margin_loss(x, t),
         }
         for name, loss in losses.items():
             yield f"{name} {n} {d}", lambda loss=loss: loss().backward()
@@ -68,8 +71,17 @@ def of_images(fw: Any) -> Iterator[tuple[str, Any]]:
             nn.ReplicationPad2d(2),
             nn.ZeroPad2d(1),
         ]
+        x = fw.randn(n, c, size, size)
         for layer in layers:
-            yield from both_passes(fw, f"{layer} {n} {c} {size}", layer, fw.randn(n, c, size, size))
+            yield from both_passes(fw, f"{layer} {n} {c} {size}", layer, x)
+        grid, target = fw.rand(n, size, size, 2) * 2 - 1, fw.randint(0, c, (n, size, size))
+        sample = nn.functional.grid_sample
+        for mode in ("bilinear", "nearest", "bicubic"):
+            at = partial(sample, grid=grid, mode=mode, align_corners=False)
+            yield from both_passes(fw, f"grid_sample {mode} {n} {c} {size}", at, x)
+        for name in ("cross_entropy", "nll_loss"):
+            loss = partial(getattr(nn.functional, name), target=target)
+            yield from both_passes(fw, f"{name} of planes {n} {c} {size}", loss, x)
 
 
 def of_sequences(fw: Any) -> Iterator[tuple[str, Any]]:

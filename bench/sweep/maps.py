@@ -28,7 +28,8 @@ BROADCAST = [
     ((100, 100, 3), (3,)),
     ((5, 1, 7), (1, 6, 1)),
 ]
-OF_POSITIVE = "exp tanh sigmoid relu sqrt abs neg square log sin cos rsqrt reciprocal floor round sign erf log1p expm1 isnan"
+OF_POSITIVE = """exp tanh sigmoid relu sqrt abs neg square log sin cos rsqrt reciprocal floor round sign erf log1p expm1
+    isnan log2 log10 erfc angle""".split()
 OF_ANY = """gelu silu elu softplus leaky_relu hardswish hardsigmoid mish selu celu hardtanh relu6 hardshrink softshrink
     logsigmoid softsign tanhshrink dropout""".split()
 IN_PLACE = "relu relu6 silu leaky_relu elu selu celu mish hardtanh hardsigmoid hardswish".split()
@@ -75,7 +76,7 @@ def cases(fw: Any) -> Iterator[tuple[str, Any]]:
     for shape in SHAPES:
         x, y = fw.randn(*shape), fw.randn(*shape).abs() + 0.1
         size = "x".join(map(str, shape))
-        for name in OF_POSITIVE.split():
+        for name in OF_POSITIVE:
             yield f"{name} {size}", lambda f=getattr(fw, name), y=y: f(y)
         for name in OF_ANY:
             yield f"{name} {size}", lambda f=getattr(functional, name), x=x: f(x)
