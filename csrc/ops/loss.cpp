@@ -116,37 +116,40 @@ Tensor kl_div(const Tensor& x, const Tensor& y, std::string_view reduction, bool
 
 // Classes are dim 1 of [N, C, d1, ...] or dim 0 of [C].
 struct Rows {
-  Tensor x;        // [N, C, d1 * ...], or [N * d1 * ..., C, 1] where memory has that order or no kernel takes planes
-  DimVector lead;  // the result's shape
+  explicit Rows(const Tensor& x)
+      : classes(x.size(x.dim() == 1 ? 0 : 1)),
+        outer(x.dim() == 1 ? 1 : x.size(0)),
+        inner(x.numel() / std::max<int64_t>(outer * classes, 1)) {}
+  int64_t classes, outer, inner;
 };
-Rows class_rows(const char* op, const Tensor& x) {
+// The result's shape.
+DimVector leading_sizes(const char* op, const Tensor& x) {
   PYNN_CHECK_KIND(Value, x.dim() >= 1, op, ": input must have a dim of classes, got shape ()");
-  Rows r;
-  if (x.dim() == 1) {
-    r.x = reshape(x, DimVector{1, x.size(0), 1});
-    return r;
-  }
-  DimVector order;
+  DimVector lead;
   for (int64_t d = 0; d < x.dim(); ++d)
-    if (d != 1) order.push_back(d), r.lead.push_back(x.size(d));
+    if (d != 1 && x.dim() > 1) lead.push_back(x.size(d));
+  return lead;
+}
+// x with its classes last, as a matrix, where memory has that order or no kernel takes planes; else x itself.
+Tensor class_rows(const Tensor& x) {
+  if (x.dim() <= 2) return x;
+  DimVector order{0};
+  for (int64_t d = 2; d < x.dim(); ++d) order.push_back(d);
   order.push_back(1);
-  const Tensor last = x.dim() > 2 ? permute(x, order) : x;
-  const int64_t classes = x.size(1), rows = x.numel() / std::max<int64_t>(classes, 1);
-  const bool planes = x.device().is_cpu() && !last.is_contiguous() && x.numel();
-  r.x =
-      planes ? reshape(x, DimVector{x.size(0), classes, rows / x.size(0)}) : reshape(last, DimVector{rows, classes, 1});
-  return r;
+  const Tensor last = permute(x, order);
+  if (x.device().is_cpu() && !last.is_contiguous() && x.numel()) return x;
+  return reshape(last, DimVector{x.numel() / std::max<int64_t>(x.size(1), 1), x.size(1)});
 }
 
-void check_target(const char* op, const Tensor& x, const Tensor& target, const Rows& r) {
+void check_target(const char* op, const Tensor& x, const Tensor& target, const DimVector& lead) {
   PYNN_CHECK(target.dtype() == DType::Int64 || target.dtype() == DType::UInt8, op,
              ": expected target of dtype int64 (class indices), got ", dtype_name(target.dtype()));
   PYNN_CHECK_KIND(Value, x.dim() < 2 || target.dim() > 0, op, ": Expected input batch_size (", x.size(0),
                   ") to match target batch_size (1).");
-  if (same(target.sizes(), r.lead)) return;
+  if (same(target.sizes(), lead)) return;
   PYNN_CHECK_KIND(Value, target.dim() > 0 && target.size(0) == x.size(0), op, ": Expected input batch_size (",
                   x.size(0), ") to match target batch_size (", target.dim() ? target.size(0) : 1, ").");
-  fail(ErrorKind::Runtime, op, ": Expected target size ", dims_str(r.lead), ", got ", dims_str(target.sizes()));
+  fail(ErrorKind::Runtime, op, ": Expected target size ", dims_str(lead), ", got ", dims_str(target.sizes()));
 }
 void check_weight(const char* op, const Tensor& weight, int64_t classes) {
   PYNN_CHECK(!weight.defined() || (weight.dim() == 1 && weight.size(0) == classes), op,
@@ -163,19 +166,21 @@ CrossEntropyArgs cross_entropy_args(const Tensor& x, const Tensor& target, const
   args.target = target.data_as<int64_t>();
   args.weight = weight.defined() ? weight.data() : nullptr;
   args.lse = lse.defined() ? lse.data() : nullptr;
-  args.rows = target.numel(), args.classes = x.size(1), args.inner = x.size(2), args.ignore_index = ignore;
+  const Rows rows(x);
+  args.rows = rows.outer * rows.inner, args.classes = rows.classes, args.inner = rows.inner, args.ignore_index = ignore;
   args.smoothing = smoothing;
   return args;
 }
 
 // dL/dx = (softmax(x) * sum(terms) - terms) * g, terms the weight of each class in the row's loss; of log probabilities
 // -terms * g. The kernel does it in one pass; when the gradient itself is to be differentiated it is built from ops.
-Tensor cross_entropy_backward(const Tensor& g, const Tensor& x, const Tensor& target, const Tensor& weight,
+Tensor cross_entropy_backward(const Tensor& g, const Tensor& logits, const Tensor& target, const Tensor& weight,
                               const Tensor& lse, const Tensor& total, int64_t ignore, double smoothing) {
-  if (thread_state.grad_enabled && (g.requires_grad() || (x.requires_grad() && lse.defined()))) {
+  if (thread_state.grad_enabled && (g.requires_grad() || (logits.requires_grad() && lse.defined()))) {
+    const Rows rows(logits);
+    const Tensor x = reshape(logits, DimVector{rows.outer, rows.classes, rows.inner});
     const Tensor kept = ne(target, Scalar(ignore));
     const Tensor safe = where(kept, target, 0);
-    const int64_t classes = x.size(1);
     const auto all_ones = [&](Dims sizes) { return ones(sizes, x.dtype(), x.device()); };
     GradMode constants(false);
     Tensor w_row = weight.defined() ? reshape(index_select(weight, 0, reshape(safe, DimVector{-1})), safe.sizes())
@@ -185,7 +190,7 @@ Tensor cross_entropy_backward(const Tensor& g, const Tensor& x, const Tensor& ta
     Tensor terms = mul(hot, 1 - smoothing);
     if (smoothing > 0) {
       const Tensor each = weight.defined() ? expand(unsqueeze(weight, 1), x.sizes()) : all_ones(x.sizes());
-      terms = add(terms, where(unsqueeze(kept, 1), mul(each, smoothing / static_cast<double>(classes)), 0.0));
+      terms = add(terms, where(unsqueeze(kept, 1), mul(each, smoothing / static_cast<double>(rows.classes)), 0.0));
     }
     const int64_t middle[] = {1};
     const Tensor of_p = sum(terms, Dims(middle), true);
@@ -193,25 +198,26 @@ Tensor cross_entropy_backward(const Tensor& g, const Tensor& x, const Tensor& ta
     GradMode on(true);
     const Tensor gw = g.dim() ? unsqueeze(g, 1) : g;
     const Tensor slope = lse.defined() ? sub(mul(softmax(x, 1), of_p), terms) : neg(terms);
-    return mul(slope, factor.defined() ? mul(gw, factor) : gw);
+    return reshape(mul(slope, factor.defined() ? mul(gw, factor) : gw), logits.sizes());
   }
-  Tensor dx = empty(x.sizes(), x.dtype(), x.device());
+  Tensor dx = empty(logits.sizes(), logits.dtype(), logits.device());
   const Tensor gc = contiguous(g);
-  CrossEntropyArgs args = cross_entropy_args(x, target, weight, lse, ignore, smoothing);
+  CrossEntropyArgs args = cross_entropy_args(logits, target, weight, lse, ignore, smoothing);
   args.dx = dx.data();
   args.grad = gc.data();
   args.grad_step = g.dim() ? 1 : 0;
   args.total = total.defined() ? total.data() : nullptr;
-  if (dx.numel() && !dx.device().is_meta()) kernels::cross_entropy_backward(x.device(), args);
+  if (dx.numel() && !dx.device().is_meta()) kernels::cross_entropy_backward(dx.device(), args);
   return dx;
 }
 
-// One pass over logits or log probabilities x [outer, C, inner]; see kernels/softmax.h.
+// One pass over logits or log probabilities, whose memory is [outer, C, inner]; see kernels/softmax.h.
 Tensor cross_entropy_rows(const char* op, const Tensor& input, const Tensor& target_in, const Tensor& weight_in,
                           int64_t ignore, Reduction r, double smoothing, bool log_probabilities) {
   const bool half = input.dtype() != DType::Float32 && input.dtype() != DType::Float64;
   const Tensor x = contiguous(half ? to_dtype(input, DType::Float32) : input);
-  const DimVector places{x.size(0), x.size(2)};
+  const Rows rows(x);
+  const DimVector places{rows.outer, rows.inner};
   const Tensor target = contiguous(to_dtype(reshape(target_in, places), DType::Int64));
   const Tensor weight = weight_in.defined() ? contiguous(to_dtype(weight_in, x.dtype())) : Tensor();
   const Tensor lse = log_probabilities ? Tensor() : empty(DimVector{2, target.numel()}, x.dtype(), x.device());
@@ -222,7 +228,7 @@ Tensor cross_entropy_rows(const char* op, const Tensor& input, const Tensor& tar
   if (target.numel() && !x.device().is_meta()) {
     const int64_t bad = kernels::cross_entropy_forward(x.device(), args);
     PYNN_CHECK_KIND(Index, bad < 0, op, ": Target ", bad < 0 ? 0 : target.data_as<int64_t>()[bad],
-                    " is out of bounds, got it at position ", bad, " for ", x.size(1), " classes");
+                    " is out of bounds, got it at position ", bad, " for ", rows.classes, " classes");
   }
   Tensor y = loss, total;
   if (r == Reduction::Mean) {  // where nothing counts: 0 / 0
@@ -247,46 +253,50 @@ Tensor cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight
   PYNN_CHECK(smoothing >= 0 && smoothing <= 1,
              "cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: ", smoothing);
   const Reduction r = reduction_of("cross_entropy", reduction);
-  const Rows rows = class_rows("cross_entropy", x);
-  const int64_t classes = rows.x.size(1);
+  const DimVector lead = leading_sizes("cross_entropy", x);
+  const int64_t dim = x.dim() == 1 ? 0 : 1, classes = x.size(dim);
   check_weight("cross_entropy", weight, classes);
   if (same(x.sizes(), target.sizes()) && is_floating(target.dtype())) {  // probabilities
     PYNN_CHECK(ignore < 0, "cross_entropy: ignore_index is not supported for floating point target, got ", ignore);
-    Tensor t = class_rows("cross_entropy", target).x;
+    Tensor t = target, logp = log_softmax(x, dim);
     if (smoothing > 0) t = add(mul(t, 1 - smoothing), smoothing / static_cast<double>(classes));
-    const int64_t middle[] = {1};
-    const Tensor logp = log_softmax(rows.x, 1);
-    const Tensor each = neg(sum(mul(weight.defined() ? mul(logp, unsqueeze(weight, 1)) : logp, t), Dims(middle)));
+    if (weight.defined()) {
+      DimVector along(x.dim() - dim, 1);
+      along[0] = classes;
+      logp = mul(logp, reshape(weight, along));
+    }
+    const int64_t over[] = {dim};
+    const Tensor each = neg(sum(mul(logp, t), Dims(over)));
     if (r == Reduction::Mean) return div(sum(each), Scalar(each.numel()));
-    return r == Reduction::Sum ? sum(each) : reshape(each, rows.lead);
+    return r == Reduction::Sum ? sum(each) : each;
   }
-  check_target("cross_entropy", x, target, rows);
+  check_target("cross_entropy", x, target, lead);
   const char* name = smoothing > 0 ? "add" : x.dim() > 2 ? "nll_loss2d" : "nll_loss";  // PyTorch's last step
   const Tensor y =
-      named(name, cross_entropy_rows("cross_entropy", rows.x, target, weight, ignore, r, smoothing, false));
-  return r == Reduction::None ? reshape(y, rows.lead) : y;
+      named(name, cross_entropy_rows("cross_entropy", class_rows(x), target, weight, ignore, r, smoothing, false));
+  return r == Reduction::None ? reshape(y, lead) : y;
 }
 
 Tensor nll_loss(const Tensor& x, const Tensor& target, const Tensor& weight, int64_t ignore,
                 std::string_view reduction) {
   ops::check_floating("nll_loss", x);
   const Reduction r = reduction_of("nll_loss", reduction);
-  const Rows rows = class_rows("nll_loss", x);
-  check_weight("nll_loss", weight, rows.x.size(1));
-  check_target("nll_loss", x, target, rows);
+  const DimVector lead = leading_sizes("nll_loss", x);
+  check_weight("nll_loss", weight, x.size(x.dim() == 1 ? 0 : 1));
+  check_target("nll_loss", x, target, lead);
   const char* name = x.dim() > 2 ? "nll_loss2d" : "nll_loss";
   if (x.device().is_cpu()) {
-    const Tensor y = named(name, cross_entropy_rows("nll_loss", rows.x, target, weight, ignore, r, 0, true));
-    return r == Reduction::None ? reshape(y, rows.lead) : y;
+    const Tensor y = named(name, cross_entropy_rows("nll_loss", class_rows(x), target, weight, ignore, r, 0, true));
+    return r == Reduction::None ? reshape(y, lead) : y;
   }
   const Tensor t = to_dtype(reshape(target, DimVector{-1}), DType::Int64), kept = ne(t, Scalar(ignore));
   const Tensor safe = where(kept, t, 0);  // gather finds what is out of bounds
   Tensor w = weight.defined() ? index_select(weight, 0, safe) : ones(safe.sizes(), x.dtype(), x.device());
   w = where(kept, w, 0.0);
   const Tensor picked =
-      reshape(gather(reshape(rows.x, DimVector{t.numel(), -1}), 1, unsqueeze(safe, 1)), DimVector{-1});
+      reshape(gather(reshape(class_rows(x), DimVector{t.numel(), -1}), 1, unsqueeze(safe, 1)), DimVector{-1});
   const Tensor each = where(kept, mul(neg(picked), w), 0.0);
-  if (r == Reduction::None) return named(name, reshape(each, rows.lead));
+  if (r == Reduction::None) return named(name, reshape(each, lead));
   return named(name, r == Reduction::Sum ? sum(each) : div(sum(each), sum(w)));
 }
 
