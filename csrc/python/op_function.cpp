@@ -62,9 +62,10 @@ void write_out(const char* op, PyObject* out, Result& r) {
 }
 
 // Whether the op may compute in the memory of `to`: nothing else reads it, and no graph keeps what is not its result.
+// Not beside hooks for saved tensors, which make tensors of their own.
 bool may_compute_in(const Tensor& to, const Schema& s, const Frame& frame) {
   const bool map = (s.def->flags & kMap) && !is_complex(to.dtype());
-  bool free = true;
+  bool free = !thread_state.saved_hooks;
   const auto look_at = [&](const Tensor& t) {
     if (share_memory(t, to))
       free &= map && t.data() == to.data() && same(t.sizes(), to.sizes()) && same(t.strides(), to.strides()) &&

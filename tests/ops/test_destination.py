@@ -100,6 +100,16 @@ def test_what_backward_needs_is_watched():
     np.testing.assert_array_equal(x.grad.numpy(), 0)
 
 
+def test_hooks_for_saved_tensors_make_their_own():
+    x = numbers(9).requires_grad_()
+    power = pynn.full((9,), 3.0, dtype=pynn.float64)
+    with pynn.autograd.graph.saved_tensors_hooks(lambda t: t.clone(), lambda t: t):
+        y = x * 1.0
+        y.pow_(power)  # float64, cast into y: until then nothing has taken y's memory
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), 3 * x.detach().numpy() ** 2, rtol=1e-6)
+
+
 def test_versions_count_up():
     x = numbers(4)
     for f in (lambda: x.clamp_(0, 1), lambda: x.pow_(2), lambda: pynn.exp(numbers(4), out=x)):
