@@ -196,7 +196,7 @@ Tensor cross_entropy_backward(const Tensor& g, const Tensor& logits, const Tenso
     const Tensor of_p = sum(terms, Dims(middle), true);
     const Tensor factor = total.defined() ? where(eq(total, 0.0), 0.0, reciprocal(total)) : total;
     GradMode on(true);
-    const Tensor gw = g.dim() ? unsqueeze(g, 1) : g;
+    const Tensor gw = g.dim() ? unsqueeze(reshape(g, target.sizes()), 1) : g;
     const Tensor slope = lse.defined() ? sub(mul(softmax(x, 1), of_p), terms) : neg(terms);
     return reshape(mul(slope, factor.defined() ? mul(gw, factor) : gw), logits.sizes());
   }
@@ -213,7 +213,8 @@ Tensor cross_entropy_backward(const Tensor& g, const Tensor& logits, const Tenso
 
 // One pass over logits or log probabilities, whose memory is [outer, C, inner]; see kernels/softmax.h.
 Tensor cross_entropy_rows(const char* op, const Tensor& input, const Tensor& target_in, const Tensor& weight_in,
-                          int64_t ignore, Reduction r, double smoothing, bool log_probabilities) {
+                          const DimVector& lead, int64_t ignore, Reduction r, double smoothing,
+                          bool log_probabilities) {
   const bool half = input.dtype() != DType::Float32 && input.dtype() != DType::Float64;
   const Tensor x = contiguous(half ? to_dtype(input, DType::Float32) : input);
   const Rows rows(x);
@@ -221,7 +222,7 @@ Tensor cross_entropy_rows(const char* op, const Tensor& input, const Tensor& tar
   const Tensor target = contiguous(to_dtype(reshape(target_in, places), DType::Int64));
   const Tensor weight = weight_in.defined() ? contiguous(to_dtype(weight_in, x.dtype())) : Tensor();
   const Tensor lse = log_probabilities ? Tensor() : empty(DimVector{2, target.numel()}, x.dtype(), x.device());
-  Tensor loss = empty(places, x.dtype(), x.device()), row_weight = empty(places, x.dtype(), x.device());
+  Tensor loss = empty(lead, x.dtype(), x.device()), row_weight = empty(places, x.dtype(), x.device());
   CrossEntropyArgs args = cross_entropy_args(x, target, weight, lse, ignore, smoothing);
   args.loss = loss.data();
   args.row_weight = row_weight.data();
@@ -272,9 +273,8 @@ Tensor cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight
   }
   check_target("cross_entropy", x, target, lead);
   const char* name = smoothing > 0 ? "add" : x.dim() > 2 ? "nll_loss2d" : "nll_loss";  // PyTorch's last step
-  const Tensor y =
-      named(name, cross_entropy_rows("cross_entropy", class_rows(x), target, weight, ignore, r, smoothing, false));
-  return r == Reduction::None ? reshape(y, lead) : y;
+  return named(name,
+               cross_entropy_rows("cross_entropy", class_rows(x), target, weight, lead, ignore, r, smoothing, false));
 }
 
 Tensor nll_loss(const Tensor& x, const Tensor& target, const Tensor& weight, int64_t ignore,
@@ -285,10 +285,8 @@ Tensor nll_loss(const Tensor& x, const Tensor& target, const Tensor& weight, int
   check_weight("nll_loss", weight, x.size(x.dim() == 1 ? 0 : 1));
   check_target("nll_loss", x, target, lead);
   const char* name = x.dim() > 2 ? "nll_loss2d" : "nll_loss";
-  if (x.device().is_cpu()) {
-    const Tensor y = named(name, cross_entropy_rows("nll_loss", class_rows(x), target, weight, ignore, r, 0, true));
-    return r == Reduction::None ? reshape(y, lead) : y;
-  }
+  if (x.device().is_cpu())
+    return named(name, cross_entropy_rows("nll_loss", class_rows(x), target, weight, lead, ignore, r, 0, true));
   const Tensor t = to_dtype(reshape(target, DimVector{-1}), DType::Int64), kept = ne(t, Scalar(ignore));
   const Tensor safe = where(kept, t, 0);  // gather finds what is out of bounds
   Tensor w = weight.defined() ? index_select(weight, 0, safe) : ones(safe.sizes(), x.dtype(), x.device());
