@@ -10,6 +10,8 @@
 #include "kernels/cpu/gemm_block.h"
 #include "kernels/cpu/gemm_dot.h"
 #include "kernels/cpu/gemm_regions.h"
+#include "kernels/cpu/gemm_split.h"
+#include "kernels/cpu_features.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
@@ -205,6 +207,10 @@ void gemm_product(Product<T> p) {
     p.b_cs = 1;
     if (p.k == 1) return gemm_rank1(p);
   }
+#ifdef PYNN_VEC_DOT
+  if constexpr (std::is_same_v<T, float>)
+    if (cpu_features().amx_bf16 && p.m >= 32 && p.n >= 32 && p.k >= 32) return gemm_split(p);
+#endif
   if (p.m > 2 && p.k > 0 && block_cost(transposed(p)) < block_cost(p)) p = transposed(p);
   gemm_blocks(p);
 }
