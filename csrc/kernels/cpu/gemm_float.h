@@ -8,6 +8,7 @@
 // Parallel over regions of C. The sum over k is split by size alone, so the bits do not depend on the threads.
 #pragma once
 #include "kernels/cpu/gemm_block.h"
+#include <cstdlib>
 #include "kernels/cpu/gemm_dot.h"
 #include "kernels/cpu/gemm_regions.h"
 #include "kernels/cpu/gemm_split.h"
@@ -18,10 +19,6 @@ namespace {
 
 template <class T>
 constexpr double kSerialWork = kSerialVectors * Vec<Wide<T>>::kSize;
-
-PYNN_INLINE double multiply_adds(int64_t m, int64_t n, int64_t k) {
-  return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-}
 
 // f(begin, end) over the n parts of the product, in one piece when that is small.
 template <class T, class F>
@@ -153,7 +150,8 @@ void gemm_blocks(const Product<T>& p) {
   const int64_t parts = min_of<int64_t>(8, p.k / 64);
   if (p.m <= 2 && plan.far && parts > 1) return gemm_parts_of_k(p, plan, parts);
   for_regions<Vec<T>::kSize>(
-      p.m, p.n, p.k, p.a_cs * static_cast<int64_t>(sizeof(T)) >= 512 ? 0.3 : 0.15,
+      p.m, p.n, p.k,
+      (p.a_cs * static_cast<int64_t>(sizeof(T)) >= 512 ? 0.3 : 0.15) + row_cost<T>(p.n, p.k),
       p.b_cs != 1             ? 6
       : plan.pack || plan.far ? 3
                               : 1,
@@ -209,7 +207,7 @@ void gemm_product(Product<T> p) {
   }
 #ifdef PYNN_VEC_DOT
   if constexpr (std::is_same_v<T, float>)
-    if (cpu_features().amx_bf16 && p.m >= 32 && p.n >= 32 && p.k >= 32) return gemm_split(p);
+    if (std::getenv("NOSPLIT")?0:std::getenv("ALLSPLIT")?cpu_features().amx_bf16&&p.m>16&&p.n>16:takes_split(p)) return gemm_split(p);
 #endif
   if (p.m > 2 && p.k > 0 && block_cost(transposed(p)) < block_cost(p)) p = transposed(p);
   gemm_blocks(p);

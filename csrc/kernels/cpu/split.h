@@ -83,45 +83,52 @@ PYNN_INLINE void split_line(const float* x, int64_t other, int64_t n, int64_t n1
   for (int64_t i = 0; i < 3; ++i) words[i].store(to + i * part);
 }
 
-// Steps of k, k elements in all, of 32 rows of A (kOfA) or columns of B, of which `rows` are there.
+// Up to kChunk steps of k, k elements in all, of 32 rows of A (kOfA) or columns of B, of which `rows` are there.
+constexpr int64_t kChunk = 4;  // 24 KiB
 template <bool kOfA>
-void split_steps(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, int32_t* to,
+void split_chunk(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, int32_t* to,
                  Magnitude& seen) {
   constexpr int64_t W = kWords, part = 2 * kTile;
-  const int64_t steps = ceil_div(k, kSplitK), whole = k / kSplitK;
+  const int64_t steps = ceil_div(k, kSplitK);
   if (k_stride == 1) {
     for (int64_t r = 0; r < kAmxSize; ++r, x += r_stride) {
       int32_t* line = to + r / W * kTile + r % W * W;
-      const int64_t there = r < rows ? k : 0;
+      const int64_t there = r < rows ? k : 0, whole = there / kSplitK;
       int64_t t = 0;
-      for (; t < (r < rows ? whole : 0); ++t, line += kSplitStep)
-        split_line<true>(x + t * kSplitK, W, W, W, line, part, seen);
+      for (; t < whole; ++t, line += kSplitStep) split_line<true>(x + t * kSplitK, W, W, W, line, part, seen);
       for (; t < steps; ++t, line += kSplitStep)
-        split_line<false>(x + t * kSplitK, W, min_of(W, there - t * kSplitK), min_of(W, there - t * kSplitK - W), line,
-                          part, seen);
+        split_line<false>(x + t * kSplitK, W, there - t * kSplitK, there - t * kSplitK - W, line, part, seen);
     }
-  } else if (r_stride == 1) {
-    for (int64_t t = 0; t < steps; ++t)
-      for (int64_t l = 0; l < W; ++l) {
-        const int64_t at = t * kSplitK + l;
-        const float* const from = x + at * k_stride;
-        int32_t* const line = to + t * kSplitStep + l * W;
-        for (int64_t r = 0; r < kAmxSize; r += W) {
-          if (rows >= r + W && at + W < k)
-            split_line<true>(from + r, W * k_stride, W, W, line + r / W * kTile, part, seen);
-          else
-            split_line<false>(from + r, W * k_stride, at < k ? min_of(W, rows - r) : 0,
-                              at + W < k ? min_of(W, rows - r) : 0, line + r / W * kTile, part, seen);
-        }
-      }
   } else {
-    const Scratch<float> copy(kAmxSize * k);
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t i = 0; i < k; ++i) copy[r * k + i] = x[r * r_stride + i * k_stride];
-    return split_steps<kOfA>(copy.get(), k, 1, rows, k, to, seen);
+    for (int64_t at = 0; at < steps * kSplitK; at += kSplitK, x += W * k_stride)
+      for (int64_t l = 0; l < W; ++l, x += k_stride)
+        for (int64_t r = 0; r < kAmxSize; r += W) {
+          const int64_t n = rows - r;
+          int32_t* const line = to + at / kSplitK * kSplitStep + r / W * kTile + l * W;
+          if (n >= W && at + l + W < k)
+            split_line<true>(x + r, W * k_stride, W, W, line, part, seen);
+          else
+            split_line<false>(x + r, W * k_stride, at + l < k ? n : 0, at + l + W < k ? n : 0, line, part, seen);
+        }
   }
   if (kOfA != (k_stride == 1))
     for (int64_t tile = 0; tile < 6 * steps; ++tile) transpose_tile(to + tile * kTile);
+}
+template <bool kOfA>
+void split_steps(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, int32_t* to,
+                 Magnitude& seen) {
+  constexpr int64_t kMost = kChunk * kSplitK;
+  float copy[kAmxSize * kMost];
+  for (; k > 0; k -= kMost, x += kMost * k_stride, to += kChunk * kSplitStep) {
+    const int64_t n = min_of(k, kMost);
+    if (r_stride == 1 || k_stride == 1) {
+      split_chunk<kOfA>(x, r_stride, k_stride, rows, n, to, seen);
+    } else {
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t i = 0; i < n; ++i) copy[r * n + i] = x[r * r_stride + i * k_stride];
+      split_chunk<kOfA>(copy, n, 1, rows, n, to, seen);
+    }
+  }
 }
 
 // What storing AMX's registers needs goes to sleep after 850 ns without it, and takes 280 ns to wake up.
