@@ -14,7 +14,8 @@ constexpr double kSerialVectors = 1 << 14, kVectorNs = 0.27;
 template <class T>
 double row_cost(int64_t n, int64_t steps) {
   constexpr double kPage = 4096, kRow = 100;
-  return kRow * min_of(1.0, static_cast<double>(n) * sizeof(T) / kPage) / static_cast<double>(max_of<int64_t>(steps, 1));
+  return kRow * min_of(1.0, static_cast<double>(n) * sizeof(T) / kPage) /
+         static_cast<double>(max_of<int64_t>(steps, 1));
 }
 
 // f(i0, i1, j0, j1) for regions that cover the rows [0, m) and columns [0, n) of C, W columns to a vector: one region

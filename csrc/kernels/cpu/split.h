@@ -7,7 +7,8 @@
 // respect. AMX does the six in 6/16 of the time of the FMAs.
 //
 // It knows no subnormal numbers, and infinity has no such parts. So a block of C is computed this way only where the
-// largest elements of its rows of A and columns of B are of moderate size (Magnitude).
+// largest elements of its rows of A and columns of B are of moderate size (Magnitude): products below 2^-126, which get
+// lost, are then less than 2^-66 of the largest.
 //
 // A tile is 16 lines of 16 words, and a word two elements 16 apart; a step of k, 32 elements, is one tile per part:
 //   of A   a line for each row:              word l of line r:   A[r, l], A[r, l + 16]
@@ -41,7 +42,7 @@ class Magnitude {
 
 // Whether sums of products are accurate, of operands whose largest elements these are.
 PYNN_INLINE bool splits(float a, float b) {
-  constexpr float kLeast = 0x1p-80f, kMost = 0x1p80f;
+  constexpr float kLeast = 0x1p-60f, kMost = 0x1p60f;
   const auto moderate = [](float x) { return x >= kLeast && x <= kMost; };
   if (a == 0 || b == 0) return a <= kMost && b <= kMost;
   return moderate(a) && moderate(b) && moderate(a * b);
@@ -138,25 +139,16 @@ PYNN_INLINE void keep_awake(Vec<float>& x) { asm volatile("vfmadd231ps %0, %0, %
   asm volatile("tileloadd (%0,%1,1), %%tmm" #which::"r"(p), "r"(kAmxLine) : "memory")
 #define PYNN_SPLIT_LOAD(which, p) asm volatile("tileloadd (%0,%1,1), %%tmm" #which::"r"(p), "r"(kAmxLine) : "memory")
 
-// sums[32][32] (+)= `steps` steps of 32 rows (kLower: else 16) of A by 32 columns of B.
+// sums[32][32] = `steps` steps of 32 rows (kLower: else 16) of A by 32 columns of B; rows of sums lie `row` bytes
+// apart.
 template <bool kLower>
-void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row, bool first) {
+void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row) {
   using P = AmxProduct<Bf16Pairs>;
-  char* const lower = sums + 16 * row;
-  if (first) {
-    PYNN_AMX_ZERO(0);
-    PYNN_AMX_ZERO(1);
-    if constexpr (kLower) {
-      PYNN_AMX_ZERO(2);
-      PYNN_AMX_ZERO(3);
-    }
-  } else {
-    PYNN_AMX_LOAD(0, sums, row);
-    PYNN_AMX_LOAD(1, sums + kAmxLine, row);
-    if constexpr (kLower) {
-      PYNN_AMX_LOAD(2, lower, row);
-      PYNN_AMX_LOAD(3, lower + kAmxLine, row);
-    }
+  PYNN_AMX_ZERO(0);
+  PYNN_AMX_ZERO(1);
+  if constexpr (kLower) {
+    PYNN_AMX_ZERO(2);
+    PYNN_AMX_ZERO(3);
   }
   constexpr int64_t middle = 2 * kTile, low = 4 * kTile;
   const auto next_a = [&](const int32_t* p) __attribute__((always_inline)) {
@@ -187,6 +179,7 @@ void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, 
   PYNN_AMX_STORE(0, sums, row);
   PYNN_AMX_STORE(1, sums + kAmxLine, row);
   if constexpr (kLower) {
+    char* const lower = sums + 16 * row;
     PYNN_AMX_STORE(2, lower, row);
     PYNN_AMX_STORE(3, lower + kAmxLine, row);
   }
