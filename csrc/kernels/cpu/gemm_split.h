@@ -48,7 +48,11 @@ inline void split_region(const Product<float>& p, int64_t i0, int64_t i1, int64_
   const int64_t others = ceil_div(other.count, S);
   const bool plain = p.out.alpha == 1 && !p.out.bias && !p.out.relu, sums_in_c = p.out.c_cs == 1 && p.out.beta == 0;
   const Scratch<int32_t> parts((most + 1) * piece);
-  const Scratch<float> sums((steps > block ? most * others : 1) * S * S);
+  // Sums that wait between blocks of k, and not in C: all, or those of the last, partial rows and columns.
+  const Scratch<float> sums((steps <= block ? 1 : sums_in_c ? most + others : most * others) * S * S);
+  const auto place = [&](int64_t l, int64_t o) {
+    return steps <= block ? 0 : !sums_in_c ? o * most + l : other.rows(o * S) < S ? l : most + o;
+  };
   const Scratch<Magnitude> seen(most + others);
   int32_t* const near = parts.get() + most * piece;
   alignas(kAmxLine) float of_block[S * S];
@@ -66,8 +70,7 @@ inline void split_region(const Product<float>& p, int64_t i0, int64_t i1, int64_
           const int64_t r = panel.of_a ? first + l * S : o * S, c = panel.of_a ? o * S : first + l * S;
           const int64_t i = i0 + r, j = j0 + c, rows = a.rows(r), cols = b.rows(c);
           const bool in_place = sums_in_c && rows == S && cols == S;
-          float* const sum =
-              in_place ? p.out.c + i * p.out.c_rs + j : sums.get() + (steps > block ? o * most + l : 0) * S * S;
+          float* const sum = in_place ? p.out.c + i * p.out.c_rs + j : sums.get() + place(l, o) * S * S;
           const int64_t step = in_place ? p.out.c_rs : S;  // of a row of sums
           const auto multiply = rows > S / 2 ? split_block<true> : split_block<false>;
           const auto multiply_to = [&](float* to, int64_t row) {
