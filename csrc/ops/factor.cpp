@@ -1,8 +1,9 @@
-// factor.cpp -- LU and Cholesky factors of real matrices on the CPU, and systems of an LU. Values only: the derivatives
-// stand with what is made of them, in pynn/_linalg.
+// factor.cpp -- LU, Cholesky and QR factors of real matrices on the CPU, and systems of an LU. Values only: the
+// derivatives stand with what is made of them, in pynn/_linalg.
 #include "kernels/factor.h"
 #include "autograd/record.h"
 #include "core/shape.h"
+#include "kernels/qr.h"
 #include "ops/creation.h"
 #include "ops/triangular.h"
 #include "ops/view.h"
@@ -47,6 +48,20 @@ std::tuple<Tensor, Tensor> cholesky_factor(const Tensor& x) {
   const Tensor u = clone_contiguous(x), info = zeros(batch_of(x, 2), DType::Int32);
   if (u.numel()) kernels::cholesky_factor(u.device(), factor_args(u, info));
   return {u, info};
+}
+
+// V, T and R with A = (I - V T V^T) R, for matrices with at least as many rows as columns.
+std::tuple<Tensor, Tensor, Tensor> qr_factor(const Tensor& x) {
+  check_real("linalg.qr", x);
+  const int64_t m = x.size(-2), n = x.size(-1);
+  PYNN_CHECK(m >= n, "linalg.qr: at least as many rows as columns are required, got ", dims_str(x.sizes()));
+  GradMode off(false);
+  DimVector sizes = batch_of(x, 2);
+  const int64_t batch = count_of(sizes);
+  sizes.push_back(n), sizes.push_back(n);
+  const Tensor v = clone_contiguous(x), r = zeros(sizes, x.dtype()), t = zeros(sizes, x.dtype());
+  if (v.numel()) kernels::qr_factor(v.device(), {v.data(), r.data(), t.data(), m, n, batch, v.dtype()});
+  return {v, t, r};
 }
 
 // The row exchanges of `pivots` on x [..., m, n], in place.
@@ -108,6 +123,7 @@ PYNN_OP(lu_factor, "_linalg.real_lu(Tensor A) -> (Tensor LU, Tensor pivots, Tens
         "P A = L U with partial pivoting, L and U in one; info is the first zero on U's diagonal, from 1, or 0.");
 PYNN_OP(cholesky_factor, "_linalg.real_cholesky(Tensor A) -> (Tensor U, Tensor info)",
         "A = U^T U, from A's upper triangle; info is the order of the first leading minor that is not positive, or 0.");
+PYNN_OP(qr_factor, "_linalg.real_qr(Tensor A) -> (Tensor V, Tensor T, Tensor R)", "A = (I - V T V^T) R.");
 PYNN_OP(pivot_order, "_linalg.pivot_order(Tensor pivots, int rows) -> Tensor",
         "The permutation of row exchanges: row i comes from row order[i].");
 PYNN_OP(lu_solve, "_linalg.real_lu_solve(Tensor LU, Tensor pivots, Tensor B, bool adjoint=False) -> Tensor",

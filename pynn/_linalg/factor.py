@@ -122,14 +122,23 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
 # -- QR -------------------------------------------------------------------------------------------------------------
 
 
+def _qr_values(a: Tensor) -> Any:
+    import numpy as np
+
+    if a.is_complex():
+        return [tensor(x, a) for x in np.linalg.qr(array(a))]
+    v, t, r = (x.to(a.device) for x in _C._linalg.real_qr(a.cpu()))
+    q = -v @ (t @ v[..., : a.size(-1), :].mT)
+    q.diagonal(0, -2, -1).add_(1)
+    return [q, r]
+
+
 class _QR(Function):
     """Of matrices with at least as many rows as columns."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Any:
-        import numpy as np
-
-        q, r = (tensor(x, a) for x in np.linalg.qr(array(a)))
+        q, r = _qr_values(a)
         ctx.save_for_backward(q, r)
         return q, r
 

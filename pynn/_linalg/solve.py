@@ -10,7 +10,6 @@ from pynn._linalg.common import (
     LinAlgError,
     array,
     batched,
-    beside,
     check_floating,
     check_matrix,
     check_square,
@@ -304,6 +303,27 @@ def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     return cholesky_solve(_eye(L), L, upper)
 
 
+def _by_reflections(a: Tensor, b: Tensor, relative: float) -> Tensor | None:
+    """lstsq's X by A = Q R (of A^T where it is wide), or None where A may be short of full rank. No gradient."""
+    m, n = a.shape[-2:]
+    if a.numel() == 0:
+        return None
+    tall, k = (a, n) if m >= n else (a.mT, m)
+    v, t, r = (x.to(a.device) for x in _C._linalg.real_qr(tall.cpu()))
+    inverse = _C._linalg.solve_triangular(r, _eye(r), upper=True)
+    # At least the ratio of the largest singular value to the least.
+    ratio = ((r * r).sum((-2, -1)) * (inverse * inverse).sum((-2, -1))).sqrt()
+    if not (ratio * relative < 1).all():
+        return None
+    if m >= n:
+        turned = b - v @ (t.mT @ (v.mT @ b))
+        return _C._linalg.solve_triangular(r, turned[..., :k, :], upper=True)
+    y = _C._linalg.solve_triangular(r.mT, b, upper=False)
+    x = -v @ (t @ (v[..., :k, :].mT @ y))
+    x[..., :k, :] += y
+    return x
+
+
 @with_out
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """The X of least norm that minimises the norm of A X - B. Same as torch.linalg.lstsq.
@@ -312,9 +332,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         solution, residuals (squares, where A is tall and of full rank; not for "gelsy", the default driver), rank (but for driver "gels") and
         singular_values (drivers "gelsd" and "gelss").
     """
-    import numpy as np
-
-    from pynn._linalg.spectral import _eps, pinv
+    from pynn._linalg.spectral import _eps, pinv, svdvals
 
     check_floating("torch.linalg.lstsq", A, B)
     check_matrix("torch.linalg.lstsq", A, "input")
@@ -334,16 +352,21 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     a, b = batched("torch.linalg.lstsq", A, b)
     driver = driver or "gelsy"
     relative = rcond if rcond is not None else _eps(A) * max(m, n)
-    values = np.linalg.svd(array(a), compute_uv=False)
-    largest = values[..., :1] if values.shape[-1] else np.zeros((*values.shape[:-1], 1))
-    rank = (values > relative * largest).sum(-1)
-    x = pinv(a, rtol=0.0 if driver == "gels" else relative) @ b
+    wanted = _C.is_grad_enabled() and (a.requires_grad or b.requires_grad)
+    with_values = driver in ("gelsd", "gelss")
+    x = None if wanted or with_values or a.is_complex() else _by_reflections(a, b, relative)
+    if x is not None:
+        values, rank = None, _C.full(a.shape[:-2], min(m, n), dtype=_C.int64, device=A.device)
+    else:
+        values = svdvals(a.detach())
+        rank = (values > relative * values[..., :1]).sum(-1)
+        x = pinv(a, rtol=0.0 if driver == "gels" else relative) @ b
     residuals = x.reshape(-1)[:0].abs()  # no elements, but a place in the graph, as in PyTorch
     if m > n and driver != "gelsy" and (rank == n).all():
         residuals = ((a @ x - b).abs() ** 2).sum(-2)
     return Lstsq(
         x.squeeze(-1) if vector else x,
         residuals,
-        A.new_empty(0, dtype=_C.int64) if driver == "gels" else beside(np.asarray(rank, np.int64), A),
-        tensor(values, A) if driver in ("gelsd", "gelss") else A.new_empty(0, dtype=A.dtype.to_real()),
+        A.new_empty(0, dtype=_C.int64) if driver == "gels" else rank,
+        values if with_values else A.new_empty(0, dtype=A.dtype.to_real()),
     )

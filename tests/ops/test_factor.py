@@ -88,6 +88,47 @@ def test_cholesky(shape, dtype):
     near(linalg.cholesky(pynn.from_numpy(other), upper=True).mT.numpy(), wanted, dtype, factor=10)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (5, 3), (16, 16), (40, 17), (100, 70), (300, 33), (3, 50, 20), (2, 0, 0)]
+)
+@pytest.mark.parametrize("scale", [1.0, "tiny", "huge"])
+def test_qr(shape, dtype, scale):
+    scale = {"tiny": 1e-36, "huge": 1e36}.get(scale, scale)
+    a = (numbers(*shape, dtype=dtype) * scale).astype(dtype)
+    q, r = (x.numpy().astype(np.float64) for x in linalg.qr(pynn.from_numpy(a)))
+    if a.size:
+        near(q @ r / scale, a / scale, dtype, factor=10)
+        near(np.swapaxes(q, -1, -2) @ q, np.broadcast_to(np.eye(shape[-1]), r.shape), dtype, factor=10)
+    np.testing.assert_array_equal(np.tril(r, -1), 0)
+    zero = linalg.qr(pynn.zeros(*shape))
+    assert not zero.R.any() and tuple(zero.Q.shape) == shape
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (20, 7), (7, 20), (90, 40), (40, 90), (3, 30, 20), (2, 20, 30), (60, 60)]
+)
+def test_least_squares(shape, dtype):
+    a, b = numbers(*shape, dtype=dtype), numbers(*shape[:-1], 3, seed=1, dtype=dtype)
+    wanted = np.linalg.pinv(a.astype(np.float64)) @ b
+    x, y = pynn.from_numpy(a), pynn.from_numpy(b)
+    for driver in ("gels", "gelsy", "gelsd"):
+        found = linalg.lstsq(x, y, driver=driver)
+        near(found.solution.numpy(), wanted, dtype, factor=1000)
+        assert driver == "gels" or (found.rank == min(shape[-2:])).all()
+        if shape[-2] > shape[-1] and driver != "gelsy":
+            near(found.residuals.numpy(), ((a @ wanted - b) ** 2).sum(-2), dtype, factor=100)
+    low = a.copy()
+    low[..., -1] = low[..., 0]  # short of full rank: the solution of least norm
+    if shape[-1] > 1 and shape[-2] >= shape[-1]:
+        found = linalg.lstsq(pynn.from_numpy(low), y)
+        near(
+            found.solution.numpy(), np.linalg.pinv(low.astype(np.float64), rcond=1e-5) @ b, dtype, factor=1000
+        )
+        assert (found.rank == shape[-1] - 1).all()
+
+
 def test_where_it_fails():
     a = np.eye(70)
     a[66, 66] = -1
