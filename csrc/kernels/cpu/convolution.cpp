@@ -4,6 +4,7 @@
 //   pointwise float32, 1x1 of stride 1, rows of pixels that fill vectors     convolution_pointwise.cpp
 //   few       float32, up to four input channels, forward                    convolution_pointwise.cpp
 //   windows   the same, where rows are short; few and no padding, forward    convolution_windows.cpp
+//   amx       float32, enough channels and pixels, on CPUs with AMX         convolution_amx.cpp
 //   direct    float32, enough channels                                      convolution_direct.cpp
 //   rows      one input channel per group                                   convolution_depthwise.h
 //   unfold    the rest: float64, int64, few channels
@@ -51,7 +52,7 @@ struct Conv {
         y(static_cast<T*>(args.y)),
         bias(static_cast<const T*>(args.bias)) {
     const int64_t most = max_of<int64_t>(kBlockBytes / static_cast<int64_t>(sizeof(T)) / max_of<int64_t>(k, 1), few);
-    block = pixels <= most ? pixels : min_of(pixels, round_up(ceil_div(pixels, ceil_div(pixels, most)), 32));
+    block = pixels <= most || pointwise() ? pixels : min_of(pixels, round_up(ceil_div(pixels, ceil_div(pixels, most)), 32));
     images = clamp_of(few / max_of<int64_t>(pixels, 1), 1, a.batch);
   }
   T* x_of(int64_t n, int64_t g) const { return x + (n * a.groups + g) * a.ci * in; }
@@ -260,11 +261,34 @@ bool fits_winograd(const ConvArgs& a, Result result) {
   return fits && (result != Result::Weight || winograd_backward_weight_fits(a));
 }
 
-bool fits_pointwise(const ConvArgs& a, Result result) {
+bool kernel_of_one(const ConvArgs& a) {
   const ConvGeometry& g = a.g;
-  bool fits = result != Result::Weight;  // a sum over pixels is one of blocks
-  for (int d = 0; d < 3; ++d) fits &= g.kernel[d] == 1 && g.stride[d] == 1 && g.pad[d] == 0 && g.in[d] == g.out[d];
-  return fits;
+  bool one = true;
+  for (int d = 0; d < 3; ++d) one &= g.kernel[d] == 1 && g.stride[d] == 1 && g.pad[d] == 0 && g.in[d] == g.out[d];
+  return one;
+}
+bool fits_pointwise(const ConvArgs& a, Result result) {
+  return result != Result::Weight && kernel_of_one(a);  // a sum over pixels is one of blocks
+}
+
+// The direct sum, or where AMX's products of parts and copies cost less, that: from measurements on Sapphire Rapids in
+// multiply-adds of vectors by `direct`. Of few pixels, AMX waits for the weights.
+ConvPath plain_path(const ConvArgs& a, Result result) {
+  if (!cpu_features().amx_bf16 || result == Result::Weight || a.g.kernel[0] != 1) return ConvPath::Direct;
+  const bool forward = result == Result::Output;
+  const ConvGeometry& g = a.g;
+  const auto as_double = [](int64_t n) { return static_cast<double>(n); };
+  const int64_t channels = forward ? a.co : a.ci, terms = forward ? a.ci : a.co, taps = product3(g.kernel);
+  const int64_t h = forward ? g.out[1] : g.in[1], w = forward ? g.out[2] : g.in[2];
+  const int64_t phases = forward ? 1 : g.stride[1] * g.stride[2];
+  const int64_t wide = w + ceil_div((g.kernel[2] - 1) * g.dilation[2], g.stride[2]) * (forward ? 1 : g.stride[2]);
+  const int64_t positions = round_up(ceil_div(h * wide, phases), kWide / 2) * phases;
+  const double weights = as_double(taps * terms) / as_double(phases);
+  const double direct = as_double(a.batch * h * w * ceil_div(channels, kLanes)) * weights;
+  const double products = as_double(a.batch * positions * round_up(channels, kWide) / kLanes) * weights;
+  const double copies = as_double(a.batch * terms * (forward ? product3(g.in) : product3(g.out)));
+  const double amx = (positions > 64 * phases ? 0.5 : 0.85) * products + 2.5 * copies + 2 * as_double(taps * terms * channels);
+  return amx < direct ? ConvPath::Amx : ConvPath::Direct;
 }
 
 // Times of the paths in vector operations of one group, from measurements on Zen 4 with AVX-512: a product runs at nine
@@ -277,6 +301,9 @@ ConvPath choose(const ConvArgs& a, Result result) {
   const auto as_double = [](int64_t n) { return static_cast<double>(n); };
   const int64_t channels = result == Result::Input ? a.ci : a.co, terms = result == Result::Input ? a.co : a.ci;
   const double lanes = as_double(kLanes);
+  // Products by AMX need no blocks of channels.
+  if (cpu_features().amx_bf16 && kernel_of_one(a) && min_of(a.ci, a.co) >= 32 && product3(g.in) >= 32)
+    return ConvPath::Unfold;
   // Rows of pixels in place, unless many stand on pages of their own.
   if (const int64_t pixels = product3(g.in); fits_pointwise(a, result) && (pixels <= 512 || terms <= 256)) {
     const int64_t both = a.ci * a.co, blocked = terms * round_up(channels, kLanes);
@@ -293,7 +320,7 @@ ConvPath choose(const ConvArgs& a, Result result) {
   }
   // Channels in lanes pay where most lanes are used; a sum over pixels needs some input channels too.
   if (2 * channels < kLanes || (result == Result::Weight && 2 * terms < kSumRows)) return ConvPath::Unfold;
-  const ConvPath plain = result == Result::Output && a.ci <= 32 && !padded ? ConvPath::Windows : ConvPath::Direct;
+  const ConvPath plain = result == Result::Output && a.ci <= 32 && !padded ? ConvPath::Windows : plain_path(a, result);
   if (!fits_winograd(a, result)) return plain;
   const double per_pixel = as_double(terms * round_up(channels, kLanes)) / lanes / 0.9;
   const int64_t h = result == Result::Input ? g.in[1] : g.out[1], w = result == Result::Input ? g.in[2] : g.out[2];
@@ -323,6 +350,7 @@ void conv_forward(const ConvArgs& a) {
   if (is_half(a.dtype)) return half_forward(a);
   const ConvPath path = path_of(a, Result::Output);
   if (path == ConvPath::Winograd && winograd_forward(a)) return;
+  if (path == ConvPath::Amx && amx_forward(a)) return;
   if (path == ConvPath::Pointwise) return pointwise_forward(a);
   if (path == ConvPath::Few) return few_forward(a);
   if (path == ConvPath::Windows) return windows_forward(a);
@@ -334,6 +362,7 @@ void conv_backward_input(const ConvArgs& a) {
   if (is_half(a.dtype)) return half_backward_input(a);
   const ConvPath path = path_of(a, Result::Input);
   if (path == ConvPath::Winograd && winograd_backward_input(a)) return;
+  if (path == ConvPath::Amx && amx_backward_input(a)) return;
   if (path == ConvPath::Pointwise) return pointwise_backward_input(a);
   if (path != ConvPath::Unfold) return direct_backward_input(a);
   a.dtype == DType::Int64     ? backward_input<int64_t>(a)
@@ -345,6 +374,7 @@ void conv_backward_weight(const ConvArgs& a) {
   if (is_half(a.dtype)) return half_backward_weight(a);
   const ConvPath path = path_of(a, Result::Weight);
   if (path == ConvPath::Winograd && winograd_backward_weight(a)) return;
+  if (path == ConvPath::Amx && amx_backward_weight(a)) return;
   if (path != ConvPath::Unfold) return direct_backward_weight(a);
   a.dtype == DType::Float64 ? backward_weight<double>(a) : backward_weight<float>(a);
 }

@@ -1,4 +1,4 @@
-// convolution_amx_weight.cpp -- the gradient of the weight for bfloat16, by AMX.
+// convolution_amx_weight.cpp -- the gradient of the weight for bfloat16 and float32, by AMX.
 //
 //   dw[tap, ci, co] = sum over pixels of  x[ci, pixel + tap] dy[pixel, co]      32 ci by 32 co, 32 pixels to a step
 //
@@ -18,7 +18,8 @@ constexpr int64_t kPixels = 1024, kPartBytes = 768 << 10;  // of a part, its cop
 constexpr int64_t kShares = 4, kSumBytes = 6 << 20;        // of all shares
 
 // to[j] = from[j * step], j < n. Up to `end` may be read.
-PYNN_INLINE void copy_every(BFloat16* to, const BFloat16* from, int64_t step, int64_t n, const BFloat16* end) {
+PYNN_INLINE void copy_every(BFloat16* to, int64_t, const BFloat16* from, int64_t step, int64_t n, const BFloat16* end,
+                            Magnitude&) {
   using V = Vec<int16_t>;
   constexpr int64_t W = V::kSize;
   int64_t j = 0;
@@ -31,6 +32,68 @@ PYNN_INLINE void copy_every(BFloat16* to, const BFloat16* from, int64_t step, in
   for (; j < n; ++j) to[j].bits = from[step * j].bits;
 }
 
+// x[i * step] for i < n, n <= 16.
+PYNN_INLINE VecF load_every(const float* x, int64_t step, int64_t n) {
+  if (n <= 0) return VecF(0.0f);
+  if (step == 1) return VecF::load(x, n);
+  if (step == 2) {
+    const int64_t all = 2 * n - 1;
+    return every_second<0>(VecF::load(x, all), all > kLanes ? VecF::load(x + kLanes, all - kLanes) : VecF(0.0f));
+  }
+  float some[kLanes] = {};
+  for (int64_t i = 0; i < min_of(n, kLanes); ++i) some[i] = x[i * step];
+  return VecF::load(some);
+}
+// Words of pairs of x[i * step], i < n, n <= 32.
+PYNN_INLINE void split_every(const float* x, int64_t step, int64_t n, Magnitude& seen, Vec<int32_t> (&words)[3]) {
+  const VecF low = load_every(x, step, n), high = load_every(x + kLanes * step, step, n - kLanes);
+  seen.see(low), seen.see(high);
+  split(every_second<0>(low, high), every_second<1>(low, high), words);
+}
+// The same in three parts. For an odd n one 0 more is written.
+PYNN_INLINE void copy_every(BFloat16* to, int64_t part, const float* from, int64_t step, int64_t n, const float*,
+                            Magnitude& seen) {
+  for (int64_t j = 0; j < n; j += kAmxSize) {
+    Vec<int32_t> words[3];
+    split_every(from + j * step, step, n - j, seen, words);
+    for (int64_t q = 0; q < 3; ++q)
+      words[q].store(reinterpret_cast<int32_t*>(to + q * part + j), ceil_div(min_of(n - j, kAmxSize), 2));
+  }
+}
+
+// Rows of n pixels of 32 channels, of which `channels` are there, as pairs: word c of line i of to[.., 32] is of
+// pixels 2 i, 2 i + 1 of channel c. Lines of the next row are `to_row` further.
+PYNN_INLINE void pack_pixels(const BFloat16* x, int64_t channel, int64_t channels, int64_t rows, int64_t n, int32_t* to,
+                             int64_t to_row, int64_t, Magnitude&) {
+  for (int64_t r = 0; r < rows; ++r)
+    pack_groups<Bf16Pairs, kAmxSize>(x + r * n, channel, 1, min_of(kAmxSize, channels), n,
+                                     to + r * to_row * kAmxSize);
+}
+PYNN_INLINE void pack_pixels(const float* x, int64_t channel, int64_t channels, int64_t rows, int64_t n, int32_t* to,
+                             int64_t to_row, int64_t part, Magnitude& seen) {
+  const bool joined = n % 2 == 0;  // pairs end with the rows
+  const int64_t run = joined ? rows * n : n, lines = ceil_div(n, 2);
+  for (int64_t r = 0; r < (joined ? 1 : rows); ++r)
+    for (int64_t half = 0; half < kAmxSize; half += kWords) {
+      int32_t* line = to + r * to_row * kAmxSize + half;
+      for (int64_t i = 0, l = 0; i < run; i += kAmxSize) {
+        Vec<int32_t> v[3 * kWords];
+        for (int64_t c = 0; c < kWords; ++c) {
+          Vec<int32_t> words[3] = {Vec<int32_t>(0), Vec<int32_t>(0), Vec<int32_t>(0)};
+          if (half + c < channels) split_every(x + (half + c) * channel + r * n + i, 1, run - i, seen, words);
+          for (int64_t q = 0; q < 3; ++q) v[q * kWords + c] = words[q];
+        }
+        for (int64_t q = 0; q < 3; ++q) transpose_tile(reinterpret_cast<int32_t*>(v + q * kWords));
+        for (int64_t p = 0; p < ceil_div(min_of(run - i, kAmxSize), 2); ++p) {
+          for (int64_t q = 0; q < 3; ++q) v[q * kWords + p].store(line + q * part);
+          line += kAmxSize;
+          if (++l == lines) l = 0, line += (to_row - lines) * kAmxSize;
+        }
+      }
+    }
+}
+
+template <class T>
 struct AmxWeight {
   const ConvArgs& a;
   const Axis h, w;
@@ -56,7 +119,7 @@ struct AmxWeight {
     const auto fit = [&] {
       high = ceil_div(reach(h, height), h.stride);
       pixels = images * high * wide;
-      return pixels <= kPixels && 2 * pixels * (a.ci * h_phases * w_phases + a.co) <= kPartBytes;
+      return pixels <= kPixels && 2 * kParts<T> * pixels * (a.ci * h_phases * w_phases + a.co) <= kPartBytes;
     };
     while (!fit() && height > 1) height = ceil_div(height, 2);
     if (height == h.out)
@@ -80,6 +143,9 @@ struct AmxWeight {
     return ((row % h.stride * w_phases + col % w.stride) * images * high + row / h.stride) * wide + col / w.stride;
   }
 
+  int64_t x_part() const { return blocks * kAmxSize * plane + 2 * pixels; }  // of a part of float32
+  int64_t dy_part() const { return ceil_div(slivers, runs) * pixels / 2 * kAmxSize; }
+
   struct Part {
     int64_t n0, n1, h0, h1;
   };
@@ -88,13 +154,14 @@ struct AmxWeight {
     return {n0, min_of(a.batch, n0 + images), h0, min_of(h.out, h0 + height)};
   }
 
-  // [ci, phases, images, rows, columns]
-  void load_x(int64_t group, const Part& p, BFloat16* to) const {
-    __builtin_memset(static_cast<void*>(to), 0, 2 * static_cast<size_t>(a.ci * plane + pixels));
+  // [parts, ci, phases, images, rows, columns]
+  void load_x(int64_t group, const Part& p, BFloat16* to, Magnitude& seen) const {
+    for (int64_t q = 0; q < kParts<T>; ++q)
+      __builtin_memset(static_cast<void*>(to + q * x_part()), 0, 2 * static_cast<size_t>(a.ci * plane + pixels));
     const int64_t top = h.first(p.h0), left = w.first(0), image = a.ci * h.in * w.in;
     const int64_t bottom = min_of(h.in, top + reach(h, p.h1 - p.h0)), right = min_of(w.in, left + reach(w, w.out));
-    const auto* const x = static_cast<const BFloat16*>(a.x);
-    const BFloat16* const end = x + a.batch * a.groups * image;
+    const auto* const x = static_cast<const T*>(a.x);
+    const T* const end = x + a.batch * a.groups * image;
     for (int64_t ph = 0; ph < h_phases; ++ph)
       for (int64_t pw = 0; pw < w_phases; ++pw) {
         // Of this phase are rows top + ph + i * stride, the columns likewise.
@@ -106,35 +173,37 @@ struct AmxWeight {
         for (int64_t c = 0; c < a.ci; ++c)
           for (int64_t n = p.n0; n < p.n1; ++n)
             for (int64_t i = i0; i < i1; ++i)
-              copy_every(to + c * plane + (((ph * w_phases + pw) * images + n - p.n0) * high + i) * wide + j0,
-                         x + (n * a.groups + group) * image + c * h.in * w.in + from + i * row, w.stride, j1 - j0, end);
+              copy_every(to + c * plane + (((ph * w_phases + pw) * images + n - p.n0) * high + i) * wide + j0, x_part(),
+                         x + (n * a.groups + group) * image + c * h.in * w.in + from + i * row, w.stride, j1 - j0, end, seen);
       }
   }
 
-  // [slivers, pairs of pixels, 32 channels]
-  void load_dy(int64_t group, const Part& p, int64_t s0, int64_t s1, int32_t* to) const {
-    __builtin_memset(to, 0, 2 * static_cast<size_t>((s1 - s0) * pixels * kAmxSize));
+  // [parts, slivers, pairs of pixels, 32 channels]
+  void load_dy(int64_t group, const Part& p, int64_t s0, int64_t s1, int32_t* to, Magnitude& seen) const {
+    for (int64_t q = 0; q < kParts<T>; ++q)
+      __builtin_memset(to + q * dy_part(), 0, 2 * static_cast<size_t>((s1 - s0) * pixels * kAmxSize));
+    const auto* const y = static_cast<const T*>(a.y);
     for (int64_t s = s0; s < s1; ++s, to += pixels / 2 * kAmxSize)
       for (int64_t n = p.n0; n < p.n1; ++n)
-        for (int64_t o = p.h0; o < p.h1; ++o)
-          pack_groups<Bf16Pairs, kAmxSize>(
-              static_cast<const BFloat16*>(a.y) + (((n * a.groups + group) * a.co + s * kAmxSize) * h.out + o) * w.out,
-              h.out * w.out, 1, min_of(kAmxSize, a.co - s * kAmxSize), w.out,
-              to + ((n - p.n0) * high + o - p.h0) * wide / 2 * kAmxSize);
+        pack_pixels(y + (((n * a.groups + group) * a.co + s * kAmxSize) * h.out + p.h0) * w.out, h.out * w.out,
+                    a.co - s * kAmxSize, p.h1 - p.h0, w.out, to + (n - p.n0) * high * wide / 2 * kAmxSize, wide / 2,
+                    dy_part(), seen);
   }
 
-  void multiply(int64_t s0, int64_t s1, const BFloat16* x, const int32_t* dy, float* sums, bool first) const {
-    AmxBlock t{};
-    t.a_row = 2 * plane, t.a_step = kAmxLine, t.steps = pixels / kAmxSize, t.first = first;
+  void multiply(int64_t s0, int64_t s1, const BFloat16* x, const int32_t* dy, const AmxStep* steps, float* sums,
+                bool first) const {
     for (int64_t s = s0; s < s1; ++s)
-      for (int64_t b = 0; b < blocks; ++b)
+      for (int64_t b = 0; b < blocks; ++b) {
+        const auto block = a.ci - b * kAmxSize > kAmxSize / 2 ? conv_amx_block<T, true> : conv_amx_block<T, false>;
         for (int64_t tap = 0; tap < taps; ++tap) {
           const int64_t row = tap / w.kernel * h.dilation, col = tap % w.kernel * w.dilation;
-          t.a = reinterpret_cast<const char*>(x + b * kAmxSize * plane + phase_at(row, col));
-          t.b = reinterpret_cast<const char*>(dy + (s - s0) * pixels / 2 * kAmxSize);
-          t.sums = reinterpret_cast<char*>(sums + ((s * blocks + b) * taps + tap) * kAmxSize * kAmxSize);
-          a.ci - b* kAmxSize > kAmxSize / 2 ? amx_block<Bf16Pairs, true>(t) : amx_block<Bf16Pairs, false>(t);
+          block(steps, pixels / kAmxSize, reinterpret_cast<const char*>(x + b * kAmxSize * plane + phase_at(row, col)),
+                2 * plane, 2 * x_part(), reinterpret_cast<const char*>(dy + (s - s0) * pixels / 2 * kAmxSize),
+                4 * dy_part(),
+                reinterpret_cast<char*>(sums + ((s * blocks + b) * taps + tap) * kAmxSize * kAmxSize), 4 * kAmxSize,
+                first);
         }
+      }
   }
 
   // All shares of some output channels, by a block of input channels and all taps.
@@ -143,7 +212,7 @@ struct AmxWeight {
     if (co >= a.co) return;
     const float* const from = sums + (co / kAmxSize * blocks + b) * taps * kAmxSize * kAmxSize + co % kAmxSize;
     int64_t c = 0, tap = 0;
-    store_transposed(static_cast<BFloat16*>(a.w) + ((group * a.co + co) * a.ci + b * kAmxSize) * taps, a.ci * taps,
+    store_transposed(static_cast<T*>(a.w) + ((group * a.co + co) * a.ci + b * kAmxSize) * taps, a.ci * taps,
                      min_of(kLanes, a.co - co), min_of(kAmxSize, a.ci - b * kAmxSize) * taps, [&](int64_t) {
                        const float* const at = from + (tap * kAmxSize + c) * kAmxSize;
                        VecF sum = VecF::load(at);
@@ -157,12 +226,15 @@ struct AmxWeight {
   bool run() const {
     int bad = 0;
     const Scratch<float> sums(shares * size);
-    const double ns = 6e-4 * static_cast<double>(size) * static_cast<double>(parts * pixels);
+    const double ns = (kParts<T> == 3 ? 3e-3 : 6e-4) * static_cast<double>(size) * static_cast<double>(parts * pixels);
     for (int64_t group = 0; group < a.groups; ++group) {
       parallel_for(0, shares * runs, grain_for(ns / static_cast<double>(shares * runs)),
                    [&](int64_t begin, int64_t end) {
-                     const Scratch<BFloat16> x(blocks * kAmxSize * plane + 2 * pixels);
-                     const Scratch<int32_t> dy(ceil_div(slivers, runs) * pixels / 2 * kAmxSize);
+                     const Scratch<BFloat16> x(kParts<T> * x_part());
+                     const Scratch<int32_t> dy(kParts<T> * dy_part());
+                     const Scratch<AmxStep> steps(pixels / kAmxSize);
+                     for (int64_t i = 0; i < pixels / kAmxSize; ++i)
+                       steps[i] = {i * kAmxLine, i * kAmxLine * kAmxSize};
                      const AmxRegisters registers;
                      for (int64_t task = begin; task < end; ++task) {
                        const int64_t share = task / runs, run = task % runs, s0 = slivers * run / runs,
@@ -170,9 +242,12 @@ struct AmxWeight {
                        const int64_t first = parts * share / shares, last = parts * (share + 1) / shares;
                        for (int64_t i = first; i < last; ++i) {
                          const Part p = part(i);
-                         load_x(group, p, x.get());
-                         load_dy(group, p, s0, s1, dy.get());
-                         multiply(s0, s1, x.get(), dy.get(), sums.get() + share * size, i == first);
+                         Magnitude of_x, of_dy;
+                         load_x(group, p, x.get(), of_x);
+                         load_dy(group, p, s0, s1, dy.get(), of_dy);
+                         if (kParts<T> == 3 && !splits(of_x.most(), of_dy.most()))
+                           __atomic_store_n(&bad, 1, __ATOMIC_RELAXED);
+                         multiply(s0, s1, x.get(), dy.get(), steps.get(), sums.get() + share * size, i == first);
                        }
                      }
                    });
@@ -189,7 +264,10 @@ struct AmxWeight {
 
 }  // namespace
 
-bool amx_backward_weight(const ConvArgs& a) { return fits_amx(a) && AmxWeight(a).run(); }
+bool amx_backward_weight(const ConvArgs& a) {
+  if (!fits_amx(a)) return false;
+  return a.dtype == DType::Float32 ? AmxWeight<float>(a).run() : AmxWeight<BFloat16>(a).run();
+}
 
 }  // namespace PYNN_CPU_NAMESPACE
 #else

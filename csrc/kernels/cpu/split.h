@@ -127,14 +127,38 @@ void split_steps(const float* x, int64_t r_stride, int64_t k_stride, int64_t row
 // What storing AMX's registers needs goes to sleep after 850 ns without it, and takes 280 ns to wake up.
 PYNN_INLINE void keep_awake(Vec<float>& x) { asm volatile("vfmadd231ps %0, %0, %0" : "+v"(x.v)); }
 
-#define PYNN_SPLIT_LOAD_ONCE(which, p) \
-  asm volatile("tileloadd (%0,%1,1), %%tmm" #which::"r"(p), "r"(kAmxLine) : "memory")
-#define PYNN_SPLIT_LOAD(which, p) asm volatile("tileloadd (%0,%1,1), %%tmm" #which::"r"(p), "r"(kAmxLine) : "memory")
+// One step of k of a block: two tiles of A (kLower; else one), `a_lower` from each other, by two of B, of three parts
+// each; strides in bytes.
+template <bool kLower>
+PYNN_INLINE void split_products(const char* a, int64_t a_row, int64_t a_lower, int64_t a_part, const char* b,
+                                int64_t b_row, int64_t b_right, int64_t b_part) {
+  using P = AmxProduct<Bf16Pairs>;
+  const auto next_a = [&](int64_t part) __attribute__((always_inline)) {
+    PYNN_AMX_LOAD(4, a + part * a_part, a_row);
+    P::upper_left();
+    P::upper_right();
+    if constexpr (kLower) {
+      PYNN_AMX_LOAD(5, a + part * a_part + a_lower, a_row);
+      P::lower_left();
+      P::lower_right();
+    }
+  };
+  const auto next_b = [&](int64_t part) __attribute__((always_inline)) {
+    PYNN_AMX_LOAD_ONCE(6, b + part * b_part, b_row);
+    P::upper_left();
+    if constexpr (kLower) P::lower_left();
+    PYNN_AMX_LOAD_ONCE(7, b + part * b_part + b_right, b_row);
+    P::upper_right();
+    if constexpr (kLower) P::lower_right();
+  };
+  PYNN_AMX_LOAD_ONCE(6, b + 2 * b_part, b_row);
+  PYNN_AMX_LOAD_ONCE(7, b + 2 * b_part + b_right, b_row);
+  next_a(0), next_b(1), next_a(1), next_b(0), next_a(2), next_a(0);
+}
 
 // sums[32][32] (+)= `steps` steps of 32 rows (kLower: else 16) of A by 32 columns of B.
 template <bool kLower>
 void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row, bool first) {
-  using P = AmxProduct<Bf16Pairs>;
   char* const lower = sums + 16 * row;
   if (first) {
     PYNN_AMX_ZERO(0);
@@ -151,31 +175,12 @@ void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, 
       PYNN_AMX_LOAD(3, lower + kAmxLine, row);
     }
   }
-  constexpr int64_t middle = 2 * kTile, low = 4 * kTile;
-  const auto next_a = [&](const int32_t* p) __attribute__((always_inline)) {
-    PYNN_SPLIT_LOAD(4, p);
-    P::upper_left();
-    P::upper_right();
-    if constexpr (kLower) {
-      PYNN_SPLIT_LOAD(5, p + kTile);
-      P::lower_left();
-      P::lower_right();
-    }
-  };
-  const auto next_b = [&](const int32_t* p) __attribute__((always_inline)) {
-    PYNN_SPLIT_LOAD_ONCE(6, p);
-    P::upper_left();
-    if constexpr (kLower) P::lower_left();
-    PYNN_SPLIT_LOAD_ONCE(7, p + kTile);
-    P::upper_right();
-    if constexpr (kLower) P::lower_right();
-  };
+  constexpr int64_t tile = 4 * kTile;
   Vec<float> awake(0.0f);
   for (; steps > 0; --steps, a += kSplitStep, b += kSplitStep) {
     keep_awake(awake);
-    PYNN_SPLIT_LOAD_ONCE(6, b + low);
-    PYNN_SPLIT_LOAD_ONCE(7, b + low + kTile);
-    next_a(a), next_b(b + middle), next_a(a + middle), next_b(b), next_a(a + low), next_a(a);
+    split_products<kLower>(reinterpret_cast<const char*>(a), kAmxLine, tile, 2 * tile, reinterpret_cast<const char*>(b),
+                           kAmxLine, tile, 2 * tile);
   }
   PYNN_AMX_STORE(0, sums, row);
   PYNN_AMX_STORE(1, sums + kAmxLine, row);
