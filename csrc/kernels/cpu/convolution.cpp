@@ -24,6 +24,7 @@
 #include "kernels/cpu/convolution_tile.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/unfold.h"
+#include "kernels/cpu/vec_dot.h"
 #include "kernels/cpu_features.h"
 #include "kernels/gemm.h"
 
@@ -52,7 +53,8 @@ struct Conv {
         y(static_cast<T*>(args.y)),
         bias(static_cast<const T*>(args.bias)) {
     const int64_t most = max_of<int64_t>(kBlockBytes / static_cast<int64_t>(sizeof(T)) / max_of<int64_t>(k, 1), few);
-    block = pixels <= most || pointwise() ? pixels : min_of(pixels, round_up(ceil_div(pixels, ceil_div(pixels, most)), 32));
+    block =
+        pixels <= most || pointwise() ? pixels : min_of(pixels, round_up(ceil_div(pixels, ceil_div(pixels, most)), 32));
     images = clamp_of(few / max_of<int64_t>(pixels, 1), 1, a.batch);
   }
   T* x_of(int64_t n, int64_t g) const { return x + (n * a.groups + g) * a.ci * in; }
@@ -251,6 +253,14 @@ bool is_half(DType t) { return t == DType::BFloat16 || t == DType::Float16; }
 
 enum class Result { Output, Input, Weight };
 
+bool has_amx() {
+#ifdef PYNN_VEC_DOT
+  return cpu_features().amx_bf16;
+#else
+  return false;
+#endif
+}
+
 bool fits_winograd(const ConvArgs& a, Result result) {
   const ConvGeometry& g = a.g;
   bool fits = g.kernel[0] == 1 && g.stride[0] == 1 && g.pad[0] == 0 && g.in[0] == 1 && g.out[0] == 1;
@@ -274,7 +284,7 @@ bool fits_pointwise(const ConvArgs& a, Result result) {
 // The direct sum, or where AMX's products of parts and copies cost less, that: from measurements on Sapphire Rapids in
 // multiply-adds of vectors by `direct`. Of few pixels, AMX waits for the weights.
 ConvPath plain_path(const ConvArgs& a, Result result) {
-  if (!cpu_features().amx_bf16 || result == Result::Weight || a.g.kernel[0] != 1) return ConvPath::Direct;
+  if (!has_amx() || result == Result::Weight || a.g.kernel[0] != 1) return ConvPath::Direct;
   const bool forward = result == Result::Output;
   const ConvGeometry& g = a.g;
   const auto as_double = [](int64_t n) { return static_cast<double>(n); };
@@ -287,7 +297,8 @@ ConvPath plain_path(const ConvArgs& a, Result result) {
   const double direct = as_double(a.batch * h * w * ceil_div(channels, kLanes)) * weights;
   const double products = as_double(a.batch * positions * round_up(channels, kWide) / kLanes) * weights;
   const double copies = as_double(a.batch * terms * (forward ? product3(g.in) : product3(g.out)));
-  const double amx = (positions > 64 * phases ? 0.5 : 0.85) * products + 2.5 * copies + 2 * as_double(taps * terms * channels);
+  const double amx =
+      (positions > 64 * phases ? 0.5 : 0.85) * products + 2.5 * copies + 2 * as_double(taps * terms * channels);
   return amx < direct ? ConvPath::Amx : ConvPath::Direct;
 }
 
@@ -302,8 +313,7 @@ ConvPath choose(const ConvArgs& a, Result result) {
   const int64_t channels = result == Result::Input ? a.ci : a.co, terms = result == Result::Input ? a.co : a.ci;
   const double lanes = as_double(kLanes);
   // Products by AMX need no blocks of channels.
-  if (cpu_features().amx_bf16 && kernel_of_one(a) && min_of(a.ci, a.co) >= 32 && product3(g.in) >= 32)
-    return ConvPath::Unfold;
+  if (has_amx() && kernel_of_one(a) && min_of(a.ci, a.co) >= 32 && product3(g.in) >= 32) return ConvPath::Unfold;
   // Rows of pixels in place, unless many stand on pages of their own.
   if (const int64_t pixels = product3(g.in); fits_pointwise(a, result) && (pixels <= 512 || terms <= 256)) {
     const int64_t both = a.ci * a.co, blocked = terms * round_up(channels, kLanes);
@@ -328,7 +338,7 @@ ConvPath choose(const ConvArgs& a, Result result) {
   const double direct = as_double(9 * a.batch * h * w) * per_pixel;
   const double tiles = as_double(a.batch * ceil_div(h, 4) * ceil_div(w, 4));
   const double blocks = as_double(ceil_div(channels, kLanes) + ceil_div(terms, kLanes));
-  const double of_weights = cpu_features().amx_bf16 ? 400 : 200;
+  const double of_weights = has_amx() ? 400 : 200;
   const double winograd = tiles * (36 * per_pixel + 300 * blocks) + of_weights * per_pixel;
   return winograd < direct ? ConvPath::Winograd : plain;
 }

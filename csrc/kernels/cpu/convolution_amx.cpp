@@ -76,12 +76,12 @@ struct AmxConv {
         const int64_t t = b * lanes + 2 * p;
         for (int64_t l = 0; l < kAmxSize; l += kWords) {
           const int64_t some = t < terms ? min_of(kWords, valid - l) : 0, both = t + 1 < terms ? some : 0;
-          for_transposed_pairs(
-              from + t * term + l * lane, lane, term, both, some, taps, end, seen,
-              [&](int64_t tap, const Vec<int32_t>* words) {
-                int32_t* const at = to + weight_at(b, tap) + (tap % joined * (lanes / 2) + p) * kAmxSize + l;
-                for (int64_t q = 0; q < kParts<T>; ++q) words[q * kWords].store(at + q * step);
-              });
+          for_transposed_pairs(from + t * term + l * lane, lane, term, both, some, taps, end, seen,
+                               [&](int64_t tap, const Vec<int32_t>* words) {
+                                 int32_t* const at =
+                                     to + weight_at(b, tap) + (tap % joined * (lanes / 2) + p) * kAmxSize + l;
+                                 for (int64_t q = 0; q < kParts<T>; ++q) words[q * kWords].store(at + q * step);
+                               });
         }
       }
   }
@@ -144,8 +144,8 @@ struct AmxConv {
           const int64_t n = (rows - 1) * wide + ceil_div(w.out - wp, sw);
           for (int64_t q = 0; q < n; q += kAmxSize) {
             const auto block = n - q > kAmxSize / 2 ? conv_amx_block<T, true> : conv_amx_block<T, false>;
-            block(list, count, reinterpret_cast<const char*>(copy) + (q0 * wide + q) * a_row, a_row,
-                  2 * part_size, reinterpret_cast<const char*>(weights), 4 * step,
+            block(list, count, reinterpret_cast<const char*>(copy) + (q0 * wide + q) * a_row, a_row, 2 * part_size,
+                  reinterpret_cast<const char*>(weights), 4 * step,
                   reinterpret_cast<char*>(sums + hp * strip + (q * sw + wp) * kAmxSize), sums_row, true);
           }
         }
@@ -156,8 +156,8 @@ struct AmxConv {
         const VecF b = bias ? load_wide(bias + image % a.groups * channels + c, valid) : VecF(0.0f), low(a.low());
         int64_t row = 0, col = 0;
         const float* from = sums + c - c0;
-        store_transposed(static_cast<T*>(forward ? a.y : a.x) + (image * channels + c) * plane + r0 * w.out,
-                         plane, valid, (r1 - r0) * w.out, [&](int64_t) {
+        store_transposed(static_cast<T*>(forward ? a.y : a.x) + (image * channels + c) * plane + r0 * w.out, plane,
+                         valid, (r1 - r0) * w.out, [&](int64_t) {
                            const VecF y = max(low, VecF::load(from) + b);
                            from += kAmxSize;
                            if (++col == w.out) {

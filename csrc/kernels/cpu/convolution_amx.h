@@ -70,6 +70,7 @@ PYNN_INLINE void for_transposed_pairs(const float* x, int64_t step, int64_t pair
       Vec<int32_t> words[3];
       seen.see(first), seen.see(second);
       split(first, second, words);
+#pragma GCC unroll 3
       for (int64_t part = 0; part < 3; ++part) v[part * kWords + p] = words[part];
     }
     for (int64_t part = 0; part < 3; ++part) transpose_tile(reinterpret_cast<int32_t*>(v + part * kWords));
@@ -109,7 +110,7 @@ void conv_amx_block(const AmxStep* steps, int64_t count, const char* a, int64_t 
     const char *const x = a + s->a, *const w = b + s->b;
     keep_awake(awake);
     if constexpr (kParts<T> == 3) {
-      split_products<kLower>(x, a_row, lower, a_part, w, b_row, kAmxLine, b_part);
+      split_step_products<kLower>(x, a_row, lower, a_part, w, b_row, kAmxLine, b_part);
     } else {
       PYNN_AMX_LOAD_ONCE(6, w, b_row);
       PYNN_AMX_LOAD(4, x, a_row);

@@ -66,8 +66,7 @@ PYNN_INLINE void copy_every(BFloat16* to, int64_t part, const float* from, int64
 PYNN_INLINE void pack_pixels(const BFloat16* x, int64_t channel, int64_t channels, int64_t rows, int64_t n, int32_t* to,
                              int64_t to_row, int64_t, Magnitude&) {
   for (int64_t r = 0; r < rows; ++r)
-    pack_groups<Bf16Pairs, kAmxSize>(x + r * n, channel, 1, min_of(kAmxSize, channels), n,
-                                     to + r * to_row * kAmxSize);
+    pack_groups<Bf16Pairs, kAmxSize>(x + r * n, channel, 1, min_of(kAmxSize, channels), n, to + r * to_row * kAmxSize);
 }
 PYNN_INLINE void pack_pixels(const float* x, int64_t channel, int64_t channels, int64_t rows, int64_t n, int32_t* to,
                              int64_t to_row, int64_t part, Magnitude& seen) {
@@ -174,7 +173,8 @@ struct AmxWeight {
           for (int64_t n = p.n0; n < p.n1; ++n)
             for (int64_t i = i0; i < i1; ++i)
               copy_every(to + c * plane + (((ph * w_phases + pw) * images + n - p.n0) * high + i) * wide + j0, x_part(),
-                         x + (n * a.groups + group) * image + c * h.in * w.in + from + i * row, w.stride, j1 - j0, end, seen);
+                         x + (n * a.groups + group) * image + c * h.in * w.in + from + i * row, w.stride, j1 - j0, end,
+                         seen);
       }
   }
 
@@ -199,9 +199,8 @@ struct AmxWeight {
           const int64_t row = tap / w.kernel * h.dilation, col = tap % w.kernel * w.dilation;
           block(steps, pixels / kAmxSize, reinterpret_cast<const char*>(x + b * kAmxSize * plane + phase_at(row, col)),
                 2 * plane, 2 * x_part(), reinterpret_cast<const char*>(dy + (s - s0) * pixels / 2 * kAmxSize),
-                4 * dy_part(),
-                reinterpret_cast<char*>(sums + ((s * blocks + b) * taps + tap) * kAmxSize * kAmxSize), 4 * kAmxSize,
-                first);
+                4 * dy_part(), reinterpret_cast<char*>(sums + ((s * blocks + b) * taps + tap) * kAmxSize * kAmxSize),
+                4 * kAmxSize, first);
         }
       }
   }
@@ -233,8 +232,7 @@ struct AmxWeight {
                      const Scratch<BFloat16> x(kParts<T> * x_part());
                      const Scratch<int32_t> dy(kParts<T> * dy_part());
                      const Scratch<AmxStep> steps(pixels / kAmxSize);
-                     for (int64_t i = 0; i < pixels / kAmxSize; ++i)
-                       steps[i] = {i * kAmxLine, i * kAmxLine * kAmxSize};
+                     for (int64_t i = 0; i < pixels / kAmxSize; ++i) steps[i] = {i * kAmxLine, i * kAmxLine * kAmxSize};
                      const AmxRegisters registers;
                      for (int64_t task = begin; task < end; ++task) {
                        const int64_t share = task / runs, run = task % runs, s0 = slivers * run / runs,

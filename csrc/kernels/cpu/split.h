@@ -28,6 +28,7 @@ constexpr int64_t kSplitStep = 2 * 3 * kTile;  // of 32 rows of A or columns of 
 class Magnitude {
  public:
   PYNN_INLINE void see(Vec<float> x) { most_ = max(most_, bits(x) & Vec<int32_t>(0x7fffffff)); }
+  PYNN_INLINE void see(const Magnitude& other) { most_ = max(most_, other.most_); }
   PYNN_INLINE float most() const {
     const int32_t word = reduce_max(most_);
     float x;
@@ -80,6 +81,7 @@ PYNN_INLINE void split_line(const float* x, int64_t other, int64_t n, int64_t n1
   Vec<int32_t> words[3];
   seen.see(x0), seen.see(x1);
   split(x0, x1, words);
+#pragma GCC unroll 3
   for (int64_t i = 0; i < 3; ++i) words[i].store(to + i * part);
 }
 
@@ -130,8 +132,8 @@ PYNN_INLINE void keep_awake(Vec<float>& x) { asm volatile("vfmadd231ps %0, %0, %
 // One step of k of a block: two tiles of A (kLower; else one), `a_lower` from each other, by two of B, of three parts
 // each; strides in bytes.
 template <bool kLower>
-PYNN_INLINE void split_products(const char* a, int64_t a_row, int64_t a_lower, int64_t a_part, const char* b,
-                                int64_t b_row, int64_t b_right, int64_t b_part) {
+PYNN_INLINE void split_step_products(const char* a, int64_t a_row, int64_t a_lower, int64_t a_part, const char* b,
+                                     int64_t b_row, int64_t b_right, int64_t b_part) {
   using P = AmxProduct<Bf16Pairs>;
   const auto next_a = [&](int64_t part) __attribute__((always_inline)) {
     PYNN_AMX_LOAD(4, a + part * a_part, a_row);
@@ -179,8 +181,8 @@ void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, 
   Vec<float> awake(0.0f);
   for (; steps > 0; --steps, a += kSplitStep, b += kSplitStep) {
     keep_awake(awake);
-    split_products<kLower>(reinterpret_cast<const char*>(a), kAmxLine, tile, 2 * tile, reinterpret_cast<const char*>(b),
-                           kAmxLine, tile, 2 * tile);
+    split_step_products<kLower>(reinterpret_cast<const char*>(a), kAmxLine, tile, 2 * tile,
+                                reinterpret_cast<const char*>(b), kAmxLine, tile, 2 * tile);
   }
   PYNN_AMX_STORE(0, sums, row);
   PYNN_AMX_STORE(1, sums + kAmxLine, row);
