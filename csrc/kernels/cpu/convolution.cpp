@@ -1,13 +1,5 @@
-// convolution.cpp -- the choice of a path, and convolution and its adjoints as matrix products over unfolded pixels.
-//
-//   winograd  float32, 3x3, stride 1, enough channels                       convolution_winograd.h
-//   pointwise float32, 1x1 of stride 1, rows of pixels that fill vectors     convolution_pointwise.cpp
-//   few       float32, up to four input channels, forward                    convolution_pointwise.cpp
-//   windows   the same, where rows are short; few and no padding, forward    convolution_windows.cpp
-//   amx       float32, enough channels and pixels, on CPUs with AMX         convolution_amx.cpp
-//   direct    float32, enough channels                                      convolution_direct.cpp
-//   rows      one input channel per group                                   convolution_depthwise.h
-//   unfold    the rest: float64, int64, few channels
+// convolution.cpp -- convolution and its adjoints by the path of choice (convolution_choice.h), or as matrix products
+// over unfolded pixels.
 //
 //   forward          Y[co, p] = W[co, k] col(x)[k, p] + bias       k = (ci, taps), p = output pixels
 //   backward_input   x = fold(W^T[k, co] Y[co, p])
@@ -19,13 +11,12 @@
 #include "kernels/convolution.h"
 
 #include "core/parallel.h"
+#include "kernels/cpu/convolution_choice.h"
 #include "kernels/cpu/convolution_depthwise.h"
 #include "kernels/cpu/convolution_paths.h"
 #include "kernels/cpu/convolution_tile.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/unfold.h"
-#include "kernels/cpu/vec_dot.h"
-#include "kernels/cpu_features.h"
 #include "kernels/gemm.h"
 
 namespace PYNN_CPU_NAMESPACE {
@@ -193,7 +184,7 @@ void backward_weight(const ConvArgs& a) {
   if (a.ci == 1 && a.groups > 1) return depthwise_backward_weight<T>(a);
   // Tasks own some input channels of a group, and a part of the batch where there are few of those.
   const int64_t chunks = ceil_div(a.batch, c.images), size = a.groups * a.co * c.k;
-  const int64_t run = ceil_div(a.ci, clamp_of(ceil_div(kTasks, a.groups), 1, ceil_div(c.k, 64)));
+  const int64_t run = ceil_div(a.ci, clamp_of(ceil_div(kTasks, a.groups), 1, ceil_div(c.k, has_amx() ? 256 : 64)));
   const int64_t runs = ceil_div(a.ci, run);
   const int64_t parts = clamp_of(ceil_div(kTasks, a.groups * runs), 1, chunks);
   const bool direct = c.pointwise();
@@ -247,112 +238,7 @@ void backward_weight(const ConvArgs& a) {
     });
 }
 
-// ---- choice -------------------------------------------------------------------------------------------------------
-
 bool is_half(DType t) { return t == DType::BFloat16 || t == DType::Float16; }
-
-enum class Result { Output, Input, Weight };
-
-bool has_amx() {
-#ifdef PYNN_VEC_DOT
-  return cpu_features().amx_bf16;
-#else
-  return false;
-#endif
-}
-
-bool fits_winograd(const ConvArgs& a, Result result) {
-  const ConvGeometry& g = a.g;
-  bool fits = g.kernel[0] == 1 && g.stride[0] == 1 && g.pad[0] == 0 && g.in[0] == 1 && g.out[0] == 1;
-  for (int d = 1; d < 3; ++d) {
-    const int64_t behind = g.out[d] + 2 - g.in[d] - g.pad[d];  // padding
-    fits &= g.kernel[d] == 3 && g.stride[d] == 1 && g.dilation[d] == 1 && g.pad[d] <= 2 && behind >= 0 && behind <= 2;
-  }
-  return fits && (result != Result::Weight || winograd_backward_weight_fits(a));
-}
-
-bool kernel_of_one(const ConvArgs& a) {
-  const ConvGeometry& g = a.g;
-  bool one = true;
-  for (int d = 0; d < 3; ++d) one &= g.kernel[d] == 1 && g.stride[d] == 1 && g.pad[d] == 0 && g.in[d] == g.out[d];
-  return one;
-}
-bool fits_pointwise(const ConvArgs& a, Result result) {
-  return result != Result::Weight && kernel_of_one(a);  // a sum over pixels is one of blocks
-}
-
-// The direct sum, or where AMX's products of parts and copies cost less, that: from measurements on Sapphire Rapids in
-// multiply-adds of vectors by `direct`. Of few pixels, AMX waits for the weights.
-ConvPath plain_path(const ConvArgs& a, Result result) {
-  if (!has_amx() || result == Result::Weight || a.g.kernel[0] != 1) return ConvPath::Direct;
-  const bool forward = result == Result::Output;
-  const ConvGeometry& g = a.g;
-  const auto as_double = [](int64_t n) { return static_cast<double>(n); };
-  const int64_t channels = forward ? a.co : a.ci, terms = forward ? a.ci : a.co, taps = product3(g.kernel);
-  const int64_t h = forward ? g.out[1] : g.in[1], w = forward ? g.out[2] : g.in[2];
-  const int64_t phases = forward ? 1 : g.stride[1] * g.stride[2];
-  const int64_t wide = w + ceil_div((g.kernel[2] - 1) * g.dilation[2], g.stride[2]) * (forward ? 1 : g.stride[2]);
-  const int64_t positions = round_up(ceil_div(h * wide, phases), kWide / 2) * phases;
-  const double weights = as_double(taps * terms) / as_double(phases);
-  const double direct = as_double(a.batch * h * w * ceil_div(channels, kLanes)) * weights;
-  const double products = as_double(a.batch * positions * round_up(channels, kWide) / kLanes) * weights;
-  const double copies = as_double(a.batch * terms * (forward ? product3(g.in) : product3(g.out)));
-  const double amx =
-      (positions > 64 * phases ? 0.5 : 0.85) * products + 2.5 * copies + 2 * as_double(taps * terms * channels);
-  return amx < direct ? ConvPath::Amx : ConvPath::Direct;
-}
-
-// Times of the paths in vector operations of one group, from measurements on Zen 4 with AVX-512: a product runs at nine
-// tenths of the peak, the transforms of a tile cost about 300 per block of channels, those of a weight 200 (400 beside
-// the two multiply-adds per cycle of Intel's CPUs with AMX), and pixels take 25 per vector to and from blocks of
-// channels.
-ConvPath choose(const ConvArgs& a, Result result) {
-  if (a.dtype != DType::Float32 || (a.ci == 1 && a.groups > 1)) return ConvPath::Unfold;
-  const ConvGeometry& g = a.g;
-  const auto as_double = [](int64_t n) { return static_cast<double>(n); };
-  const int64_t channels = result == Result::Input ? a.ci : a.co, terms = result == Result::Input ? a.co : a.ci;
-  const double lanes = as_double(kLanes);
-  // Products by AMX need no blocks of channels.
-  if (has_amx() && kernel_of_one(a) && min_of(a.ci, a.co) >= 32 && product3(g.in) >= 32) return ConvPath::Unfold;
-  // Rows of pixels in place, unless many stand on pages of their own.
-  if (const int64_t pixels = product3(g.in); fits_pointwise(a, result) && (pixels <= 512 || terms <= 256)) {
-    const int64_t both = a.ci * a.co, blocked = terms * round_up(channels, kLanes);
-    const double in_rows = as_double(both * round_up(pixels, kLanes));
-    const double in_blocks = as_double(blocked * pixels) + 25 * as_double((a.ci + a.co) * pixels);
-    if (in_rows < in_blocks) return ConvPath::Pointwise;
-  }
-  const bool narrow = 2 * g.out[2] < kLanes, padded = windows_copy(g);
-  if (result == Result::Output && a.ci <= 4 && (!narrow || 2 * a.co >= kLanes)) {
-    const double taps = as_double(product3(g.kernel) * a.ci), transposed = 8, split = g.stride[2] > 1 ? 1.3 : 1;
-    const double few = as_double(a.co * ceil_div(g.out[2], kLanes)) * taps * split;
-    const double windows = as_double(ceil_div(a.co, kLanes) * g.out[2]) * (taps + transposed);
-    return narrow || windows < few ? ConvPath::Windows : ConvPath::Few;
-  }
-  // Channels in lanes pay where most lanes are used; a sum over pixels needs some input channels too.
-  if (2 * channels < kLanes || (result == Result::Weight && 2 * terms < kSumRows)) return ConvPath::Unfold;
-  const ConvPath plain = result == Result::Output && a.ci <= 32 && !padded ? ConvPath::Windows : plain_path(a, result);
-  if (!fits_winograd(a, result)) return plain;
-  const double per_pixel = as_double(terms * round_up(channels, kLanes)) / lanes / 0.9;
-  const int64_t h = result == Result::Input ? g.in[1] : g.out[1], w = result == Result::Input ? g.in[2] : g.out[2];
-  if (144 * terms * ceil_div(w, 4) > (int64_t{8} << 20)) return plain;  // bytes of a row of tiles
-  const double direct = as_double(9 * a.batch * h * w) * per_pixel;
-  const double tiles = as_double(a.batch * ceil_div(h, 4) * ceil_div(w, 4));
-  const double blocks = as_double(ceil_div(channels, kLanes) + ceil_div(terms, kLanes));
-  const double of_weights = has_amx() ? 400 : 200;
-  const double winograd = tiles * (36 * per_pixel + 300 * blocks) + of_weights * per_pixel;
-  return winograd < direct ? ConvPath::Winograd : plain;
-}
-
-// The path to take: the forced one, if there is one.
-ConvPath path_of(const ConvArgs& a, Result result) {
-  if (a.path == ConvPath::Auto) return choose(a, result);
-  if (a.path == ConvPath::Pointwise && result == Result::Weight) return ConvPath::Direct;
-  if ((a.path == ConvPath::Few || a.path == ConvPath::Windows) && result != Result::Output) return choose(a, result);
-  const bool fits = a.dtype == DType::Float32 && (a.path != ConvPath::Winograd || fits_winograd(a, result)) &&
-                    (a.path != ConvPath::Pointwise || fits_pointwise(a, result));
-  if (a.path != ConvPath::Unfold && !fits) conv_path_misfit(a.path);
-  return a.path;
-}
 
 }  // namespace
 

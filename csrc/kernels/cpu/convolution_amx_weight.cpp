@@ -14,12 +14,11 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-constexpr int64_t kPixels = 1024, kPartBytes = 768 << 10;  // of a part, its copies
-constexpr int64_t kShares = 4, kSumBytes = 6 << 20;        // of all shares
+constexpr int64_t kPixels = 1024, kPartBytes = 768 << 10;              // of a part, its copies
+constexpr int64_t kShares = 4, kFloatShares = 8, kSumBytes = 6 << 20;  // of all shares
 
 // to[j] = from[j * step], j < n. Up to `end` may be read.
-PYNN_INLINE void copy_every(BFloat16* to, int64_t, const BFloat16* from, int64_t step, int64_t n, const BFloat16* end,
-                            Magnitude&) {
+PYNN_INLINE void copy_every(BFloat16* to, const BFloat16* from, int64_t step, int64_t n, const BFloat16* end) {
   using V = Vec<int16_t>;
   constexpr int64_t W = V::kSize;
   int64_t j = 0;
@@ -32,33 +31,15 @@ PYNN_INLINE void copy_every(BFloat16* to, int64_t, const BFloat16* from, int64_t
   for (; j < n; ++j) to[j].bits = from[step * j].bits;
 }
 
-// x[i * step] for i < n, n <= 16.
-PYNN_INLINE VecF load_every(const float* x, int64_t step, int64_t n) {
-  if (n <= 0) return VecF(0.0f);
-  if (step == 1) return VecF::load(x, n);
-  if (step == 2) {
-    const int64_t all = 2 * n - 1;
-    return every_second<0>(VecF::load(x, all), all > kLanes ? VecF::load(x + kLanes, all - kLanes) : VecF(0.0f));
-  }
-  float some[kLanes] = {};
-  for (int64_t i = 0; i < min_of(n, kLanes); ++i) some[i] = x[i * step];
-  return VecF::load(some);
-}
-// Words of pairs of x[i * step], i < n, n <= 32.
-PYNN_INLINE void split_every(const float* x, int64_t step, int64_t n, Magnitude& seen, Vec<int32_t> (&words)[3]) {
-  const VecF low = load_every(x, step, n), high = load_every(x + kLanes * step, step, n - kLanes);
+// Words of 32 elements, which join neighbours.
+PYNN_INLINE void split_pairs(VecF low, VecF high, Magnitude& seen, Vec<int32_t> (&words)[3]) {
   seen.see(low), seen.see(high);
   split(every_second<0>(low, high), every_second<1>(low, high), words);
 }
-// The same in three parts. For an odd n one 0 more is written.
-PYNN_INLINE void copy_every(BFloat16* to, int64_t part, const float* from, int64_t step, int64_t n, const float*,
-                            Magnitude& seen) {
-  for (int64_t j = 0; j < n; j += kAmxSize) {
-    Vec<int32_t> words[3];
-    split_every(from + j * step, step, n - j, seen, words);
-    for (int64_t q = 0; q < 3; ++q)
-      words[q].store(reinterpret_cast<int32_t*>(to + q * part + j), ceil_div(min_of(n - j, kAmxSize), 2));
-  }
+PYNN_INLINE VecF load_some(const float* x, int64_t n) { return n > 0 ? VecF::load(x, n) : VecF(0.0f); }
+PYNN_INLINE VecF of_two(const float* x, int64_t phase) {
+  const VecF a = VecF::load(x), b = VecF::load(x + kLanes);
+  return phase ? every_second<1>(a, b) : every_second<0>(a, b);
 }
 
 // Rows of n pixels of 32 channels, of which `channels` are there, as pairs: word c of line i of to[.., 32] is of
@@ -79,7 +60,9 @@ PYNN_INLINE void pack_pixels(const float* x, int64_t channel, int64_t channels, 
         Vec<int32_t> v[3 * kWords];
         for (int64_t c = 0; c < kWords; ++c) {
           Vec<int32_t> words[3] = {Vec<int32_t>(0), Vec<int32_t>(0), Vec<int32_t>(0)};
-          if (half + c < channels) split_every(x + (half + c) * channel + r * n + i, 1, run - i, seen, words);
+          if (half + c < channels)
+            split_pairs(load_some(x + (half + c) * channel + r * n + i, run - i),
+                        load_some(x + (half + c) * channel + r * n + i + kLanes, run - i - kLanes), seen, words);
           for (int64_t q = 0; q < 3; ++q) v[q * kWords + c] = words[q];
         }
         for (int64_t q = 0; q < 3; ++q) transpose_tile(reinterpret_cast<int32_t*>(v + q * kWords));
@@ -132,8 +115,8 @@ struct AmxWeight {
     // An odd number of lines: rows of a register then lie in sets of their own.
     plane = round_up(h_phases * w_phases * images * high * wide + 32, 64) + 32;
     size = slivers * blocks * taps * kAmxSize * kAmxSize;
-    shares = clamp_of(min_of(kShares, kSumBytes / 4 / size), 1, parts);
-    runs = min_of<int64_t>(slivers, shares > 1 ? 2 : 4);  // each copies all of x
+    shares = clamp_of(min_of(kParts<T> == 3 ? kFloatShares : kShares, kSumBytes / 4 / size), 1, parts);
+    runs = min_of<int64_t>(slivers, shares > kShares ? 1 : shares > 1 ? 2 : 4);  // each copies all of x
   }
   // Inputs that n outputs read.
   static int64_t reach(const Axis& d, int64_t n) { return (n - 1) * d.stride + (d.kernel - 1) * d.dilation + 1; }
@@ -153,29 +136,76 @@ struct AmxWeight {
     return {n0, min_of(a.batch, n0 + images), h0, min_of(h.out, h0 + height)};
   }
 
-  // [parts, ci, phases, images, rows, columns]
-  void load_x(int64_t group, const Part& p, BFloat16* to, Magnitude& seen) const {
-    for (int64_t q = 0; q < kParts<T>; ++q)
-      __builtin_memset(static_cast<void*>(to + q * x_part()), 0, 2 * static_cast<size_t>(a.ci * plane + pixels));
-    const int64_t top = h.first(p.h0), left = w.first(0), image = a.ci * h.in * w.in;
-    const int64_t bottom = min_of(h.in, top + reach(h, p.h1 - p.h0)), right = min_of(w.in, left + reach(w, w.out));
-    const auto* const x = static_cast<const T*>(a.x);
-    const T* const end = x + a.batch * a.groups * image;
-    for (int64_t ph = 0; ph < h_phases; ++ph)
-      for (int64_t pw = 0; pw < w_phases; ++pw) {
-        // Of this phase are rows top + ph + i * stride, the columns likewise.
-        const int64_t i0 = ceil_div(max_of<int64_t>(0, -top - ph), h.stride),
-                      i1 = ceil_div(bottom - top - ph, h.stride);
-        const int64_t j0 = ceil_div(max_of<int64_t>(0, -left - pw), w.stride),
-                      j1 = ceil_div(right - left - pw, w.stride);
-        const int64_t from = (top + ph) * w.in + left + pw + j0 * w.stride, row = h.stride * w.in;
-        for (int64_t c = 0; c < a.ci; ++c)
-          for (int64_t n = p.n0; n < p.n1; ++n)
-            for (int64_t i = i0; i < i1; ++i)
-              copy_every(to + c * plane + (((ph * w_phases + pw) * images + n - p.n0) * high + i) * wide + j0, x_part(),
-                         x + (n * a.groups + group) * image + c * h.in * w.in + from + i * row, w.stride, j1 - j0, end,
-                         seen);
-      }
+  // f(row of x, its image, phase and row of that, first column, columns) for all rows of a channel that a part reads.
+  template <class F>
+  void for_rows(int64_t group, const Part& p, int64_t c, F f) const {
+    const int64_t top = h.first(p.h0), bottom = min_of(h.in, top + reach(h, p.h1 - p.h0));
+    for (int64_t n = p.n0; n < p.n1; ++n) {
+      const T* const plane_of = static_cast<const T*>(a.x) + ((n * a.groups + group) * a.ci + c) * h.in * w.in;
+      for (int64_t r = max_of<int64_t>(0, top); r < bottom; ++r)
+        if (const int64_t phase = (r - top) % h.stride; phase < h_phases)
+          f(plane_of + r * w.in, n - p.n0, phase, (r - top) / h.stride);
+    }
+  }
+
+  // [ci, phases, images, rows, columns]
+  void load_x(int64_t group, const Part& p, BFloat16* to, Magnitude&) const
+    requires(kParts<T> == 1)
+  {
+    __builtin_memset(static_cast<void*>(to), 0, 2 * static_cast<size_t>(a.ci * plane + pixels));
+    const T* const end = static_cast<const T*>(a.x) + a.batch * a.groups * a.ci * h.in * w.in;
+    const int64_t left = w.first(0), right = min_of(w.in, left + reach(w, w.out));
+    for (int64_t c = 0; c < a.ci; ++c)
+      for_rows(group, p, c, [&](const T* x, int64_t image, int64_t h_phase, int64_t row) {
+        for (int64_t pw = 0; pw < w_phases; ++pw) {
+          const int64_t j0 = ceil_div(max_of<int64_t>(0, -left - pw), w.stride), from = left + pw + j0 * w.stride;
+          copy_every(to + c * plane + (((h_phase * w_phases + pw) * images + image) * high + row) * wide + j0, x + from,
+                     w.stride, ceil_div(right - from, w.stride), end);
+        }
+      });
+  }
+
+  // [parts, ci, phases, images, rows, columns]. Rows are put next to each other with their padding, and split then:
+  // those of two phases of columns at once, more are taken apart before.
+  void load_x(int64_t group, const Part& p, BFloat16* to, Magnitude& seen) const
+    requires(kParts<T> == 3)
+  {
+    const int64_t left = w.first(0), c0 = max_of<int64_t>(0, left), c1 = min_of(w.in, left + reach(w, w.out));
+    const int64_t run = images * high * wide;  // of a phase
+    const bool apart = w.stride > 2 || w_phases < w.stride;
+    const Scratch<float> rows(h_phases * w_phases * run + 2 * kAmxSize);
+    for (int64_t c = 0; c < a.ci; ++c) {
+      __builtin_memset(rows.get(), 0, sizeof(float) * static_cast<size_t>(h_phases * w_phases * run + 2 * kAmxSize));
+      for_rows(group, p, c, [&](const float* x, int64_t image, int64_t h_phase, int64_t row) {
+        float* const at = rows.get() + h_phase * w_phases * run;
+        const int64_t line = image * high + row;
+        if (apart) {
+          for (int64_t j = c0; j < c1; ++j)
+            if (const int64_t phase = (j - left) % w.stride; phase < w_phases)
+              at[phase * run + line * wide + (j - left) / w.stride] = x[j];
+        } else {
+          float* const out = at + line * wide * w_phases - left;
+          for (int64_t j = c0; j < c1; j += kLanes) VecF::load(x + j, c1 - j).store(out + j, c1 - j);
+        }
+      });
+      for (int64_t phase = 0; phase < h_phases * w_phases; ++phase)
+        for (int64_t i = 0; i < run; i += kAmxSize) {
+          Vec<int32_t> words[3];
+          if (apart || w_phases == 1)
+            split_pairs(VecF::load(rows.get() + phase * run + i), VecF::load(rows.get() + phase * run + i + kLanes),
+                        seen, words);
+          else
+            split_pairs(of_two(rows.get() + phase / 2 * 2 * run + 2 * i, phase % 2),
+                        of_two(rows.get() + phase / 2 * 2 * run + 2 * (i + kLanes), phase % 2), seen, words);
+          auto* const out = reinterpret_cast<int32_t*>(to + c * plane + phase * run + i);
+          for (int64_t q = 0; q < 3; ++q) words[q].store(out + q * x_part() / 2, min_of(kAmxSize, run - i) / 2);
+        }
+      for (int64_t q = 0; q < 3; ++q)  // behind the last phase, where sums go on with zeros of dy
+        __builtin_memset(static_cast<void*>(to + q * x_part() + c * plane + h_phases * w_phases * run), 0,
+                         2 * static_cast<size_t>(plane - h_phases * w_phases * run));
+    }
+    for (int64_t q = 0; q < 3; ++q)
+      __builtin_memset(static_cast<void*>(to + q * x_part() + a.ci * plane), 0, 2 * static_cast<size_t>(pixels));
   }
 
   // [parts, slivers, pairs of pixels, 32 channels]
