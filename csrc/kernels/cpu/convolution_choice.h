@@ -91,7 +91,7 @@ ConvPath plain_path(const ConvArgs& a, Result result) {
                                                         as_double(taps * a.ci) +
                                                     0.6 * per_pixel) +
                         (sums ? 1.5 : 1) * weights;
-  if (few && (sums || a.batch > 1) && unfold < min_of(direct, amx)) return ConvPath::Unfold;
+  if (few && (sums || adjoint || a.batch > 1) && unfold < min_of(direct, amx)) return ConvPath::Unfold;
   return taps > 1 && amx < direct ? ConvPath::Amx : ConvPath::Direct;
 }
 
@@ -133,7 +133,8 @@ ConvPath choose(const ConvArgs& a, Result result) {
   const double direct = as_double(9 * a.batch * h * w) * per_pixel;
   const double tiles = as_double(a.batch * ceil_div(h, 4) * ceil_div(w, 4));
   const double blocks = as_double(ceil_div(channels, kLanes) + ceil_div(terms, kLanes));
-  const double of_weights = has_amx() ? 400 : 200;
+  // Sums of shares go through memory.
+  const double of_weights = !has_amx() ? 200 : result == Result::Weight && channels <= 3 * kWide ? 2000 : 400;
   const double winograd = tiles * (36 * per_pixel + 300 * blocks) + of_weights * per_pixel;
   return winograd < direct ? ConvPath::Winograd : plain;
 }
