@@ -28,6 +28,7 @@ constexpr int64_t kSplitStep = 2 * 3 * kTile;  // of 32 rows of A or columns of 
 class Magnitude {
  public:
   PYNN_INLINE void see(Vec<float> x) { most_ = max(most_, bits(x) & Vec<int32_t>(0x7fffffff)); }
+  PYNN_INLINE void see(const Magnitude& other) { most_ = max(most_, other.most_); }
   PYNN_INLINE float most() const {
     const int32_t word = reduce_max(most_);
     float x;
@@ -131,9 +132,11 @@ PYNN_INLINE void keep_awake(Vec<float>& x) { asm volatile("vfmadd231ps %0, %0, %
   asm volatile("tileloadd (%0,%1,1), %%tmm" #which::"r"(p), "r"(kAmxLine) : "memory")
 #define PYNN_SPLIT_LOAD(which, p) asm volatile("tileloadd (%0,%1,1), %%tmm" #which::"r"(p), "r"(kAmxLine) : "memory")
 
-// sums[32][32] (+)= `steps` steps of 32 rows (kLower: else 16) of A by 32 columns of B.
-template <bool kLower>
-void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row, bool first) {
+// sums[32][32] (+)= `steps` steps of 32 rows (kLower: else 16) of A by 32 columns of B. `beside` is called in each
+// step: what it does on vectors costs no time while AMX is busy.
+template <bool kLower, class F>
+PYNN_INLINE void split_block_beside(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row,
+                                    bool first, F beside) {
   using P = AmxProduct<Bf16Pairs>;
   char* const lower = sums + 16 * row;
   if (first) {
@@ -176,6 +179,7 @@ void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, 
     PYNN_SPLIT_LOAD_ONCE(6, b + low);
     PYNN_SPLIT_LOAD_ONCE(7, b + low + kTile);
     next_a(a), next_b(b + middle), next_a(a + middle), next_b(b), next_a(a + low), next_a(a);
+    beside();
   }
   PYNN_AMX_STORE(0, sums, row);
   PYNN_AMX_STORE(1, sums + kAmxLine, row);
@@ -183,6 +187,11 @@ void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, 
     PYNN_AMX_STORE(2, lower, row);
     PYNN_AMX_STORE(3, lower + kAmxLine, row);
   }
+}
+
+template <bool kLower>
+void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row, bool first) {
+  split_block_beside<kLower>(a, b, steps, sums, row, first, []() __attribute__((always_inline)) {});
 }
 
 }  // namespace
