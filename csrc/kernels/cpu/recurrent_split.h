@@ -138,9 +138,9 @@ struct SplitSequence : Gates<float, cell> {
     for (int64_t q = 0; q < kBlocks; ++q) {
       char* const to = reinterpret_cast<char*>(sums + q * S * S);
       if (s.ready > S / 2)
-        split_block_beside<true>(rows, columns(s.g, q), depth, to, 4 * S, true, beside);
+        split_block_beside<true>(rows, columns(s.g, q), depth, to, 4 * S, beside);
       else
-        split_block_beside<false>(rows, columns(s.g, q), depth, to, 4 * S, true, beside);
+        split_block_beside<false>(rows, columns(s.g, q), depth, to, 4 * S, beside);
     }
     for (int64_t line = 0; line < s.ready; line += kTogether)
       if (!splits_at(s, line)) exact_product(s, line, min_of(kTogether, s.ready - line), sums + line * S);

@@ -7,7 +7,8 @@
 // respect. AMX does the six in 6/16 of the time of the FMAs.
 //
 // It knows no subnormal numbers, and infinity has no such parts. So a block of C is computed this way only where the
-// largest elements of its rows of A and columns of B are of moderate size (Magnitude).
+// largest elements of its rows of A and columns of B are of moderate size (Magnitude): products below 2^-126, which get
+// lost, are then less than 2^-66 of the largest.
 //
 // A tile is 16 lines of 16 words, and a word two elements 16 apart; a step of k, 32 elements, is one tile per part:
 //   of A   a line for each row:              word l of line r:   A[r, l], A[r, l + 16]
@@ -24,25 +25,25 @@ constexpr int64_t kSplitK = 32;                // elements of k in a step
 constexpr int64_t kTile = kWords * kWords;     // words
 constexpr int64_t kSplitStep = 2 * 3 * kTile;  // of 32 rows of A or columns of B: [part][2 tiles]
 
-// The largest absolute value that was seen; NaN counts as the largest of all.
+// The largest absolute value that was seen. NaN does not count: a part of it is NaN, and so are its products.
 class Magnitude {
  public:
-  PYNN_INLINE void see(Vec<float> x) { most_ = max(most_, bits(x) & Vec<int32_t>(0x7fffffff)); }
-  PYNN_INLINE void see(const Magnitude& other) { most_ = max(most_, other.most_); }
-  PYNN_INLINE float most() const {
-    const int32_t word = reduce_max(most_);
-    float x;
-    __builtin_memcpy(&x, &word, sizeof x);
+  PYNN_INLINE void see(Vec<float> x, Vec<float> y) { most_ = larger(most_, larger(x, y)); }
+  PYNN_INLINE void see(const Magnitude& other) { most_ = larger(most_, other.most_); }
+  PYNN_INLINE float most() const { return reduce_max(most_); }
+
+ private:
+  PYNN_INLINE static Vec<float> larger(Vec<float> x, Vec<float> y) {  // |x| or |y|
+    asm("vrangeps $11, %1, %0, %0" : "+v"(x.v) : "v"(y.v));
     return x;
   }
 
- private:
-  Vec<int32_t> most_ = Vec<int32_t>(0);
+  Vec<float> most_ = Vec<float>(0.0f);
 };
 
 // Whether sums of products are accurate, of operands whose largest elements these are.
 PYNN_INLINE bool splits(float a, float b) {
-  constexpr float kLeast = 0x1p-80f, kMost = 0x1p80f;
+  constexpr float kLeast = 0x1p-60f, kMost = 0x1p60f;
   const auto moderate = [](float x) { return x >= kLeast && x <= kMost; };
   if (a == 0 || b == 0) return a <= kMost && b <= kMost;
   return moderate(a) && moderate(b) && moderate(a * b);
@@ -53,7 +54,7 @@ PYNN_INLINE void split(Vec<float> first, Vec<float> second, Vec<int32_t> (&part)
   const Vec<int32_t> upper(static_cast<int32_t>(0xffff0000)), half(0x8000);
   const Vec<int32_t> h0 = (bits(first) + half) & upper, h1 = (bits(second) + half) & upper;
   const Vec<float> r0 = first - from_bits<float>(h0), r1 = second - from_bits<float>(h1);
-  const Vec<int32_t> m0 = (bits(r0) + half) & upper, m1 = (bits(r1) + half) & upper;
+  const Vec<int32_t> m0 = bits(r0) & upper, m1 = bits(r1) & upper;
   const Vec<int32_t> l0 = bits(r0 - from_bits<float>(m0)), l1 = bits(r1 - from_bits<float>(m1));
   const Vec<int32_t> lower(0xffff);
   part[0] = ((h0 >> 16) & lower) | h1;
@@ -79,50 +80,57 @@ PYNN_INLINE void split_line(const float* x, int64_t other, int64_t n, int64_t n1
   const V x0 = kFull ? V::load(x) : n > 0 ? V::load(x, n) : V(0.0f);
   const V x1 = kFull ? V::load(x + other) : n1 > 0 ? V::load(x + other, n1) : V(0.0f);
   Vec<int32_t> words[3];
-  seen.see(x0), seen.see(x1);
+  seen.see(x0, x1);
   split(x0, x1, words);
   for (int64_t i = 0; i < 3; ++i) words[i].store(to + i * part);
 }
 
-// Steps of k, k elements in all, of 32 rows of A (kOfA) or columns of B, of which `rows` are there.
+// Up to kChunk steps of k, k elements in all, of 32 rows of A (kOfA) or columns of B, of which `rows` are there.
+constexpr int64_t kChunk = 2;  // more of them push each other's lines out of L1
 template <bool kOfA>
-void split_steps(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, int32_t* to,
+void split_chunk(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, int32_t* to,
                  Magnitude& seen) {
   constexpr int64_t W = kWords, part = 2 * kTile;
-  const int64_t steps = ceil_div(k, kSplitK), whole = k / kSplitK;
+  const int64_t steps = ceil_div(k, kSplitK);
   if (k_stride == 1) {
     for (int64_t r = 0; r < kAmxSize; ++r, x += r_stride) {
       int32_t* line = to + r / W * kTile + r % W * W;
-      const int64_t there = r < rows ? k : 0;
+      const int64_t there = r < rows ? k : 0, whole = there / kSplitK;
       int64_t t = 0;
-      for (; t < (r < rows ? whole : 0); ++t, line += kSplitStep)
-        split_line<true>(x + t * kSplitK, W, W, W, line, part, seen);
+      for (; t < whole; ++t, line += kSplitStep) split_line<true>(x + t * kSplitK, W, W, W, line, part, seen);
       for (; t < steps; ++t, line += kSplitStep)
-        split_line<false>(x + t * kSplitK, W, min_of(W, there - t * kSplitK), min_of(W, there - t * kSplitK - W), line,
-                          part, seen);
+        split_line<false>(x + t * kSplitK, W, there - t * kSplitK, there - t * kSplitK - W, line, part, seen);
     }
-  } else if (r_stride == 1) {
-    for (int64_t t = 0; t < steps; ++t)
-      for (int64_t l = 0; l < W; ++l) {
-        const int64_t at = t * kSplitK + l;
-        const float* const from = x + at * k_stride;
-        int32_t* const line = to + t * kSplitStep + l * W;
-        for (int64_t r = 0; r < kAmxSize; r += W) {
-          if (rows >= r + W && at + W < k)
-            split_line<true>(from + r, W * k_stride, W, W, line + r / W * kTile, part, seen);
-          else
-            split_line<false>(from + r, W * k_stride, at < k ? min_of(W, rows - r) : 0,
-                              at + W < k ? min_of(W, rows - r) : 0, line + r / W * kTile, part, seen);
-        }
-      }
   } else {
-    const Scratch<float> copy(kAmxSize * k);
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t i = 0; i < k; ++i) copy[r * k + i] = x[r * r_stride + i * k_stride];
-    return split_steps<kOfA>(copy.get(), k, 1, rows, k, to, seen);
+    for (int64_t at = 0; at < steps * kSplitK; at += kSplitK, x += W * k_stride)
+      for (int64_t l = 0; l < W; ++l, x += k_stride)
+        for (int64_t r = 0; r < kAmxSize; r += W) {
+          const int64_t n = rows - r;
+          int32_t* const line = to + at / kSplitK * kSplitStep + r / W * kTile + l * W;
+          if (n >= W && at + l + W < k)
+            split_line<true>(x + r, W * k_stride, W, W, line, part, seen);
+          else
+            split_line<false>(x + r, W * k_stride, at + l < k ? n : 0, at + l + W < k ? n : 0, line, part, seen);
+        }
   }
   if (kOfA != (k_stride == 1))
     for (int64_t tile = 0; tile < 6 * steps; ++tile) transpose_tile(to + tile * kTile);
+}
+template <bool kOfA>
+void split_steps(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, int32_t* to,
+                 Magnitude& seen) {
+  constexpr int64_t kMost = kChunk * kSplitK;
+  float copy[kAmxSize * kMost];
+  for (; k > 0; k -= kMost, x += kMost * k_stride, to += kChunk * kSplitStep) {
+    const int64_t n = min_of(k, kMost);
+    if (r_stride == 1 || k_stride == 1) {
+      split_chunk<kOfA>(x, r_stride, k_stride, rows, n, to, seen);
+    } else {
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t i = 0; i < n; ++i) copy[r * n + i] = x[r * r_stride + i * k_stride];
+      split_chunk<kOfA>(copy, n, 1, rows, n, to, seen);
+    }
+  }
 }
 
 // What storing AMX's registers needs goes to sleep after 850 ns without it, and takes 280 ns to wake up.
@@ -132,27 +140,17 @@ PYNN_INLINE void keep_awake(Vec<float>& x) { asm volatile("vfmadd231ps %0, %0, %
   asm volatile("tileloadd (%0,%1,1), %%tmm" #which::"r"(p), "r"(kAmxLine) : "memory")
 #define PYNN_SPLIT_LOAD(which, p) asm volatile("tileloadd (%0,%1,1), %%tmm" #which::"r"(p), "r"(kAmxLine) : "memory")
 
-// sums[32][32] (+)= `steps` steps of 32 rows (kLower: else 16) of A by 32 columns of B. `beside` is called in each
-// step: what it does on vectors costs no time while AMX is busy.
+// sums[32][32] = `steps` steps of 32 rows (kLower: else 16) of A by 32 columns of B; rows of sums lie `row` bytes
+// apart. `beside` is called in each step, while AMX is busy.
 template <bool kLower, class F>
 PYNN_INLINE void split_block_beside(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row,
-                                    bool first, F beside) {
+                                    F beside) {
   using P = AmxProduct<Bf16Pairs>;
-  char* const lower = sums + 16 * row;
-  if (first) {
-    PYNN_AMX_ZERO(0);
-    PYNN_AMX_ZERO(1);
-    if constexpr (kLower) {
-      PYNN_AMX_ZERO(2);
-      PYNN_AMX_ZERO(3);
-    }
-  } else {
-    PYNN_AMX_LOAD(0, sums, row);
-    PYNN_AMX_LOAD(1, sums + kAmxLine, row);
-    if constexpr (kLower) {
-      PYNN_AMX_LOAD(2, lower, row);
-      PYNN_AMX_LOAD(3, lower + kAmxLine, row);
-    }
+  PYNN_AMX_ZERO(0);
+  PYNN_AMX_ZERO(1);
+  if constexpr (kLower) {
+    PYNN_AMX_ZERO(2);
+    PYNN_AMX_ZERO(3);
   }
   constexpr int64_t middle = 2 * kTile, low = 4 * kTile;
   const auto next_a = [&](const int32_t* p) __attribute__((always_inline)) {
@@ -184,14 +182,15 @@ PYNN_INLINE void split_block_beside(const int32_t* a, const int32_t* b, int64_t 
   PYNN_AMX_STORE(0, sums, row);
   PYNN_AMX_STORE(1, sums + kAmxLine, row);
   if constexpr (kLower) {
+    char* const lower = sums + 16 * row;
     PYNN_AMX_STORE(2, lower, row);
     PYNN_AMX_STORE(3, lower + kAmxLine, row);
   }
 }
 
 template <bool kLower>
-void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row, bool first) {
-  split_block_beside<kLower>(a, b, steps, sums, row, first, []() __attribute__((always_inline)) {});
+void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row) {
+  split_block_beside<kLower>(a, b, steps, sums, row, []() __attribute__((always_inline)) {});
 }
 
 }  // namespace
