@@ -10,7 +10,7 @@
 // gates of 32 rows are computed while AMX multiplies the next ones.
 //
 // Parallel over rows, which never wait for each other; over groups, step by step, where rows are too few: AMX takes as
-// long for one row as for 16. Rows that do not split, eight together whatever the threads, are multiplied by FMAs.
+// long for one row as for 16. Rows that do not split, four together whatever the threads, are multiplied by FMAs.
 #pragma once
 #include "core/parallel.h"
 #include "core/parallel_here.h"
@@ -32,7 +32,7 @@ struct SplitSequence : Gates<float, cell> {
       Base::kGates, Base::n, Base::W;
   static constexpr int64_t S = kAmxSize, kBlocks = kForward ? kGates : 1;  // of 32 x 32 sums for a group
 
-  static constexpr int64_t kTogether = 8;  // rows that split or do not
+  static constexpr int64_t kTogether = 4;  // rows that split or do not
 
   const int64_t groups = ceil_div(n, S);                                  // of units
   const int64_t depth = kForward ? groups : kGates * groups;              // steps of k
@@ -52,10 +52,11 @@ struct SplitSequence : Gates<float, cell> {
     }
   };
 
-  // Short steps are over before threads have met, and AMX takes as long for one row as for 16.
+  // Short steps are over before threads have met; AMX takes 16 rows, 32 units and 32 steps of k at a time.
   static bool takes(const SequenceArgs& a) {
-    const int64_t rows = a.total / a.steps;
-    return cpu_features().amx_bf16 && a.steps > 1 && rows >= S / 2 && rows * kGates * a.n * a.n >= 1 << 22;
+    const int64_t rows = a.total / a.steps, units = round_up(a.n, S), work = rows * a.n * a.n;
+    return cpu_features().amx_bf16 && a.steps > 1 && work * kGates >= 1 << 22 &&
+           3 * round_up(rows, S / 2) * units * units <= 4 * work;
   }
 
   explicit SplitSequence(const SequenceArgs& args) : Base(args) {
