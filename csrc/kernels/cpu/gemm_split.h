@@ -101,7 +101,7 @@ inline void split_region(const Product<float>& p, int64_t i0, int64_t i1, int64_
 }
 
 // Nanoseconds on one thread, roughly: of a step of a block, and of splitting 32 rows or columns for it.
-constexpr double kBlockNs = 160, kAlongNs = 220, kAcrossNs = 310;
+constexpr double kBlockNs = 160, kAlongNs = 220, kAcrossNs = 250;
 
 // The choice may not depend on the number of threads, so it has some room for what they split each for themselves.
 inline bool takes_split(const Product<float>& p) {

@@ -62,15 +62,6 @@ PYNN_INLINE void split(Vec<float> first, Vec<float> second, Vec<int32_t> (&part)
   part[2] = ((l0 >> 16) & lower) | (l1 & upper);
 }
 
-PYNN_INLINE void transpose_tile(int32_t* tile) {
-  Vec<int32_t> v[kWords];
-#pragma GCC unroll 16
-  for (int64_t l = 0; l < kWords; ++l) v[l] = Vec<int32_t>::load(tile + l * kWords);
-  transpose(v);
-#pragma GCC unroll 16
-  for (int64_t l = 0; l < kWords; ++l) v[l].store(tile + l * kWords);
-}
-
 // Lines l < 16 of tiles `part` words from each other: x[l * line + e] joined with those `other` further, e < n (n1 of
 // the second ones), l < lines (lines1).
 template <bool kFull>
@@ -85,6 +76,37 @@ PYNN_INLINE void split_line(const float* x, int64_t other, int64_t n, int64_t n1
   for (int64_t i = 0; i < 3; ++i) words[i].store(to + i * part);
 }
 
+// 16 such lines, of the transposed blocks: line l joins x[e * line + l] with those `other` further, e < 16; of which
+// `lines` (lines1) lines of n (n1) elements are there.
+PYNN_INLINE void split_turned(const float* x, int64_t line, int64_t other, int64_t lines, int64_t n, int64_t lines1,
+                              int64_t n1, int32_t* to, int64_t part, Magnitude& seen) {
+  using V = Vec<float>;
+  alignas(kAmxLine) float first[kTile];
+  V v[kWords];
+  const auto turn = [&](const float* from, int64_t there, int64_t elements) __attribute__((always_inline)) {
+    if (there >= kWords && elements >= kWords) {
+#pragma GCC unroll 16
+      for (int64_t e = 0; e < kWords; ++e) v[e] = V::load(from + e * line);
+    } else {
+      for (int64_t e = 0; e < kWords; ++e)
+        v[e] = e < there && elements > 0 ? V::load(from + e * line, elements) : V(0.0f);
+    }
+#pragma GCC unroll 16
+    for (int64_t e = 0; e < kWords; e += 2) seen.see(v[e], v[e + 1]);
+    transpose(v);
+  };
+  turn(x, lines, n);
+#pragma GCC unroll 16
+  for (int64_t l = 0; l < kWords; ++l) v[l].store(first + l * kWords);
+  turn(x + other, lines1, n1);
+#pragma GCC unroll 16
+  for (int64_t l = 0; l < kWords; ++l) {
+    Vec<int32_t> words[3];
+    split(V::load(first + l * kWords), v[l], words);
+    for (int64_t i = 0; i < 3; ++i) words[i].store(to + i * part + l * kWords);
+  }
+}
+
 // Up to kChunk steps of k, k elements in all, of 32 rows of A (kOfA) or columns of B, of which `rows` are there.
 constexpr int64_t kChunk = 2;  // more of them push each other's lines out of L1
 template <bool kOfA>
@@ -92,7 +114,17 @@ void split_chunk(const float* x, int64_t r_stride, int64_t k_stride, int64_t row
                  Magnitude& seen) {
   constexpr int64_t W = kWords, part = 2 * kTile;
   const int64_t steps = ceil_div(k, kSplitK);
-  if (k_stride == 1) {
+  const bool along_k = k_stride == 1;
+  if (kOfA != along_k) {
+    for (int64_t t = 0; t < steps; ++t)
+      for (int64_t r = 0; r < kAmxSize; r += W) {
+        const int64_t n = rows - r, k0 = k - t * kSplitK, k1 = k0 - W;
+        const float* const from = x + r * r_stride + t * kSplitK * k_stride;
+        int32_t* const tile = to + t * kSplitStep + r / W * kTile;
+        along_k ? split_turned(from, r_stride, W, n, k0, n, k1, tile, part, seen)
+                : split_turned(from, k_stride, W * k_stride, k0, n, k1, n, tile, part, seen);
+      }
+  } else if (along_k) {
     for (int64_t r = 0; r < kAmxSize; ++r, x += r_stride) {
       int32_t* line = to + r / W * kTile + r % W * W;
       const int64_t there = r < rows ? k : 0, whole = there / kSplitK;
@@ -113,8 +145,6 @@ void split_chunk(const float* x, int64_t r_stride, int64_t k_stride, int64_t row
             split_line<false>(x + r, W * k_stride, at + l < k ? n : 0, at + l + W < k ? n : 0, line, part, seen);
         }
   }
-  if (kOfA != (k_stride == 1))
-    for (int64_t tile = 0; tile < 6 * steps; ++tile) transpose_tile(to + tile * kTile);
 }
 template <bool kOfA>
 void split_steps(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, int32_t* to,
