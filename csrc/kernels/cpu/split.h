@@ -196,22 +196,30 @@ PYNN_INLINE void split_step_products(const char* a, int64_t a_row, int64_t a_low
   next_a(0), next_b(1), next_a(1), next_b(0), next_a(2), next_a(0);
 }
 
-// sums[32][32] = `steps` steps of 32 rows (kLower: else 16) of A by 32 columns of B; rows of sums lie `row` bytes
-// apart.
+// A step of 32 rows (kLower: else 16) of A by 32 columns of B.
 template <bool kLower>
-void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row) {
+PYNN_INLINE void split_step(const int32_t* a, const int32_t* b) {
+  constexpr int64_t tile = 4 * kTile;
+  split_step_products<kLower>(reinterpret_cast<const char*>(a), kAmxLine, tile, 2 * tile,
+                              reinterpret_cast<const char*>(b), kAmxLine, tile, 2 * tile);
+}
+
+// sums[32][32] ([16][32]) = `steps` steps; rows of sums lie `row` bytes apart. `beside` is called in each step, while
+// AMX is busy.
+template <bool kLower, class F>
+PYNN_INLINE void split_block_beside(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row,
+                                    F beside) {
   PYNN_AMX_ZERO(0);
   PYNN_AMX_ZERO(1);
   if constexpr (kLower) {
     PYNN_AMX_ZERO(2);
     PYNN_AMX_ZERO(3);
   }
-  constexpr int64_t tile = 4 * kTile;
   Vec<float> awake(0.0f);
   for (; steps > 0; --steps, a += kSplitStep, b += kSplitStep) {
     keep_awake(awake);
-    split_step_products<kLower>(reinterpret_cast<const char*>(a), kAmxLine, tile, 2 * tile,
-                                reinterpret_cast<const char*>(b), kAmxLine, tile, 2 * tile);
+    split_step<kLower>(a, b);
+    beside();
   }
   PYNN_AMX_STORE(0, sums, row);
   PYNN_AMX_STORE(1, sums + kAmxLine, row);
@@ -220,6 +228,11 @@ void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, 
     PYNN_AMX_STORE(2, lower, row);
     PYNN_AMX_STORE(3, lower + kAmxLine, row);
   }
+}
+
+template <bool kLower>
+void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row) {
+  split_block_beside<kLower>(a, b, steps, sums, row, []() __attribute__((always_inline)) {});
 }
 
 }  // namespace
