@@ -24,19 +24,19 @@ constexpr int64_t kSplitK = 32;                // elements of k in a step
 constexpr int64_t kTile = kWords * kWords;     // words
 constexpr int64_t kSplitStep = 2 * 3 * kTile;  // of 32 rows of A or columns of B: [part][2 tiles]
 
-// The largest absolute value that was seen; NaN counts as the largest of all.
+// The largest absolute value that was seen. NaN does not count: a part of it is NaN, and so are its products.
 class Magnitude {
  public:
-  PYNN_INLINE void see(Vec<float> x) { most_ = max(most_, bits(x) & Vec<int32_t>(0x7fffffff)); }
-  PYNN_INLINE float most() const {
-    const int32_t word = reduce_max(most_);
-    float x;
-    __builtin_memcpy(&x, &word, sizeof x);
+  PYNN_INLINE void see(Vec<float> x, Vec<float> y) { most_ = larger(most_, larger(x, y)); }
+  PYNN_INLINE float most() const { return reduce_max(most_); }
+
+ private:
+  PYNN_INLINE static Vec<float> larger(Vec<float> x, Vec<float> y) {  // |x| or |y|
+    asm("vrangeps $11, %1, %0, %0" : "+v"(x.v) : "v"(y.v));
     return x;
   }
 
- private:
-  Vec<int32_t> most_ = Vec<int32_t>(0);
+  Vec<float> most_ = Vec<float>(0.0f);
 };
 
 // Whether sums of products are accurate, of operands whose largest elements these are.
@@ -52,7 +52,7 @@ PYNN_INLINE void split(Vec<float> first, Vec<float> second, Vec<int32_t> (&part)
   const Vec<int32_t> upper(static_cast<int32_t>(0xffff0000)), half(0x8000);
   const Vec<int32_t> h0 = (bits(first) + half) & upper, h1 = (bits(second) + half) & upper;
   const Vec<float> r0 = first - from_bits<float>(h0), r1 = second - from_bits<float>(h1);
-  const Vec<int32_t> m0 = (bits(r0) + half) & upper, m1 = (bits(r1) + half) & upper;
+  const Vec<int32_t> m0 = bits(r0) & upper, m1 = bits(r1) & upper;
   const Vec<int32_t> l0 = bits(r0 - from_bits<float>(m0)), l1 = bits(r1 - from_bits<float>(m1));
   const Vec<int32_t> lower(0xffff);
   part[0] = ((h0 >> 16) & lower) | h1;
@@ -78,15 +78,15 @@ PYNN_INLINE void split_line(const float* x, int64_t other, int64_t n, int64_t n1
   const V x0 = kFull ? V::load(x) : n > 0 ? V::load(x, n) : V(0.0f);
   const V x1 = kFull ? V::load(x + other) : n1 > 0 ? V::load(x + other, n1) : V(0.0f);
   Vec<int32_t> words[3];
-  seen.see(x0), seen.see(x1);
+  seen.see(x0, x1);
   split(x0, x1, words);
   for (int64_t i = 0; i < 3; ++i) words[i].store(to + i * part);
 }
 
 // Steps of k, k elements in all, of 32 rows of A (kOfA) or columns of B, of which `rows` are there.
 template <bool kOfA>
-void split_steps(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, int32_t* to,
-                 Magnitude& seen) {
+void split_few_steps(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, int32_t* to,
+                     Magnitude& seen) {
   constexpr int64_t W = kWords, part = 2 * kTile;
   const int64_t steps = ceil_div(k, kSplitK), whole = k / kSplitK;
   if (k_stride == 1) {
@@ -100,7 +100,7 @@ void split_steps(const float* x, int64_t r_stride, int64_t k_stride, int64_t row
         split_line<false>(x + t * kSplitK, W, min_of(W, there - t * kSplitK), min_of(W, there - t * kSplitK - W), line,
                           part, seen);
     }
-  } else if (r_stride == 1) {
+  } else {
     for (int64_t t = 0; t < steps; ++t)
       for (int64_t l = 0; l < W; ++l) {
         const int64_t at = t * kSplitK + l;
@@ -114,14 +114,23 @@ void split_steps(const float* x, int64_t r_stride, int64_t k_stride, int64_t row
                               at + W < k ? min_of(W, rows - r) : 0, line + r / W * kTile, part, seen);
         }
       }
-  } else {
+  }
+  if (kOfA != (k_stride == 1))
+    for (int64_t tile = 0; tile < 6 * steps; ++tile) transpose_tile(to + tile * kTile);
+}
+
+template <bool kOfA>
+void split_steps(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, int32_t* to,
+                 Magnitude& seen) {
+  if (r_stride != 1 && k_stride != 1) {
     const Scratch<float> copy(kAmxSize * k);
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t i = 0; i < k; ++i) copy[r * k + i] = x[r * r_stride + i * k_stride];
     return split_steps<kOfA>(copy.get(), k, 1, rows, k, to, seen);
   }
-  if (kOfA != (k_stride == 1))
-    for (int64_t tile = 0; tile < 6 * steps; ++tile) transpose_tile(to + tile * kTile);
+  constexpr int64_t kFew = 2 * kSplitK;  // what is written stays in L1
+  for (int64_t i = 0; i < k; i += kFew, to += 2 * kSplitStep)
+    split_few_steps<kOfA>(x + i * k_stride, r_stride, k_stride, rows, min_of(kFew, k - i), to, seen);
 }
 
 // What storing AMX's registers needs goes to sleep after 850 ns without it, and takes 280 ns to wake up.
