@@ -17,11 +17,15 @@ template <class T>
 class VectorProducts {
  public:
   static constexpr int64_t W = Vec<T>::kSize, kVectors = GemmBlocks::nv, kBlock = 128;  // of keys
-  static constexpr bool kWhole = false;  // slivers may have fewer vectors
+  static constexpr int64_t kMostSlivers = 9;                                            // of a task
+  static constexpr int64_t kPair = 1, kKeys = 2;  // see weigh(); keys come in multiples
+  static constexpr bool kWhole = false;           // slivers may have fewer vectors
 
   VectorProducts(const TiledAttentionArgs& args, int64_t queries)
       : a_(args), parts_({queries * args.size + W, kBlock * kVectors * W}) {}
 
+  void start() {}
+  static constexpr bool accurate() { return true; }  // since start()
   // Elements of a query's results, as add_values() writes them.
   static int64_t padded(int64_t v_size) { return v_size; }
   // A sliver that begins at query `at` of the task.
@@ -39,7 +43,8 @@ class VectorProducts {
     }
   }
   T* s(int64_t key, int64_t vectors) { return s_ + key * vectors * W; }
-  // put(key, x, y): weights of two keys at `at` of the sliver's queries; they may take the place of the scores.
+  // put(key, x, y): weights of keys `key` and key + kPair at `at` of the sliver's queries; they may take the place of
+  // the scores.
   auto put_at(int64_t vectors, int64_t at) {
     return [to = s(0, vectors) + at, step = vectors * W](int64_t key, Vec<T> x, Vec<T> y)
                __attribute__((always_inline)) {
@@ -60,34 +65,34 @@ class VectorProducts {
 };
 
 // Weights of n keys, zeros behind up to `to`, from their scores for one vector of queries, which lie `step` apart and
-// count `unit` > 0 times; drawn: factors of dropout. The sums so far are to be multiplied by `factor`. No part of its
-// caller, so that what it keeps in registers stays there.
-template <class T, class Put>
+// count `unit` > 0 times; both are multiples of 2 kPair. drawn: factors of dropout. The sums so far are to be
+// multiplied by `factor`. No part of its caller, so that what it keeps in registers stays there.
+template <int64_t kPair, class T, class Put>
 [[gnu::noinline]] void weigh(const T* s, int64_t step, int64_t n, int64_t to, Vec<T> unit, const T* drawn, T* top,
                              T* total, T* factor, Put put) {
   using V = Vec<T>;
   constexpr int64_t W = V::kSize;
   const V hidden(kHidden<T>), none(T(0)), before = V::load(top);
   V high = before, high2 = before;
-  int64_t i = 0;
-  for (const T* x = s; i + 2 <= n; i += 2, x += 2 * step) {
-    high = max(high, V::load(x));
-    high2 = max(high2, V::load(x + step));
+  for (int64_t i = 0; i < n; i += 2) {
+    high = max(high, V::load(s + i * step));
+    high2 = max(high2, V::load(s + (i + 1) * step));
   }
-  if (i < n) high = max(high, V::load(s + i * step));
   const V now = max(high, high2), base = select(now == hidden, none, now);
   V sum(T(0)), sum2(T(0));
-  const auto two = [&](int64_t key, V x, V y) __attribute__((always_inline)) {
-    sum += x;
-    sum2 += y;
-    if (drawn) x *= V::load(drawn + key * W), y *= V::load(drawn + (key + 1) * W);
-    put(key, x, y);
+  const auto weight = [&](int64_t key) __attribute__((always_inline)) {
+    return exp2_below((V::load(s + key * step) - base) * unit);
   };
-  i = 0;
-  for (const T* x = s; i + 2 <= n; i += 2, x += 2 * step)
-    two(i, exp2_below((V::load(x) - base) * unit), exp2_below((V::load(x + step) - base) * unit));
-  if (i < n) two(i, exp2_below((V::load(s + i * step) - base) * unit), none), i += 2;
-  for (; i < to; i += 2) put(i, none, none);
+  for (int64_t first = 0; first < n; first += 2 * kPair)
+    for (int64_t i = first; i < first + kPair; ++i) {
+      V x = weight(i), y = weight(i + kPair);
+      sum += x;
+      sum2 += y;
+      if (drawn) x *= V::load(drawn + i * W), y *= V::load(drawn + (i + kPair) * W);
+      put(i, x, y);
+    }
+  for (int64_t first = n; first < to; first += 2 * kPair)
+    for (int64_t i = first; i < first + kPair; ++i) put(i, none, none);
   const V f = select(before == hidden, none, exp2_below((before - base) * unit));
   f.store(factor);
   fma(V::load(total), f, sum + sum2).store(total);
@@ -127,9 +132,10 @@ struct AttentionForward {
     const V factor(static_cast<T>(a.scale * kLog2OfE));
     T* const sums = o + at * size;
     alignas(64) T past[kVectors * W];
-    for (int64_t i = 0; i < step; i += W) {
+    for (int64_t i = 0; i < step && q0 + i < a.rows; i += W) {
       T* const s = products.s(0, vectors) + i;
       const int64_t row = q0 + i, seen = a.causal ? max_of<int64_t>(0, min_of(nk, row + W - k0)) : nk;
+      const int64_t end = round_up(seen, Products::kKeys);
       if (a.mask)
         mask.add_to_columns(s, step, row, min_of(W, a.rows - row), k0, seen, factor);
       else if (scaled)
@@ -138,10 +144,10 @@ struct AttentionForward {
         for (int64_t key = max_of<int64_t>(0, row + 1 - k0); key < seen; ++key)
           select(V::iota(T(0)) < V(static_cast<T>(k0 + key - row)), V(kHidden<T>), V::load(s + key * step))
               .store(s + key * step);
-      if (a.dropout > 0)
-        dropout.draw_columns(a.seed, (batch * a.heads + head) * a.rows + row, k0, round_up(seen, 2), drawn);
-      weigh(s, step, seen, n, unit, a.dropout > 0 ? drawn : nullptr, top + at + i, total + at + i, past + i,
-            products.put_at(vectors, i));
+      for (int64_t key = seen; key < end; ++key) V(kHidden<T>).store(s + key * step);
+      if (a.dropout > 0) dropout.draw_columns(a.seed, (batch * a.heads + head) * a.rows + row, k0, end, drawn);
+      weigh<Products::kPair>(s, step, end, n, unit, a.dropout > 0 ? drawn : nullptr, top + at + i, total + at + i,
+                             past + i, products.put_at(vectors, i));
       if (k0) scale_columns(sums + i, step, a.v_size, V::load(past + i));
     }
     products.add_values(vectors, n, sums, k0 > 0);
@@ -168,6 +174,7 @@ struct AttentionForward {
     };
     fill(top, last - first, kHidden<T>);
     fill(total, last - first, T(0));
+    products.start();
     each_sliver([&](int64_t q0, int64_t at, int64_t vectors) {
       products.take_queries(x + q0 * a.q.row, min_of(vectors * W, a.rows - q0), at, vectors);
     });
@@ -183,24 +190,28 @@ struct AttentionForward {
   }
 };
 
+// Whether the results are accurate.
 template <class S, class Products>
-void forward(const TiledAttentionArgs& a) {
+bool forward(const TiledAttentionArgs& a) {
   using Task = AttentionForward<S, Products>;
-  constexpr int64_t W = Task::W, N = Products::kVectors, kTasks = 16, kMostSlivers = 9;
+  constexpr int64_t W = Task::W, N = Products::kVectors, kTasks = 16;
   // A head's slivers are as equally wide as can be.
   const int64_t slivers = ceil_div(a.rows, N * W), vectors = Products::kWhole ? slivers * N : ceil_div(a.rows, W);
   const auto vector = [=](int64_t sliver) { return vectors * sliver / slivers; };
-  const int64_t wanted = max_of(ceil_div(slivers, kMostSlivers), ceil_div(kTasks, a.batch * a.heads));
+  const int64_t wanted = max_of(ceil_div(slivers, Products::kMostSlivers), ceil_div(kTasks, a.batch * a.heads));
   const int64_t tasks = min_of(wanted, slivers), most = ceil_div(slivers, tasks);  // of a head; slivers of one
   const double ns = static_cast<double>(most * N * W) * (static_cast<double>(a.columns) * (a.causal ? 0.5 : 1) + 16) *
                     static_cast<double>(a.size + a.v_size + 40) / 100;
+  bool accurate = true;
   parallel_for(0, a.batch * a.heads * tasks, grain_for(ns), [&](int64_t begin, int64_t end) {
     Task task{a, most * N};
     for (int64_t i = begin; i < end; ++i) {
       const int64_t t = i % tasks, m = i / tasks;
       task.run(m / a.heads, m % a.heads, slivers * t / tasks, slivers * (t + 1) / tasks, vector);
+      if (!task.products.accurate()) __atomic_store_n(&accurate, false, __ATOMIC_RELAXED);
     }
   });
+  return accurate;
 }
 
 template <class T>
@@ -228,18 +239,27 @@ bool tiled_attention_takes(DType dtype, int64_t rows) {
 }
 
 void tiled_attention_forward(const TiledAttentionArgs& a) {
+  const bool some = few<float>(a.rows);
   switch (a.dtype) {
     case DType::Float32:
-      return few<float>(a.rows) ? attend_rows<float>(a) : forward<float, VectorProducts<float>>(a);
+      if (some) return attend_rows<float>(a);
+#ifdef PYNN_VEC_DOT
+      if (amx_takes(a) && forward<float, AmxProducts<float>>(a)) return;
+#endif
+      forward<float, VectorProducts<float>>(a);
+      return;
     case DType::Float64:
-      return few<double>(a.rows) ? attend_rows<double>(a) : forward<double, VectorProducts<double>>(a);
+      if (few<double>(a.rows)) return attend_rows<double>(a);
+      forward<double, VectorProducts<double>>(a);
+      return;
     case DType::Float16:
-      if (few<float>(a.rows)) return attend_rows<Half>(a);
+      if (some) return attend_rows<Half>(a);
       break;
     case DType::BFloat16:
-      if (few<float>(a.rows)) return attend_rows<BFloat16>(a);
+      if (some) return attend_rows<BFloat16>(a);
 #ifdef PYNN_VEC_DOT
-      return forward<BFloat16, AmxProducts>(a);
+      forward<BFloat16, AmxProducts<BFloat16>>(a);
+      return;
 #endif
       break;
     default:
