@@ -13,15 +13,35 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
+// Sums of registers += 32 rows of A by 32 columns of B, of which the new ones are loaded: B's lines are b_row bytes
+// from each other, and its second tile is b_tile words further.
+PYNN_INLINE void tile_products(const int32_t* a, bool new_a, const int32_t* b, bool new_b, int64_t b_row,
+                               int64_t b_tile) {
+  using P = AmxProduct<Bf16Pairs>;
+  if (new_b) {
+    PYNN_AMX_LOAD(6, b, b_row);
+    PYNN_AMX_LOAD(7, b + b_tile, b_row);
+  }
+  if (new_a) {
+    PYNN_AMX_LOAD(4, a, kAmxLine);
+    PYNN_AMX_LOAD(5, a + kTile, kAmxLine);
+  }
+  P::upper_left();
+  P::upper_right();
+  P::lower_left();
+  P::lower_right();
+}
+
 // How operands lie: steps of 32 along the sum, of 32 rows of A or columns of B; a word holds two elements of the sum,
 // kPair from each other. rows(), columns(): steps from memory; row(), pair(): one row of A's step, and a vector of
-// column pairs of B's rows `k` and k + kPair; product(): 32 x 32 sums, `wanted` rows of which are wanted.
+// column pairs of B's rows `k` and k + kPair; product(): the i-th of the
+// kProducts of a step, one after another.
 template <class S>
 struct AmxSteps;
 
 template <>
 struct AmxSteps<BFloat16> {
-  static constexpr int64_t S = kAmxSize, kStep = S * kWords, kPair = 1;  // words of a step
+  static constexpr int64_t S = kAmxSize, kStep = S * kWords, kPair = 1, kProducts = 1;  // words of a step
   struct Seen {};
 
   static void rows(const BFloat16* x, int64_t r_stride, int64_t k_stride, int64_t n, int64_t k, int32_t* to, Seen&) {
@@ -37,12 +57,8 @@ struct AmxSteps<BFloat16> {
   PYNN_INLINE static void pair(int32_t* steps, int64_t k, int64_t column, VecF x, VecF y) {
     pairs_of(x, y).store(steps + k / 2 * S + column);
   }
-  static void product(const int32_t* a, const int32_t* b, int64_t steps, float* sums, bool add, int64_t wanted) {
-    AmxBlock t{};
-    t.a = reinterpret_cast<const char*>(a), t.a_row = kAmxLine, t.a_step = S * kAmxLine;
-    t.b = reinterpret_cast<const char*>(b), t.steps = steps;
-    t.sums = reinterpret_cast<char*>(sums), t.first = !add;
-    wanted > S / 2 ? amx_block<Bf16Pairs, true>(t) : amx_block<Bf16Pairs, false>(t);
+  PYNN_INLINE static void product(const int32_t* a, const int32_t* b, int64_t) {
+    tile_products(a, true, b, true, 4 * S, kWords);
   }
   static bool accurate(Seen, Seen, Seen) { return true; }
   static bool accurate(Seen, Seen, Seen, Seen) { return true; }
@@ -50,7 +66,7 @@ struct AmxSteps<BFloat16> {
 
 template <>
 struct AmxSteps<float> {
-  static constexpr int64_t S = kAmxSize, kStep = kSplitStep, kPair = kWords;
+  static constexpr int64_t S = kAmxSize, kStep = kSplitStep, kPair = kWords, kProducts = 6;
   using Seen = Magnitude;
 
   static void rows(const float* x, int64_t r_stride, int64_t k_stride, int64_t n, int64_t k, int32_t* to, Seen& seen) {
@@ -66,8 +82,12 @@ struct AmxSteps<float> {
   PYNN_INLINE static void pair(int32_t* steps, int64_t k, int64_t column, VecF x, VecF y) {
     put(steps + k / S * kStep + k % S * kWords + column / kWords * kTile, x, y);
   }
-  static void product(const int32_t* a, const int32_t* b, int64_t steps, float* sums, bool add, int64_t wanted) {
-    (wanted > S / 2 ? split_block<true> : split_block<false>)(a, b, steps, reinterpret_cast<char*>(sums), 4 * S, !add);
+  PYNN_INLINE static void product(const int32_t* a, const int32_t* b, int64_t i) {
+    constexpr int64_t high = 0, middle = 2 * kTile, low = 4 * kTile;
+    static constexpr int64_t of_a[] = {high, high, middle, middle, low, high};
+    static constexpr int64_t of_b[] = {low, middle, middle, high, high, high};
+    const bool b_only = i == 1 || i == 3, a_only = i > 0 && !b_only;
+    tile_products(a + of_a[i], !b_only, b + of_b[i], !a_only, kAmxLine, kTile);
   }
   static bool accurate(const Seen& q, const Seen& k, const Seen& v) {
     return splits(q.most(), k.most()) && splits(1, v.most());
@@ -83,6 +103,57 @@ struct AmxSteps<float> {
     split(first, second, words);
     for (int64_t i = 0; i < 3; ++i) words[i].store(to + i * 2 * kTile);
   }
+};
+
+// Products that are computed in passing: AMX works beside the vectors' units where instructions of both are among the
+// few that a core looks at, four or eight products of registers and as much of the vectors' work as takes that time.
+template <class Steps>
+class AmxQueue {
+ public:
+  static constexpr int64_t S = kAmxSize;
+  // `steps`: how many of them come with `passes` calls of pass().
+  AmxQueue(int64_t steps, int64_t passes) : rate_(steps * Steps::kProducts), passes_(passes) {}
+
+  // 32 x 32 sums (+)= steps of A by those of B.
+  void add(const int32_t* a, const int32_t* b, int64_t steps, float* sums, bool add) {
+    if (steps == 0) return add ? void() : fill(sums, S * S, 0.0f);
+    if (end_ == kMost) finish();
+    waiting_[end_++] = {a, b, steps, reinterpret_cast<char*>(sums), !add};
+  }
+  PYNN_INLINE void pass() {
+    credit_ += rate_;
+    if (credit_ < passes_) return;
+    credit_ = min_of(credit_ - passes_, passes_);
+    if (next_ < end_) go_on();
+  }
+  void finish() {
+    while (next_ < end_) go_on();
+    next_ = end_ = 0;
+  }
+
+ private:
+  static constexpr int64_t kMost = 64;
+  struct Sums {
+    const int32_t *a, *b;
+    int64_t left;  // steps
+    char* sums;
+    bool first;
+  };
+  PYNN_INLINE void go_on() {
+    Sums& t = waiting_[next_];
+    if (!begun_) begin_sums<true>(t.sums, 4 * S, t.first);
+    Steps::product(t.a, t.b, product_);
+    begun_ = true;
+    if (++product_ < Steps::kProducts) return;
+    t.a += Steps::kStep, t.b += Steps::kStep, product_ = 0;
+    if (--t.left > 0) return;
+    end_sums<true>(t.sums, 4 * S);
+    begun_ = false, ++next_;
+  }
+
+  int64_t rate_, passes_, credit_ = 0, next_ = 0, end_ = 0, product_ = 0;
+  bool begun_ = false;
+  Sums waiting_[kMost];
 };
 
 // Whether float32's products are faster by it.
@@ -102,8 +173,8 @@ class AmxProducts {
 
   AmxProducts(const TiledAttentionArgs& args, int64_t queries)
       : a_(args),
-        parts_({queries / S * steps_ * kStep, kBlockSteps * steps_ * kStep,
-                ceil_div(args.v_size, S) * kBlockSteps * kStep, kBlockSteps * kStep, kBlock * S}) {}
+        parts_({queries / S * steps_ * kStep, kBlockSteps * steps_ * kStep, v_steps_ * kBlockSteps * kStep,
+                2 * kBlockSteps * kStep, 2 * kBlock * S}) {}
 
   static int64_t padded(int64_t v_size) { return round_up(v_size, S); }
   void start() { seen_q_ = seen_k_ = seen_v_ = {}; }
@@ -117,31 +188,42 @@ class AmxProducts {
     for (int64_t e = 0; e < a_.v_size; e += S)
       Steps::rows(values + e, 1, a_.v.row, min_of(S, a_.v_size - e), n, values_ + e / S * kBlockSteps * kStep, seen_v_);
   }
-  void scores(int64_t at, int64_t, int64_t n, int64_t) {
+  void ask_scores(int64_t at, int64_t, int64_t n, int64_t) {
     for (int64_t j = 0; j < n; j += S)
-      Steps::product(keys_ + j / S * steps_ * kStep, q_ + at / S * steps_ * kStep, steps_, s(j, kVectors), false,
-                     n - j);
+      queue_.add(keys_ + j / S * steps_ * kStep, q_ + at / S * steps_ * kStep, steps_, s_ + (next() * kBlock + j) * S,
+                 false);
   }
-  float* s(int64_t key, int64_t) { return s_ + key * S; }
-  auto put_at(int64_t, int64_t at) {
-    return [to = weights_, at](int64_t key, VecF x, VecF y)
-               __attribute__((always_inline)) { Steps::pair(to, key, at, x, y); };
+  void scores(int64_t, int64_t, int64_t, int64_t) { turn_ = next(); }
+  float* s(int64_t key, int64_t) { return s_ + (turn_ * kBlock + key) * S; }
+  auto put_at(int64_t, int64_t column) {
+    return [this, to = weights(), column](int64_t key, VecF x, VecF y) __attribute__((always_inline)) {
+      Steps::pair(to, key, column, x, y);
+      queue_.pass();
+    };
   }
   void add_values(int64_t, int64_t n, float* o, bool add) {
+    queue_.finish();
     for (int64_t e = 0; e < a_.v_size; e += S)
-      Steps::product(values_ + e / S * kBlockSteps * kStep, weights_, ceil_div(n, S), o + e * S, add, a_.v_size - e);
+      queue_.add(values_ + e / S * kBlockSteps * kStep, weights(), ceil_div(n, S), o + e * S, add);
   }
+  void finish() { queue_.finish(); }
 
  private:
   static constexpr int64_t kBlockSteps = kBlock / S;
+  // Scores and weights of two slivers in turn: while one is weighed, the last one's values and the next one's scores
+  // are summed.
+  int64_t next() const { return 1 - turn_; }
+  int32_t* weights() { return weights_ + turn_ * kBlockSteps * kStep; }
 
   const TiledAttentionArgs& a_;
-  int64_t steps_ = ceil_div(a_.size, S);
+  int64_t steps_ = ceil_div(a_.size, S), v_steps_ = ceil_div(a_.v_size, S);
   ScratchParts<int32_t, 5> parts_;
   int32_t *const q_ = parts_[0], *const keys_ = parts_[1], *const values_ = parts_[2], *const weights_ = parts_[3];
   float* const s_ = reinterpret_cast<float*>(parts_[4]);
   typename Steps::Seen seen_q_, seen_k_, seen_v_;
   AmxRegisters registers_;
+  int64_t turn_ = 0;
+  AmxQueue<Steps> queue_{steps_ + v_steps_, S};
 };
 
 }  // namespace

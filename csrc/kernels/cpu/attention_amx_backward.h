@@ -23,7 +23,7 @@ class AmxGradients {
   static constexpr bool kWhole = true;
   static constexpr int64_t kStep = S, kDpStep = S;
 
-  explicit AmxGradients(const TiledAttentionArgs& args) : a_(args) {}
+  explicit AmxGradients(const TiledAttentionArgs& args) : a_(args), queue_(3 * steps_ + 2 * v_steps_, S / 2 * 8) {}
 
   static int64_t padded(int64_t size) { return round_up(size, S); }
   // dq lies as blocks of 32 x 32.
@@ -46,50 +46,56 @@ class AmxGradients {
       Steps::columns(k + p, 1, a_.k.row, min_of(S, a_.size - p), rows,
                      k_rows_ + (p / S * kSlivers + sliver) * kStepWords, seen_k_);
   }
-  void scores(int64_t q0, int64_t from, int64_t n, int64_t at, int64_t, int64_t) {
+  void ask_scores(int64_t q0, int64_t from, int64_t n, int64_t at, int64_t, int64_t) {
     for (int64_t r = from; r < n; r += S) {
       const int64_t block = (q0 + r) / S, sliver = at / S;
-      Steps::product(q_ + block * steps_ * kStepWords, k_ + sliver * steps_ * kStepWords, steps_, s(r), false, n - r);
-      Steps::product(dout_ + block * v_steps_ * kStepWords, v_ + sliver * v_steps_ * kStepWords, v_steps_, dp_ + r * S,
-                     false, n - r);
+      queue_.add(q_ + block * steps_ * kStepWords, k_ + sliver * steps_ * kStepWords, steps_,
+                 s_ + (next() * kBlock + r) * S, false);
+      queue_.add(dout_ + block * v_steps_ * kStepWords, v_ + sliver * v_steps_ * kStepWords, v_steps_,
+                 dp_ + (next() * kBlock + r) * S, false);
     }
   }
-  float* s(int64_t row) { return s_ + row * S; }
-  const float* dp(int64_t row, int64_t) { return dp_ + row * S; }
-  auto put_at(int64_t at) {
-    return [p_to = p_, ds_to = ds_, rows = ds_rows_ + at / S * kStepWords](
+  void scores(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t) { turn_ = next(); }
+  float* s(int64_t row) { return s_ + (turn_ * kBlock + row) * S; }
+  const float* dp(int64_t row, int64_t) { return dp_ + (turn_ * kBlock + row) * S; }
+  auto put_at(int64_t q0, int64_t at) {
+    return [this, p_to = p(), ds_to = ds(), rows = ds_rows(q0) + at / S * kStepWords](
                int64_t row, int64_t, const VecF(&p)[2][kTogether], const VecF(&ds)[2][kTogether])
                __attribute__((always_inline)) {
+#pragma GCC unroll 2
                  for (int64_t c = 0; c < kTogether; ++c) {
                    Steps::pair(p_to, row, c * kWords, p[0][c], p[1][c]);
                    Steps::pair(ds_to, row, c * kWords, ds[0][c], ds[1][c]);
+                   queue_.pass();
                  }
                  int32_t* const to = rows + row / S * kSlivers * kStepWords;
-                 Steps::row(to, row % S, ds[0][0], ds[0][1]);
-                 Steps::row(to, row % S + kPair, ds[1][0], ds[1][1]);
+#pragma GCC unroll 2
+                 for (int64_t l = 0; l < 2; ++l) {
+                   Steps::row(to, row % S + l * kPair, ds[l][0], ds[l][1]);
+                   queue_.pass();
+                 }
                };
   }
+  PYNN_INLINE void pass() { queue_.pass(); }
   void add_keys(int64_t q0, int64_t from, int64_t n, int64_t at, int64_t, float* dk, float* dv) {
+    queue_.finish();
     const int64_t steps = ceil_div(n - from, S), first = (q0 + from) / S, skipped = from / S * kStepWords;
     for (int64_t e = 0; e < a_.v_size; e += S)
-      Steps::product(dout_columns_ + (e / S * row_steps_ + first) * kStepWords, p_ + skipped, steps, dv + e * S, true,
-                     a_.v_size - e);
+      queue_.add(dout_columns_ + (e / S * row_steps_ + first) * kStepWords, p() + skipped, steps, dv + e * S, true);
     for (int64_t e = 0; e < a_.size; e += S)
-      Steps::product(q_columns_ + (e / S * row_steps_ + first) * kStepWords, ds_ + skipped, steps, dk + e * S, true,
-                     a_.size - e);
+      queue_.add(q_columns_ + (e / S * row_steps_ + first) * kStepWords, ds() + skipped, steps, dk + e * S, true);
     for (int64_t r = 0; r < from; r += S) {
-      int32_t* rows = ds_rows_ + (r / S * kSlivers + at / S) * kStepWords;
+      int32_t* rows = ds_rows(q0) + (r / S * kSlivers + at / S) * kStepWords;
       for (int64_t l = 0; l < kStepWords; l += kWords) Vec<int32_t>(0).store(rows + l);
     }
   }
   void add_queries(int64_t q0, int64_t n, int64_t keys, int64_t seen, float* dq, bool add) {
-    for (int64_t r = 0; r < n; r += S) {
-      const int64_t k = min_of(keys, seen + r + S - 1);
-      for (int64_t e = 0; e < a_.size && (k > 0 || !add); e += S)
-        Steps::product(ds_rows_ + r / S * kSlivers * kStepWords, k_rows_ + e / S * kSlivers * kStepWords,
-                       ceil_div(max_of<int64_t>(0, k), S), dq + dq_at(a_, q0 + r, e), add, n - r);
-    }
+    for (int64_t r = 0; r < n; r += S)
+      for (int64_t e = 0; e < a_.size; e += S)
+        queue_.add(ds_rows(q0) + r / S * kSlivers * kStepWords, k_rows_ + e / S * kSlivers * kStepWords,
+                   ceil_div(max_of<int64_t>(0, min_of(keys, seen + r + S - 1)), S), dq + dq_at(a_, q0 + r, e), add);
   }
+  void finish() { queue_.finish(); }
 
  private:
   // Rows of x from a step on, and its columns, in steps of 32 along the other side.
@@ -102,13 +108,20 @@ class AmxGradients {
                   columns + (e / S * row_steps_ + from / S) * kStepWords, seen);
   }
 
+  // Scores and weights of two slivers in turn, as in AmxProducts; ds along the keys of two blocks of queries.
+  int64_t next() const { return 1 - turn_; }
+  int32_t* p() { return p_ + turn_ * block_words_; }
+  int32_t* ds() { return ds_ + turn_ * block_words_; }
+  int32_t* ds_rows(int64_t q0) { return ds_rows_ + q0 / kBlock % 2 * kSlivers * block_words_; }
+
   const TiledAttentionArgs& a_;
   int64_t steps_ = ceil_div(a_.size, S), v_steps_ = ceil_div(a_.v_size, S), row_steps_ = ceil_div(a_.rows, S);
   int64_t q_words_ = row_steps_ * steps_ * kStepWords, dout_words_ = row_steps_ * v_steps_ * kStepWords;
   int64_t k_words_ = kSlivers * steps_ * kStepWords, v_words_ = kSlivers * v_steps_ * kStepWords;
   int64_t block_words_ = kBlock / S * kStepWords;
   ScratchParts<int32_t, 12> parts_{{q_words_, q_words_, dout_words_, dout_words_, k_words_, k_words_, v_words_,
-                                    block_words_, block_words_, kSlivers * block_words_, kBlock * S, kBlock * S}};
+                                    2 * block_words_, 2 * block_words_, 2 * kSlivers * block_words_, 2 * kBlock * S,
+                                    2 * kBlock * S}};
   int32_t *const q_ = parts_[0], *const q_columns_ = parts_[1];
   int32_t *const dout_ = parts_[2], *const dout_columns_ = parts_[3];
   int32_t *const k_ = parts_[4], *const k_rows_ = parts_[5], *const v_ = parts_[6];
@@ -116,6 +129,8 @@ class AmxGradients {
   float *const s_ = reinterpret_cast<float*>(parts_[10]), *const dp_ = reinterpret_cast<float*>(parts_[11]);
   typename Steps::Seen seen_q_, seen_k_, seen_v_, seen_dout_;
   AmxRegisters registers_;
+  int64_t turn_ = 0;
+  AmxQueue<Steps> queue_;
 };
 
 }  // namespace

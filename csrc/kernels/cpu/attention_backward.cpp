@@ -41,7 +41,8 @@ class VectorGradients {
         Vec<T>::load(k + i * a_.k.row + p, a_.size - p).store(k_rows_ + (at + i) * width_ + p);
   }
   // q k^T and dout v^T of the queries q0 + [from, n) and a sliver, of which query q0 sees `seen` keys and each further
-  // one another.
+  // one another. They are asked for ahead, while another sliver's are in use.
+  void ask_scores(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t) {}
   void scores(int64_t q0, int64_t from, int64_t n, int64_t at, int64_t vectors, int64_t seen) {
     const int64_t step = vectors * W;
     for (int64_t r = from; r < n; r += GemmBlocks::mr) {
@@ -59,7 +60,7 @@ class VectorGradients {
   static constexpr int64_t kStep = kWidth, kDpStep = kKeys;  // from row to row
   // put(row, i, p, ds): of queries `row` and row + kPair and the sliver's keys from i on; they may take the place of s
   // and dp.
-  auto put_at(int64_t at) {
+  auto put_at(int64_t, int64_t at) {
     return [p_to = s(0), ds_to = ds(0, at)](int64_t row, int64_t i, const Vec<T>(&p)[2][1], const Vec<T>(&ds)[2][1])
                __attribute__((always_inline)) {
                  for (int64_t l = 0; l < 2; ++l) {
@@ -68,6 +69,8 @@ class VectorGradients {
                  }
                };
   }
+  PYNN_INLINE static void pass() {}  // between pieces of work
+  // What the weights and ds bring is added at the latest in finish().
   void add_keys(int64_t q0, int64_t from, int64_t n, int64_t at, int64_t vectors, T* dk, T* dv) {
     const int64_t step = vectors * W, row = q0 + from;
     attention_product(a_.v_size, vectors, n - from, dout_ + row * a_.dout.row, 1, a_.dout.row, s(from), kWidth, dv,
@@ -85,6 +88,7 @@ class VectorGradients {
                           dq + (q0 + r) * width_, width_, add);
     }
   }
+  void finish() {}
 
  private:
   T* ds(int64_t row, int64_t at) { return ds_ + row * kKeys + at; }
@@ -101,11 +105,12 @@ class VectorGradients {
 // What a block's rows [from, n), zeros behind up to `to`, and a sliver bring, from s, which counts `unit` times, and
 // dp: weights and ds. Query r sees seen + r of the sliver's keys; from and `to` are multiples of 2 kPair. drawn:
 // factors of dropout, a row of which is as wide as s's.
-template <int64_t kPair, int64_t kTogether, class T, class Put>
+template <class Products, class T, class Put>
 [[gnu::noinline]] void weigh_gradients(const T* s, int64_t s_step, const T* dp, int64_t dp_step, int64_t from,
                                        int64_t n, int64_t to, int64_t width, int64_t seen, Vec<T> unit, const T* lse,
-                                       const T* inner, const T* drawn, Put put) {
+                                       const T* inner, const T* drawn, Products& products, Put put) {
   using V = Vec<T>;
+  constexpr int64_t kPair = Products::kPair, kTogether = Products::kTogether;
   const V none(T(0));
   const auto two_rows = [&](int64_t r) __attribute__((always_inline)) {
     for (int64_t i = 0; i < width; i += kTogether * V::kSize) {
@@ -116,6 +121,7 @@ template <int64_t kPair, int64_t kTogether, class T, class Put>
         for (int64_t c = 0; c < kTogether; ++c) {
           const int64_t row = r + l * kPair, at = i + c * V::kSize;
           p[l][c] = d[l][c] = none;
+          products.pass();
           if (row >= n) continue;
           // Never above 0, but for the rounding of large scores.
           const V e = exp2_below(min(none, V::load(s + row * s_step + at) * unit - V(lse[row])));
@@ -160,11 +166,22 @@ struct AttentionBackward {
     int64_t k0, task, block, vectors;
   };
 
-  void add_sliver(int64_t batch, int64_t head, int64_t q0, int64_t n, const Sliver& t) {
-    const int64_t seen = a.causal ? q0 + 1 - t.k0 : a.columns + kBlock, width = t.vectors * W;
-    const int64_t from = min_of(n, max_of<int64_t>(0, 1 - seen) / Products::kRows * Products::kRows);
+  // Queries from q0 on, n of them, that meet a sliver from `from` on.
+  struct Queries {
+    int64_t q0, n;
+  };
+  int64_t seen(int64_t q0, const Sliver& t) const { return a.causal ? q0 + 1 - t.k0 : a.columns + kBlock; }
+  int64_t first_of(const Queries& x, const Sliver& t) const {
+    return min_of(x.n, max_of<int64_t>(0, 1 - seen(x.q0, t)) / Products::kRows * Products::kRows);
+  }
+  void ask_scores(const Queries& x, const Sliver& t) {
+    products.ask_scores(x.q0, first_of(x, t), x.n, t.block, t.vectors, seen(x.q0, t));
+  }
+
+  void add_sliver(int64_t batch, int64_t head, const Queries& x, const Sliver& t) {
+    const auto [q0, n] = x;
+    const int64_t seen = this->seen(q0, t), from = first_of(x, t), width = t.vectors * W;
     const int64_t matrix_row = (batch * a.heads + head) * a.rows + q0;
-    products.scores(q0, from, n, t.block, t.vectors, seen);
     const V factor(static_cast<T>(a.scale * kLog2OfE));
     const ScoreMask<T> mask(a, batch, head);
     for (int64_t r = from; scaled && r < n; ++r) {
@@ -176,10 +193,9 @@ struct AttentionBackward {
     }
     for (int64_t r = from; a.dropout > 0 && r < n; ++r)
       dropout.draw(a.seed, matrix_row + r, t.k0, width, drawn + r * Products::kStep);
-    weigh_gradients<Products::kPair, Products::kTogether>(
-        products.s(0), Products::kStep, products.dp(0, t.block), Products::kDpStep, from, n,
-        round_up(n, Products::kRows), width, seen, unit, static_cast<const T*>(a.lse) + matrix_row, inner + q0,
-        a.dropout > 0 ? drawn : nullptr, products.put_at(t.block));
+    weigh_gradients(products.s(0), Products::kStep, products.dp(0, t.block), Products::kDpStep, from, n,
+                    round_up(n, Products::kRows), width, seen, unit, static_cast<const T*>(a.lse) + matrix_row,
+                    inner + q0, a.dropout > 0 ? drawn : nullptr, products, products.put_at(q0, t.block));
     products.add_keys(q0, from, n, t.block, t.vectors, dk + t.task * size, dv + t.task * v_size);
   }
 
@@ -191,11 +207,9 @@ struct AttentionBackward {
     fill(dk, (vector(end) * W - first) * size, T(0));
     fill(dv, (vector(end) * W - first) * v_size, T(0));
     products.start();
-    const auto each_sliver = [&](int64_t from, int64_t to, const auto& f) {
-      for (int64_t i = from; i < to; ++i) {
-        const int64_t k0 = vector(i) * W;
-        f(Sliver{k0, k0 - first, k0 - vector(from) * W, vector(i + 1) - vector(i)});
-      }
+    const auto sliver = [&](int64_t i, int64_t from) {
+      const int64_t k0 = vector(i) * W;
+      return Sliver{k0, k0 - first, k0 - vector(from) * W, vector(i + 1) - vector(i)};
     };
     for (int64_t share = 0; share < shares; ++share) {
       const int64_t head = kv_head * shares + share;
@@ -211,27 +225,42 @@ struct AttentionBackward {
       products.take_head(matrix<const S>(a.q, batch, head), g, some / kBlock * kBlock);
       for (int64_t from = begin; from < end; from += Products::kSlivers) {
         const int64_t to = min_of(end, from + Products::kSlivers), k0 = vector(from) * W;
-        each_sliver(from, to, [&](const Sliver& t) {
+        for (int64_t i = from; i < to; ++i) {
+          const Sliver t = sliver(i, from);
           products.take_keys(k + t.k0 * a.k.row, v + t.k0 * a.v.row, min_of(t.vectors * W, a.columns - t.k0), t.block,
                              t.vectors);
-        });
-        for (int64_t q0 = a.causal ? k0 / kBlock * kBlock : 0; q0 < a.rows; q0 += kBlock) {
-          const int64_t n = min_of(kBlock, a.rows - q0);
-          each_sliver(from, to, [&](const Sliver& t) { add_sliver(batch, head, q0, n, t); });
-          products.add_queries(q0, n, min_of(vector(to) * W, a.columns) - k0,
+        }
+        const auto queries = [&](int64_t q0) { return Queries{q0, min_of(kBlock, a.rows - q0)}; };
+        const int64_t q_first = a.causal ? k0 / kBlock * kBlock : 0;
+        if (q_first < a.rows) ask_scores(queries(q_first), sliver(from, from));
+        products.finish();
+        for (int64_t q0 = q_first; q0 < a.rows; q0 += kBlock) {
+          const Queries x = queries(q0);
+          for (int64_t i = from; i < to; ++i) {
+            const Sliver t = sliver(i, from);
+            products.scores(q0, first_of(x, t), x.n, t.block, t.vectors, seen(q0, t));
+            if (i + 1 < to)
+              ask_scores(x, sliver(i + 1, from));
+            else if (q0 + kBlock < a.rows)
+              ask_scores(queries(q0 + kBlock), sliver(from, from));
+            add_sliver(batch, head, x, t);
+          }
+          products.add_queries(q0, x.n, min_of(vector(to) * W, a.columns) - k0,
                                a.causal ? q0 + 1 - k0 : a.columns + kBlock, dq + share * dq_head, from > begin);
         }
+        products.finish();
       }
     }
-    each_sliver(begin, end, [&](const Sliver& t) {
-      for (int64_t i = 0; i < t.vectors * W && t.k0 + i < a.columns; i += W) {
-        const int64_t rows = min_of(W, a.columns - t.k0 - i), step = t.vectors * W;
-        store_columns(dk + t.task * size + i, step, a.size, V(static_cast<T>(a.scale)),
-                      matrix<S>(a.dk, batch, kv_head) + (t.k0 + i) * a.dk.row, a.dk.row, rows);
-        store_columns(dv + t.task * v_size + i, step, a.v_size, V(T(1)),
-                      matrix<S>(a.dv, batch, kv_head) + (t.k0 + i) * a.dv.row, a.dv.row, rows);
+    for (int64_t i = begin; i < end; ++i) {
+      const Sliver t = sliver(i, begin);
+      for (int64_t l = 0; l < t.vectors * W && t.k0 + l < a.columns; l += W) {
+        const int64_t rows = min_of(W, a.columns - t.k0 - l), step = t.vectors * W;
+        store_columns(dk + t.task * size + l, step, a.size, V(static_cast<T>(a.scale)),
+                      matrix<S>(a.dk, batch, kv_head) + (t.k0 + l) * a.dk.row, a.dk.row, rows);
+        store_columns(dv + t.task * v_size + l, step, a.v_size, V(T(1)),
+                      matrix<S>(a.dv, batch, kv_head) + (t.k0 + l) * a.dv.row, a.dv.row, rows);
       }
-    });
+    }
   }
 };
 

@@ -33,7 +33,9 @@ class VectorProducts {
     pack_columns<T>(vectors, x, a_.q.row, 1, rows, a_.size, q_ + at * a_.size);
   }
   void take_block(const T* keys, const T* values, int64_t) { keys_ = keys, values_ = values; }
-  // s[key][query] of n keys, of which a causal sliver's first query sees `seen`, each further one another.
+  // s[key][query] of n keys, of which a causal sliver's first query sees `seen`, each further one another. They are
+  // asked for ahead, while another sliver's are in use.
+  void ask_scores(int64_t, int64_t, int64_t, int64_t) {}
   void scores(int64_t at, int64_t vectors, int64_t n, int64_t seen) {
     const T* q = q_ + at * a_.size;
     for (int64_t j = 0; j < n; j += GemmBlocks::mr) {
@@ -43,19 +45,20 @@ class VectorProducts {
     }
   }
   T* s(int64_t key, int64_t vectors) { return s_ + key * vectors * W; }
-  // put(key, x, y): weights of keys `key` and key + kPair at `at` of the sliver's queries; they may take the place of
-  // the scores.
-  auto put_at(int64_t vectors, int64_t at) {
-    return [to = s(0, vectors) + at, step = vectors * W](int64_t key, Vec<T> x, Vec<T> y)
+  // put(key, x, y): weights of keys `key` and key + kPair of the queries from `column` on of a sliver; they may take
+  // the place of the scores.
+  auto put_at(int64_t vectors, int64_t column) {
+    return [to = s(0, vectors) + column, step = vectors * W](int64_t key, Vec<T> x, Vec<T> y)
                __attribute__((always_inline)) {
                  x.store(to + key * step);
                  y.store(to + (key + 1) * step);
                };
   }
-  // o[element][query] (+)= the weights of n keys times their values.
+  // o[element][query] (+)= the weights of n keys times their values, at the latest in finish().
   void add_values(int64_t vectors, int64_t n, T* o, bool add) {
     attention_product(a_.v_size, vectors, n, values_, 1, a_.v.row, s(0, vectors), vectors * W, o, vectors * W, add);
   }
+  void finish() {}
 
  private:
   const TiledAttentionArgs& a_;
@@ -121,14 +124,24 @@ struct AttentionForward {
   ScratchParts<T, 4> parts{{most * W * size, most * W, most * W, a.dropout > 0 ? kBlock * W : 0}};
   T *const o = parts[0], *const top = parts[1], *const total = parts[2], *const drawn = parts[3];
 
-  // A sliver that begins at query q0 of the head and `at` of the task, with the block of keys from k0 on.
-  void add_block(int64_t batch, int64_t head, int64_t q0, int64_t at, int64_t vectors, int64_t k0) {
-    const int64_t nk = min_of(kBlock, a.columns - k0), step = vectors * W;
-    const int64_t n = a.causal ? min_of(nk, q0 + step - k0) : nk;
-    if (n <= 0) return;
+  // A sliver that begins at query q0 of the head and `at` of the task.
+  struct Sliver {
+    int64_t q0, at, vectors;
+  };
+  // Keys of the block from k0 on that it sees.
+  int64_t keys(const Sliver& t, int64_t k0) const {
+    const int64_t n = min_of(kBlock, a.columns - k0);
+    return a.causal ? min_of(n, t.q0 + t.vectors * W - k0) : n;
+  }
+  void ask_scores(const Sliver& t, int64_t k0) { products.ask_scores(t.at, t.vectors, keys(t, k0), t.q0 + 1 - k0); }
+
+  void add_block(int64_t batch, int64_t head, const Sliver& t, int64_t k0, const Sliver* next) {
+    const auto [q0, at, vectors] = t;
+    const int64_t nk = min_of(kBlock, a.columns - k0), step = vectors * W, n = keys(t, k0);
     const ScoreMask<T> mask(a, batch, head);
     if (a.mask) mask.fetch(q0, min_of(step, a.rows - q0), k0, n);
     products.scores(at, vectors, n, q0 + 1 - k0);
+    if (next) ask_scores(*next, k0);
     const V factor(static_cast<T>(a.scale * kLog2OfE));
     T* const sums = o + at * size;
     alignas(64) T past[kVectors * W];
@@ -169,24 +182,34 @@ struct AttentionForward {
     const int64_t kv_head = head / (a.heads / a.kv_heads), first = vector(begin) * W, last = vector(end) * W;
     const S *x = matrix<const S>(a.q, batch, head), *keys = matrix<const S>(a.k, batch, kv_head);
     const S* values = matrix<const S>(a.v, batch, kv_head);
-    const auto each_sliver = [&](const auto& f) {
-      for (int64_t i = begin; i < end; ++i) f(vector(i) * W, vector(i) * W - first, vector(i + 1) - vector(i));
+    const auto sliver = [&](int64_t i) {
+      return Sliver{vector(i) * W, vector(i) * W - first, vector(i + 1) - vector(i)};
     };
     fill(top, last - first, kHidden<T>);
     fill(total, last - first, T(0));
     products.start();
-    each_sliver([&](int64_t q0, int64_t at, int64_t vectors) {
+    for (int64_t i = begin; i < end; ++i) {
+      const auto [q0, at, vectors] = sliver(i);
       products.take_queries(x + q0 * a.q.row, min_of(vectors * W, a.rows - q0), at, vectors);
-    });
+    }
     const int64_t columns = a.causal ? min_of(a.columns, last) : a.columns;
+    int64_t from = begin;  // the slivers before see none of the block's keys
     for (int64_t k0 = 0; k0 < columns; k0 += kBlock) {
       products.take_block(keys + k0 * a.k.row, values + k0 * a.v.row, min_of(kBlock, columns - k0));
-      each_sliver([&](int64_t q0, int64_t at, int64_t vectors) { add_block(batch, head, q0, at, vectors, k0); });
+      while (this->keys(sliver(from), k0) <= 0) ++from;
+      ask_scores(sliver(from), k0);
+      products.finish();
+      for (int64_t i = from; i < end; ++i) {
+        const Sliver next = sliver(min_of(i + 1, end - 1));
+        add_block(batch, head, sliver(i), k0, i + 1 < end ? &next : nullptr);
+      }
+      products.finish();
     }
-    each_sliver([&](int64_t q0, int64_t at, int64_t vectors) {
-      for (int64_t i = 0; i < vectors * W && q0 + i < a.rows; i += W)
-        finish(batch, head, q0 + i, o + at * size + i, vectors * W, top + at + i, total + at + i);
-    });
+    for (int64_t i = begin; i < end; ++i) {
+      const auto [q0, at, vectors] = sliver(i);
+      for (int64_t l = 0; l < vectors * W && q0 + l < a.rows; l += W)
+        finish(batch, head, q0 + l, o + at * size + l, vectors * W, top + at + l, total + at + l);
+    }
   }
 };
 

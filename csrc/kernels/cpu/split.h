@@ -140,11 +140,10 @@ PYNN_INLINE void keep_awake(Vec<float>& x) { asm volatile("vfmadd231ps %0, %0, %
   asm volatile("tileloadd (%0,%1,1), %%tmm" #which::"r"(p), "r"(kAmxLine) : "memory")
 #define PYNN_SPLIT_LOAD(which, p) asm volatile("tileloadd (%0,%1,1), %%tmm" #which::"r"(p), "r"(kAmxLine) : "memory")
 
-// sums[32][32] (+)= `steps` steps of 32 rows (kLower: else 16) of A by 32 columns of B.
+// sums[32][32] (kLower: else [16][32]) of registers, `row` bytes from row to row.
 template <bool kLower>
-void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row, bool first) {
-  using P = AmxProduct<Bf16Pairs>;
-  char* const lower = sums + 16 * row;
+PYNN_INLINE void begin_sums(const char* sums, int64_t row, bool first) {
+  const char* const lower = sums + 16 * row;
   if (first) {
     PYNN_AMX_ZERO(0);
     PYNN_AMX_ZERO(1);
@@ -160,6 +159,22 @@ void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, 
       PYNN_AMX_LOAD(3, lower + kAmxLine, row);
     }
   }
+}
+template <bool kLower>
+PYNN_INLINE void end_sums(char* sums, int64_t row) {
+  char* const lower = sums + 16 * row;
+  PYNN_AMX_STORE(0, sums, row);
+  PYNN_AMX_STORE(1, sums + kAmxLine, row);
+  if constexpr (kLower) {
+    PYNN_AMX_STORE(2, lower, row);
+    PYNN_AMX_STORE(3, lower + kAmxLine, row);
+  }
+}
+
+// A step of 32 (16) rows of A by 32 columns of B.
+template <bool kLower>
+PYNN_INLINE void split_step(const int32_t* a, const int32_t* b) {
+  using P = AmxProduct<Bf16Pairs>;
   constexpr int64_t middle = 2 * kTile, low = 4 * kTile;
   const auto next_a = [&](const int32_t* p) __attribute__((always_inline)) {
     PYNN_SPLIT_LOAD(4, p);
@@ -179,19 +194,21 @@ void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, 
     P::upper_right();
     if constexpr (kLower) P::lower_right();
   };
+  PYNN_SPLIT_LOAD_ONCE(6, b + low);
+  PYNN_SPLIT_LOAD_ONCE(7, b + low + kTile);
+  next_a(a), next_b(b + middle), next_a(a + middle), next_b(b), next_a(a + low), next_a(a);
+}
+
+// sums (+)= `steps` steps.
+template <bool kLower>
+void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row, bool first) {
+  begin_sums<kLower>(sums, row, first);
   Vec<float> awake(0.0f);
   for (; steps > 0; --steps, a += kSplitStep, b += kSplitStep) {
     keep_awake(awake);
-    PYNN_SPLIT_LOAD_ONCE(6, b + low);
-    PYNN_SPLIT_LOAD_ONCE(7, b + low + kTile);
-    next_a(a), next_b(b + middle), next_a(a + middle), next_b(b), next_a(a + low), next_a(a);
+    split_step<kLower>(a, b);
   }
-  PYNN_AMX_STORE(0, sums, row);
-  PYNN_AMX_STORE(1, sums + kAmxLine, row);
-  if constexpr (kLower) {
-    PYNN_AMX_STORE(2, lower, row);
-    PYNN_AMX_STORE(3, lower + kAmxLine, row);
-  }
+  end_sums<kLower>(sums, row);
 }
 
 }  // namespace
