@@ -17,7 +17,7 @@ template <class T>
 class VectorProducts {
  public:
   static constexpr int64_t W = Vec<T>::kSize, kVectors = GemmBlocks::nv, kBlock = 128;  // of keys
-  static constexpr int64_t kMostSlivers = 9;                                            // of a task
+  static constexpr int64_t kLeastSlivers = 1, kMostSlivers = 9;                         // of a task
   static constexpr int64_t kPair = 1, kKeys = 2;  // see weigh(); keys come in multiples
   static constexpr bool kWhole = false;           // slivers may have fewer vectors
 
@@ -222,7 +222,8 @@ bool forward(const TiledAttentionArgs& a) {
   const int64_t slivers = ceil_div(a.rows, N * W), vectors = Products::kWhole ? slivers * N : ceil_div(a.rows, W);
   const auto vector = [=](int64_t sliver) { return vectors * sliver / slivers; };
   const int64_t wanted = max_of(ceil_div(slivers, Products::kMostSlivers), ceil_div(kTasks, a.batch * a.heads));
-  const int64_t tasks = min_of(wanted, slivers), most = ceil_div(slivers, tasks);  // of a head; slivers of one
+  const int64_t tasks = min_of(wanted, ceil_div(slivers, Products::kLeastSlivers)),
+                most = ceil_div(slivers, tasks);  // of a head; slivers of one
   const double ns = static_cast<double>(most * N * W) * (static_cast<double>(a.columns) * (a.causal ? 0.5 : 1) + 16) *
                     static_cast<double>(a.size + a.v_size + 40) / 100;
   bool accurate = true;
