@@ -89,22 +89,7 @@ void conv_amx_block(const AmxStep* steps, int64_t count, const char* a, int64_t 
   using P = AmxProduct<Bf16Pairs>;
   constexpr int64_t b_row = 4 * kAmxSize;
   const int64_t lower = 16 * a_row;
-  char* const lower_sums = sums + 16 * sums_row;
-  if (first) {
-    PYNN_AMX_ZERO(0);
-    PYNN_AMX_ZERO(1);
-    if constexpr (kLower) {
-      PYNN_AMX_ZERO(2);
-      PYNN_AMX_ZERO(3);
-    }
-  } else {
-    PYNN_AMX_LOAD(0, sums, sums_row);
-    PYNN_AMX_LOAD(1, sums + kAmxLine, sums_row);
-    if constexpr (kLower) {
-      PYNN_AMX_LOAD(2, lower_sums, sums_row);
-      PYNN_AMX_LOAD(3, lower_sums + kAmxLine, sums_row);
-    }
-  }
+  begin_sums<kLower>(sums, sums_row, first);
   Vec<float> awake(0.0f);
   for (const AmxStep* s = steps; s < steps + count; ++s) {
     const char *const x = a + s->a, *const w = b + s->b;
@@ -124,12 +109,7 @@ void conv_amx_block(const AmxStep* steps, int64_t count, const char* a, int64_t 
       }
     }
   }
-  PYNN_AMX_STORE(0, sums, sums_row);
-  PYNN_AMX_STORE(1, sums + kAmxLine, sums_row);
-  if constexpr (kLower) {
-    PYNN_AMX_STORE(2, lower_sums, sums_row);
-    PYNN_AMX_STORE(3, lower_sums + kAmxLine, sums_row);
-  }
+  end_sums<kLower>(sums, sums_row);
 }
 
 }  // namespace

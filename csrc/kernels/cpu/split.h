@@ -204,38 +204,7 @@ PYNN_INLINE void split_step(const int32_t* a, const int32_t* b) {
                               reinterpret_cast<const char*>(b), kAmxLine, tile, 2 * tile);
 }
 
-// sums[32][32] ([16][32]) to registers and back, rows `row` bytes apart; `first`: zeros.
-template <bool kLower>
-PYNN_INLINE void begin_sums(const char* sums, int64_t row, bool first) {
-  const char* const lower = sums + 16 * row;
-  if (first) {
-    PYNN_AMX_ZERO(0);
-    PYNN_AMX_ZERO(1);
-    if constexpr (kLower) {
-      PYNN_AMX_ZERO(2);
-      PYNN_AMX_ZERO(3);
-    }
-  } else {
-    PYNN_AMX_LOAD(0, sums, row);
-    PYNN_AMX_LOAD(1, sums + kAmxLine, row);
-    if constexpr (kLower) {
-      PYNN_AMX_LOAD(2, lower, row);
-      PYNN_AMX_LOAD(3, lower + kAmxLine, row);
-    }
-  }
-}
-template <bool kLower>
-PYNN_INLINE void end_sums(char* sums, int64_t row) {
-  char* const lower = sums + 16 * row;
-  PYNN_AMX_STORE(0, sums, row);
-  PYNN_AMX_STORE(1, sums + kAmxLine, row);
-  if constexpr (kLower) {
-    PYNN_AMX_STORE(2, lower, row);
-    PYNN_AMX_STORE(3, lower + kAmxLine, row);
-  }
-}
-
-// sums = `steps` steps. `beside` is called in each of them, while AMX is busy.
+// sums[32][32] (kLower: else [16][32]) = `steps` steps. `beside` is called in each of them, while AMX is busy.
 template <bool kLower, class F>
 PYNN_INLINE void split_block_beside(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row,
                                     F beside) {
