@@ -108,60 +108,33 @@ PYNN_INLINE void split_turned(const float* x, int64_t line, int64_t other, int64
   }
 }
 
-// Up to kChunk steps of k, k elements in all, of 32 rows of A (kOfA) or columns of B, of which `rows` are there.
-constexpr int64_t kChunk = 2;  // more of them push each other's lines out of L1
+// A step of k, of which k elements are there, of 16 rows of A (kOfA) or columns of B, of which `rows` are.
 template <bool kOfA>
-void split_chunk(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, int32_t* to,
-                 Magnitude& seen) {
+[[gnu::noinline]] void split_tile(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k,
+                                  int32_t* to, Magnitude& seen) {
   constexpr int64_t W = kWords, part = 2 * kTile;
-  const int64_t steps = ceil_div(k, kSplitK);
-  const bool along_k = k_stride == 1;
-  if (kOfA != along_k) {
-    for (int64_t t = 0; t < steps; ++t)
-      for (int64_t r = 0; r < kAmxSize; r += W) {
-        const int64_t n = rows - r, k0 = k - t * kSplitK, k1 = k0 - W;
-        const float* const from = x + r * r_stride + t * kSplitK * k_stride;
-        int32_t* const tile = to + t * kSplitStep + r / W * kTile;
-        along_k ? split_turned(from, r_stride, W, n, k0, n, k1, tile, part, seen)
-                : split_turned(from, k_stride, W * k_stride, k0, n, k1, n, tile, part, seen);
-      }
-  } else if (along_k) {
-    for (int64_t r = 0; r < kAmxSize; ++r, x += r_stride) {
-      int32_t* line = to + r / W * kTile + r % W * W;
-      const int64_t there = r < rows ? k : 0, whole = there / kSplitK;
-      int64_t t = 0;
-      for (; t < whole; ++t, line += kSplitStep) split_line<true>(x + t * kSplitK, W, W, W, line, part, seen);
-      for (; t < steps; ++t, line += kSplitStep)
-        split_line<false>(x + t * kSplitK, W, there - t * kSplitK, there - t * kSplitK - W, line, part, seen);
-    }
-  } else {
-    for (int64_t at = 0; at < steps * kSplitK; at += kSplitK, x += W * k_stride)
-      for (int64_t l = 0; l < W; ++l, x += k_stride)
-        for (int64_t r = 0; r < kAmxSize; r += W) {
-          const int64_t n = rows - r;
-          int32_t* const line = to + at / kSplitK * kSplitStep + r / W * kTile + l * W;
-          if (n >= W && at + l + W < k)
-            split_line<true>(x + r, W * k_stride, W, W, line, part, seen);
-          else
-            split_line<false>(x + r, W * k_stride, at + l < k ? n : 0, at + l + W < k ? n : 0, line, part, seen);
-        }
+  if (r_stride != 1 && k_stride != 1) {
+    float copy[kTile * 2];
+    for (int64_t r = 0; r < min_of(rows, W); ++r)
+      for (int64_t i = 0; i < min_of(k, kSplitK); ++i) copy[r * kSplitK + i] = x[r * r_stride + i * k_stride];
+    return split_tile<kOfA>(copy, kSplitK, 1, rows, k, to, seen);
   }
+  const bool along_k = k_stride == 1, full = rows >= W && k >= kSplitK;
+  const int64_t line = along_k ? r_stride : k_stride, other = W * k_stride;
+  const int64_t lines = along_k ? rows : k, lines1 = along_k ? rows : k - W, n = along_k ? k : rows,
+                n1 = along_k ? k - W : rows;
+  if (kOfA != along_k) return split_turned(x, line, other, lines, n, lines1, n1, to, part, seen);
+  for (int64_t l = 0; l < W; ++l, x += line, to += W)
+    full ? split_line<true>(x, other, W, W, to, part, seen)
+         : split_line<false>(x, other, l < lines ? n : 0, l < lines1 ? n1 : 0, to, part, seen);
 }
+// Steps of k, k elements in all, of 32 rows or columns.
 template <bool kOfA>
 void split_steps(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, int32_t* to,
                  Magnitude& seen) {
-  constexpr int64_t kMost = kChunk * kSplitK;
-  float copy[kAmxSize * kMost];
-  for (; k > 0; k -= kMost, x += kMost * k_stride, to += kChunk * kSplitStep) {
-    const int64_t n = min_of(k, kMost);
-    if (r_stride == 1 || k_stride == 1) {
-      split_chunk<kOfA>(x, r_stride, k_stride, rows, n, to, seen);
-    } else {
-      for (int64_t r = 0; r < rows; ++r)
-        for (int64_t i = 0; i < n; ++i) copy[r * n + i] = x[r * r_stride + i * k_stride];
-      split_chunk<kOfA>(copy, n, 1, rows, n, to, seen);
-    }
-  }
+  for (; k > 0; k -= kSplitK, x += kSplitK * k_stride, to += kSplitStep)
+    for (int64_t r = 0; r < 2; ++r)
+      split_tile<kOfA>(x + r * kWords * r_stride, r_stride, k_stride, rows - r * kWords, k, to + r * kTile, seen);
 }
 
 // What storing AMX's registers needs goes to sleep after 850 ns without it, and takes 280 ns to wake up.
