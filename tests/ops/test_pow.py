@@ -104,3 +104,36 @@ def test_errors():
         pynn.tensor([2]).pow_(0.5)
     with pytest.raises((TypeError, NotImplementedError)):
         pow(pynn.ones(2), 2, 3)
+
+
+def test_double_powers_of_all_kinds():
+    """By registers where base and power are normal, one by one elsewhere: both in each register."""
+    rng = np.random.default_rng(0)
+    special = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        2.5,
+        -2.5,
+        3.0,
+        -3.0,
+        0.5,
+        1e300,
+        1e-300,
+        5e-324,
+        np.inf,
+        -np.inf,
+        np.nan,
+    ]
+    a, b = (v.ravel() for v in np.meshgrid(special, special))
+    a = np.concatenate([a, np.exp(rng.uniform(-500, 500, 801))])
+    b = np.concatenate([b, rng.normal(0, 1.5, 801)])
+    order = rng.permutation(len(a))
+    a, b = a[order], b[order]
+    with np.errstate(all="ignore"):
+        want = np.power(a, b)
+    np.testing.assert_allclose(pynn.pow(pynn.from_numpy(a), pynn.from_numpy(b)).numpy(), want, rtol=1e-15)
+    for part in (slice(3), slice(5, 18)):
+        got = pynn.pow(pynn.from_numpy(a[part]), pynn.from_numpy(b[part])).numpy()
+        np.testing.assert_allclose(got, want[part], rtol=1e-15)

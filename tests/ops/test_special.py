@@ -401,3 +401,28 @@ def test_signbit_of_all_types():
         t = tensor(x).to(dtype)
         assert t.signbit().tolist() == np.signbit(x).tolist()
         assert t[::2].signbit().tolist() == np.signbit(x[::2]).tolist()
+
+
+def test_erfinv_of_all_magnitudes():
+    rng = np.random.default_rng(0)
+    a = np.concatenate(
+        [rng.uniform(0, 1, 99), 1 - np.exp(-rng.uniform(0, 36, 99)), np.exp(-rng.uniform(0, 90, 99))]
+    )
+    x = tensor(np.concatenate([a, -a]))
+    y = pynn.erfinv(x)
+    np.testing.assert_array_equal(y[len(a) :].numpy(), -y[: len(a)].numpy())
+    np.testing.assert_allclose(pynn.erf(y).numpy(), x.numpy(), rtol=1e-15)
+    rest = 1 - a  # exact from 1/2 on
+    np.testing.assert_allclose(pynn.erfc(y[: len(a)]).numpy()[a > 0.5], rest[a > 0.5], rtol=1e-13)
+    edges = pynn.erfinv(tensor(np.array([0.0, -0.0, 1.0, -1.0, 5e-324, 1.5, NAN]))).tolist()
+    assert edges[:5] == [0, 0, INF, -INF, 5e-324] and all(map(math.isnan, edges[5:]))
+
+
+def test_trigamma_of_many():
+    """float32 goes by registers, float64 one by one."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(0, 9, 333), np.exp(rng.normal(0, 6, 333))]).astype(np.float32)
+    want = pynn.polygamma(1, tensor(x.astype(np.float64))).numpy()
+    np.testing.assert_allclose(pynn.polygamma(1, tensor(x)).numpy(), want, rtol=2e-7)
+    assert pynn.polygamma(1, pynn.tensor([0.0, -1.0, INF])).tolist() == [INF, INF, 0]
+    assert pynn.polygamma(1, pynn.tensor([NAN])).isnan().all()

@@ -75,14 +75,38 @@ PYNN_INLINE Vec<T> sinc(Vec<T> x) {
 
 // x + x p(w - 1), w = -log(1 - x^2), or x q(sqrt w) where w is large; the polynomials to 2^-26. Those of w itself and
 // of w - 5 / 2 would lose more to rounding.
+template <class V>
+PYNN_INLINE V erfinv_short(V x, V w) {
+  const V p = poly(w - V(1), 0.127374399, 0.24783289, 0.00425064287, -0.00237644275, 0.00010028136, 3.8228995e-05,
+                   -4.4016e-06, -5.246834e-07, 1.419091e-07, -8.790836e-09);
+  const V q = poly(sqrt(w) - constant<V>(3.1f), 2.93323166, 1.00335607, 0.00746120087, -0.0056953586, 0.00410930675,
+                   -0.00272178702, 0.00136381383, -0.000285171225, -0.000202655753, 0.000128964209);
+  return select(w < V(5), fma(x, p, x), x * q);
+}
 PYNN_INLINE VecF erfinv(VecF x) {
-  const VecF w = -log((VecF(1) - x) * (VecF(1) + x)), s = sqrt(w);  // NaN for |x| > 1
-  const VecF p = poly(w - VecF(1), 0.127374399, 0.24783289, 0.00425064287, -0.00237644275, 0.00010028136, 3.8228995e-05,
-                      -4.4016e-06, -5.246834e-07, 1.419091e-07, -8.790836e-09);
-  const VecF q = poly(s - VecF(3.1f), 2.93323166, 1.00335607, 0.00746120087, -0.0056953586, 0.00410930675,
-                      -0.00272178702, 0.00136381383, -0.000285171225, -0.000202655753, 0.000128964209);
-  const VecF y = select(w < VecF(5), fma(x, p, x), x * q);
+  const VecF y = erfinv_short(x, -log((VecF(1) - x) * (VecF(1) + x)));  // NaN for |x| > 1
   return select(abs(x) == VecF(1), x * VecF(__builtin_huge_valf()), y);
+}
+// That, then a step by Halley on erf, or near 1 on erfc. Where w is beyond what the polynomials were made for, two from
+// the root of w + log 2 - log(pi (w + log 2)) / 2.
+PYNN_INLINE VecD erfinv(VecD x) {
+  const VecD a = abs(x), one(1), half(0.5), w = -log((one - a) * (one + a));
+  const auto small = a<half, far = w> VecD(16);
+  VecD y = erfinv_short(a, w);
+  int steps = 1;
+  if (any(far)) {
+    const VecD u = w + VecD(kLn2);
+    y = select(far, sqrt(u - half * log(VecD(3.14159265358979323846) * u)), y);
+    steps = 2;
+  }
+  for (; steps > 0; --steps) {
+    const VecD inner = erf_inner(y);
+    VecD gap = inner - a;  // erf(y) - a
+    if (!all(small)) gap = select(small, gap, (one - a) - select(y < half, one - inner, erfc_outer(y)));
+    const VecD u = gap * exp(y * y) * VecD(0.88622692545275801365);  // sqrt(pi) / 2
+    y = y - u / fma(y, u, one);
+  }
+  return copysign(select(a == one, VecD(__builtin_huge_val()), y), x);
 }
 
 // log(x / (1 - x)) of x clamped to [eps, 1 - eps], or eps < 0 of x.
@@ -149,6 +173,27 @@ PYNN_INLINE VecF digamma(VecF x) {
   return narrow(digamma_wide(low), digamma_wide(high));
 }
 
+// Below 1/2 by reflection. Two terms of the sum at a time, for fewer divisions; then the asymptotic series.
+PYNN_INLINE VecD trigamma_wide(VecD x) {
+  const VecD one(1);
+  const auto below = x < VecD(0.5);
+  const VecD a = select(below, one - x, x), i = one / (a + VecD(6)), square = i * i;
+  VecD y = i + square * fma(i, poly(square, 1.0 / 6, -1.0 / 30, 1.0 / 42, -1.0 / 30, 5.0 / 66), VecD(0.5));
+  for (int k = 0; k < 6; k += 2) {
+    const VecD u = a + VecD(k), v = a + VecD(k + 1), inverse = one / (u * v);
+    y += fma(u, u, v * v) * inverse * inverse;
+  }
+  y = select(a == VecD(__builtin_huge_val()), VecD(0), y);
+  if (!any(below)) return y;
+  const VecD cosecant = VecD(3.14159265358979323846) / sin((x - round(x)) * VecD(3.14159265358979323846));
+  return select(below, cosecant * cosecant - y, y);
+}
+PYNN_INLINE VecF trigamma(VecF x) {
+  VecD low, high;
+  widen(x, low, high);
+  return narrow(trigamma_wide(low), trigamma_wide(high));
+}
+
 template <class T>
 void run1(Special1 op, void* y, const void* x, int64_t n, double param) {
   if (op == Special1::Sinc)
@@ -156,9 +201,11 @@ void run1(Special1 op, void* y, const void* x, int64_t n, double param) {
   if (op == Special1::Logit)
     return each_register<T>(
         1, y, x, n, [eps = static_cast<T>(param)](Vec<T> v) __attribute__((always_inline)) { return logit(v, eps); });
+  if (op == Special1::Erfinv)
+    return each_register<T>(2, y, x, n, [](Vec<T> v) __attribute__((always_inline)) { return erfinv(v); });
   if constexpr (std::is_same_v<T, float>) {
-    if (op == Special1::Erfinv)
-      return each_register<float>(2, y, x, n, [](VecF v) __attribute__((always_inline)) { return erfinv(v); });
+    if (op == Special1::Polygamma && param == 1)
+      return each_register<float>(4, y, x, n, [](VecF v) __attribute__((always_inline)) { return trigamma(v); });
     if (op == Special1::Digamma)
       return each_register<float>(4, y, x, n, [](VecF v) __attribute__((always_inline)) { return digamma(v); });
     if (op == Special1::Lgamma)
@@ -171,7 +218,6 @@ void run1(Special1 op, void* y, const void* x, int64_t n, double param) {
     PYNN_CASE(Lgamma, lgamma(v))
     PYNN_CASE(Digamma, digamma(v))
     PYNN_CASE(Polygamma, polygamma(static_cast<int64_t>(param), v))
-    PYNN_CASE(Erfinv, erfinv(v))
     PYNN_CASE(Erfcx, erfcx(v))
     PYNN_CASE(Ndtri, ndtri(v))
     PYNN_CASE(LogNdtr, log_ndtr(v))

@@ -27,13 +27,13 @@ struct ExpParts {
 PYNN_INLINE VecF expm1_poly(VecF r) {
   return fma(r * r, poly(r, 0.5, 1.6666518e-01, 4.1666206e-02, 8.368889e-03, 1.3950504e-03), r);
 }
-PYNN_INLINE VecD expm1_poly(VecD r) {
-  return fma(r * r,
-             poly(r, 0.5, 0.16666666666666685, 0.04166666666666673, 0.008333333333316739, 0.001388888888885843,
-                  0.00019841269897059077, 2.4801587373701268e-05, 2.755723423677988e-06, 2.7557233416715324e-07,
-                  2.5112239814569768e-08, 2.092692273346156e-09),
-             r);
+// (exp(r) - 1 - r) / r^2
+PYNN_INLINE VecD exp_tail(VecD r) {
+  return poly(r, 0.5, 0.16666666666666685, 0.04166666666666673, 0.008333333333316739, 0.001388888888885843,
+              0.00019841269897059077, 2.4801587373701268e-05, 2.755723423677988e-06, 2.7557233416715324e-07,
+              2.5112239814569768e-08, 2.092692273346156e-09);
 }
+PYNN_INLINE VecD expm1_poly(VecD r) { return fma(r * r, exp_tail(r), r); }
 // x * 2^k for any k of a result, even a subnormal one; n is k in integer lanes.
 template <class T>
 PYNN_INLINE Vec<T> scale(Vec<T> x, Vec<T> k, Vec<typename Vec<T>::Int> n) {

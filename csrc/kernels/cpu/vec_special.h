@@ -175,6 +175,40 @@ PYNN_INLINE VecF pow(VecF x, VecF y) {
   r = select((x != x) | (y != y), x + y, r);
   return select((y == zero) | (x == one), one, r);
 }
-PYNN_LIBM2(pow, double, pow)
+
+// The C library's, lane by lane.
+PYNN_LIBM2(pow_each, double, pow)
+
+// x^y = exp(y log(x)) of normal x > 0, the logarithm as a sum of two doubles, to 2^-65; needs FMA. Where the power may
+// leave the normal range, and for all other x: one by one.
+PYNN_INLINE VecD pow(VecD x, VecD y) {
+  if constexpr (!kHasFma) return pow_each(x, y);
+  if (!all_within(x, Fp<double>::kLeast, Fp<double>::kMost)) [[unlikely]]
+    return pow_each(x, y);
+  const VecD one(1), two(2), third(2.0 / 3), third_rest(3.700743415417188e-17);
+  // log(1 + f) = 2 s + 2/3 s^3 + 2/5 s^5 ..., s = f / (2 + f)
+  const LogParts<double> p(x);
+  const VecD inverse = one / p.f_plus_2, s = p.f * inverse, below = p.f - (p.f_plus_2 - two);
+  const VecD s_rest = inverse * fnma(s, below, fnma(s, p.f_plus_2, p.f));
+  const VecD z = s * s, z_rest = fma(s + s, s_rest, product_rest(s, s, z));
+  const VecD cube = z * s, cube_rest = fma(z, s_rest, fma(z_rest, s, product_rest(z, s, cube)));
+  const VecD tail = fma(z,
+                        poly(z, 2.0 / 5, 2.0 / 7, 2.0 / 9, 2.0 / 11, 2.0 / 13, 2.0 / 15, 2.0 / 17, 2.0 / 19, 2.0 / 21,
+                             2.0 / 23, 2.0 / 25),
+                        third_rest);
+  const VecD large = p.k * VecD(Fp<double>::kLn2Hi), sum = large + two * s, sum_rest = fma(two, s, large - sum);
+  const VecD hi = fma(cube, third, sum), hi_rest = fma(cube, third, sum - hi);
+  const VecD small = fma(p.k, VecD(Fp<double>::kLn2Lo), fma(two, s_rest, fma(cube_rest, third, cube * tail)));
+  const VecD lo = hi_rest + (sum_rest + small), log_x = hi + lo, log_rest = (hi - log_x) + lo;
+  const VecD e = y * log_x, e_rest = fma(y, log_rest, product_rest(y, log_x, e));
+  if (!all_within(e, -700.0, 700.0)) [[unlikely]]  // NaN and infinities of y too
+    return pow_each(x, y);
+  // exp(e + e_rest) = 2^k exp(r + r_rest)
+  const VecD magic(Fp<double>::kMagic), t = fma(e, VecD(kLog2E), magic), k = t - magic;
+  const VecD near = fnma(k, VecD(Fp<double>::kLn2Hi), e), off = fnma(k, VecD(Fp<double>::kLn2Lo), e_rest);
+  const VecD r = near + off, r_rest = (near - r) + off;
+  const VecD main = one + r, main_rest = r - (main - one);
+  return scale(main + fma(r * r, exp_tail(r), main_rest + r_rest), k, bits(t) - bits(magic));
+}
 
 }  // namespace PYNN_CPU_NAMESPACE
