@@ -33,6 +33,8 @@ ANY = [
     ((3, 20, 8, 9, 7), (1, 1), {"stride": 2}),
     ((2, 5, 9, 8, 9), (1, 1), {"padding": 1}),
     ((1, 3, 16, 23, 24), (7, 7), {"stride": 2, "padding": 3}),
+    ((2, 3, 40, 30, 41), (3, 11), {"stride": (2, 4), "padding": (1, 5)}),  # rows of taps in two steps of AMX
+    ((2, 4, 33, 12, 20), (2, 9), {}),
     ((2, 6, 12, 11, 12), (3, 2), {"dilation": (2, 3), "padding": (3, 1)}),
     ((2, 6, 12, 13, 12), (2, 3), {"stride": (3, 2), "dilation": (2, 1), "padding": (0, 2), "groups": 2}),
     ((2, 4, 5, 6, 6), (2, 2), {"stride": 3}),  # inputs that nothing reads

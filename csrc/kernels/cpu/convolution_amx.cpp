@@ -25,12 +25,12 @@ struct AmxConv {
   const bool forward;
   const Axis h, w;
   const int64_t terms, channels, taps, blocks, lanes, slivers;  // lanes: channels of a block
-  int64_t joined, step;                                         // taps of a row that a step reads, its words of B
-  int64_t across, wide;     // of the copy: pixels of a row, positions of results along it
-  int64_t height, high;     // of a part: rows of results, rows of a phase of the copy
-  int64_t parts;            // of an image
-  int64_t size, part_size;  // elements of a block's copy, of that of all blocks
-  int64_t run_rows, strip;  // of a phase: rows of results that are stored at once, sums
+  int64_t joined, reads, step;  // taps of a row that a step reads, how many steps read a row, words of B of a step
+  int64_t across, wide;         // of the copy: pixels of a row, positions of results along it
+  int64_t height, high;         // of a part: rows of results, rows of a phase of the copy
+  int64_t parts;                // of an image
+  int64_t size, part_size;      // elements of a block's copy, of that of all blocks
+  int64_t run_rows, strip;      // of a phase: rows of results that are stored at once, sums
 
   AmxConv(const ConvArgs& args, bool forward_)
       : a(args),
@@ -43,10 +43,12 @@ struct AmxConv {
         blocks(ceil_div(terms, kAmxSize)),
         lanes(round_up(ceil_div(terms, blocks), 2)),
         slivers(ceil_div(channels, kAmxSize)) {
-    joined = forward && w.dilation == 1 ? min_of(w.kernel, kAmxSize / lanes) : 1;
-    while (w.kernel % joined) --joined;
+    reads = forward && w.dilation == 1 ? ceil_div(w.kernel, kAmxSize / lanes) : w.kernel;
+    joined = ceil_div(w.kernel, reads);
+    while (kParts<T> == 1 && w.kernel % joined) --joined;  // else a weight of 0 would meet an infinity
+    reads = ceil_div(w.kernel, joined);
     step = joined * lanes / 2 * kAmxSize;
-    across = round_up(w.last(w.out) - w.first(0) + 1, w.in_step());
+    across = round_up(w.last(w.out) - w.first(0) + 1 + reads * joined - w.kernel, w.in_step());
     wide = across / w.in_step();
     const auto rows = [&] { return h.last(height) - h.first(0) + 1; };
     const auto halve = [&] { height = round_up(ceil_div(height, 2), h.out_step()); };
@@ -62,8 +64,10 @@ struct AmxConv {
   }
 
   // Of a sliver of results: [blocks, steps of taps, parts, pairs of terms, 32 channels], in the order of reading.
-  int64_t weight_at(int64_t b, int64_t tap) const { return (b * taps + tap) / joined * kParts<T> * step; }
-  int64_t weight_size() const { return weight_at(blocks, 0); }
+  int64_t weight_at(int64_t b, int64_t th, int64_t tw) const {
+    return ((b * h.kernel + th) * reads + tw / joined) * kParts<T> * step;
+  }
+  int64_t weight_size() const { return weight_at(blocks, 0, 0); }
   int64_t copy_size() const { return kParts<T> * part_size; }
   void pack(int64_t group, int64_t sliver, int32_t* to, Magnitude& seen) const {
     const T* const all = static_cast<const T*>(a.w);
@@ -71,6 +75,7 @@ struct AmxConv {
     const int64_t term = forward ? taps : a.ci * taps, lane = forward ? a.ci * taps : taps, c0 = sliver * kAmxSize;
     const T* const from = all + group * a.co * a.ci * taps + c0 * lane;
     const int64_t valid = min_of(kAmxSize, channels - c0);
+    if (reads * joined > w.kernel) __builtin_memset(to, 0, 4 * static_cast<size_t>(weight_size()));
     for (int64_t b = 0; b < blocks; ++b)
       for (int64_t p = 0; p < lanes / 2; ++p) {
         const int64_t t = b * lanes + 2 * p;
@@ -78,8 +83,9 @@ struct AmxConv {
           const int64_t some = t < terms ? min_of(kWords, valid - l) : 0, both = t + 1 < terms ? some : 0;
           for_transposed_pairs(from + t * term + l * lane, lane, term, both, some, taps, end, seen,
                                [&](int64_t tap, const Vec<int32_t>* words) {
+                                 const int64_t th = tap / w.kernel, tw = tap % w.kernel;
                                  int32_t* const at =
-                                     to + weight_at(b, tap) + (tap % joined * (lanes / 2) + p) * kAmxSize + l;
+                                     to + weight_at(b, th, tw) + (tw % joined * (lanes / 2) + p) * kAmxSize + l;
                                  for (int64_t q = 0; q < kParts<T>; ++q) words[q * kWords].store(at + q * step);
                                });
         }
@@ -106,6 +112,12 @@ struct AmxConv {
           if (inside) clear(row + (left + c1) * lanes, across - left - c1);
         }
       const int64_t n = min_of(lanes, terms - b * lanes);
+      if (kParts<T> == 3 && lanes == 4) {  // few channels: nothing is transposed
+        for (int64_t r = r0; r < r1; ++r)
+          load_quads(reinterpret_cast<const float*>(x) + r * w.in + c0, plane, n, c1 - c0,
+                     to + row_at(r - first) + (left + c0) * lanes, seen);
+        continue;
+      }
       int64_t r = r0, c = 0;
       BFloat16* row = to + row_at(r - first) + left * lanes;
       for_transposed_pairs(x + b * lanes * plane + r0 * w.in, 2 * plane, plane, n / 2, ceil_div(n, 2), (r1 - r0) * w.in,
@@ -118,6 +130,25 @@ struct AmxConv {
     }
   }
 
+  // A row of n pixels of up to four channels, as pairs of pairs.
+  void load_quads(const float* x, int64_t plane, int64_t there, int64_t n, BFloat16* to, Magnitude& seen) const {
+    for (int64_t c = 0; c < n; c += kLanes) {
+      VecF v[4];
+      for (int64_t i = 0; i < 4; ++i) {
+        v[i] = i < there ? VecF::load(x + i * plane + c, n - c) : VecF(0.0f);
+        seen.see(v[i]);
+      }
+      Vec<int32_t> first[3], second[3];
+      split(v[0], v[1], first), split(v[2], v[3], second);
+      for (int64_t q = 0; q < 3; ++q) {
+        auto* const words = reinterpret_cast<int32_t*>(to + q * part_size + 4 * c);
+        in_turn<0>(first[q], second[q]).store(words, min_of(kWords, 2 * (n - c)));
+        if (2 * (n - c) > kWords)
+          in_turn<1>(first[q], second[q]).store(words + kWords, min_of(kWords, 2 * (n - c) - kWords));
+      }
+    }
+  }
+
   // What results of a phase read, from their first on, and the weights of it.
   int64_t steps(int64_t h0, int64_t h_phase, int64_t w_phase, AmxStep* to) const {
     int64_t n = 0;
@@ -127,7 +158,7 @@ struct AmxConv {
         for (int64_t tw = 0; tw < w.kernel; tw += joined)
           if (h.taken(h_phase, th) && w.taken(w_phase, tw))
             to[n++] = {2 * (b * size + row_at(q0 + h.at(h_phase, th)) + (w.at(w_phase, tw) - w.first(0)) * lanes),
-                       4 * weight_at(b, th * w.kernel + tw)};
+                       4 * weight_at(b, th, tw)};
     return n;
   }
 

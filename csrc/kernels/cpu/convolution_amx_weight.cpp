@@ -15,7 +15,7 @@ namespace PYNN_CPU_NAMESPACE {
 namespace {
 
 constexpr int64_t kPixels = 1024, kPartBytes = 768 << 10;              // of a part, its copies
-constexpr int64_t kShares = 4, kFloatShares = 8, kSumBytes = 6 << 20;  // of all shares
+constexpr int64_t kShares = 8, kSumBytes = 6 << 20;  // of all shares
 
 // to[j] = from[j * step], j < n. Up to `end` may be read.
 PYNN_INLINE void copy_every(BFloat16* to, const BFloat16* from, int64_t step, int64_t n, const BFloat16* end) {
@@ -115,8 +115,8 @@ struct AmxWeight {
     // An odd number of lines: rows of a register then lie in sets of their own.
     plane = round_up(h_phases * w_phases * images * high * wide + 32, 64) + 32;
     size = slivers * blocks * taps * kAmxSize * kAmxSize;
-    shares = clamp_of(min_of(kParts<T> == 3 ? kFloatShares : kShares, kSumBytes / 4 / size), 1, parts);
-    runs = min_of<int64_t>(slivers, shares > kShares ? 1 : shares > 1 ? 2 : 4);  // each copies all of x
+    shares = clamp_of(min_of(kShares, kSumBytes / 4 / size), 1, parts);
+    runs = min_of<int64_t>(slivers, 2 * shares > kShares ? 1 : shares > 1 ? 2 : 4);  // each copies all of x
   }
   // Inputs that n outputs read.
   static int64_t reach(const Axis& d, int64_t n) { return (n - 1) * d.stride + (d.kernel - 1) * d.dilation + 1; }

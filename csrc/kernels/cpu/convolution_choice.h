@@ -105,8 +105,9 @@ ConvPath choose(const ConvArgs& a, Result result) {
   const auto as_double = [](int64_t n) { return static_cast<double>(n); };
   const int64_t channels = result == Result::Input ? a.ci : a.co, terms = result == Result::Input ? a.co : a.ci;
   const double lanes = as_double(kLanes);
-  // Products by AMX need no blocks of channels.
-  if (has_amx() && kernel_of_one(a) && min_of(a.ci, a.co) >= (result == Result::Output ? 32 : 16) &&
+  // Products by AMX need no blocks of channels. What they save of few channels is lost where a bias is added.
+  const bool added = result == Result::Output && (a.bias || a.relu) && a.ci * a.co <= 64 * 64;
+  if (has_amx() && !added && kernel_of_one(a) && min_of(a.ci, a.co) >= (result == Result::Output ? 32 : 16) &&
       product3(g.in) >= 32)
     return ConvPath::Unfold;
   // Rows of pixels in place, unless many stand on pages of their own.
@@ -121,6 +122,14 @@ ConvPath choose(const ConvArgs& a, Result result) {
     const double taps = as_double(product3(g.kernel) * a.ci), transposed = 8, split = g.stride[2] > 1 ? 1.3 : 1;
     const double few = as_double(a.co * ceil_div(g.out[2], kLanes)) * taps * split;
     const double windows = as_double(ceil_div(a.co, kLanes) * g.out[2]) * (taps + transposed);
+    // By AMX: of the taps of a row, and of channels, some are padding; rows are copied.
+    const int64_t reads = ceil_div(g.kernel[2], 8), joined = ceil_div(g.kernel[2], reads);
+    const double vectors = as_double(round_up(a.co, kWide) / kLanes);
+    const double amx = vectors * as_double((g.out[2] + g.kernel[2] / g.stride[2]) * g.kernel[1] * reads * joined * 2) +
+                       vectors * as_double(g.out[2]) * transposed + 12 * as_double(g.stride[1] * g.in[2]) +
+                       2 * taps * as_double(a.co) / as_double(a.batch * g.out[1]);
+    if (has_amx() && a.ci >= 3 && g.in[0] == 1 && g.kernel[0] == 1 && g.dilation[2] == 1 && amx < min_of(few, windows))
+      return ConvPath::Amx;
     return narrow || windows < few ? ConvPath::Windows : ConvPath::Few;
   }
   // Channels in lanes pay where most lanes are used; a sum over pixels needs some input channels too.

@@ -61,6 +61,17 @@ struct Shuffle {
   }
 };
 
+// Lanes of a and b in turn, from the lower or upper half of each.
+template <int kHigh, class T, int... I>
+PYNN_INLINE Vec<T> in_turn(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
+  constexpr int W = Vec<T>::kSize;
+  return typename Vec<T>::Native(__builtin_shufflevector(a.v, b.v, (kHigh * W / 2 + I / 2 + I % 2 * W)...));
+}
+template <int kHigh, class T>
+PYNN_INLINE Vec<T> in_turn(Vec<T> a, Vec<T> b) {
+  return in_turn<kHigh>(a, b, std::make_integer_sequence<int, Vec<T>::kSize>());
+}
+
 // Lanes kOdd, kOdd + 2, ... of a and b joined.
 template <int kOdd, class T, int... I>
 PYNN_INLINE Vec<T> every_second(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
