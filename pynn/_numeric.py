@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections import namedtuple
 from typing import Any
 
@@ -171,8 +172,7 @@ def histogramdd(
             "histogramdd: if weight tensor is provided it should have one element per point of input"
         )
     edges = []
-    place = _C.zeros(points.size(0), dtype=_C.int64, device=points.device)
-    inside = _C.ones(points.size(0), dtype=_C.bool, device=points.device)
+    place: Any = 0  # in a grid that has a bin below and one above the edges of every dim
     for i, b in enumerate(bins):
         x = points[:, i].contiguous()
         if isinstance(b, Tensor):
@@ -185,16 +185,13 @@ def histogramdd(
             edge = _edges(x, b, None if range is None else range[2 * i : 2 * i + 2])
         edges.append(edge)
         n = edge.numel() - 1
-        at = _C.searchsorted(edge, x, right=True) - 1
-        at = _C.where(x == edge[-1], n - 1, at)
-        inside = inside & (at >= 0) & (at < n)
-        place = place * n + at
-    shape = [e.numel() - 1 for e in edges]
-    total = 1
-    for n in shape:
-        total *= n
-    weights = None if weight is None else weight.detach().reshape(-1)[inside]
-    hist = _C.bincount(place[inside], weights, minlength=total).to(input.dtype).reshape(shape)
+        at = _C.searchsorted(edge, x, right=True)
+        at = _C.where(x == edge[-1], n, at)
+        place = at if i == 0 else place * (n + 2) + at
+    shape = [e.numel() + 1 for e in edges]
+    weights = None if weight is None else weight.detach().reshape(-1)
+    hist = _C.bincount(place, weights, minlength=math.prod(shape)).reshape(shape)
+    hist = hist[(slice(1, -1),) * d].to(input.dtype).contiguous()
     if density:
         hist = hist / hist.sum()
         for i, e in enumerate(edges):

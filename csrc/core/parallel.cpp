@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 #if !defined(_WIN32)
 #include <pthread.h>
@@ -94,6 +95,14 @@ int num_threads() {
 void set_num_threads(int n) {
   PYNN_CHECK(n >= 1 && n <= kMaxThreads, "set_num_threads: a number from 1 to ", kMaxThreads, " is required, got ", n);
   thread_count = n;
+}
+
+void run_here(FunctionRef<void()> f) {
+  struct Here {
+    const bool before = std::exchange(detail::in_region, true);
+    ~Here() { detail::in_region = before; }
+  } here;
+  f();
 }
 
 int threads_for(double ns) {

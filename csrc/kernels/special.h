@@ -17,6 +17,7 @@ enum class Special1 : uint8_t {
   LogNdtr,  // the logarithm of the normal distribution function
   Entr,     // -x log(x)
   Sinc,     // sin(pi x) / (pi x)
+  Logit,    // log(x / (1 - x)) of x clamped to [param, 1 - param], where param is not negative
   I0,       // modified Bessel functions; e: times e^-|x|
   I0e,
   I1,

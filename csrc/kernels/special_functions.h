@@ -61,6 +61,11 @@ PYNN_FN double erfinv(double x) {
   return PYNN_MATH(copysign)(y, x);
 }
 
+PYNN_FN double logit(double x, double eps) {
+  if (eps >= 0) x = x < eps ? eps : x > 1 - eps ? 1 - eps : x;
+  return PYNN_MATH(log)(x / (1 - x));
+}
+
 PYNN_FN double log_ndtr(double x) {
   if (x < -1) return PYNN_MATH(log)(0.5 * erfcx(-x * kHalfRoot)) - 0.5 * x * x;
   return PYNN_MATH(log1p)(-0.5 * PYNN_MATH(erfc)(x * kHalfRoot));

@@ -27,10 +27,9 @@ PYNN_FN double digamma(double x) {
   if (x == 0) return PYNN_MATH(copysign)(kInf, -x);
   double reflected = 0;
   if (x < 0) {  // psi(x) = psi(1 - x) - pi / tan(pi x)
-    const double whole = PYNN_MATH(floor)(x);
-    if (x == whole) return kNaN;
-    const double part = x - whole;
-    reflected = -kPi / PYNN_MATH(tan)(kPi * (part > 0.5 ? part - 1 : part));
+    const double part = x - PYNN_MATH(rint)(x);
+    if (part == 0) return kNaN;
+    reflected = -kPi / PYNN_MATH(tan)(kPi * part);
     x = 1 - x;
   }
   double y = 0;

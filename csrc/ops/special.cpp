@@ -142,8 +142,14 @@ Tensor ndtr(const Tensor& x) { return mul(erfc(mul(x, -kHalfRoot)), 0.5); }
 
 Tensor logit(const Tensor& input, std::optional<double> eps) {
   const Tensor x = is_integral(input.dtype()) ? to_dtype(input, default_dtype()) : input;
-  const Tensor z = eps ? clamp(x, Scalar(*eps), Scalar(1 - *eps)) : x;
-  return log(div(z, sub(1.0, z)));
+  if (is_complex(x.dtype())) return log(div(x, sub(1.0, x)));
+  const double least = eps.value_or(-1);
+  return record("logit", run_special(Special1::Logit, x, least), inputs(x), save(x, least),
+                [](const Tensor& g, const Tensor& x, double least) {
+                  const Tensor slope = div(g, mul(x, sub(1.0, x))),
+                               inside = logical_and(ge(x, std::max(least, 0.0)), le(x, 1 - std::max(least, 0.0)));
+                  return where(inside, slope, least < 0 ? std::numeric_limits<double>::quiet_NaN() : 0.0);
+                });
 }
 
 std::tuple<Tensor, Tensor> frexp(const Tensor& x) {

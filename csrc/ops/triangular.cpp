@@ -9,6 +9,7 @@
 #include "ops/creation.h"
 #include "ops/device.h"
 #include "ops/matmul.h"
+#include "ops/triangular.h"
 #include "ops/unary.h"
 #include "ops/view.h"
 
@@ -59,16 +60,18 @@ void solve_real(const Tensor& a, const Tensor& x, bool upper, bool unit) {
   kernels::solve_lower(x.device(), g);
 }
 
-void solve(const Tensor& a, const Tensor& x, bool upper, bool unit) {
+}  // namespace
+
+void solve_in_place(const Tensor& a, const Tensor& x, bool upper, bool unit) {
   const int64_t n = x.size(1), block = block_of(a.dtype(), x.size(2));
   if (n > block) {
     const int64_t half = (n / 2 + 15) / 16 * 16, first = upper ? half : 0, rest = half - first;
     const int64_t known = upper ? n - half : half, left = n - known;
     const Tensor x_known = narrow(x, 1, first, known), x_left = narrow(x, 1, rest, left);
     const Tensor a_rest = narrow(a, 1, rest, left), a_between = narrow(a_rest, 2, first, known);
-    solve(narrow(narrow(a, 1, first, known), 2, first, known), x_known, upper, unit);
+    solve_in_place(narrow(narrow(a, 1, first, known), 2, first, known), x_known, upper, unit);
     run_gemm(x_left, a_between, x_known, {}, -1, 1);
-    return solve(narrow(a_rest, 2, rest, left), x_left, upper, unit);
+    return solve_in_place(narrow(a_rest, 2, rest, left), x_left, upper, unit);
   }
   if (!is_complex(a.dtype())) return solve_real(a, x, upper, unit);
   for (int64_t i = 0; i < x.size(0); ++i)
@@ -77,6 +80,8 @@ void solve(const Tensor& a, const Tensor& x, bool upper, bool unit) {
     else
       substitute<std::complex<double>>(select(a, 0, i), select(x, 0, i), upper, unit);
 }
+
+namespace {
 
 // a [..., n, n] and b [..., n, m] of the same batch, on the CPU.
 Tensor solve_left(const Tensor& a, const Tensor& b, bool upper, bool unit) {
@@ -87,7 +92,7 @@ Tensor solve_left(const Tensor& a, const Tensor& b, bool upper, bool unit) {
     x = clone_contiguous(b);
     const int64_t batch = x.numel() ? x.numel() / (n * m) : 0;
     if (batch && !x.device().is_meta())
-      solve(reshape(a, DimVector{batch, n, n}), view(x, DimVector{batch, n, m}), upper, unit);
+      solve_in_place(reshape(a, DimVector{batch, n, n}), view(x, DimVector{batch, n, m}), upper, unit);
   }
   return record(
       "linalg_solve_triangular", x, inputs(a, b), save(a, x, upper, unit),

@@ -30,6 +30,8 @@ def check_floating(name: str, *tensors: Tensor) -> None:
             raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {x.dtype}")
         if not (x.is_floating_point() or x.is_complex()):
             raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {x.dtype}")
+    if len(tensors) == 1:
+        return
     if len({x.dtype for x in tensors}) > 1:
         raise RuntimeError(
             f"{name}: Expected all tensors to have the same dtype, got {[str(x.dtype) for x in tensors]}"
@@ -77,15 +79,23 @@ def tensor(a: Any, like: Tensor) -> Tensor:
     return _C.from_numpy(np.array(a, order="C")).to(like.device, dtype)
 
 
-def failing(name: str, x: Any, what: Any) -> LinAlgError:
-    """The error for the first matrix of a stack for which `what` says something."""
-    n = x.shape[-1]
-    for i, a in enumerate(x.reshape(-1, n, n)):
-        text = what(a)
-        if text:
-            where = f"(Batch element {i}): " if x.ndim > 2 else ""
-            return LinAlgError(f"{name}: {where}{text}")
-    return LinAlgError(f"{name}: no result was found")
+def failed(info: Tensor) -> bool:
+    return bool(info.any() if info.dim() else info.item())
+
+
+def failing(name: str, info: Tensor, text: Any) -> LinAlgError:
+    """The error for the first matrix of a stack whose info is not 0: text(info)."""
+    for i, at in enumerate(info.reshape(-1).tolist()):
+        if at:
+            where = f"(Batch element {i}): " if info.dim() else ""
+            return LinAlgError(f"{name}: {where}{text(at)}")
+    raise AssertionError("no matrix failed")
+
+
+def linked(function: Any, A: Tensor, *others: Tensor) -> Tensor:
+    """function.apply, whose last argument is the result; that result where nothing asks for a gradient."""
+    wanted = _C.is_grad_enabled() and any(x.requires_grad for x in (A, *others[:-1]))
+    return function.apply(A, *others) if wanted else others[-1]
 
 
 def batched(name: str, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

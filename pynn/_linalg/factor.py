@@ -12,7 +12,9 @@ from pynn._linalg.common import (
     beside,
     check_matrix,
     check_square,
+    failed,
     failing,
+    linked,
     result_type,
     tensor,
     with_out,
@@ -42,10 +44,28 @@ def _minor(a: Any) -> int:
     return 0
 
 
+def _complex_cholesky(A: Tensor) -> Any:
+    """L, and the orders of the first leading minors that are not positive, or 0."""
+    import numpy as np
+
+    values = array(A)
+    info = np.zeros(values.shape[:-2], np.int32)
+    try:
+        factors = np.linalg.cholesky(values)
+    except np.linalg.LinAlgError:
+        n = values.shape[-1]
+        factors, flat = np.tril(values), info.reshape(-1)
+        for i, (a, to) in enumerate(zip(values.reshape(-1, n, n), factors.reshape(-1, n, n), strict=True)):
+            flat[i] = _minor(a)
+            if not flat[i]:
+                to[...] = np.linalg.cholesky(a)
+    return tensor(factors, A), beside(info, A)
+
+
 class _Cholesky(Function):
     @staticmethod
-    def forward(ctx: Any, a: Tensor, values: Any) -> Tensor:
-        factor = tensor(values, a)
+    def forward(ctx: Any, a: Tensor, values: Tensor) -> Tensor:
+        factor = values.detach()
         ctx.save_for_backward(factor)
         return factor
 
@@ -68,43 +88,49 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
         LinAlgError: a matrix is not positive definite.
     """
     factor, info = cholesky_ex(A, upper=upper)
-    if info.any():
-        raise failing(
-            "linalg.cholesky",
-            array(A),
-            lambda a: (
-                (k := _minor(a))
-                and "The factorization could not be completed because the input is not positive-definite (the leading "
-                f"minor of order {k} is not positive-definite)."
-            ),
-        )
+    if failed(info):
+        raise _not_positive("linalg.cholesky", info)
     return factor
+
+
+def _not_positive(name: str, info: Tensor) -> LinAlgError:
+    return failing(
+        name,
+        info,
+        lambda k: (
+            "The factorization could not be completed because the input is not positive-definite (the leading "
+            f"minor of order {k} is not positive-definite)."
+        ),
+    )
 
 
 @with_out
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
     """cholesky without an error: info holds 0, or the order of the first minor that is not positive."""
-    import numpy as np
-
     check_square("linalg.cholesky", A)
-    values = array(A.mH if upper else A)
-    info = np.zeros(values.shape[:-2], np.int32)
-    try:
-        factors = np.linalg.cholesky(values)
-    except np.linalg.LinAlgError:
-        if check_errors:
-            return CholeskyEx(cholesky(A, upper=upper), None)
-        n = values.shape[-1]
-        factors, flat = np.tril(values), info.reshape(-1)
-        for i, (a, to) in enumerate(zip(values.reshape(-1, n, n), factors.reshape(-1, n, n), strict=True)):
-            flat[i] = _minor(a)
-            if not flat[i]:
-                to[...] = np.linalg.cholesky(a)
-    factor = _Cholesky.apply(A, factors)
-    return CholeskyEx(factor.mH if upper else factor, beside(info, A))
+    if A.is_complex():
+        lower, info = _complex_cholesky(A.mH if upper else A)
+    else:
+        factor, info = _C._linalg.real_cholesky((A if upper else A.mT).cpu())
+        lower, info = factor.mT.to(A.device), info.to(A.device)
+    if check_errors and failed(info):
+        raise _not_positive("linalg.cholesky_ex", info)
+    lower = linked(_Cholesky, A, lower)
+    return CholeskyEx(lower.mH if upper else lower, info)
 
 
 # -- QR -------------------------------------------------------------------------------------------------------------
+
+
+def _qr_values(a: Tensor) -> Any:
+    import numpy as np
+
+    if a.is_complex():
+        return [tensor(x, a) for x in np.linalg.qr(array(a))]
+    v, t, r = (x.to(a.device) for x in _C._linalg.real_qr(a.cpu()))
+    q = -v @ (t @ v[..., : a.size(-1), :].mT)
+    q.diagonal(0, -2, -1).add_(1)
+    return [q, r]
 
 
 class _QR(Function):
@@ -112,9 +138,7 @@ class _QR(Function):
 
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Any:
-        import numpy as np
-
-        q, r = (tensor(x, a) for x in np.linalg.qr(array(a)))
+        q, r = _qr_values(a)
         ctx.save_for_backward(q, r)
         return q, r
 
@@ -220,8 +244,16 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
 # -- LU -------------------------------------------------------------------------------------------------------------
 
 
+def lu_values(A: Tensor, pivot: bool = True) -> Any:
+    """L and U in one, int32 pivots from 1, and info: where the first zero on U's diagonal stands, or 0. No gradient."""
+    if pivot and not A.is_complex():
+        return [x.to(A.device) for x in _C._linalg.real_lu(A.cpu())]
+    values, pivots, info = _lu_numpy(array(A), pivot)
+    return tensor(values, A), beside(pivots, A), beside(info, A)
+
+
 def _lu_numpy(a: Any, pivot: bool) -> Any:
-    """LU in place of each matrix of a copy, int32 pivots from 1, and info: the first zero on U's diagonal."""
+    """The same of complex matrices, or without pivots."""
     import numpy as np
 
     m, n = a.shape[-2:]
@@ -257,18 +289,7 @@ def _lu_numpy(a: Any, pivot: bool) -> Any:
 
 def _order(pivots: Tensor, rows: int) -> Tensor:
     """Row i of P^T A is row order[i] of A."""
-    import numpy as np
-
-    p = array(pivots)
-    flat = p.reshape(int(np.prod(p.shape[:-1])), p.shape[-1])
-    order = np.tile(np.arange(rows), (len(flat), 1))
-    every = np.arange(len(flat))
-    for j in range(flat.shape[-1]):
-        at = flat[:, j] - 1
-        moved = order[every, at].copy()
-        order[every, at] = order[:, j]
-        order[:, j] = moved
-    return beside(order.reshape(*p.shape[:-1], rows), pivots)
+    return _C._linalg.pivot_order(pivots.cpu(), rows).to(pivots.device)
 
 
 def _permuted(A: Tensor, order: Tensor) -> Tensor:
@@ -280,8 +301,8 @@ class _SquareLU(Function):
     """L and U in one of A, whose rows stand in pivoted order; `values` holds them."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, values: Any) -> Tensor:
-        lu = tensor(values, a)
+    def forward(ctx: Any, a: Tensor, values: Tensor) -> Tensor:
+        lu = values.detach()
         ctx.save_for_backward(lu)
         return lu
 
@@ -303,10 +324,9 @@ def _unit_lower(lu: Tensor) -> Tensor:
 
 def _factored(A: Tensor, pivot: bool) -> Any:
     """LU with its graph, pivots, info."""
-    values, pivots, info = _lu_numpy(array(A), pivot)
-    pivots = beside(pivots, A)
+    values, pivots, info = lu_values(A, pivot)
     if not (A.requires_grad and _C.is_grad_enabled()):
-        return tensor(values, A), pivots, info
+        return values, pivots, info
     m, n = A.shape[-2:]
     k = min(m, n)
     rows = _permuted(A, _order(pivots, m)) if pivot else A
@@ -344,9 +364,9 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     """lu_factor without an error: info holds 0, or the position of the first zero on U's diagonal."""
     check_matrix("linalg.lu_factor", A)
     lu, pivots, info = _factored(A, pivot)
-    if check_errors and info.any():
+    if check_errors and failed(info):
         raise LinAlgError(f"linalg.lu_factor_ex: U has a zero on its diagonal, at {info.max()}")
-    return FactorsEx(lu, pivots, beside(info, A))
+    return FactorsEx(lu, pivots, info)
 
 
 @with_out

@@ -10,16 +10,17 @@ from pynn._linalg.common import (
     LinAlgError,
     array,
     batched,
-    beside,
     check_floating,
     check_matrix,
     check_square,
+    failed,
     failing,
+    linked,
     result_type,
     tensor,
     with_out,
 )
-from pynn._linalg.factor import _lu_numpy, _order, _permuted, _unit_lower
+from pynn._linalg.factor import _order, _permuted, _unit_lower, lu_values
 from pynn.autograd.function import Function
 
 InvEx = result_type("linalg_inv_ex", "inverse info")
@@ -28,19 +29,41 @@ Slogdet = result_type("linalg_slogdet", "sign logabsdet")
 Lstsq = result_type("linalg_lstsq", "solution residuals rank singular_values")
 
 
-def _singular(name: str, values: Any, what: str) -> LinAlgError:
-    def text(a: Any) -> str:
-        at = int(_lu_numpy(a, True)[2])
-        return (
+def _singular(name: str, info: Tensor, what: str) -> LinAlgError:
+    return failing(
+        name,
+        info,
+        lambda at: (
             f"The diagonal element {at} is zero, {what} could not be completed because the input matrix is singular."
-            if at
-            else ""
-        )
+        ),
+    )
 
-    error = failing(name, values, text)
-    if "no result" in str(error):
-        error = LinAlgError(f"{name}: {what} could not be completed because the input matrix is singular.")
-    return error
+
+def _solved(A: Tensor, b: Tensor) -> Any:
+    """A^-1 b and info; A's batch dims may be fewer than b's. No gradient."""
+    import numpy as np
+
+    if not A.is_complex():
+        lu, pivots, info = _C._linalg.real_lu(A.cpu())
+        if A.dim() < b.dim() or A.shape[:-2] != b.shape[:-2]:
+            lu, pivots = lu.expand(*b.shape[:-2], *lu.shape[-2:]), pivots.expand(*b.shape[:-2], -1)
+        return _C._linalg.real_lu_solve(lu, pivots, b.cpu()).to(A.device), info.to(A.device)
+    values = array(A)
+    try:
+        return tensor(np.linalg.solve(values, array(b)), b), _C.zeros(
+            A.shape[:-2], dtype=_C.int32, device=A.device
+        )
+    except np.linalg.LinAlgError:
+        info = lu_values(A)[2]
+        safe = np.where(
+            array(info)[..., None, None] != 0, np.eye(values.shape[-1], dtype=values.dtype), values
+        )
+        return tensor(np.linalg.solve(safe, array(b)), b), info
+
+
+def _eye(A: Tensor) -> Tensor:
+    eye = _C.eye(A.size(-1), dtype=A.dtype, device=A.device)
+    return eye if A.dim() == 2 else eye.expand(A.shape)
 
 
 # -- Inverse --------------------------------------------------------------------------------------------------------
@@ -48,8 +71,8 @@ def _singular(name: str, values: Any, what: str) -> LinAlgError:
 
 class _Inverse(Function):
     @staticmethod
-    def forward(ctx: Any, a: Tensor, values: Any) -> Tensor:
-        y = tensor(values, a)
+    def forward(ctx: Any, a: Tensor, values: Tensor) -> Tensor:
+        y = values.detach()  # a tensor of its own, which gets the graph
         ctx.save_for_backward(y)
         return y
 
@@ -66,33 +89,20 @@ def inv(A: Tensor) -> Tensor:
     Raises:
         LinAlgError: a matrix is singular.
     """
-    import numpy as np
-
-    check_square("linalg.inv", A)
-    values = array(A)
-    try:
-        return _Inverse.apply(A, np.linalg.inv(values))
-    except np.linalg.LinAlgError:
-        raise _singular("linalg.inv", values, "the inversion") from None
-
-
-def _info(values: Any) -> Any:
-    return _lu_numpy(values, True)[2]
+    inverse, info = inv_ex(A)
+    if failed(info):
+        raise _singular("linalg.inv", info, "the inversion")
+    return inverse
 
 
 @with_out
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
     """inv without an error: info holds 0, or where U's first zero stands; such an inverse is not meaningful."""
-    import numpy as np
-
     check_square("linalg.inv", A)
-    values = array(A)
-    info = _info(values)
-    if check_errors and info.any():
-        raise _singular("linalg.inv_ex", values, "the inversion")
-    safe = np.where(info[..., None, None] != 0, np.eye(values.shape[-1], dtype=values.dtype), values)
-    found = np.where(info[..., None, None] != 0, values, np.linalg.inv(safe))
-    return InvEx(_Inverse.apply(A, found), beside(info, A))
+    values, info = _solved(A, _eye(A))
+    if check_errors and failed(info):
+        raise _singular("linalg.inv_ex", info, "the inversion")
+    return InvEx(linked(_Inverse, A, values), info)
 
 
 # -- Determinants ---------------------------------------------------------------------------------------------------
@@ -111,12 +121,18 @@ def _cofactors(a: Tensor) -> Tensor:
     return tensor(np.conj(signs)[..., None, None] * (u * others[..., None, :]) @ vh, a)
 
 
+def _diagonal(a: Tensor) -> Any:
+    """The permutation's sign, and U's diagonal."""
+    lu, pivots, _ = lu_values(a)
+    moved = (pivots != _C.arange(1, a.size(-1) + 1, dtype=_C.int32, device=a.device)).sum(-1)
+    return (1 - 2 * (moved % 2)).to(a.dtype), lu.diagonal(0, -2, -1)
+
+
 class _Det(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Tensor:
-        import numpy as np
-
-        y = tensor(np.linalg.det(array(a)), a)
+        sign, d = _diagonal(a)
+        y = d.prod(-1) * sign
         ctx.save_for_backward(a, y)
         return y
 
@@ -140,10 +156,8 @@ def det(A: Tensor) -> Tensor:
 class _Slogdet(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Any:
-        import numpy as np
-
-        sign, logabs = np.linalg.slogdet(array(a))
-        sign, logabs = tensor(sign, a), tensor(logabs, a)
+        sign, d = _diagonal(a)
+        sign, logabs = sign * d.sgn().prod(-1), d.abs().log().sum(-1)
         ctx.save_for_backward(a, sign)
         return sign, logabs
 
@@ -175,11 +189,11 @@ def logdet(input: Tensor) -> Tensor:
 
 
 class _Solve(Function):
-    """a^-1 b, both with all batch dims."""
+    """x = a^-1 b, all with all batch dims."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor, values: Any) -> Tensor:
-        x = tensor(values, b)
+    def forward(ctx: Any, a: Tensor, b: Tensor, values: Tensor) -> Tensor:
+        x = values.detach()
         ctx.save_for_backward(a, x)
         return x
 
@@ -200,15 +214,10 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     Raises:
         LinAlgError: a matrix is singular.
     """
-    import numpy as np
-
-    a, b, vector = _system("linalg.solve", A, B, left)
-    values = array(a)
-    try:
-        x = _Solve.apply(a, b, np.linalg.solve(values, array(b)))
-    except np.linalg.LinAlgError:
-        raise _singular("torch.linalg.solve", values, "the solution") from None
-    return _solution(x, vector, left)
+    x, info = solve_ex(A, B, left=left)
+    if failed(info):
+        raise _singular("torch.linalg.solve", info, "the solution")
+    return x
 
 
 def _system(name: str, A: Tensor, B: Tensor, left: bool) -> Any:
@@ -237,17 +246,11 @@ def _solution(x: Tensor, vector: bool, left: bool) -> Tensor:
 @with_out
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Any:
     """solve without an error: info holds 0, or where U's first zero stands; such a solution is not meaningful."""
-    import numpy as np
-
-    a, b, vector = _system("linalg.solve_ex", A, B, left)
-    values = array(a)
-    info = np.asarray(_info(values))
-    if check_errors and info.any():
-        raise _singular("torch.linalg.solve_ex", values, "the solution")
-    safe = np.where(info[..., None, None] != 0, np.eye(values.shape[-1], dtype=values.dtype), values)
-    x = _Solve.apply(a, b, np.linalg.solve(safe, array(b)))
-    own = _info(array(A)) if A.shape != a.shape else info
-    return SolveEx(_solution(x, vector, left), beside(own, A))
+    a, b, vector = _system("linalg.solve", A, B, left)
+    x, info = _solved(A if left else A.mT, b)
+    if check_errors and failed(info):
+        raise _singular("torch.linalg.solve", info, "the solution")
+    return SolveEx(_solution(linked(_Solve, a, b, x), vector, left), info)
 
 
 @with_out
@@ -268,6 +271,9 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
     if not left:
         return lu_solve(LU, pivots, B.mH, adjoint=not adjoint).mH
     lu, b = batched("linalg.lu_solve", LU, B)
+    if not lu.is_complex() and not (_C.is_grad_enabled() and (LU.requires_grad or B.requires_grad)):
+        pivots = pivots.expand(*b.shape[:-2], -1)
+        return _C._linalg.real_lu_solve(lu.cpu(), pivots.cpu(), b.cpu(), adjoint).to(B.device)
     order = _order(pivots, LU.size(-1)).expand(*b.shape[:-1])
     lower, upper = _unit_lower(lu), lu.triu()
     if not adjoint:
@@ -294,7 +300,28 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """A^-1 from A's Cholesky factor. Same as torch.cholesky_inverse."""
     check_square("cholesky_inverse", L)
-    return cholesky_solve(_C.eye(L.size(-1), dtype=L.dtype, device=L.device).expand(L.shape), L, upper)
+    return cholesky_solve(_eye(L), L, upper)
+
+
+def _by_reflections(a: Tensor, b: Tensor, relative: float) -> Tensor | None:
+    """lstsq's X by A = Q R (of A^T where it is wide), or None where A may be short of full rank. No gradient."""
+    m, n = a.shape[-2:]
+    if a.numel() == 0:
+        return None
+    tall, k = (a, n) if m >= n else (a.mT, m)
+    v, t, r = (x.to(a.device) for x in _C._linalg.real_qr(tall.cpu()))
+    inverse = _C._linalg.solve_triangular(r, _eye(r), upper=True)
+    # At least the ratio of the largest singular value to the least.
+    ratio = ((r * r).sum((-2, -1)) * (inverse * inverse).sum((-2, -1))).sqrt()
+    if not (ratio * relative < 1).all():
+        return None
+    if m >= n:
+        turned = b - v @ (t.mT @ (v.mT @ b))
+        return _C._linalg.solve_triangular(r, turned[..., :k, :], upper=True)
+    y = _C._linalg.solve_triangular(r.mT, b, upper=False)
+    x = -v @ (t @ (v[..., :k, :].mT @ y))
+    x[..., :k, :] += y
+    return x
 
 
 @with_out
@@ -305,9 +332,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         solution, residuals (squares, where A is tall and of full rank; not for "gelsy", the default driver), rank (but for driver "gels") and
         singular_values (drivers "gelsd" and "gelss").
     """
-    import numpy as np
-
-    from pynn._linalg.spectral import _eps, pinv
+    from pynn._linalg.spectral import _eps, pinv, svdvals
 
     check_floating("torch.linalg.lstsq", A, B)
     check_matrix("torch.linalg.lstsq", A, "input")
@@ -327,16 +352,21 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     a, b = batched("torch.linalg.lstsq", A, b)
     driver = driver or "gelsy"
     relative = rcond if rcond is not None else _eps(A) * max(m, n)
-    values = np.linalg.svd(array(a), compute_uv=False)
-    largest = values[..., :1] if values.shape[-1] else np.zeros((*values.shape[:-1], 1))
-    rank = (values > relative * largest).sum(-1)
-    x = pinv(a, rtol=0.0 if driver == "gels" else relative) @ b
+    wanted = _C.is_grad_enabled() and (a.requires_grad or b.requires_grad)
+    with_values = driver in ("gelsd", "gelss")
+    x = None if wanted or with_values or a.is_complex() else _by_reflections(a, b, relative)
+    if x is not None:
+        values, rank = None, _C.full(a.shape[:-2], min(m, n), dtype=_C.int64, device=A.device)
+    else:
+        values = svdvals(a.detach())
+        rank = (values > relative * values[..., :1]).sum(-1)
+        x = pinv(a, rtol=0.0 if driver == "gels" else relative) @ b
     residuals = x.reshape(-1)[:0].abs()  # no elements, but a place in the graph, as in PyTorch
     if m > n and driver != "gelsy" and (rank == n).all():
         residuals = ((a @ x - b).abs() ** 2).sum(-2)
     return Lstsq(
         x.squeeze(-1) if vector else x,
         residuals,
-        A.new_empty(0, dtype=_C.int64) if driver == "gels" else beside(np.asarray(rank, np.int64), A),
-        tensor(values, A) if driver in ("gelsd", "gelss") else A.new_empty(0, dtype=A.dtype.to_real()),
+        A.new_empty(0, dtype=_C.int64) if driver == "gels" else rank,
+        values if with_values else A.new_empty(0, dtype=A.dtype.to_real()),
     )

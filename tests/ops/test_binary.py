@@ -317,6 +317,25 @@ def test_bitwise(dtype):
         x & 1.5
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64"])
+def test_shifts_by_any_amount(dtype):
+    kind = np.dtype(dtype)
+    rng = np.random.default_rng(0)
+    low, high = np.iinfo(kind).min, np.iinfo(kind).max
+    a = rng.integers(low, high, 301, dtype=kind, endpoint=True)
+    n = rng.integers(max(low, -3), 8 * kind.itemsize + 3, 301).astype(kind)
+    n[:2] = low, high
+    inside = (n >= 0) & (n < 8 * kind.itemsize)
+    by = np.where(inside, n, 0)
+    left = np.where(inside, a << by, 0).astype(kind)
+    right = np.where(inside, a >> by, np.where(a < 0, -1, 0)).astype(kind)
+    x, y = pynn.from_numpy(a), pynn.from_numpy(n)
+    np.testing.assert_array_equal((x << y).numpy(), left)
+    np.testing.assert_array_equal((x >> y).numpy(), right)
+    np.testing.assert_array_equal((x[1:4] >> y[1:4]).numpy(), right[1:4])
+    np.testing.assert_array_equal((x >> 3).numpy(), a >> kind.type(3))
+
+
 def test_shifts():
     x = pynn.tensor([1, -8, 5], dtype=pynn.int32)
     assert (x << 2).tolist() == [4, -32, 20]

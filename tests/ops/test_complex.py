@@ -602,3 +602,39 @@ def test_real_values_stay_real():
     t = tensor(arr(3))
     assert_values(t.sgn(), np.sign(arr(3)))
     assert t.mean().dtype == pynn.float64
+
+
+@pytest.mark.parametrize("dtype", [C64, C128])
+def test_division_of_extremes(dtype):
+    """By registers, and one by one where the divisor's square is 0 or out of range."""
+    kind = np.complex64 if dtype == C64 else np.complex128
+    tiny, huge = (1e-44, 3e38) if dtype == C64 else (1e-300, 1e300)
+    b = np.array([1 + 2j, tiny, huge, tiny * 1j, huge * 1j, 0, np.inf, 3 - 4j, 1j] * 9, kind)[:79]
+    a = np.roll(b, 2)
+    for x, got in ((a, pynn.from_numpy(a) / pynn.from_numpy(b)), (kind(1), pynn.from_numpy(b).reciprocal())):
+        x = np.broadcast_to(x, b.shape)
+        for u, v, q in zip(x, b, got.numpy(), strict=True):
+            if v == 0 or not np.isfinite([u, v]).all():
+                assert np.isinf(q) or np.isnan(q) or q == 0, (u, v, q)
+            else:
+                with np.errstate(all="ignore"):
+                    want = kind(np.clongdouble(u) / np.clongdouble(v))
+                if np.isfinite(want):
+                    assert abs(q - want) <= 4 * np.finfo(kind).eps * abs(want) + 2 * tiny, (u, v, q, want)
+    plain = carr(37)
+    close(2.0 / tensor(plain).to(dtype), 2.0 / tensor(plain).to(dtype).numpy().astype(np.complex128))
+    close(
+        tensor(plain).to(dtype) / (1 - 2j), tensor(plain).to(dtype).numpy().astype(np.complex128) / (1 - 2j)
+    )
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 5, 7, 20, 33])
+def test_sums_of_few_columns(columns):
+    """Columns are folded many rows at a time, and merged in halves."""
+    for dtype in (C64, C128):
+        x = tensor(carr(1000, columns)).to(dtype)
+        for part in (x, x[:900]):
+            close(part.sum(0), part.numpy().astype(np.complex128).sum(0), factor=100)
+    x = tensor(arr(1000, columns), pynn.float32)
+    np.testing.assert_allclose(x.sum(0).numpy(), x.double().numpy().sum(0), rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(x.amax(0).numpy(), x.numpy().max(0))

@@ -41,6 +41,10 @@ SHAPES = [
 # AMX: blocks of 32 x 32, of 512 or 1024 elements of k, panels of B of 1 MiB, copies of A of 2^23 elements.
 AMX_SHAPES = [(33, 65, 1100), (100, 300, 2100), (16, 40, 512), (70, 70, 512)]
 
+# float32 by parts on AMX: blocks of 32 x 32, 12 steps of 32 elements of k, panels of 1 MiB, 2,048 rows at a time; few
+# rows make the panel.
+SPLIT_SHAPES = [(128, 128, 128), (97, 130, 400), (70, 500, 790), (2100, 70, 390), (48, 900, 385), (500, 700, 33)]
+
 
 def operands(m, n, k, dtype, seed=0):
     rng = np.random.default_rng(seed)
@@ -95,6 +99,62 @@ def test_result_layouts_and_epilogues(shape, dtype):
 @pytest.mark.parametrize("shape", AMX_SHAPES, ids=str)
 def test_layouts_of_large_blocks(shape):
     check_layouts(*shape, pynn.bfloat16)
+
+
+def check_split(a, b, got):
+    """Errors relative to |a| |b|, as float32's own products have them."""
+    x, y = to_numpy(a).astype(np.float64), to_numpy(b).astype(np.float64)
+    scale = np.abs(x) @ np.abs(y)
+    assert (np.abs(to_numpy(got) - x @ y) <= 6 * 2.0**-24 * scale + 1e-45 * x.shape[1]).all()
+
+
+@pytest.mark.parametrize("shape", SPLIT_SHAPES, ids=str)
+def test_split(shape):
+    m, n, k = shape
+    check_layouts(m, n, k, pynn.float32)
+    test_result_layouts_and_epilogues(shape, pynn.float32)
+    a, b = operands(m, n, k, pynn.float32)
+    check_split(a, b, a @ b)
+    with_threads = []
+    for threads in (1, 2, 3):
+        pynn.set_num_threads(threads)
+        with_threads.append(a @ b)
+    assert same_bits(with_threads[0], with_threads[1]) and same_bits(with_threads[0], with_threads[2])
+
+
+def test_split_of_long_sums():
+    a, b = (t.abs() for t in operands(64, 64, 40000, pynn.float32))
+    x, y = to_numpy(a).astype(np.float64), to_numpy(b).astype(np.float64)
+    assert (np.abs(to_numpy(a @ b) - x @ y) <= 30 * 2.0**-24 * (x @ y)).all()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 3.4e38, 1e-38, 1e-44, 0.0])
+def test_split_with_a_value_that_has_no_parts(value):
+    """The block around it goes by multiply-adds; its neighbours stay as they are."""
+    a, b = operands(100, 150, 200, pynn.float32)
+    plain = a @ b
+    a[40, 77] = value
+    got = to_numpy(a @ b)
+    with np.errstate(all="ignore"):
+        want = (to_numpy(a).astype(np.float64) @ to_numpy(b).astype(np.float64)).astype(np.float32)
+    assert np.array_equal(np.isnan(got), np.isnan(want)) and np.array_equal(np.isinf(got), np.isinf(want))
+    finite = np.isfinite(want)
+    assert np.allclose(got[finite], want[finite], rtol=3e-6, atol=3e-5)
+    assert (got[:32] == to_numpy(plain)[:32]).all()  # other rows, to the bit
+    b[77, 3] = value
+    with np.errstate(all="ignore"):
+        want = (to_numpy(a).astype(np.float64) @ to_numpy(b).astype(np.float64)).astype(np.float32)
+    got = to_numpy(a @ b)
+    assert np.array_equal(np.isnan(got), np.isnan(want)) and np.array_equal(np.isinf(got), np.isinf(want))
+
+
+@pytest.mark.parametrize("x_scale,y_scale", [(1, 1), (1e-8, 1e-8), (1e-12, 1e-12), (1e-20, 1), (1e-30, 1e10), (1e-37, 1e37), (1e18, 1e18)])
+def test_split_keeps_digits_at_any_scale(x_scale, y_scale):
+    a, b = operands(96, 128, 160, pynn.float32)
+    a, b = a * x_scale, b * y_scale
+    check_split(a, b, a @ b)
+    a[::2] *= 1e-9  # rows of different size side by side
+    check_split(a, b, a @ b)
 
 
 def test_more_rows_than_are_copied_at_a_time():
@@ -214,6 +274,8 @@ def test_int8():
 def check_without_dot_instructions():
     for shape in SHAPES:
         check_layouts(*shape, pynn.bfloat16)
+    for shape in SPLIT_SHAPES:
+        check_layouts(*shape, pynn.float32)
     check_int8()
 
 

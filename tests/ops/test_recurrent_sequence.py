@@ -110,6 +110,80 @@ def test_float32(kind):
         np.testing.assert_allclose(to_numpy(a), to_numpy(b), rtol=2e-3, atol=2e-3 * float(b.abs().max()))
 
 
+# Long steps of float32, which take a way of their own where the CPU has AMX.
+LONG = [
+    ("lstm", [32, 32, 29], 250),
+    ("lstm", [64, 41, 41, 32], 158),
+    ("gru", [46, 46, 46], 224),
+    ("rnn_tanh", [48, 48, 40], 384),
+    ("rnn_relu", [30, 30, 30], 520),
+]
+
+
+def long_operands(kind, sizes, width):
+    leaves = operands(kind, sizes, 24, width, True, pynn.float32)
+    with pynn.no_grad():
+        for weight in leaves[-4:-2]:
+            weight *= 0.5 * width**-0.5
+    return leaves
+
+
+def errors(kind, leaves, sizes, reverse=False, of_gradient=1.0):
+    """Return the largest errors of the results and the gradients, next to the largest of each."""
+    wide = [x.detach().double().requires_grad_() for x in leaves]
+    got, want = (whole(kind, x, sizes, True, reverse) for x in (leaves, wide))
+    gs = [pynn.randn(x.shape) * of_gradient for x in got]
+    pairs = list(zip(got, want, strict=True))
+    pairs += zip(
+        pynn.autograd.grad(got, leaves, gs),
+        pynn.autograd.grad(want, wide, [g.double() for g in gs]),
+        strict=True,
+    )
+    pairs = [(to_numpy(a).astype(np.float64), to_numpy(b)) for a, b in pairs]
+    return [np.abs(a - b).max() / max(np.abs(b).max(), 1e-300) for a, b in pairs]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(("kind", "sizes", "width"), LONG)
+def test_long_steps_of_float32(kind, sizes, width, reverse):
+    leaves = long_operands(kind, sizes, width)
+    assert max(errors(kind, leaves, sizes, reverse)) < 2e-6
+
+
+@pytest.mark.parametrize(("kind", "sizes", "width"), LONG)
+@pytest.mark.parametrize("scale", [1e-40, 1e-34, 1e-25, 1e25])
+def test_long_steps_of_any_magnitude(kind, sizes, width, scale):
+    leaves = long_operands(kind, sizes, width)
+    with pynn.no_grad():
+        leaves[1] *= scale  # the state before
+        if kind == "rnn_relu":  # and all that follow
+            leaves[0] *= 0
+            for bias in leaves[-2:]:
+                bias *= 0
+    small = kind == "rnn_relu" and scale < 1e-30  # then the numbers themselves are rounded
+    assert max(errors(kind, leaves, sizes)[: 3 if kind == "lstm" else 2]) < (1e-2 if small else 4e-6)
+    with pynn.no_grad():
+        leaves[1] /= leaves[1].abs().max()
+    bound = 1e-2 if scale < 1e-30 else 4e-6
+    assert max(errors(kind, leaves, sizes, of_gradient=scale)) < bound
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 3e38])
+@pytest.mark.parametrize(("kind", "sizes", "width"), LONG)
+def test_long_steps_keep_what_is_not_finite_in_its_row(kind, sizes, width, bad):
+    leaves = [x.detach() for x in long_operands(kind, sizes, width)]
+    leaves[0][sizes[0] + 1, 3] = bad  # second step of the second sequence
+    leaves[1][2, 5] = bad
+    got = whole(kind, leaves, sizes, True)
+    want = whole(kind, [x.double() for x in leaves], sizes, True)
+    for a, b in zip(got, want, strict=True):
+        a, b = to_numpy(a), to_numpy(b)
+        rows = np.isfinite(b).all(axis=1) & (np.abs(b).max(axis=1) < 1e30)
+        assert 0 < rows.sum()
+        np.testing.assert_allclose(a[rows], b[rows], rtol=1e-4, atol=1e-5)
+        assert (np.isnan(a) >= np.isnan(b)).all()
+
+
 @pytest.mark.parametrize("kind", GATES)
 def test_second_derivatives(kind):
     states, sizes = 2 if kind == "lstm" else 1, [3, 3, 1]
@@ -130,11 +204,13 @@ def test_second_derivatives(kind):
 
 
 @pytest.mark.parametrize("kind", GATES)
-@pytest.mark.parametrize(("batch", "width"), [(2, 160), (16, 96)])  # by units, by rows
+@pytest.mark.parametrize(("batch", "width"), [(2, 160), (16, 96), (46, 340)])  # by units, by rows
 def test_threads_give_the_same_bits(kind, batch, width):
     before, results = pynn.get_num_threads(), []
     sizes = [batch] * 4 + [batch - 1]
     leaves = operands(kind, sizes, 40, width, True, pynn.float32)
+    with pynn.no_grad():
+        leaves[1][1, 0] = 1e30
     try:
         for threads in (1, 2, 16):
             pynn.set_num_threads(threads)

@@ -341,3 +341,63 @@ def test_var_of_a_dim_by_position():
     """An int names a dim where a bool would be `unbiased`."""
     x = pynn.ones(4, 5)
     assert x.var(1).shape == (4,) and pynn.std(x, 0).shape == (5,) and x.var(False).shape == ()
+
+
+EDGES = np.array([0.0, -0.0, 1.0, -1.0, 5e-324, -5e-324, 1e-45, -1e-45, 2.5, -700.0, 3e38, -INF, INF, NAN])
+
+
+@pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64])
+@pytest.mark.parametrize("name", ["nextafter", "logaddexp", "logaddexp2", "xlogy", "xlog1py"])
+def test_edges_of_pairs(name, dtype):
+    """All pairs of special values, with a tail behind the last register."""
+    kind = np.float32 if dtype == pynn.float32 else np.float64
+    edges = EDGES.astype(kind)
+    a, b = (v.ravel() for v in np.meshgrid(edges, edges))
+    with np.errstate(all="ignore"):
+        products = {
+            f: np.where(np.isnan(b), kind(NAN), np.where(a == 0, kind(0), a * log(b)))
+            for f, log in (("xlogy", np.log), ("xlog1py", np.log1p))
+        }
+        want = products[name] if name in products else getattr(np, name)(a, b)
+    op = getattr(pynn, name, None) or getattr(pynn.special, name)
+    got = to_numpy(op(tensor(a, dtype), tensor(b, dtype)))
+    if name == "nextafter":
+        np.testing.assert_array_equal(got, want)
+        np.testing.assert_array_equal(np.signbit(got[got == 0]), np.signbit(want[want == 0]))
+    else:
+        np.testing.assert_allclose(
+            got, want, rtol=3e-7 if kind == np.float32 else 1e-15, atol=np.finfo(kind).eps
+        )
+
+
+def test_logit_of_clamped():
+    x = tensor(np.array([-0.5, 0.0, 0.05, 0.3, 0.95, 1.0, 1.5, NAN]), requires_grad=True)
+    y = pynn.logit(x, 0.1)
+    clamped = np.clip(x.detach().numpy(), 0.1, 0.9)
+    np.testing.assert_allclose(y.detach().numpy(), np.log(clamped / (1 - clamped)), rtol=1e-14)
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy()[:7], [0, 0, 0, 1 / 0.21, 0, 0, 0], rtol=1e-14)
+    assert pynn.logit(tensor(np.array([-0.5, 0.0, 1.0, 1.5]))).tolist()[1:3] == [-INF, INF]
+    assert pynn.logit(tensor(np.array([-0.5, 1.5]))).isnan().all()
+
+
+def test_digamma_of_many():
+    """float32 goes by registers, float64 one by one."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate(
+        [rng.normal(0, 20, 999), np.exp(rng.normal(0, 8, 999)), [1.4616321, 1e-38, -1e-38, 7, 30000]]
+    )
+    x = x.astype(np.float32)
+    want = pynn.digamma(tensor(x.astype(np.float64))).numpy()
+    np.testing.assert_allclose(pynn.digamma(tensor(x)).numpy(), want, rtol=2e-7)
+    edges = pynn.digamma(pynn.tensor([0.0, -0.0, -1.0, -1e9, INF, -INF, NAN])).tolist()
+    assert edges[:2] == [-INF, INF] and edges[4] == INF
+    assert all(math.isnan(edges[i]) for i in (2, 3, 5, 6))
+
+
+def test_signbit_of_all_types():
+    x = np.array([0.0, -0.0, 1.5, -1.5, INF, -INF, NAN] * 11)
+    for dtype in FLOATS:
+        t = tensor(x).to(dtype)
+        assert t.signbit().tolist() == np.signbit(x).tolist()
+        assert t[::2].signbit().tolist() == np.signbit(x[::2]).tolist()

@@ -60,8 +60,25 @@ PYNN_INLINE V shift_right(V a, V b) {
   const auto ok = (b >= V(0)) & (b < V(bits));
   return a.v >> select(ok, b, V(bits - 1)).v;
 }
-PYNN_BINARY_LONG(ShiftLeft, shift_left(a, b))
-PYNN_BINARY_LONG(ShiftRight, shift_right(a, b))
+// No ISA shifts each byte by its own amount: the even and the odd ones are shifted as int16, whose low byte is right.
+template <class V, class F>
+PYNN_INLINE V shifted(V a, V b, F shift) {
+  using T = typename V::Lane;
+  if constexpr (sizeof(T) > 1) {
+    return shift(a, b);
+  } else {
+    using Words = std::conditional_t<std::is_signed_v<T>, I16, U16>;
+    using W = Vec<int16_t>;
+    const Words x = (Words)a.v, n = (Words)b.v;
+    const W even = shift(W((I16)(Words(x << 8) >> 8)), W((I16)(Words(n << 8) >> 8)));
+    const W odd = shift(W((I16)(x >> 8)), W((I16)(n >> 8)));
+    return (typename V::Native)((even & W(0xff)) | (odd << 8)).v;
+  }
+}
+PYNN_BINARY_LONG(ShiftLeft,
+                 shifted(a, b, [](auto x, auto n) __attribute__((always_inline)) { return shift_left(x, n); }))
+PYNN_BINARY_LONG(ShiftRight,
+                 shifted(a, b, [](auto x, auto n) __attribute__((always_inline)) { return shift_right(x, n); }))
 
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, Add)
 PYNN_FULL_LOOPS(PYNN_BINARY_LOOP, Sub)
@@ -126,5 +143,7 @@ PYNN_NARROW_LOOPS(PYNN_BINARY_LOOP, LogicalXor)
 PYNN_NARROW_LOOPS(PYNN_BINARY_LOOP, BitAnd)
 PYNN_NARROW_LOOPS(PYNN_BINARY_LOOP, BitOr)
 PYNN_NARROW_LOOPS(PYNN_BINARY_LOOP, BitXor)
+PYNN_NARROW_LOOPS(PYNN_BINARY_LOOP, ShiftLeft)
+PYNN_NARROW_LOOPS(PYNN_BINARY_LOOP, ShiftRight)
 
 }  // namespace PYNN_CPU_NAMESPACE

@@ -41,6 +41,68 @@ void angles(Complex64* y, const Complex64* x, int64_t n) {
   }
 }
 
+namespace {
+
+// ---- Division, by way of |b|^2, of W complex numbers in two registers of doubles
+
+constexpr int W = VecD::kSize;
+using Lanes = std::make_integer_sequence<int, W>;
+
+template <int... I>
+PYNN_INLINE VecD swap_parts(VecD x, std::integer_sequence<int, I...>) {
+  return F64(__builtin_shufflevector(x.v, x.v, (I ^ 1)...));
+}
+template <int... I>
+PYNN_INLINE VecD real_parts(VecD low, VecD high, std::integer_sequence<int, I...>) {
+  return F64(__builtin_shufflevector(low.v, high.v, 2 * I...));
+}
+template <int kHigh, int... I>
+PYNN_INLINE VecD twice_each(VecD x, std::integer_sequence<int, I...>) {
+  return F64(__builtin_shufflevector(x.v, x.v, I / 2 + kHigh * W / 2 ...));
+}
+PYNN_INLINE void load_pairs(const Complex64* p, VecD& low, VecD& high) { widen(VecF::load(&p->re), low, high); }
+PYNN_INLINE void load_pairs(const Complex128* p, VecD& low, VecD& high) {
+  low = VecD::load(&p->re), high = VecD::load(&p->re + W);
+}
+PYNN_INLINE void store_pairs(Complex64* p, VecD low, VecD high) { narrow(low, high).store(&p->re); }
+PYNN_INLINE void store_pairs(Complex128* p, VecD low, VecD high) { low.store(&p->re), high.store(&p->re + W); }
+
+// a conj(b)
+PYNN_INLINE VecD mul_conj(VecD a, VecD b) {
+  const VecD re = a * b, im = a * swap_parts(b, Lanes());
+  using I = Vec<int64_t>;
+  return select(Mask<double>{((I::iota(0) & I(1)) == I(1)).v}, im - swap_parts(im, Lanes()),
+                re + swap_parts(re, Lanes()));
+}
+
+// Where a square is 0, or would over- or underflow, one by one.
+template <class S>
+void divide(S* y, const S* a, int64_t a_step, const S* b, int64_t b_step, int64_t n) {
+  constexpr double least = sizeof(S) == 8 ? 1e-100 : 1e-280;
+  alignas(PYNN_VEC_BYTES) S same[2][W];
+  for (int i = 0; i < W && n > 0; ++i) same[0][i] = *a, same[1][i] = *b;
+  if (a_step == 0) a = same[0];
+  if (b_step == 0) b = same[1];
+  for (int64_t i = 0; i < n; i += W, a += a_step * W, b += b_step * W) {
+    if (i + W <= n) {
+      VecD a0, a1, b0, b1;
+      load_pairs(a, a0, a1), load_pairs(b, b0, b1);
+      const VecD s0 = b0 * b0, s1 = b1 * b1;
+      const VecD square = real_parts(s0 + swap_parts(s0, Lanes()), s1 + swap_parts(s1, Lanes()), Lanes());
+      const VecD by = VecD(1) / square;
+      if (all_within(square, least, 1 / least)) {
+        store_pairs(y + i, mul_conj(a0, b0) * twice_each<0>(by, Lanes()),
+                    mul_conj(a1, b1) * twice_each<1>(by, Lanes()));
+        continue;
+      }
+    }
+    for (int64_t k = 0; k < min_of<int64_t>(W, n - i); ++k)
+      y[i + k] = cast_parts<S>(div(wide(a[k * a_step]), wide(b[k * b_step])));
+  }
+}
+
+}  // namespace
+
 template <Unary op, class S>
 void complex_unary_loop(void* y, const void* x, int64_t n, LoopParams) {
   const S* from = static_cast<const S*>(x);
@@ -48,6 +110,9 @@ void complex_unary_loop(void* y, const void* x, int64_t n, LoopParams) {
     angles(static_cast<S*>(y), from, n);
   } else if constexpr (op == Unary::Abs && std::is_same_v<S, Complex64>) {
     for (int64_t i = 0; i < n; ++i) static_cast<S*>(y)[i] = {magnitude(from[i]), 0};
+  } else if constexpr (op == Unary::Reciprocal) {
+    const S one = {1, 0};
+    divide(static_cast<S*>(y), &one, 0, from, 1, n);
   } else if constexpr (yields_bool(op)) {
     for (int64_t i = 0; i < n; ++i) static_cast<bool*>(y)[i] = unary<op>(wide(from[i]));
   } else {
@@ -64,6 +129,10 @@ bool complex_binary_loop(void* y, const void* a, int64_t a_step, const void* b, 
   const bool plain = alpha.re == 1 && alpha.im == 0;
   const S *from_a = static_cast<const S*>(a), *from_b = static_cast<const S*>(b);
   Out* to = static_cast<Out*>(y);
+  if constexpr (op == Binary::Div && std::is_same_v<S, Complex64>) {  // complex128's products could overflow
+    divide(to, from_a, a_step, from_b, b_step, n);
+    return true;
+  }
   for (int64_t i = 0; i < n; ++i) to[i] = binary<op>(from_a[i * a_step], from_b[i * b_step], alpha, plain);
   return true;
 }

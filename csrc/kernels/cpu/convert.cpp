@@ -208,14 +208,16 @@ PYNN_INLINE void transpose_quads(char* dst, int64_t d_row, const char* src, int6
 }
 
 // The same in blocks of as many lanes as a register has, which are written as whole registers.
-[[gnu::noinline]] void transpose_blocks(float* dst, int64_t d_row, const float* src, int64_t s_col, int64_t rows,
+template <class T>
+[[gnu::noinline]] void transpose_blocks(T* dst, int64_t d_row, const T* src, int64_t s_col, int64_t rows,
                                         int64_t cols) {
-  constexpr int L = VecF::kSize;
+  using V = Vec<T>;
+  constexpr int L = V::kSize;
   for (int64_t c = 0; c < cols; c += L)
     for (int64_t r = 0; r < rows; r += L) {
-      VecF v[L];
+      V v[L];
 #pragma GCC unroll 16
-      for (int k = 0; k < L; ++k) v[k] = VecF::load(src + min_of(c + k, cols - 1) * s_col + r, rows - r);
+      for (int k = 0; k < L; ++k) v[k] = V::load(src + min_of(c + k, cols - 1) * s_col + r, rows - r);
       transpose(v);
 #pragma GCC unroll 16
       for (int k = 0; k < L; ++k)
@@ -249,11 +251,12 @@ void convert(void* dst, Strides d, const void* src, Strides s, int64_t rows, int
       return;
     }
   }
-  if constexpr (std::is_same_v<To, From> && sizeof(To) == 4) {
+  if constexpr (std::is_same_v<To, From> && sizeof(To) >= 4) {
+    using T = std::conditional_t<sizeof(To) == 4, float, double>;
     constexpr bool blocks = PYNN_VEC_BYTES == 64;  // tails are masks there
     if (blocks && d.col == 1 && s.row == 1 && rows >= 8 && cols >= 8)
-      return transpose_blocks(static_cast<float*>(dst), d.row, static_cast<const float*>(src), s.col, rows, cols);
-    if (d.col == 1 && s.row == 1 && rows >= 4)
+      return transpose_blocks(static_cast<T*>(dst), d.row, static_cast<const T*>(src), s.col, rows, cols);
+    if (sizeof(To) == 4 && d.col == 1 && s.row == 1 && rows >= 4)
       return transpose_quads(static_cast<char*>(dst), d.row * 4, static_cast<const char*>(src), s.col * 4, rows, cols);
   }
   // Walk the source in the order of its memory, so that a cache line is read once, unless those runs are too short.

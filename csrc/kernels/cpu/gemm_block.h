@@ -23,6 +23,10 @@ struct Product {
   GemmOut<T> out;
 };
 
+PYNN_INLINE double multiply_adds(int64_t m, int64_t n, int64_t k) {
+  return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+}
+
 // C^T = B^T A^T
 template <class T>
 Product<T> transposed(const Product<T>& p) {

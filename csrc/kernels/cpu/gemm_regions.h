@@ -10,6 +10,14 @@ namespace {
 // Below this many vectors of multiply-adds a second thread costs more than it brings (4 us on Zen 4).
 constexpr double kSerialVectors = 1 << 14, kVectorNs = 0.27;
 
+// What a row of a region costs beyond its multiply-adds, per step of k: rows of C that fill pages want whole rows.
+template <class T>
+double row_cost(int64_t n, int64_t steps) {
+  constexpr double kPage = 4096, kRow = 100;
+  return kRow * min_of(1.0, static_cast<double>(n) * sizeof(T) / kPage) /
+         static_cast<double>(max_of<int64_t>(steps, 1));
+}
+
 // f(i0, i1, j0, j1) for regions that cover the rows [0, m) and columns [0, n) of C, W columns to a vector: one region
 // per thread; a few of a large product, so that a thread that others disturb leaves some to its neighbours.
 //

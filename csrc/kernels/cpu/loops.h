@@ -121,8 +121,7 @@ constexpr bool has_loop(Binary op, TypeClass type) {
       return type == TypeClass::Full || type == TypeClass::Wide;
     default:
       if (yields_bool(op)) return type != TypeClass::Half;
-      if (op >= Binary::BitAnd && op <= Binary::BitXor) return type == TypeClass::Wide || type == TypeClass::Narrow;
-      if (op == Binary::ShiftLeft || op == Binary::ShiftRight) return type == TypeClass::Wide;
+      if (op >= Binary::BitAnd && op <= Binary::ShiftRight) return type == TypeClass::Wide || type == TypeClass::Narrow;
       return type == TypeClass::Full;
   }
 }

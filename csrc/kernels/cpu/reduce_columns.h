@@ -33,15 +33,18 @@ PYNN_INLINE void fold_rows(const P& fold, T* acc, const S* const* x, int64_t w, 
   }
 }
 
-// acc[0 .. period) takes acc[period .. 2 * period), ...
+// acc[0 .. period) takes acc[period .. 2 * period), ...: halves while they are whole periods.
 template <class P, class T>
 PYNN_INLINE void merge_periods(T* acc, int64_t w, int64_t period) {
   using V = Vec<T>;
-  for (int64_t g = period; g < w; g += period)
-    for (int64_t c = 0; c < period; c += V::kSize) {
-      const int64_t n = period - c;
-      P::merge(V::load(acc + c, n), V::load(acc + g + c, n)).store(acc + c, n);
+  while (w > period) {
+    const int64_t half = max_of(w / period / 2, int64_t(1)) * period;
+    w -= half;
+    for (int64_t c = 0; c < half; c += V::kSize) {
+      const int64_t n = half - c;
+      P::merge(V::load(acc + c, n), V::load(acc + w + c, n)).store(acc + c, n);
     }
+  }
 }
 
 // total[c] takes x[c], of the loop's type or a total itself.

@@ -16,8 +16,9 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-constexpr int64_t kPiece = 4096;  // of a long row
-constexpr int64_t kRun = 256;     // columns that are worked on together
+// Of a long row; not 4096, as the lines of all chains would lie in the same sets of L1.
+constexpr int64_t kPiece = 4096 + 80;
+constexpr int64_t kRun = 256;  // columns that are worked on together
 constexpr int kChains = 4;
 
 template <class A, bool kProduct>

@@ -85,6 +85,14 @@ PYNN_INLINE VecF erfinv(VecF x) {
   return select(abs(x) == VecF(1), x * VecF(__builtin_huge_valf()), y);
 }
 
+// log(x / (1 - x)) of x clamped to [eps, 1 - eps], or eps < 0 of x.
+template <class T>
+PYNN_INLINE Vec<T> logit(Vec<T> x, T eps) {
+  using V = Vec<T>;
+  if (eps >= 0) x = min(V(1 - eps), max(V(eps), x));  // NaN stays
+  return log(x / (V(1) - x));
+}
+
 // In double, since float would lose the digits next to the zeros. With a = |x|, z = a, or a + 7 where a < 7, and q the
 // product of the numbers from a up to z: log gamma(a) = S(z) - log q, S Stirling's series. Below 0 it is
 // log(pi / (a |sin(pi a)|)) - log gamma(a).
@@ -112,13 +120,47 @@ PYNN_INLINE VecF lgamma(VecF x) {
   return narrow(lgamma_wide(low), lgamma_wide(high));
 }
 
+// The same way: with q' the derivative of q, digamma(a) = S'(z) - q' / q. Below 0 it is digamma(a) + 1 / a - pi /
+// tan(pi x).
+PYNN_INLINE VecD digamma_wide(VecD x) {
+  const VecD a = abs(x), one(1);
+  const auto small = a < VecD(7);
+  const VecD z = select(small, a + VecD(7), a), i = one / z, square = i * i;
+  VecD q = a, slope = one;
+  for (int k = 1; k < 7; ++k) {
+    const VecD next = a + VecD(k);
+    slope = fma(slope, next, q), q *= next;
+  }
+  const VecD tail = square * poly(square, 1.0 / 12, -1.0 / 120, 1.0 / 252, -1.0 / 240, 1.0 / 132, -691.0 / 32760,
+                                  1.0 / 12, -3617.0 / 8160);
+  VecD y = log(z) - fma(i, VecD(0.5), tail) - select(small, slope / q, VecD(0));
+  y = select(a == VecD(__builtin_huge_val()), a, y);
+  const auto below = x < VecD(0);
+  if (any(below)) {
+    const VecD pi(3.14159265358979323846), turn = (a - round(a)) * pi;
+    const VecD reflected = y + one / a + pi / tan(turn);
+    y = select(below, select(turn == VecD(0), VecD(__builtin_nan("")), reflected), y);
+  }
+  return select(x == VecD(0), copysign(VecD(__builtin_huge_val()), -x), y);
+}
+PYNN_INLINE VecF digamma(VecF x) {
+  VecD low, high;
+  widen(x, low, high);
+  return narrow(digamma_wide(low), digamma_wide(high));
+}
+
 template <class T>
 void run1(Special1 op, void* y, const void* x, int64_t n, double param) {
   if (op == Special1::Sinc)
     return each_register<T>(1, y, x, n, [](Vec<T> v) __attribute__((always_inline)) { return sinc(v); });
+  if (op == Special1::Logit)
+    return each_register<T>(
+        1, y, x, n, [eps = static_cast<T>(param)](Vec<T> v) __attribute__((always_inline)) { return logit(v, eps); });
   if constexpr (std::is_same_v<T, float>) {
     if (op == Special1::Erfinv)
       return each_register<float>(2, y, x, n, [](VecF v) __attribute__((always_inline)) { return erfinv(v); });
+    if (op == Special1::Digamma)
+      return each_register<float>(4, y, x, n, [](VecF v) __attribute__((always_inline)) { return digamma(v); });
     if (op == Special1::Lgamma)
       return each_register<float>(4, y, x, n, [](VecF v) __attribute__((always_inline)) { return lgamma(v); });
   }
@@ -166,11 +208,30 @@ void each_register(void* y, const void* a, const void* b, int64_t n, F f) {
       f(Vec<T>::load(p + i, end - i), Vec<T>::load(q + i, end - i)).store(static_cast<T*>(y) + i, end - i);
   });
 }
+// Of two of the same infinity it is that one. To base 2: the logarithm of 1 + 2^d, times 1 / log(2).
 template <class T>
-Vec<T> log_add(Vec<T> a, Vec<T> b) {
+PYNN_INLINE Vec<T> log_add(Vec<T> a, Vec<T> b) {
+  const Vec<T> top = maximum(a, b), d = minimum(a, b) - top;
+  return select((a == b) & (d != d), a, top + log1p(exp(d)));
+}
+template <class T>
+PYNN_INLINE Vec<T> log_add2(Vec<T> a, Vec<T> b) {
+  const Vec<T> top = maximum(a, b), d = minimum(a, b) - top;
+  return select((a == b) & (d != d), a, fma(log1p(exp2(d)), constant<Vec<T>>(kLog2E), top));
+}
+// 0 where x is 0, but for a NaN of y.
+template <class T>
+PYNN_INLINE Vec<T> times_log(Vec<T> x, Vec<T> y, Vec<T> log_y) {
+  return select(y != y, y, select(x == Vec<T>(0), Vec<T>(0), x * log_y));
+}
+// The next magnitude has the next bits.
+template <class T>
+PYNN_INLINE Vec<T> next_after(Vec<T> a, Vec<T> b) {
   using V = Vec<T>;
-  const V top = maximum(a, b), d = minimum(a, b) - top;
-  return select((a == b) & (d != d), a, top + log1p(exp(d)));  // both the same infinity
+  using I = Vec<typename V::Int>;
+  const I inwards = ((b > a) ^ (a > V(0))).v, step = inwards | I(1);  // all ones are -1
+  const V y = select(a == V(0), copysign(from_bits<T>(I(1)), b), from_bits<T>(bits(a) + step));
+  return select(a == b, b, select((a != a) | (b != b), a + b, y));
 }
 PYNN_INLINE VecF hypot(VecF a, VecF b) {
   VecD a0, a1, b0, b1;
@@ -179,16 +240,18 @@ PYNN_INLINE VecF hypot(VecF a, VecF b) {
   return select((abs(a) == inf) | (abs(b) == inf), inf, y);
 }
 
-PYNN_INLINE float next_after(float a, float b) { return __builtin_nextafterf(a, b); }
-PYNN_INLINE double next_after(double a, double b) { return __builtin_nextafter(a, b); }
-
 template <class T>
 void run2(Special2 op, void* y, const void* a, const void* b, int64_t n) {
   using V = Vec<T>;
-  if (op == Special2::Copysign) return each_register<T>(y, a, b, n, [](V s, V t) { return copysign(s, t); });
-  if (op == Special2::LogAddExp) return each_register<T>(y, a, b, n, [](V s, V t) { return log_add(s, t); });
+  const auto in_registers = [&](auto f) { each_register<T>(y, a, b, n, f); };
+  if (op == Special2::Copysign) return in_registers([](V s, V t) { return copysign(s, t); });
+  if (op == Special2::Nextafter) return in_registers([](V s, V t) { return next_after(s, t); });
+  if (op == Special2::LogAddExp) return in_registers([](V s, V t) { return log_add(s, t); });
+  if (op == Special2::LogAddExp2) return in_registers([](V s, V t) { return log_add2(s, t); });
+  if (op == Special2::Xlogy) return in_registers([](V s, V t) { return times_log(s, t, log(t)); });
+  if (op == Special2::Xlog1py) return in_registers([](V s, V t) { return times_log(s, t, log1p(t)); });
   if constexpr (std::is_same_v<T, float>)
-    if (op == Special2::Hypot) return each_register<T>(y, a, b, n, [](V s, V t) { return hypot(s, t); });
+    if (op == Special2::Hypot) return in_registers([](V s, V t) { return hypot(s, t); });
   switch (op) {
 #define PYNN_CASE(name, expr)                           \
   case Special2::name:                                  \
@@ -197,11 +260,7 @@ void run2(Special2 op, void* y, const void* a, const void* b, int64_t n) {
       (void)u, (void)v;                                 \
       return expr;                                      \
     });
-    PYNN_CASE(Xlogy, v != v ? kNaN : u == 0 ? 0 : u * __builtin_log(v))
-    PYNN_CASE(Xlog1py, v != v ? kNaN : u == 0 ? 0 : u * __builtin_log1p(v))
     PYNN_CASE(Hypot, __builtin_hypot(u, v))
-    PYNN_CASE(Nextafter, next_after(s, t))
-    PYNN_CASE(LogAddExp2, log_add(u, v, true))
     PYNN_CASE(Zeta, zeta(u, v))
     PYNN_CASE(Igamma, igamma(u, v, false))
     PYNN_CASE(Igammac, igamma(u, v, true))

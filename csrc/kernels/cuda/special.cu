@@ -26,6 +26,7 @@ __device__ double special1(Special1 op, double v, double param) {
     PYNN_CASE(LogNdtr, log_ndtr(v))
     PYNN_CASE(Entr, entr(v))
     PYNN_CASE(Sinc, sinc(v))
+    PYNN_CASE(Logit, logit(v, param))
     PYNN_CASE(I0, bessel_i(0, v, false))
     PYNN_CASE(I0e, bessel_i(0, v, true))
     PYNN_CASE(I1, bessel_i(1, v, false))
