@@ -63,6 +63,7 @@ class VectorGradients {
   auto put_at(int64_t, int64_t at) {
     return [p_to = s(0), ds_to = ds(0, at)](int64_t row, int64_t i, const Vec<T>(&p)[2][1], const Vec<T>(&ds)[2][1])
                __attribute__((always_inline)) {
+#pragma GCC unroll 2
                  for (int64_t l = 0; l < 2; ++l) {
                    p[l][0].store(p_to + (row + l) * kWidth + i);
                    ds[l][0].store(ds_to + (row + l) * kKeys + i);
@@ -112,35 +113,33 @@ template <class Products, class T, class Put>
   using V = Vec<T>;
   constexpr int64_t kPair = Products::kPair, kTogether = Products::kTogether;
   const V none(T(0));
-  const auto two_rows = [&](int64_t r) __attribute__((always_inline)) {
-    for (int64_t i = 0; i < width; i += kTogether * V::kSize) {
-      V p[2][kTogether], d[2][kTogether];
-#pragma GCC unroll 2
-      for (int64_t l = 0; l < 2; ++l)
-#pragma GCC unroll 2
-        for (int64_t c = 0; c < kTogether; ++c) {
-          const int64_t row = r + l * kPair, at = i + c * V::kSize;
-          p[l][c] = d[l][c] = none;
-          products.pass();
-          if (row >= n) continue;
-          // Never above 0, but for the rounding of large scores.
-          const V e = exp2_below(min(none, V::load(s + row * s_step + at) * unit - V(lse[row])));
-          V g = V::load(dp + row * dp_step + at), weight = e;
-          if (drawn) {
-            const V f = V::load(drawn + row * s_step + at);
-            weight *= f, g *= f;
-          }
-          p[l][c] = weight, d[l][c] = e * (g - V(inner[row]));
-          if (seen + row < width) {
-            const auto visible = V::iota(static_cast<T>(at)) < V(static_cast<T>(seen + row));
-            p[l][c] = select(visible, p[l][c], none), d[l][c] = select(visible, d[l][c], none);
-          }
-        }
-      put(r, i, p, d);
-    }
-  };
   for (int64_t first = from; first < to; first += 2 * kPair)
-    for (int64_t r = first; r < first + kPair; ++r) two_rows(r);
+    for (int64_t r = first; r < first + kPair; ++r)
+      for (int64_t i = 0; i < width; i += kTogether * V::kSize) {
+        V p[2][kTogether], d[2][kTogether];
+#pragma GCC unroll 2
+        for (int64_t l = 0; l < 2; ++l)
+#pragma GCC unroll 2
+          for (int64_t c = 0; c < kTogether; ++c) {
+            const int64_t row = r + l * kPair, at = i + c * V::kSize;
+            p[l][c] = d[l][c] = none;
+            products.pass();
+            if (row >= n) continue;
+            // Never above 0, but for the rounding of large scores.
+            const V e = exp2_below(min(none, V::load(s + row * s_step + at) * unit - V(lse[row])));
+            V g = V::load(dp + row * dp_step + at), weight = e;
+            if (drawn) {
+              const V f = V::load(drawn + row * s_step + at);
+              weight *= f, g *= f;
+            }
+            p[l][c] = weight, d[l][c] = e * (g - V(inner[row]));
+            if (seen + row < width) {
+              const auto visible = V::iota(static_cast<T>(at)) < V(static_cast<T>(seen + row));
+              p[l][c] = select(visible, p[l][c], none), d[l][c] = select(visible, d[l][c], none);
+            }
+          }
+        put(r, i, p, d);
+      }
 }
 
 template <class S, class Products>
