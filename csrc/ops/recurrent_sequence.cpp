@@ -169,11 +169,11 @@ Tensor whole_layer(Mode mode, const Tensor& x, const Sizes& sizes, State& s, con
       bias = cat(std::vector<Tensor>{both, narrow(w.b_ih, 0, 2 * n, n)}, 0);
       b_hn = contiguous(narrow(w.b_hh, 0, 2 * n, n));
     } else if (bias.defined()) {
-      bias = add(w.b_ih, w.b_hh);
+      bias = contiguous(add(w.b_ih, w.b_hh));
     }
-    run_gemm(gates, x, transpose(w.w_ih, 0, 1), bias);
+    run_gemm(gates, x, transpose(w.w_ih, 0, 1), kUndefined);
     SequenceArgs a = arguments(mode, sizes, reverse, weights, h0, c0, gates, hn, out, cells);
-    a.b_hn = data(b_hn);
+    a.bias = data(bias), a.b_hn = data(b_hn);
     a.h_last = h_last.data(), a.c_last = const_cast<void*>(data(c_last));
     kernels::recurrent_forward(x.device(), a);
   }
