@@ -6,7 +6,7 @@
 namespace pynn {
 
 const char* conv_path_name(ConvPath path) {
-  constexpr const char* names[] = {"auto", "unfold", "direct", "few", "windows", "pointwise", "winograd"};
+  constexpr const char* names[] = {"auto", "unfold", "direct", "few", "windows", "pointwise", "winograd", "amx"};
   return names[static_cast<int>(path)];
 }
 

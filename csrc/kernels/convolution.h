@@ -19,7 +19,7 @@ struct ConvGeometry {
 };
 
 // How the CPU computes float32. Auto chooses by the shape (cpu/convolution.cpp); tests force the others.
-enum class ConvPath : uint8_t { Auto, Unfold, Direct, Few, Windows, Pointwise, Winograd };
+enum class ConvPath : uint8_t { Auto, Unfold, Direct, Few, Windows, Pointwise, Winograd, Amx };
 const char* conv_path_name(ConvPath path);
 [[noreturn]] void conv_path_misfit(ConvPath path);
 

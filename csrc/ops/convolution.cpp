@@ -327,10 +327,11 @@ Tensor convolution_any(const Tensor& x, const Tensor& w, const Tensor& b, Dims s
 }
 
 void convolution_path(std::string_view path) {
-  for (int i = 0; i <= static_cast<int>(ConvPath::Winograd); ++i)
+  for (int i = 0; i <= static_cast<int>(ConvPath::Amx); ++i)
     if (const auto p = static_cast<ConvPath>(i); path == conv_path_name(p)) return forced_path.store(p);
   fail(ErrorKind::Value,
-       "convolution_path: auto, unfold, direct, few, windows, pointwise or winograd is required, got '", path, "'");
+       "convolution_path: auto, unfold, direct, few, windows, pointwise, winograd or amx is required, got '", path,
+       "'");
 }
 
 }  // namespace

@@ -218,11 +218,69 @@ def test_dropout_of_few_queries():
     assert_same([(out * g).sum()], [(leaves[2] * plain[2]).sum()], 1e-10)  # linear in the values
 
 
+def both_passes(leaves, g, **options):
+    options["enable_gqa"] = leaves[0].shape[-3] != leaves[1].shape[-3]
+    pynn.manual_seed(3)
+    out = F.scaled_dot_product_attention(*leaves, **options)
+    return [to_numpy(x).astype(np.float64) for x in (out, *pynn.autograd.grad(out, leaves, g))]
+
+
+def assert_accurate(leaves, g, tol=3e-6, **options):
+    """Compare with the same in float64, relative to each result's largest element."""
+    wide = [x.detach().double().requires_grad_() for x in leaves]
+    for got, want in zip(
+        both_passes(leaves, g, **options), both_passes(wide, g.double(), **options), strict=True
+    ):
+        assert np.abs(got - want).max() <= tol * np.abs(want).max()
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_accuracy_of_float32(causal):
+    for sizes in [
+        (4, 2, 180, 250, 60, 61),
+        (2, 2, 128, 288, 64, 64),
+        (1, 1, 145, 301, 160, 100),
+        (1, 1, 420, 211, 96, 90),
+    ]:
+        leaves, g = operands(2, *sizes, pynn.float32)
+        assert_accurate(leaves, g, is_causal=causal)
+        assert_accurate(leaves, g, dropout_p=0.2, is_causal=causal)
+        mask = pynn.rand(2, 1, sizes[2], sizes[3]) < 0.6
+        mask[..., 0] = True
+        assert_accurate(leaves, g, attn_mask=mask, is_causal=causal)
+        assert_accurate(leaves, g, tol=2e-5, attn_mask=pynn.randn(sizes[2], 1), is_causal=causal, scale=-0.3)
+
+
+def test_float32_of_any_size():
+    leaves, g = operands(1, 2, 2, 140, 150, 60, 64, pynn.float32)
+    for sizes in [
+        (1e-20, 1e20, 1),
+        (1e25, 1e-25, 1e-3),
+        (1e-18, 1e-18, 1),
+        (1, 1, 1e25),
+        (1, 1, 1e-36),
+        (1, 1, 1e-42),
+    ]:
+        scaled = [(x * c).detach().requires_grad_() for x, c in zip(leaves, sizes, strict=True)]
+        scale = 0.2 / min(sizes[0] * sizes[1], 1)
+        assert_accurate(scaled, g, 1e-2 if sizes[2] == 1e-42 else 1e-5, scale=scale)
+    for place in range(3):
+        for bad in (INF, -INF, float("nan")):
+            x = [t.detach().clone() for t in leaves]
+            x[place][0, 0, 20, 3] = bad
+            x = [t.requires_grad_() for t in x]
+            wide = [t.detach().double().requires_grad_() for t in x]
+            got, want = both_passes(x, g), both_passes(wide, g.double())
+            for a, b in zip(got, want, strict=True):
+                np.testing.assert_array_equal(np.isfinite(a), np.isfinite(b))
+                np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [pynn.float32, pynn.bfloat16])
 @pytest.mark.parametrize("heads", [1, 3, 20])
 def test_threads_give_the_same_bits(heads, dtype):
     before = pynn.get_num_threads()
-    leaves, g = operands(1, heads, heads, 400, 500, 16, 16, dtype)
+    leaves, g = operands(1, heads, heads, 400, 500, 64, 60, dtype)
     results = []
     try:
         for threads in (1, 2, 16):

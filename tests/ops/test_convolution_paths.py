@@ -52,6 +52,8 @@ ANY = [
 CASES = [("winograd", shape, (3, 3), options) for shape, options in THREE]
 CASES += [("direct", shape, (3, 3), options) for shape, options in THREE]
 CASES += [("direct", *case) for case in ANY]
+CASES += [("amx", shape, (3, 3), options) for shape, options in THREE]  # without AMX, the direct path again
+CASES += [("amx", *case) for case in ANY]
 CASES += [("unfold", *case) for case in ANY]
 CASES += [("few", *case) for case in ANY]
 CASES += [("windows", *case) for case in ANY]
@@ -131,7 +133,7 @@ def test_transposed(path, forced):
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 1e38])
-@pytest.mark.parametrize("path", ["direct", "winograd", "auto"])
+@pytest.mark.parametrize("path", ["direct", "winograd", "amx", "auto"])
 def test_not_finite(path, value, forced):
     """A value that is not finite reaches the outputs that read it and no others; large ones do not overflow on the way."""
     x, w = arr(2, 20, 12, 13), arr(24, 20, 3, 3, seed=2) / 20
@@ -155,8 +157,38 @@ def test_not_finite(path, value, forced):
             assert np.abs(found[usual] / scale - expected[usual] / scale).max() < 1e-5
 
 
+@pytest.mark.parametrize(
+    "scale", [(1e-20, 1e-10), (1e-30, 1), (1e-30, 1e30), (1e-37, 1e10), (1e30, 1e-20), (1e25, 1e-30)]
+)
+@pytest.mark.parametrize("path", ["direct", "winograd", "amx", "auto"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        ((2, 40, 16, 15), (70, 40, 3, 3), 1),
+        ((2, 40, 16, 15), (70, 40, 3, 3), 2),
+        ((2, 40, 9, 8), (40, 40, 1, 1), 1),
+    ],
+)
+def test_sizes_of_values(path, scale, shape, forced):
+    """Very small and large operands, subnormal ones too, lose no accuracy in the parts of a sum."""
+    x_shape, w_shape, stride = shape
+    x, w = (
+        tensor(arr(*t, seed=i) * f, pynn.float32)
+        for i, (t, f) in enumerate(zip((x_shape, w_shape), scale, strict=True))
+    )
+    results = []
+    for p, dtype in ((path, pynn.float32), ("unfold", pynn.float64)):
+        forced(p if p != "winograd" or (stride == 1 and w_shape[-1] == 3) else "auto")
+        xs, ws = (t.detach().to(dtype).requires_grad_() for t in (x, w))
+        y = F.conv2d(xs, ws, stride=stride)
+        g = tensor(arr(*y.shape, seed=5), pynn.float32).to(dtype)
+        results.append([to_numpy(t.double()) for t in (y.detach(), *pynn.autograd.grad(y, [xs, ws], g))])
+    for found, expected in zip(*results, strict=True):
+        assert np.abs(found - expected).max() < 5e-6 * np.abs(expected).max() + 1e-43
+
+
 def test_zero_weight_and_bias(forced):
-    for path in ("direct", "winograd"):
+    for path in ("direct", "winograd", "amx"):
         forced(path)
         y = F.conv2d(pynn.zeros(2, 16, 5, 5), pynn.ones(16, 16, 3, 3), pynn.arange(16.0), padding=1)
         assert (y == pynn.arange(16.0).reshape(1, 16, 1, 1)).all()
@@ -165,7 +197,7 @@ def test_zero_weight_and_bias(forced):
 
 def test_channels_last_and_views(forced):
     x, w = arr(2, 18, 9, 10), arr(20, 18, 3, 3, seed=2)
-    for path in ("direct", "winograd"):
+    for path in ("direct", "winograd", "amx"):
         forced(path)
         xs = tensor(x, pynn.float32).contiguous(memory_format=pynn.channels_last)
         ws = tensor(w, pynn.float32).contiguous(memory_format=pynn.channels_last)

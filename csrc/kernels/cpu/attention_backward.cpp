@@ -18,7 +18,8 @@ class VectorGradients {
  public:
   static constexpr int64_t W = Vec<T>::kSize, kVectors = GemmBlocks::nv;
   static constexpr int64_t kSlivers = 4, kBlock = 128;  // of keys and queries that meet
-  static constexpr int64_t kRows = 2;                   // queries come in multiples
+  static constexpr int64_t kPair = 1, kRows = 2;        // see weigh_gradients(); queries come in multiples
+  static constexpr int64_t kTogether = 1;               // vectors of keys that put() takes
   static constexpr bool kWhole = false;                 // slivers may have fewer vectors
 
   explicit VectorGradients(const TiledAttentionArgs& args) : a_(args) {}
@@ -27,7 +28,10 @@ class VectorGradients {
   static int64_t dq_width(const TiledAttentionArgs& a) { return round_up(a.size, W); }  // of a query's
   static int64_t dq_at(const TiledAttentionArgs& a, int64_t row, int64_t i) { return row * dq_width(a) + i; }
 
-  void take_head(const T* q, const T* dout) { q_ = q, dout_ = dout; }
+  void start() {}
+  static constexpr bool accurate() { return true; }  // since start()
+  // Queries from `from` on are asked for.
+  void take_head(const T* q, const T* dout, int64_t) { q_ = q, dout_ = dout; }
   // A sliver of keys that is the block's from key `at` on.
   void take_keys(const T* k, const T* v, int64_t rows, int64_t at, int64_t vectors) {
     pack_columns<T>(vectors, k, a_.k.row, 1, rows, a_.size, k_ + at * a_.size);
@@ -37,7 +41,8 @@ class VectorGradients {
         Vec<T>::load(k + i * a_.k.row + p, a_.size - p).store(k_rows_ + (at + i) * width_ + p);
   }
   // q k^T and dout v^T of the queries q0 + [from, n) and a sliver, of which query q0 sees `seen` keys and each further
-  // one another.
+  // one another. They are asked for ahead, while another sliver's are in use.
+  void ask_scores(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t) {}
   void scores(int64_t q0, int64_t from, int64_t n, int64_t at, int64_t vectors, int64_t seen) {
     const int64_t step = vectors * W;
     for (int64_t r = from; r < n; r += GemmBlocks::mr) {
@@ -53,16 +58,19 @@ class VectorGradients {
   const T* dp(int64_t row, int64_t at) { return ds(row, at); }
   static constexpr int64_t kWidth = kVectors * W, kKeys = kSlivers * kWidth;
   static constexpr int64_t kStep = kWidth, kDpStep = kKeys;  // from row to row
-  // put(row, i, p, p2, ds, ds2): of two queries and the sliver's keys from i on; they may take the place of s and dp.
-  auto put_at(int64_t at) {
-    return [p = s(0), d = ds(0, at)](int64_t row, int64_t i, Vec<T> x, Vec<T> y, Vec<T> dx, Vec<T> dy)
+  // put(row, i, p, ds): of queries `row` and row + kPair and the sliver's keys from i on; they may take the place of s
+  // and dp.
+  auto put_at(int64_t, int64_t at) {
+    return [p_to = s(0), ds_to = ds(0, at)](int64_t row, int64_t i, const Vec<T>(&p)[2][1], const Vec<T>(&ds)[2][1])
                __attribute__((always_inline)) {
-                 x.store(p + row * kWidth + i);
-                 y.store(p + (row + 1) * kWidth + i);
-                 dx.store(d + row * kKeys + i);
-                 dy.store(d + (row + 1) * kKeys + i);
+                 for (int64_t l = 0; l < 2; ++l) {
+                   p[l][0].store(p_to + (row + l) * kWidth + i);
+                   ds[l][0].store(ds_to + (row + l) * kKeys + i);
+                 }
                };
   }
+  PYNN_INLINE static void pass() {}  // between pieces of work
+  // What the weights and ds bring is added at the latest in finish().
   void add_keys(int64_t q0, int64_t from, int64_t n, int64_t at, int64_t vectors, T* dk, T* dv) {
     const int64_t step = vectors * W, row = q0 + from;
     attention_product(a_.v_size, vectors, n - from, dout_ + row * a_.dout.row, 1, a_.dout.row, s(from), kWidth, dv,
@@ -80,6 +88,7 @@ class VectorGradients {
                           dq + (q0 + r) * width_, width_, add);
     }
   }
+  void finish() {}
 
  private:
   T* ds(int64_t row, int64_t at) { return ds_ + row * kKeys + at; }
@@ -93,38 +102,45 @@ class VectorGradients {
   T *const s_ = parts_[3], *const ds_ = parts_[4];
 };
 
-// What a block's rows [from, n) and a sliver bring, from s, which counts `unit` times, and dp: weights and ds. Query r
-// sees seen + r of the sliver's keys. drawn: factors of dropout, a row of which is as wide as s's.
-template <class T, class Put>
+// What a block's rows [from, n), zeros behind up to `to`, and a sliver bring, from s, which counts `unit` times, and
+// dp: weights and ds. Query r sees seen + r of the sliver's keys; from and `to` are multiples of 2 kPair. drawn:
+// factors of dropout, a row of which is as wide as s's.
+template <class Products, class T, class Put>
 [[gnu::noinline]] void weigh_gradients(const T* s, int64_t s_step, const T* dp, int64_t dp_step, int64_t from,
-                                       int64_t n, int64_t width, int64_t seen, Vec<T> unit, const T* lse,
-                                       const T* inner, const T* drawn, Put put) {
+                                       int64_t n, int64_t to, int64_t width, int64_t seen, Vec<T> unit, const T* lse,
+                                       const T* inner, const T* drawn, Products& products, Put put) {
   using V = Vec<T>;
+  constexpr int64_t kPair = Products::kPair, kTogether = Products::kTogether;
   const V none(T(0));
-  for (int64_t r = from; r < n; r += 2) {
-    for (int64_t i = 0; i < width; i += V::kSize) {
-      V p[2] = {none, none}, d[2] = {none, none};
+  const auto two_rows = [&](int64_t r) __attribute__((always_inline)) {
+    for (int64_t i = 0; i < width; i += kTogether * V::kSize) {
+      V p[2][kTogether], d[2][kTogether];
 #pragma GCC unroll 2
-      for (int l = 0; l < 2; ++l) {
-        const int64_t row = r + l;
-        if (row >= n) break;
-        // Never above 0, but for the rounding of large scores.
-        const V e = exp2_below(min(none, V::load(s + row * s_step + i) * unit - V(lse[row])));
-        V g = V::load(dp + row * dp_step + i);
-        p[l] = e;
-        if (drawn) {
-          const V f = V::load(drawn + row * s_step + i);
-          p[l] *= f, g *= f;
+      for (int64_t l = 0; l < 2; ++l)
+#pragma GCC unroll 2
+        for (int64_t c = 0; c < kTogether; ++c) {
+          const int64_t row = r + l * kPair, at = i + c * V::kSize;
+          p[l][c] = d[l][c] = none;
+          products.pass();
+          if (row >= n) continue;
+          // Never above 0, but for the rounding of large scores.
+          const V e = exp2_below(min(none, V::load(s + row * s_step + at) * unit - V(lse[row])));
+          V g = V::load(dp + row * dp_step + at), weight = e;
+          if (drawn) {
+            const V f = V::load(drawn + row * s_step + at);
+            weight *= f, g *= f;
+          }
+          p[l][c] = weight, d[l][c] = e * (g - V(inner[row]));
+          if (seen + row < width) {
+            const auto visible = V::iota(static_cast<T>(at)) < V(static_cast<T>(seen + row));
+            p[l][c] = select(visible, p[l][c], none), d[l][c] = select(visible, d[l][c], none);
+          }
         }
-        d[l] = e * (g - V(inner[row]));
-        if (seen + row < width) {
-          const auto visible = V::iota(static_cast<T>(i)) < V(static_cast<T>(seen + row));
-          p[l] = select(visible, p[l], none), d[l] = select(visible, d[l], none);
-        }
-      }
-      put(r, i, p[0], p[1], d[0], d[1]);
+      put(r, i, p, d);
     }
-  }
+  };
+  for (int64_t first = from; first < to; first += 2 * kPair)
+    for (int64_t r = first; r < first + kPair; ++r) two_rows(r);
 }
 
 template <class S, class Products>
@@ -150,11 +166,22 @@ struct AttentionBackward {
     int64_t k0, task, block, vectors;
   };
 
-  void add_sliver(int64_t batch, int64_t head, int64_t q0, int64_t n, const Sliver& t) {
-    const int64_t seen = a.causal ? q0 + 1 - t.k0 : a.columns + kBlock, width = t.vectors * W;
-    const int64_t from = min_of(n, max_of<int64_t>(0, 1 - seen) / Products::kRows * Products::kRows);
+  // Queries from q0 on, n of them, that meet a sliver from `from` on.
+  struct Queries {
+    int64_t q0, n;
+  };
+  int64_t seen(int64_t q0, const Sliver& t) const { return a.causal ? q0 + 1 - t.k0 : a.columns + kBlock; }
+  int64_t first_of(const Queries& x, const Sliver& t) const {
+    return min_of(x.n, max_of<int64_t>(0, 1 - seen(x.q0, t)) / Products::kRows * Products::kRows);
+  }
+  void ask_scores(const Queries& x, const Sliver& t) {
+    products.ask_scores(x.q0, first_of(x, t), x.n, t.block, t.vectors, seen(x.q0, t));
+  }
+
+  void add_sliver(int64_t batch, int64_t head, const Queries& x, const Sliver& t) {
+    const auto [q0, n] = x;
+    const int64_t seen = this->seen(q0, t), from = first_of(x, t), width = t.vectors * W;
     const int64_t matrix_row = (batch * a.heads + head) * a.rows + q0;
-    products.scores(q0, from, n, t.block, t.vectors, seen);
     const V factor(static_cast<T>(a.scale * kLog2OfE));
     const ScoreMask<T> mask(a, batch, head);
     for (int64_t r = from; scaled && r < n; ++r) {
@@ -166,9 +193,9 @@ struct AttentionBackward {
     }
     for (int64_t r = from; a.dropout > 0 && r < n; ++r)
       dropout.draw(a.seed, matrix_row + r, t.k0, width, drawn + r * Products::kStep);
-    weigh_gradients(products.s(0), Products::kStep, products.dp(0, t.block), Products::kDpStep, from, n, width, seen,
-                    unit, static_cast<const T*>(a.lse) + matrix_row, inner + q0, a.dropout > 0 ? drawn : nullptr,
-                    products.put_at(t.block));
+    weigh_gradients(products.s(0), Products::kStep, products.dp(0, t.block), Products::kDpStep, from, n,
+                    round_up(n, Products::kRows), width, seen, unit, static_cast<const T*>(a.lse) + matrix_row,
+                    inner + q0, a.dropout > 0 ? drawn : nullptr, products, products.put_at(q0, t.block));
     products.add_keys(q0, from, n, t.block, t.vectors, dk + t.task * size, dv + t.task * v_size);
   }
 
@@ -179,51 +206,67 @@ struct AttentionBackward {
     const S *k = matrix<const S>(a.k, batch, kv_head), *v = matrix<const S>(a.v, batch, kv_head);
     fill(dk, (vector(end) * W - first) * size, T(0));
     fill(dv, (vector(end) * W - first) * v_size, T(0));
-    const auto each_sliver = [&](int64_t from, int64_t to, const auto& f) {
-      for (int64_t i = from; i < to; ++i) {
-        const int64_t k0 = vector(i) * W;
-        f(Sliver{k0, k0 - first, k0 - vector(from) * W, vector(i + 1) - vector(i)});
-      }
+    products.start();
+    const auto sliver = [&](int64_t i, int64_t from) {
+      const int64_t k0 = vector(i) * W;
+      return Sliver{k0, k0 - first, k0 - vector(from) * W, vector(i + 1) - vector(i)};
     };
     for (int64_t share = 0; share < shares; ++share) {
       const int64_t head = kv_head * shares + share;
       const S *o = matrix<const S>(a.out, batch, head), *g = matrix<const S>(a.dout, batch, head);
-      for (int64_t r = a.causal ? min_of(first, a.rows) : 0; r < a.rows; ++r) {
+      const int64_t some = a.causal ? min_of(first, a.rows) : 0;
+      for (int64_t r = some; r < a.rows; ++r) {
         V sum(T(0));
         for (int64_t i = 0; i < a.v_size; i += W)
           sum =
               fma(load_wide(o + r * a.out.row + i, a.v_size - i), load_wide(g + r * a.dout.row + i, a.v_size - i), sum);
         inner[r] = reduce_add(sum);
       }
-      products.take_head(matrix<const S>(a.q, batch, head), g);
+      products.take_head(matrix<const S>(a.q, batch, head), g, some / kBlock * kBlock);
       for (int64_t from = begin; from < end; from += Products::kSlivers) {
         const int64_t to = min_of(end, from + Products::kSlivers), k0 = vector(from) * W;
-        each_sliver(from, to, [&](const Sliver& t) {
+        for (int64_t i = from; i < to; ++i) {
+          const Sliver t = sliver(i, from);
           products.take_keys(k + t.k0 * a.k.row, v + t.k0 * a.v.row, min_of(t.vectors * W, a.columns - t.k0), t.block,
                              t.vectors);
-        });
-        for (int64_t q0 = a.causal ? k0 / kBlock * kBlock : 0; q0 < a.rows; q0 += kBlock) {
-          const int64_t n = min_of(kBlock, a.rows - q0);
-          each_sliver(from, to, [&](const Sliver& t) { add_sliver(batch, head, q0, n, t); });
-          products.add_queries(q0, n, min_of(vector(to) * W, a.columns) - k0,
+        }
+        const auto queries = [&](int64_t q0) { return Queries{q0, min_of(kBlock, a.rows - q0)}; };
+        const int64_t q_first = a.causal ? k0 / kBlock * kBlock : 0;
+        if (q_first < a.rows) ask_scores(queries(q_first), sliver(from, from));
+        products.finish();
+        for (int64_t q0 = q_first; q0 < a.rows; q0 += kBlock) {
+          const Queries x = queries(q0);
+          for (int64_t i = from; i < to; ++i) {
+            const Sliver t = sliver(i, from);
+            products.scores(q0, first_of(x, t), x.n, t.block, t.vectors, seen(q0, t));
+            if (i + 1 < to)
+              ask_scores(x, sliver(i + 1, from));
+            else if (q0 + kBlock < a.rows)
+              ask_scores(queries(q0 + kBlock), sliver(from, from));
+            add_sliver(batch, head, x, t);
+          }
+          products.add_queries(q0, x.n, min_of(vector(to) * W, a.columns) - k0,
                                a.causal ? q0 + 1 - k0 : a.columns + kBlock, dq + share * dq_head, from > begin);
         }
+        products.finish();
       }
     }
-    each_sliver(begin, end, [&](const Sliver& t) {
-      for (int64_t i = 0; i < t.vectors * W && t.k0 + i < a.columns; i += W) {
-        const int64_t rows = min_of(W, a.columns - t.k0 - i), step = t.vectors * W;
-        store_columns(dk + t.task * size + i, step, a.size, V(static_cast<T>(a.scale)),
-                      matrix<S>(a.dk, batch, kv_head) + (t.k0 + i) * a.dk.row, a.dk.row, rows);
-        store_columns(dv + t.task * v_size + i, step, a.v_size, V(T(1)),
-                      matrix<S>(a.dv, batch, kv_head) + (t.k0 + i) * a.dv.row, a.dv.row, rows);
+    for (int64_t i = begin; i < end; ++i) {
+      const Sliver t = sliver(i, begin);
+      for (int64_t l = 0; l < t.vectors * W && t.k0 + l < a.columns; l += W) {
+        const int64_t rows = min_of(W, a.columns - t.k0 - l), step = t.vectors * W;
+        store_columns(dk + t.task * size + l, step, a.size, V(static_cast<T>(a.scale)),
+                      matrix<S>(a.dk, batch, kv_head) + (t.k0 + l) * a.dk.row, a.dk.row, rows);
+        store_columns(dv + t.task * v_size + l, step, a.v_size, V(T(1)),
+                      matrix<S>(a.dv, batch, kv_head) + (t.k0 + l) * a.dv.row, a.dv.row, rows);
       }
-    });
+    }
   }
 };
 
+// Whether the results are accurate.
 template <class S, class Products>
-void backward(const TiledAttentionArgs& a) {
+bool backward(const TiledAttentionArgs& a) {
   using Task = AttentionBackward<S, Products>;
   using T = Wide<S>;
   using V = Vec<T>;
@@ -251,6 +294,7 @@ void backward(const TiledAttentionArgs& a) {
     }
   };
   const Scratch<T> shared(chunks > 1 ? heads * chunks * dq_task : 0);
+  bool accurate = true;
   parallel_for(0, heads * chunks, grain_for(ns), [&](int64_t begin, int64_t end) {
     Task task{a, (ceil_div(slivers, chunks)) * N * W};
     const Scratch<T> own(chunks > 1 ? 0 : dq_task);
@@ -258,12 +302,13 @@ void backward(const TiledAttentionArgs& a) {
       const int64_t c = i % chunks, m = i / chunks, batch = m / a.kv_heads, kv_head = m % a.kv_heads;
       T* dq = chunks > 1 ? shared.get() + i * dq_task : own.get();
       task.run(batch, kv_head, border(c), border(c + 1), vector, dq, dq_head);
+      if (!task.products.accurate()) __atomic_store_n(&accurate, false, __ATOMIC_RELAXED);
       if (chunks == 1)
         for (int64_t share = 0; share < shares; ++share)
           for (int64_t r = 0; r < a.rows; ++r) add_up(dq + share * dq_head, batch, kv_head * shares + share, r);
     }
   });
-  if (chunks == 1) return;
+  if (chunks == 1 || !accurate) return accurate;
   parallel_for(0, a.batch * a.heads * a.rows, grain_for(static_cast<double>(a.size * chunks) / 8 + 10),
                [&](int64_t begin, int64_t end) {
                  for (int64_t i = begin; i < end; ++i) {
@@ -272,16 +317,31 @@ void backward(const TiledAttentionArgs& a) {
                    add_up(shared.get() + task * dq_task + head % shares * dq_head, batch, head, row);
                  }
                });
+  return true;
 }
 
 }  // namespace
 
 void tiled_attention_backward(const TiledAttentionArgs& a) {
-  if (a.dtype == DType::Float32) return backward<float, VectorGradients<float>>(a);
-  if (a.dtype == DType::Float64) return backward<double, VectorGradients<double>>(a);
+  switch (a.dtype) {
+    case DType::Float32:
 #ifdef PYNN_VEC_DOT
-  if (a.dtype == DType::BFloat16 && cpu_features().amx_bf16) return backward<BFloat16, AmxGradients>(a);
+      if (amx_takes(a) && backward<float, AmxGradients<float>>(a)) return;
 #endif
+      backward<float, VectorGradients<float>>(a);
+      return;
+    case DType::Float64:
+      backward<double, VectorGradients<double>>(a);
+      return;
+#ifdef PYNN_VEC_DOT
+    case DType::BFloat16:
+      if (!cpu_features().amx_bf16) break;
+      backward<BFloat16, AmxGradients<BFloat16>>(a);
+      return;
+#endif
+    default:
+      break;
+  }
   no_loop("scaled_dot_product_attention", a.dtype);
 }
 

@@ -17,11 +17,15 @@ template <class T>
 class VectorProducts {
  public:
   static constexpr int64_t W = Vec<T>::kSize, kVectors = GemmBlocks::nv, kBlock = 128;  // of keys
-  static constexpr bool kWhole = false;  // slivers may have fewer vectors
+  static constexpr int64_t kLeastSlivers = 1, kMostSlivers = 9;                         // of a task
+  static constexpr int64_t kPair = 1, kKeys = 2;  // see weigh(); keys come in multiples
+  static constexpr bool kWhole = false;           // slivers may have fewer vectors
 
   VectorProducts(const TiledAttentionArgs& args, int64_t queries)
       : a_(args), parts_({queries * args.size + W, kBlock * kVectors * W}) {}
 
+  void start() {}
+  static constexpr bool accurate() { return true; }  // since start()
   // Elements of a query's results, as add_values() writes them.
   static int64_t padded(int64_t v_size) { return v_size; }
   // A sliver that begins at query `at` of the task.
@@ -29,7 +33,9 @@ class VectorProducts {
     pack_columns<T>(vectors, x, a_.q.row, 1, rows, a_.size, q_ + at * a_.size);
   }
   void take_block(const T* keys, const T* values, int64_t) { keys_ = keys, values_ = values; }
-  // s[key][query] of n keys, of which a causal sliver's first query sees `seen`, each further one another.
+  // s[key][query] of n keys, of which a causal sliver's first query sees `seen`, each further one another. They are
+  // asked for ahead, while another sliver's are in use.
+  void ask_scores(int64_t, int64_t, int64_t, int64_t) {}
   void scores(int64_t at, int64_t vectors, int64_t n, int64_t seen) {
     const T* q = q_ + at * a_.size;
     for (int64_t j = 0; j < n; j += GemmBlocks::mr) {
@@ -39,18 +45,20 @@ class VectorProducts {
     }
   }
   T* s(int64_t key, int64_t vectors) { return s_ + key * vectors * W; }
-  // put(key, x, y): weights of two keys at `at` of the sliver's queries; they may take the place of the scores.
-  auto put_at(int64_t vectors, int64_t at) {
-    return [to = s(0, vectors) + at, step = vectors * W](int64_t key, Vec<T> x, Vec<T> y)
+  // put(key, x, y): weights of keys `key` and key + kPair of the queries from `column` on of a sliver; they may take
+  // the place of the scores.
+  auto put_at(int64_t vectors, int64_t column) {
+    return [to = s(0, vectors) + column, step = vectors * W](int64_t key, Vec<T> x, Vec<T> y)
                __attribute__((always_inline)) {
                  x.store(to + key * step);
                  y.store(to + (key + 1) * step);
                };
   }
-  // o[element][query] (+)= the weights of n keys times their values.
+  // o[element][query] (+)= the weights of n keys times their values, at the latest in finish().
   void add_values(int64_t vectors, int64_t n, T* o, bool add) {
     attention_product(a_.v_size, vectors, n, values_, 1, a_.v.row, s(0, vectors), vectors * W, o, vectors * W, add);
   }
+  void finish() {}
 
  private:
   const TiledAttentionArgs& a_;
@@ -60,34 +68,34 @@ class VectorProducts {
 };
 
 // Weights of n keys, zeros behind up to `to`, from their scores for one vector of queries, which lie `step` apart and
-// count `unit` > 0 times; drawn: factors of dropout. The sums so far are to be multiplied by `factor`. No part of its
-// caller, so that what it keeps in registers stays there.
-template <class T, class Put>
+// count `unit` > 0 times; both are multiples of 2 kPair. drawn: factors of dropout. The sums so far are to be
+// multiplied by `factor`. No part of its caller, so that what it keeps in registers stays there.
+template <int64_t kPair, class T, class Put>
 [[gnu::noinline]] void weigh(const T* s, int64_t step, int64_t n, int64_t to, Vec<T> unit, const T* drawn, T* top,
                              T* total, T* factor, Put put) {
   using V = Vec<T>;
   constexpr int64_t W = V::kSize;
   const V hidden(kHidden<T>), none(T(0)), before = V::load(top);
   V high = before, high2 = before;
-  int64_t i = 0;
-  for (const T* x = s; i + 2 <= n; i += 2, x += 2 * step) {
-    high = max(high, V::load(x));
-    high2 = max(high2, V::load(x + step));
+  for (int64_t i = 0; i < n; i += 2) {
+    high = max(high, V::load(s + i * step));
+    high2 = max(high2, V::load(s + (i + 1) * step));
   }
-  if (i < n) high = max(high, V::load(s + i * step));
   const V now = max(high, high2), base = select(now == hidden, none, now);
   V sum(T(0)), sum2(T(0));
-  const auto two = [&](int64_t key, V x, V y) __attribute__((always_inline)) {
-    sum += x;
-    sum2 += y;
-    if (drawn) x *= V::load(drawn + key * W), y *= V::load(drawn + (key + 1) * W);
-    put(key, x, y);
+  const auto weight = [&](int64_t key) __attribute__((always_inline)) {
+    return exp2_below((V::load(s + key * step) - base) * unit);
   };
-  i = 0;
-  for (const T* x = s; i + 2 <= n; i += 2, x += 2 * step)
-    two(i, exp2_below((V::load(x) - base) * unit), exp2_below((V::load(x + step) - base) * unit));
-  if (i < n) two(i, exp2_below((V::load(s + i * step) - base) * unit), none), i += 2;
-  for (; i < to; i += 2) put(i, none, none);
+  for (int64_t first = 0; first < n; first += 2 * kPair)
+    for (int64_t i = first; i < first + kPair; ++i) {
+      V x = weight(i), y = weight(i + kPair);
+      sum += x;
+      sum2 += y;
+      if (drawn) x *= V::load(drawn + i * W), y *= V::load(drawn + (i + kPair) * W);
+      put(i, x, y);
+    }
+  for (int64_t first = n; first < to; first += 2 * kPair)
+    for (int64_t i = first; i < first + kPair; ++i) put(i, none, none);
   const V f = select(before == hidden, none, exp2_below((before - base) * unit));
   f.store(factor);
   fma(V::load(total), f, sum + sum2).store(total);
@@ -116,20 +124,31 @@ struct AttentionForward {
   ScratchParts<T, 4> parts{{most * W * size, most * W, most * W, a.dropout > 0 ? kBlock * W : 0}};
   T *const o = parts[0], *const top = parts[1], *const total = parts[2], *const drawn = parts[3];
 
-  // A sliver that begins at query q0 of the head and `at` of the task, with the block of keys from k0 on.
-  void add_block(int64_t batch, int64_t head, int64_t q0, int64_t at, int64_t vectors, int64_t k0) {
-    const int64_t nk = min_of(kBlock, a.columns - k0), step = vectors * W;
-    const int64_t n = a.causal ? min_of(nk, q0 + step - k0) : nk;
-    if (n <= 0) return;
+  // A sliver that begins at query q0 of the head and `at` of the task.
+  struct Sliver {
+    int64_t q0, at, vectors;
+  };
+  // Keys of the block from k0 on that it sees.
+  int64_t keys(const Sliver& t, int64_t k0) const {
+    const int64_t n = min_of(kBlock, a.columns - k0);
+    return a.causal ? min_of(n, t.q0 + t.vectors * W - k0) : n;
+  }
+  void ask_scores(const Sliver& t, int64_t k0) { products.ask_scores(t.at, t.vectors, keys(t, k0), t.q0 + 1 - k0); }
+
+  void add_block(int64_t batch, int64_t head, const Sliver& t, int64_t k0, const Sliver* next) {
+    const auto [q0, at, vectors] = t;
+    const int64_t nk = min_of(kBlock, a.columns - k0), step = vectors * W, n = keys(t, k0);
     const ScoreMask<T> mask(a, batch, head);
     if (a.mask) mask.fetch(q0, min_of(step, a.rows - q0), k0, n);
     products.scores(at, vectors, n, q0 + 1 - k0);
+    if (next) ask_scores(*next, k0);
     const V factor(static_cast<T>(a.scale * kLog2OfE));
     T* const sums = o + at * size;
     alignas(64) T past[kVectors * W];
-    for (int64_t i = 0; i < step; i += W) {
+    for (int64_t i = 0; i < step && q0 + i < a.rows; i += W) {
       T* const s = products.s(0, vectors) + i;
       const int64_t row = q0 + i, seen = a.causal ? max_of<int64_t>(0, min_of(nk, row + W - k0)) : nk;
+      const int64_t end = round_up(seen, Products::kKeys);
       if (a.mask)
         mask.add_to_columns(s, step, row, min_of(W, a.rows - row), k0, seen, factor);
       else if (scaled)
@@ -138,10 +157,10 @@ struct AttentionForward {
         for (int64_t key = max_of<int64_t>(0, row + 1 - k0); key < seen; ++key)
           select(V::iota(T(0)) < V(static_cast<T>(k0 + key - row)), V(kHidden<T>), V::load(s + key * step))
               .store(s + key * step);
-      if (a.dropout > 0)
-        dropout.draw_columns(a.seed, (batch * a.heads + head) * a.rows + row, k0, round_up(seen, 2), drawn);
-      weigh(s, step, seen, n, unit, a.dropout > 0 ? drawn : nullptr, top + at + i, total + at + i, past + i,
-            products.put_at(vectors, i));
+      for (int64_t key = seen; key < end; ++key) V(kHidden<T>).store(s + key * step);
+      if (a.dropout > 0) dropout.draw_columns(a.seed, (batch * a.heads + head) * a.rows + row, k0, end, drawn);
+      weigh<Products::kPair>(s, step, end, n, unit, a.dropout > 0 ? drawn : nullptr, top + at + i, total + at + i,
+                             past + i, products.put_at(vectors, i));
       if (k0) scale_columns(sums + i, step, a.v_size, V::load(past + i));
     }
     products.add_values(vectors, n, sums, k0 > 0);
@@ -163,44 +182,60 @@ struct AttentionForward {
     const int64_t kv_head = head / (a.heads / a.kv_heads), first = vector(begin) * W, last = vector(end) * W;
     const S *x = matrix<const S>(a.q, batch, head), *keys = matrix<const S>(a.k, batch, kv_head);
     const S* values = matrix<const S>(a.v, batch, kv_head);
-    const auto each_sliver = [&](const auto& f) {
-      for (int64_t i = begin; i < end; ++i) f(vector(i) * W, vector(i) * W - first, vector(i + 1) - vector(i));
+    const auto sliver = [&](int64_t i) {
+      return Sliver{vector(i) * W, vector(i) * W - first, vector(i + 1) - vector(i)};
     };
     fill(top, last - first, kHidden<T>);
     fill(total, last - first, T(0));
-    each_sliver([&](int64_t q0, int64_t at, int64_t vectors) {
+    products.start();
+    for (int64_t i = begin; i < end; ++i) {
+      const auto [q0, at, vectors] = sliver(i);
       products.take_queries(x + q0 * a.q.row, min_of(vectors * W, a.rows - q0), at, vectors);
-    });
+    }
     const int64_t columns = a.causal ? min_of(a.columns, last) : a.columns;
+    int64_t from = begin;  // the slivers before see none of the block's keys
     for (int64_t k0 = 0; k0 < columns; k0 += kBlock) {
       products.take_block(keys + k0 * a.k.row, values + k0 * a.v.row, min_of(kBlock, columns - k0));
-      each_sliver([&](int64_t q0, int64_t at, int64_t vectors) { add_block(batch, head, q0, at, vectors, k0); });
+      while (this->keys(sliver(from), k0) <= 0) ++from;
+      ask_scores(sliver(from), k0);
+      products.finish();
+      for (int64_t i = from; i < end; ++i) {
+        const Sliver next = sliver(min_of(i + 1, end - 1));
+        add_block(batch, head, sliver(i), k0, i + 1 < end ? &next : nullptr);
+      }
+      products.finish();
     }
-    each_sliver([&](int64_t q0, int64_t at, int64_t vectors) {
-      for (int64_t i = 0; i < vectors * W && q0 + i < a.rows; i += W)
-        finish(batch, head, q0 + i, o + at * size + i, vectors * W, top + at + i, total + at + i);
-    });
+    for (int64_t i = begin; i < end; ++i) {
+      const auto [q0, at, vectors] = sliver(i);
+      for (int64_t l = 0; l < vectors * W && q0 + l < a.rows; l += W)
+        finish(batch, head, q0 + l, o + at * size + l, vectors * W, top + at + l, total + at + l);
+    }
   }
 };
 
+// Whether the results are accurate.
 template <class S, class Products>
-void forward(const TiledAttentionArgs& a) {
+bool forward(const TiledAttentionArgs& a) {
   using Task = AttentionForward<S, Products>;
-  constexpr int64_t W = Task::W, N = Products::kVectors, kTasks = 16, kMostSlivers = 9;
+  constexpr int64_t W = Task::W, N = Products::kVectors, kTasks = 16;
   // A head's slivers are as equally wide as can be.
   const int64_t slivers = ceil_div(a.rows, N * W), vectors = Products::kWhole ? slivers * N : ceil_div(a.rows, W);
   const auto vector = [=](int64_t sliver) { return vectors * sliver / slivers; };
-  const int64_t wanted = max_of(ceil_div(slivers, kMostSlivers), ceil_div(kTasks, a.batch * a.heads));
-  const int64_t tasks = min_of(wanted, slivers), most = ceil_div(slivers, tasks);  // of a head; slivers of one
+  const int64_t wanted = max_of(ceil_div(slivers, Products::kMostSlivers), ceil_div(kTasks, a.batch * a.heads));
+  const int64_t tasks = min_of(wanted, ceil_div(slivers, Products::kLeastSlivers)),
+                most = ceil_div(slivers, tasks);  // of a head; slivers of one
   const double ns = static_cast<double>(most * N * W) * (static_cast<double>(a.columns) * (a.causal ? 0.5 : 1) + 16) *
                     static_cast<double>(a.size + a.v_size + 40) / 100;
+  bool accurate = true;
   parallel_for(0, a.batch * a.heads * tasks, grain_for(ns), [&](int64_t begin, int64_t end) {
     Task task{a, most * N};
     for (int64_t i = begin; i < end; ++i) {
       const int64_t t = i % tasks, m = i / tasks;
       task.run(m / a.heads, m % a.heads, slivers * t / tasks, slivers * (t + 1) / tasks, vector);
+      if (!task.products.accurate()) __atomic_store_n(&accurate, false, __ATOMIC_RELAXED);
     }
   });
+  return accurate;
 }
 
 template <class T>
@@ -228,18 +263,27 @@ bool tiled_attention_takes(DType dtype, int64_t rows) {
 }
 
 void tiled_attention_forward(const TiledAttentionArgs& a) {
+  const bool some = few<float>(a.rows);
   switch (a.dtype) {
     case DType::Float32:
-      return few<float>(a.rows) ? attend_rows<float>(a) : forward<float, VectorProducts<float>>(a);
+      if (some) return attend_rows<float>(a);
+#ifdef PYNN_VEC_DOT
+      if (amx_takes(a) && forward<float, AmxProducts<float>>(a)) return;
+#endif
+      forward<float, VectorProducts<float>>(a);
+      return;
     case DType::Float64:
-      return few<double>(a.rows) ? attend_rows<double>(a) : forward<double, VectorProducts<double>>(a);
+      if (few<double>(a.rows)) return attend_rows<double>(a);
+      forward<double, VectorProducts<double>>(a);
+      return;
     case DType::Float16:
-      if (few<float>(a.rows)) return attend_rows<Half>(a);
+      if (some) return attend_rows<Half>(a);
       break;
     case DType::BFloat16:
-      if (few<float>(a.rows)) return attend_rows<BFloat16>(a);
+      if (some) return attend_rows<BFloat16>(a);
 #ifdef PYNN_VEC_DOT
-      return forward<BFloat16, AmxProducts>(a);
+      forward<BFloat16, AmxProducts<BFloat16>>(a);
+      return;
 #endif
       break;
     default:

@@ -1,12 +1,5 @@
-// convolution.cpp -- the choice of a path, and convolution and its adjoints as matrix products over unfolded pixels.
-//
-//   winograd  float32, 3x3, stride 1, enough channels                       convolution_winograd.h
-//   pointwise float32, 1x1 of stride 1, rows of pixels that fill vectors     convolution_pointwise.cpp
-//   few       float32, up to four input channels, forward                    convolution_pointwise.cpp
-//   windows   the same, where rows are short; few and no padding, forward    convolution_windows.cpp
-//   direct    float32, enough channels                                      convolution_direct.cpp
-//   rows      one input channel per group                                   convolution_depthwise.h
-//   unfold    the rest: float64, int64, few channels
+// convolution.cpp -- convolution and its adjoints by the path of choice (convolution_choice.h), or as matrix products
+// over unfolded pixels.
 //
 //   forward          Y[co, p] = W[co, k] col(x)[k, p] + bias       k = (ci, taps), p = output pixels
 //   backward_input   x = fold(W^T[k, co] Y[co, p])
@@ -18,12 +11,12 @@
 #include "kernels/convolution.h"
 
 #include "core/parallel.h"
+#include "kernels/cpu/convolution_choice.h"
 #include "kernels/cpu/convolution_depthwise.h"
 #include "kernels/cpu/convolution_paths.h"
 #include "kernels/cpu/convolution_tile.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/unfold.h"
-#include "kernels/cpu_features.h"
 #include "kernels/gemm.h"
 
 namespace PYNN_CPU_NAMESPACE {
@@ -51,7 +44,8 @@ struct Conv {
         y(static_cast<T*>(args.y)),
         bias(static_cast<const T*>(args.bias)) {
     const int64_t most = max_of<int64_t>(kBlockBytes / static_cast<int64_t>(sizeof(T)) / max_of<int64_t>(k, 1), few);
-    block = pixels <= most ? pixels : min_of(pixels, round_up(ceil_div(pixels, ceil_div(pixels, most)), 32));
+    block =
+        pixels <= most || pointwise() ? pixels : min_of(pixels, round_up(ceil_div(pixels, ceil_div(pixels, most)), 32));
     images = clamp_of(few / max_of<int64_t>(pixels, 1), 1, a.batch);
   }
   T* x_of(int64_t n, int64_t g) const { return x + (n * a.groups + g) * a.ci * in; }
@@ -190,7 +184,7 @@ void backward_weight(const ConvArgs& a) {
   if (a.ci == 1 && a.groups > 1) return depthwise_backward_weight<T>(a);
   // Tasks own some input channels of a group, and a part of the batch where there are few of those.
   const int64_t chunks = ceil_div(a.batch, c.images), size = a.groups * a.co * c.k;
-  const int64_t run = ceil_div(a.ci, clamp_of(ceil_div(kTasks, a.groups), 1, ceil_div(c.k, 64)));
+  const int64_t run = ceil_div(a.ci, clamp_of(ceil_div(kTasks, a.groups), 1, ceil_div(c.k, has_amx() ? 256 : 64)));
   const int64_t runs = ceil_div(a.ci, run);
   const int64_t parts = clamp_of(ceil_div(kTasks, a.groups * runs), 1, chunks);
   const bool direct = c.pointwise();
@@ -244,78 +238,7 @@ void backward_weight(const ConvArgs& a) {
     });
 }
 
-// ---- choice -------------------------------------------------------------------------------------------------------
-
 bool is_half(DType t) { return t == DType::BFloat16 || t == DType::Float16; }
-
-enum class Result { Output, Input, Weight };
-
-bool fits_winograd(const ConvArgs& a, Result result) {
-  const ConvGeometry& g = a.g;
-  bool fits = g.kernel[0] == 1 && g.stride[0] == 1 && g.pad[0] == 0 && g.in[0] == 1 && g.out[0] == 1;
-  for (int d = 1; d < 3; ++d) {
-    const int64_t behind = g.out[d] + 2 - g.in[d] - g.pad[d];  // padding
-    fits &= g.kernel[d] == 3 && g.stride[d] == 1 && g.dilation[d] == 1 && g.pad[d] <= 2 && behind >= 0 && behind <= 2;
-  }
-  return fits && (result != Result::Weight || winograd_backward_weight_fits(a));
-}
-
-bool fits_pointwise(const ConvArgs& a, Result result) {
-  const ConvGeometry& g = a.g;
-  bool fits = result != Result::Weight;  // a sum over pixels is one of blocks
-  for (int d = 0; d < 3; ++d) fits &= g.kernel[d] == 1 && g.stride[d] == 1 && g.pad[d] == 0 && g.in[d] == g.out[d];
-  return fits;
-}
-
-// Times of the paths in vector operations of one group, from measurements on Zen 4 with AVX-512: a product runs at nine
-// tenths of the peak, the transforms of a tile cost about 300 per block of channels, those of a weight 200 (400 beside
-// the two multiply-adds per cycle of Intel's CPUs with AMX), and pixels take 25 per vector to and from blocks of
-// channels.
-ConvPath choose(const ConvArgs& a, Result result) {
-  if (a.dtype != DType::Float32 || (a.ci == 1 && a.groups > 1)) return ConvPath::Unfold;
-  const ConvGeometry& g = a.g;
-  const auto as_double = [](int64_t n) { return static_cast<double>(n); };
-  const int64_t channels = result == Result::Input ? a.ci : a.co, terms = result == Result::Input ? a.co : a.ci;
-  const double lanes = as_double(kLanes);
-  // Rows of pixels in place, unless many stand on pages of their own.
-  if (const int64_t pixels = product3(g.in); fits_pointwise(a, result) && (pixels <= 512 || terms <= 256)) {
-    const int64_t both = a.ci * a.co, blocked = terms * round_up(channels, kLanes);
-    const double in_rows = as_double(both * round_up(pixels, kLanes));
-    const double in_blocks = as_double(blocked * pixels) + 25 * as_double((a.ci + a.co) * pixels);
-    if (in_rows < in_blocks) return ConvPath::Pointwise;
-  }
-  const bool narrow = 2 * g.out[2] < kLanes, padded = windows_copy(g);
-  if (result == Result::Output && a.ci <= 4 && (!narrow || 2 * a.co >= kLanes)) {
-    const double taps = as_double(product3(g.kernel) * a.ci), transposed = 8, split = g.stride[2] > 1 ? 1.3 : 1;
-    const double few = as_double(a.co * ceil_div(g.out[2], kLanes)) * taps * split;
-    const double windows = as_double(ceil_div(a.co, kLanes) * g.out[2]) * (taps + transposed);
-    return narrow || windows < few ? ConvPath::Windows : ConvPath::Few;
-  }
-  // Channels in lanes pay where most lanes are used; a sum over pixels needs some input channels too.
-  if (2 * channels < kLanes || (result == Result::Weight && 2 * terms < kSumRows)) return ConvPath::Unfold;
-  const ConvPath plain = result == Result::Output && a.ci <= 32 && !padded ? ConvPath::Windows : ConvPath::Direct;
-  if (!fits_winograd(a, result)) return plain;
-  const double per_pixel = as_double(terms * round_up(channels, kLanes)) / lanes / 0.9;
-  const int64_t h = result == Result::Input ? g.in[1] : g.out[1], w = result == Result::Input ? g.in[2] : g.out[2];
-  if (144 * terms * ceil_div(w, 4) > (int64_t{8} << 20)) return plain;  // bytes of a row of tiles
-  const double direct = as_double(9 * a.batch * h * w) * per_pixel;
-  const double tiles = as_double(a.batch * ceil_div(h, 4) * ceil_div(w, 4));
-  const double blocks = as_double(ceil_div(channels, kLanes) + ceil_div(terms, kLanes));
-  const double of_weights = cpu_features().amx_bf16 ? 400 : 200;
-  const double winograd = tiles * (36 * per_pixel + 300 * blocks) + of_weights * per_pixel;
-  return winograd < direct ? ConvPath::Winograd : plain;
-}
-
-// The path to take: the forced one, if there is one.
-ConvPath path_of(const ConvArgs& a, Result result) {
-  if (a.path == ConvPath::Auto) return choose(a, result);
-  if (a.path == ConvPath::Pointwise && result == Result::Weight) return ConvPath::Direct;
-  if ((a.path == ConvPath::Few || a.path == ConvPath::Windows) && result != Result::Output) return choose(a, result);
-  const bool fits = a.dtype == DType::Float32 && (a.path != ConvPath::Winograd || fits_winograd(a, result)) &&
-                    (a.path != ConvPath::Pointwise || fits_pointwise(a, result));
-  if (a.path != ConvPath::Unfold && !fits) conv_path_misfit(a.path);
-  return a.path;
-}
 
 }  // namespace
 
@@ -323,6 +246,7 @@ void conv_forward(const ConvArgs& a) {
   if (is_half(a.dtype)) return half_forward(a);
   const ConvPath path = path_of(a, Result::Output);
   if (path == ConvPath::Winograd && winograd_forward(a)) return;
+  if (path == ConvPath::Amx && amx_forward(a)) return;
   if (path == ConvPath::Pointwise) return pointwise_forward(a);
   if (path == ConvPath::Few) return few_forward(a);
   if (path == ConvPath::Windows) return windows_forward(a);
@@ -334,6 +258,7 @@ void conv_backward_input(const ConvArgs& a) {
   if (is_half(a.dtype)) return half_backward_input(a);
   const ConvPath path = path_of(a, Result::Input);
   if (path == ConvPath::Winograd && winograd_backward_input(a)) return;
+  if (path == ConvPath::Amx && amx_backward_input(a)) return;
   if (path == ConvPath::Pointwise) return pointwise_backward_input(a);
   if (path != ConvPath::Unfold) return direct_backward_input(a);
   a.dtype == DType::Int64     ? backward_input<int64_t>(a)
@@ -345,6 +270,7 @@ void conv_backward_weight(const ConvArgs& a) {
   if (is_half(a.dtype)) return half_backward_weight(a);
   const ConvPath path = path_of(a, Result::Weight);
   if (path == ConvPath::Winograd && winograd_backward_weight(a)) return;
+  if (path == ConvPath::Amx && amx_backward_weight(a)) return;
   if (path != ConvPath::Unfold) return direct_backward_weight(a);
   a.dtype == DType::Float64 ? backward_weight<double>(a) : backward_weight<float>(a);
 }

@@ -1,8 +1,9 @@
-// convolution_amx.h -- what the convolutions of bfloat16 by AMX have in common: pixels by AMX's registers (gemm_amx.h).
+// convolution_amx.h -- what the convolutions by AMX have in common: pixels by AMX's registers (gemm_amx.h) of bfloat16,
+// or of three parts of float32 (split.h).
 #pragma once
 #include "kernels/cpu/convolution_paths.h"
 #include "kernels/cpu/convolution_strip.h"
-#include "kernels/cpu/gemm_amx.h"
+#include "kernels/cpu/split.h"
 #include "kernels/cpu/unfold.h"
 #include "kernels/cpu_features.h"
 
@@ -11,10 +12,13 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
+template <class T>
+constexpr int64_t kParts = sizeof(T) == 4 ? 3 : 1;
+
 PYNN_INLINE bool fits_amx(const ConvArgs& a) {
   const ConvGeometry& g = a.g;
   const bool plane = g.in[0] == 1 && g.out[0] == 1 && g.kernel[0] == 1 && g.pad[0] == 0;
-  return a.dtype == DType::BFloat16 && cpu_features().amx_bf16 && plane && (a.ci > 1 || a.groups == 1);
+  return a.dtype != DType::Float16 && cpu_features().amx_bf16 && plane && (a.ci > 1 || a.groups == 1);
 }
 
 // Pairs {x[i], y[i]} for i < 16, of which n >= 1 are there to be read.
@@ -28,10 +32,10 @@ PYNN_INLINE Vec<int32_t> pairs(const BFloat16* x, int64_t n) {
 }
 
 // f(i, words) for i < n, word p < both of which is the pair {x[p * step + i], x[p * step + pair + i]}, p < some only
-// the first of these, and the rest 0. Up to `end` x may be read.
+// the first of these, and the rest 0. Up to `end` x may be read. Words of part q are words[q * kWords].
 template <class F>
 PYNN_INLINE void for_transposed_pairs(const BFloat16* x, int64_t step, int64_t pair, int64_t both, int64_t some,
-                                      int64_t n, const BFloat16* end, F f) {
+                                      int64_t n, const BFloat16* end, Magnitude&, F f) {
   for (int64_t i = 0; i < n; i += kWords) {
     Vec<int32_t> v[kWords];
     const BFloat16* const from = x + i;
@@ -48,8 +52,64 @@ PYNN_INLINE void for_transposed_pairs(const BFloat16* x, int64_t step, int64_t p
     }
     transpose(v);
     const int64_t m = min_of(kWords, n - i);
-    for (int64_t l = 0; l < m; ++l) f(i + l, v[l]);
+    for (int64_t l = 0; l < m; ++l) f(i + l, v + l);
   }
+}
+template <class F>
+PYNN_INLINE void for_transposed_pairs(const float* x, int64_t step, int64_t pair, int64_t both, int64_t some, int64_t n,
+                                      const float*, Magnitude& seen, F f) {
+  Vec<int32_t> v[3 * kWords];
+  for (int64_t i = 0; i < n; i += kWords) {
+    const int64_t m = min_of(kWords, n - i);
+    for (int64_t p = 0; p < kWords; ++p) {
+      const float* const row = x + i + p * step;
+      __builtin_prefetch(row + 2 * kWords);
+      __builtin_prefetch(row + pair + 2 * kWords);
+      const VecF first = p < some ? VecF::load(row, m) : VecF(0.0f);
+      const VecF second = p < both ? VecF::load(row + pair, m) : VecF(0.0f);
+      Vec<int32_t> words[3];
+      seen.see(first, second);
+      split(first, second, words);
+#pragma GCC unroll 3
+      for (int64_t part = 0; part < 3; ++part) v[part * kWords + p] = words[part];
+    }
+    for (int64_t part = 0; part < 3; ++part) transpose(v + part * kWords);
+    for (int64_t l = 0; l < m; ++l) f(i + l, v + l);
+  }
+}
+
+struct AmxStep {
+  int64_t a, b;  // offsets in bytes
+};
+
+// sums[i, v] (+)= sum over steps of a[i, k] b[k, v] for 32 (kLower: else 16) rows, a_row bytes apart, by 32 channels.
+template <class T, bool kLower>
+void conv_amx_block(const AmxStep* steps, int64_t count, const char* a, int64_t a_row, int64_t a_part, const char* b,
+                    int64_t b_part, char* sums, int64_t sums_row, bool first) {
+  using P = AmxProduct<Bf16Pairs>;
+  constexpr int64_t b_row = 4 * kAmxSize;
+  const int64_t lower = 16 * a_row;
+  begin_sums<kLower>(sums, sums_row, first);
+  Vec<float> awake(0.0f);
+  for (const AmxStep* s = steps; s < steps + count; ++s) {
+    const char *const x = a + s->a, *const w = b + s->b;
+    keep_awake(awake);
+    if constexpr (kParts<T> == 3) {
+      split_step_products<kLower>(x, a_row, lower, a_part, w, b_row, kAmxLine, b_part);
+    } else {
+      PYNN_AMX_LOAD_ONCE(6, w, b_row);
+      PYNN_AMX_LOAD(4, x, a_row);
+      P::upper_left();
+      PYNN_AMX_LOAD_ONCE(7, w + kAmxLine, b_row);
+      P::upper_right();
+      if constexpr (kLower) {
+        PYNN_AMX_LOAD(5, x + lower, a_row);
+        P::lower_left();
+        P::lower_right();
+      }
+    }
+  }
+  end_sums<kLower>(sums, sums_row);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// convolution_paths.h -- the ways to convolve float32 that convolution.cpp chooses from, and those of half types.
+// convolution_paths.h -- the ways to convolve float32 that convolution_choice.h chooses from, and those of half types.
 #pragma once
 #include "kernels/convolution.h"
 
@@ -30,8 +30,8 @@ void half_forward(const ConvArgs& args);
 void half_backward_input(const ConvArgs& args);
 void half_backward_weight(const ConvArgs& args);
 
-// convolution_amx.cpp, convolution_amx_weight.cpp: bfloat16. False where it cannot serve: then operands must be
-// converted.
+// convolution_amx.cpp, convolution_amx_weight.cpp: bfloat16 and float32. False where they cannot serve, or the sizes of
+// float32 do not permit it: then it must be computed otherwise.
 bool amx_forward(const ConvArgs& args);
 bool amx_backward_input(const ConvArgs& args);
 bool amx_backward_weight(const ConvArgs& args);

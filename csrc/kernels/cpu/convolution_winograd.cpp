@@ -52,8 +52,11 @@ struct Winograd {
     tiles = height * across;
   }
 
-  int64_t input_size() const { return kPoints * blocks * tiles * kLanes; }
-  int64_t weight_size() const { return kPoints * terms * kWide; }  // of a group
+  int64_t v_point() const { return blocks * tiles * kLanes + kApart; }
+  int64_t u_point(int64_t n) const { return n * kWide + kApart; }  // of n terms of a group
+  int64_t m_group() const { return tiles * kWide + kApart; }
+  int64_t input_size() const { return kPoints * v_point(); }
+  int64_t weight_size() const { return kPoints * u_point(terms); }
   int64_t strip_size() const { return 6 * (4 * across + 2) * kLanes; }
 
   // Row r of all tiles, the i-th of its task.
@@ -61,8 +64,7 @@ struct Winograd {
     const int64_t c0 = block * kLanes;
     const float* x = static_cast<const float*>(forward ? a.x : a.y);
     input_tiles(x + ((r / down * a.groups + group) * terms + c0) * in.size(), in, min_of(kLanes, terms - c0),
-                r % down * 4 - top, -left, across, strip, v + (block * tiles + i * across) * kLanes,
-                blocks * tiles * kLanes);
+                r % down * 4 - top, -left, across, strip, v + (block * tiles + i * across) * kLanes, v_point());
   }
 
   WeightView weights(int64_t group) const {
@@ -77,14 +79,14 @@ struct Winograd {
     const int64_t k = min_of(terms, b1 * kLanes) - b0 * kLanes;
     for (int64_t point = 0; point < kPoints; ++point)
       for (int64_t g = g0; g < g1; ++g) {
-        float* to = m + (point * (g1 - g0) + g - g0) * tiles * kWide;
+        float* to = m + (point * (g1 - g0) + g - g0) * m_group();
         for (int64_t b = b0; b < b1; b += most) {
           const int64_t count = min_of(most, b1 - b);
           for (int64_t i = 0; i < count; ++i)
             segments[i] = {(b + i) * tiles * kLanes, (b - b0 + i) * kLanes * kWide,
                            min_of(kLanes, terms - (b + i) * kLanes)};
-          conv_rows(segments, count, v + point * blocks * tiles * kLanes, n,
-                    u + ((g - g0) * kPoints + point) * k * kWide, channels - g * kWide, to, kWide, nullptr, b > 0);
+          conv_rows(segments, count, v + point * v_point(), n, u + ((g - g0) * kPoints + point) * u_point(k),
+                    channels - g * kWide, to, kWide, nullptr, b > 0);
         }
       }
   }
@@ -97,9 +99,9 @@ struct Winograd {
     for (int64_t c0 = g0 * kWide; c0 < min_of(channels, g1 * kWide); c0 += kLanes) {
       const int64_t lanes = min_of(kLanes, channels - c0);
       const VecF b = bias ? VecF::load(bias + group * channels + c0, lanes) : VecF(0.0f);
-      const float* from = m + (c0 / kWide - g0) * tiles * kWide + c0 % kWide;
+      const float* from = m + (c0 / kWide - g0) * m_group() + c0 % kWide;
       for (int64_t r = r0; r < r1; ++r)
-        output_tiles(from + (r - r0) * across * kWide, (g1 - g0) * tiles * kWide, across,
+        output_tiles(from + (r - r0) * across * kWide, (g1 - g0) * m_group(), across,
                      y + ((r / down * a.groups + group) * channels + c0) * out.size(), out, lanes, r % down * 4, b,
                      VecF(a.low()), strip, check);
     }
@@ -119,7 +121,7 @@ struct Winograd {
     for (int64_t g0 = 0; g0 < groups; g0 += chunk) {
       const int64_t g1 = min_of(groups, g0 + chunk);
       const auto transform = [&](int64_t g, float* u) {
-        weight_tiles(weights(group), g * kWide, 0, terms, !forward, u + (g - g0) * weight_size(), terms * kWide);
+        weight_tiles(weights(group), g * kWide, 0, terms, !forward, u + (g - g0) * weight_size(), u_point(terms));
       };
       if (!own)
         parallel_for(g0, g1, grain_for(static_cast<double>(terms) * 100), [&](int64_t begin, int64_t end) {
@@ -132,7 +134,7 @@ struct Winograd {
         float* u = own ? mine.get() : shared.get();
         for (int64_t g = g0; own && g < g1; ++g) transform(g, u);
         const int64_t part = min_of(g1 - g0, max_of<int64_t>(1, kTaskOutput / (kPart * tiles * kWide)));
-        const Scratch<float> strip(strip_size()), v(input_size()), m(kPoints * part * tiles * kWide);
+        const Scratch<float> strip(strip_size()), v(input_size()), m(kPoints * part * m_group());
         VecF check(0.0f);
         for (int64_t task = begin; task < end; ++task) {
           const int64_t r0 = tile_rows * task / tasks, r1 = tile_rows * (task + 1) / tasks;
@@ -152,8 +154,8 @@ struct Winograd {
   void run_by_channels(int64_t group, int* bad) const {
     const int64_t run = min_of(blocks, max_of<int64_t>(1, kTaskWeights / (kPart * kLanes * kWide * kAtOnce)));
     parallel_for(0, groups, own_input_grain(groups, kAtOnce), [&](int64_t begin, int64_t end) {
-      const Scratch<float> strip(strip_size()), v(input_size()), u(kPoints * run * kLanes * kWide * kAtOnce),
-          m(kPoints * tiles * kWide * kAtOnce);
+      const Scratch<float> strip(strip_size()), v(input_size()), u(kPoints * u_point(run * kLanes) * kAtOnce),
+          m(kPoints * m_group() * kAtOnce);
       VecF check(0.0f);
       for (int64_t b = 0; b < blocks; ++b)
         for (int64_t r = 0; r < tile_rows; ++r) transform_input(group, r, r, b, strip.get(), v.get());
@@ -161,7 +163,7 @@ struct Winograd {
         const int64_t g1 = min_of(end, g0 + kAtOnce);
         for (int64_t b = 0; b < blocks; b += run) {
           const int64_t last = min_of(blocks, b + run), k0 = b * kLanes, k1 = min_of(terms, last * kLanes);
-          const int64_t step = (k1 - k0) * kWide;
+          const int64_t step = u_point(k1 - k0);
           for (int64_t g = g0; g < g1; ++g)
             weight_tiles(weights(group), g * kWide, k0, k1, !forward, u.get() + (g - g0) * kPoints * step, step);
           products(tiles, g0, g1, b, last, v.get(), u.get(), m.get());

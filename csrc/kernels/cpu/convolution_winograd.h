@@ -18,6 +18,7 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
+constexpr int64_t kApart = 16;  // elements between points: each then has cache sets of its own
 constexpr int64_t kPoints = 36, kPart = kPoints * static_cast<int64_t>(sizeof(float));
 constexpr float kA = 0.75f, kB = 1.5f, kA2 = kA * kA, kB2 = kB * kB, kA3 = kA2 * kA, kB3 = kB2 * kB;
 constexpr float kN0 = 1 / (kA2 * kB2), kNA = 1 / (2 * kA2 * (kA2 - kB2)), kNB = 1 / (2 * kB2 * (kB2 - kA2));

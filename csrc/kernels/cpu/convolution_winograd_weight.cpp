@@ -35,10 +35,11 @@ struct WinogradWeight {
         groups(ceil_div(a.co, kWide)),
         halves(ceil_div(a.co, kLanes)),
         p_block(kLanes * kWide),
-        p_point(blocks * p_block),
+        p_point(blocks * p_block + kApart),
         p_group(kPoints * p_point) {}
 
   static constexpr int64_t bytes(int64_t n) { return n * static_cast<int64_t>(sizeof(float)); }
+  int64_t v_point(int64_t tiles) const { return blocks * tiles * kLanes + kApart; }
   int64_t strip_size() const { return 6 * (4 * across + 2) * kLanes; }
   int64_t all_input() const { return kPart * tile_rows * across * blocks * kLanes; }
   // Of tasks that own tiles.
@@ -58,7 +59,7 @@ struct WinogradWeight {
     const float* x = static_cast<const float*>(a.x);
     input_tiles(x + ((r / down * a.groups + group) * a.ci + block * kLanes) * in.size(), in,
                 min_of(kLanes, a.ci - block * kLanes), r % down * 4 - a.g.pad[1], -a.g.pad[2], across, strip,
-                v + (block * tiles + i * across) * kLanes, blocks * tiles * kLanes);
+                v + (block * tiles + i * across) * kLanes, v_point(tiles));
   }
   void gradient(int64_t group, int64_t r, int64_t half, float* strip, float* z, int64_t step) const {
     const float* y = static_cast<const float*>(a.y);
@@ -102,11 +103,10 @@ struct WinogradWeight {
     const int64_t shares = this->shares(), p_size = groups * p_group,
                   row_bytes = kPart * across * (blocks * kLanes + groups * kWide);
     const int64_t height = max_of<int64_t>(1, max_of(kRound / row_bytes, kSomeTiles / across)), tiles = height * across;
+    const int64_t v_step = v_point(tiles), z_step = groups * tiles * kWide + kApart;
     const Scratch<float> p(shares * p_size);
     parallel_for(0, shares, 1, [&](int64_t begin, int64_t end) {
-      const Scratch<float> strip(strip_size()), v(kPoints * blocks * tiles * kLanes),
-          z(kPoints * groups * tiles * kWide);
-      const int64_t v_step = blocks * tiles * kLanes, z_step = groups * tiles * kWide;
+      const Scratch<float> strip(strip_size()), v(kPoints * v_step), z(kPoints * z_step);
       for (int64_t share = begin; share < end; ++share) {
         const int64_t first = tile_rows * share / shares, last = tile_rows * (share + 1) / shares;
         for (int64_t r0 = first; r0 < last; r0 += height) {
@@ -127,7 +127,8 @@ struct WinogradWeight {
     });
     // What other cores wrote is added up in the order of memory: scattered reads of it are slow.
     parallel_for(0, groups * blocks, grain_for(static_cast<double>(kLanes) * 80), [&](int64_t begin, int64_t end) {
-      const Scratch<float> sum(kPoints * p_block);
+      const int64_t step = p_block + kApart;
+      const Scratch<float> sum(kPoints * step);
       VecF check(0.0f);
       for (int64_t i = begin; i < end; ++i) {
         const int64_t g = i / blocks, b = i % blocks;
@@ -136,21 +137,22 @@ struct WinogradWeight {
           for (int64_t j = 0; j < p_block; j += kLanes) {
             VecF v = VecF::load(from + j);
             for (int64_t s = 1; s < shares; ++s) v += VecF::load(from + s * p_size + j);
-            v.store(sum.get() + point * p_block + j);
+            v.store(sum.get() + point * step + j);
           }
         }
         for (int64_t h = 2 * g; h < min_of(halves, 2 * g + 2); ++h)
-          results(group, b, h, sum.get() + h % 2 * kLanes, p_block, check);
+          results(group, b, h, sum.get() + h % 2 * kLanes, step, check);
       }
       report(check, bad);
     });
   }
 
   void run_by_channels(int64_t group, int* bad) const {
-    const int64_t tiles = tile_rows * across, v_step = blocks * tiles * kLanes, z_step = tiles * kWide;
+    const int64_t tiles = tile_rows * across, v_step = v_point(tiles), z_step = tiles * kWide + kApart;
     const int64_t run = min_of(blocks, max_of<int64_t>(1, kTaskSums / bytes(kPoints * p_block)));
+    const int64_t step = run * p_block + kApart;
     parallel_for(0, groups, own_input_grain(groups), [&](int64_t begin, int64_t end) {
-      const Scratch<float> strip(strip_size()), v(kPoints * v_step), z(kPoints * z_step), p(kPoints * run * p_block);
+      const Scratch<float> strip(strip_size()), v(kPoints * v_step), z(kPoints * z_step), p(kPoints * step);
       VecF check(0.0f);
       for (int64_t b = 0; b < blocks; ++b)
         for (int64_t r = 0; r < tile_rows; ++r) input(group, r, r, tiles, b, strip.get(), v.get());
@@ -163,10 +165,10 @@ struct WinogradWeight {
           const int64_t end_block = min_of(blocks, b + run);
           for (int64_t point = 0; point < kPoints; ++point)
             sums(tiles, tiles, g, b, end_block, v.get() + point * v_step, z.get() + point * z_step,
-                 p.get() + point * run * p_block, true);
+                 p.get() + point * step, true);
           for (int64_t h = 2 * g; h < last; ++h)
             for (int64_t c = b; c < end_block; ++c)
-              results(group, c, h, p.get() + (c - b) * p_block + h % 2 * kLanes, run * p_block, check);
+              results(group, c, h, p.get() + (c - b) * p_block + h % 2 * kLanes, step, check);
         }
       }
       report(check, bad);

@@ -67,6 +67,37 @@ PYNN_AMX_PRODUCTS(Uint8Quads, "tdpbusd")
   asm volatile("tilestored %%tmm" #which ", (%0,%1,1)" ::"r"(p), "r"(stride) : "memory")
 #define PYNN_AMX_ZERO(which) asm volatile("tilezero %%tmm" #which::)
 
+// Sums [32][32] (kLower: else [16][32]) to registers and back, rows `row` bytes apart; `first`: zeros.
+template <bool kLower>
+PYNN_INLINE void begin_sums(const char* sums, int64_t row, bool first) {
+  const char* const lower = sums + 16 * row;
+  if (first) {
+    PYNN_AMX_ZERO(0);
+    PYNN_AMX_ZERO(1);
+    if constexpr (kLower) {
+      PYNN_AMX_ZERO(2);
+      PYNN_AMX_ZERO(3);
+    }
+  } else {
+    PYNN_AMX_LOAD(0, sums, row);
+    PYNN_AMX_LOAD(1, sums + kAmxLine, row);
+    if constexpr (kLower) {
+      PYNN_AMX_LOAD(2, lower, row);
+      PYNN_AMX_LOAD(3, lower + kAmxLine, row);
+    }
+  }
+}
+template <bool kLower>
+PYNN_INLINE void end_sums(char* sums, int64_t row) {
+  char* const lower = sums + 16 * row;
+  PYNN_AMX_STORE(0, sums, row);
+  PYNN_AMX_STORE(1, sums + kAmxLine, row);
+  if constexpr (kLower) {
+    PYNN_AMX_STORE(2, lower, row);
+    PYNN_AMX_STORE(3, lower + kAmxLine, row);
+  }
+}
+
 struct AmxBlock {
   const char* a;  // row i at i * a_row, the next step of k a_step further; bytes
   int64_t a_row, a_step;
@@ -80,27 +111,11 @@ struct AmxBlock {
   int64_t next_lines, next_row, next_step;
 };
 
-// kLower: more than 16 rows.
 template <class G, bool kLower>
 void amx_block(const AmxBlock& t) {
   using P = AmxProduct<G>;
   constexpr int64_t row = 4 * kAmxSize;  // bytes
-  char* const lower = t.sums + 16 * row;
-  if (t.first) {
-    PYNN_AMX_ZERO(0);
-    PYNN_AMX_ZERO(1);
-    if constexpr (kLower) {
-      PYNN_AMX_ZERO(2);
-      PYNN_AMX_ZERO(3);
-    }
-  } else {
-    PYNN_AMX_LOAD(0, t.sums, row);
-    PYNN_AMX_LOAD(1, t.sums + kAmxLine, row);
-    if constexpr (kLower) {
-      PYNN_AMX_LOAD(2, lower, row);
-      PYNN_AMX_LOAD(3, lower + kAmxLine, row);
-    }
-  }
+  begin_sums<kLower>(t.sums, row, t.first);
   const char *a = t.a, *b = t.b, *next = t.next;
   for (int64_t left = t.steps; left > 0; --left, a += t.a_step, b += 16 * row, next += t.next_step) {
     for (int64_t l = 0; l < t.next_lines; ++l) __builtin_prefetch(next + l * t.next_row, 0, 2);
@@ -115,12 +130,7 @@ void amx_block(const AmxBlock& t) {
       P::lower_right();
     }
   }
-  PYNN_AMX_STORE(0, t.sums, row);
-  PYNN_AMX_STORE(1, t.sums + kAmxLine, row);
-  if constexpr (kLower) {
-    PYNN_AMX_STORE(2, lower, row);
-    PYNN_AMX_STORE(3, lower + kAmxLine, row);
-  }
+  end_sums<kLower>(t.sums, row);
 }
 
 // k elements, 64 bytes at most, of each of 32 rows, of which `rows` are there, as 16 groups.

@@ -73,6 +73,7 @@ PYNN_INLINE void split_line(const float* x, int64_t other, int64_t n, int64_t n1
   Vec<int32_t> words[3];
   seen.see(x0, x1);
   split(x0, x1, words);
+#pragma GCC unroll 3
   for (int64_t i = 0; i < 3; ++i) words[i].store(to + i * part);
 }
 
@@ -166,56 +167,55 @@ void split_steps(const float* x, int64_t r_stride, int64_t k_stride, int64_t row
 // What storing AMX's registers needs goes to sleep after 850 ns without it, and takes 280 ns to wake up.
 PYNN_INLINE void keep_awake(Vec<float>& x) { asm volatile("vfmadd231ps %0, %0, %0" : "+v"(x.v)); }
 
-#define PYNN_SPLIT_LOAD_ONCE(which, p) \
-  asm volatile("tileloadd (%0,%1,1), %%tmm" #which::"r"(p), "r"(kAmxLine) : "memory")
-#define PYNN_SPLIT_LOAD(which, p) asm volatile("tileloadd (%0,%1,1), %%tmm" #which::"r"(p), "r"(kAmxLine) : "memory")
-
-// sums[32][32] = `steps` steps of 32 rows (kLower: else 16) of A by 32 columns of B; rows of sums lie `row` bytes
-// apart. `beside` is called in each step, while AMX is busy.
-template <bool kLower, class F>
-PYNN_INLINE void split_block_beside(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row,
-                                    F beside) {
+// One step of k of a block: two tiles of A (kLower; else one), `a_lower` from each other, by two of B, of three parts
+// each; strides in bytes.
+template <bool kLower>
+PYNN_INLINE void split_step_products(const char* a, int64_t a_row, int64_t a_lower, int64_t a_part, const char* b,
+                                     int64_t b_row, int64_t b_right, int64_t b_part) {
   using P = AmxProduct<Bf16Pairs>;
-  PYNN_AMX_ZERO(0);
-  PYNN_AMX_ZERO(1);
-  if constexpr (kLower) {
-    PYNN_AMX_ZERO(2);
-    PYNN_AMX_ZERO(3);
-  }
-  constexpr int64_t middle = 2 * kTile, low = 4 * kTile;
-  const auto next_a = [&](const int32_t* p) __attribute__((always_inline)) {
-    PYNN_SPLIT_LOAD(4, p);
+  const auto next_a = [&](int64_t part) __attribute__((always_inline)) {
+    PYNN_AMX_LOAD(4, a + part * a_part, a_row);
     P::upper_left();
     P::upper_right();
     if constexpr (kLower) {
-      PYNN_SPLIT_LOAD(5, p + kTile);
+      PYNN_AMX_LOAD(5, a + part * a_part + a_lower, a_row);
       P::lower_left();
       P::lower_right();
     }
   };
-  const auto next_b = [&](const int32_t* p) __attribute__((always_inline)) {
-    PYNN_SPLIT_LOAD_ONCE(6, p);
+  const auto next_b = [&](int64_t part) __attribute__((always_inline)) {
+    PYNN_AMX_LOAD_ONCE(6, b + part * b_part, b_row);
     P::upper_left();
     if constexpr (kLower) P::lower_left();
-    PYNN_SPLIT_LOAD_ONCE(7, p + kTile);
+    PYNN_AMX_LOAD_ONCE(7, b + part * b_part + b_right, b_row);
     P::upper_right();
     if constexpr (kLower) P::lower_right();
   };
+  PYNN_AMX_LOAD_ONCE(6, b + 2 * b_part, b_row);
+  PYNN_AMX_LOAD_ONCE(7, b + 2 * b_part + b_right, b_row);
+  next_a(0), next_b(1), next_a(1), next_b(0), next_a(2), next_a(0);
+}
+
+// A step of 32 rows (kLower: else 16) of A by 32 columns of B.
+template <bool kLower>
+PYNN_INLINE void split_step(const int32_t* a, const int32_t* b) {
+  constexpr int64_t tile = 4 * kTile;
+  split_step_products<kLower>(reinterpret_cast<const char*>(a), kAmxLine, tile, 2 * tile,
+                              reinterpret_cast<const char*>(b), kAmxLine, tile, 2 * tile);
+}
+
+// sums[32][32] (kLower: else [16][32]) = `steps` steps. `beside` is called in each of them, while AMX is busy.
+template <bool kLower, class F>
+PYNN_INLINE void split_block_beside(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row,
+                                    F beside) {
+  begin_sums<kLower>(sums, row, true);
   Vec<float> awake(0.0f);
   for (; steps > 0; --steps, a += kSplitStep, b += kSplitStep) {
     keep_awake(awake);
-    PYNN_SPLIT_LOAD_ONCE(6, b + low);
-    PYNN_SPLIT_LOAD_ONCE(7, b + low + kTile);
-    next_a(a), next_b(b + middle), next_a(a + middle), next_b(b), next_a(a + low), next_a(a);
+    split_step<kLower>(a, b);
     beside();
   }
-  PYNN_AMX_STORE(0, sums, row);
-  PYNN_AMX_STORE(1, sums + kAmxLine, row);
-  if constexpr (kLower) {
-    char* const lower = sums + 16 * row;
-    PYNN_AMX_STORE(2, lower, row);
-    PYNN_AMX_STORE(3, lower + kAmxLine, row);
-  }
+  end_sums<kLower>(sums, row);
 }
 
 template <bool kLower>

@@ -1,7 +1,10 @@
 // unfold.h -- im2col and col2im of a range of output pixels: rows are (channel, tap), columns pixels.
 #pragma once
+#include <type_traits>
+
 #include "kernels/convolution.h"
 #include "kernels/cpu/sizes.h"
+#include "kernels/cpu/vec_shuffle.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
@@ -46,6 +49,35 @@ PYNN_INLINE void for_taps(const ConvGeometry& g, F f) {
       for (int64_t tw = 0; tw < g.kernel[2]; ++tw) f(tap++, td, th, tw);
 }
 
+// x[i * kStep]; n elements of x are there, the others count as 0.
+template <int kStep>
+PYNN_INLINE VecF load_every(const float* x, int64_t n) {
+  constexpr int64_t half = VecF::kSize * kStep / 2;
+  if constexpr (kStep == 1)
+    return n > 0 ? VecF::load(x, n) : VecF(0.0f);
+  else
+    return every_second<0>(load_every<kStep / 2>(x, n), load_every<kStep / 2>(x + half, n - half));
+}
+template <int kStep>
+PYNN_INLINE void copy_every(float* to, const float* from, int64_t n) {
+  for (int64_t i = 0; i < n; i += VecF::kSize)
+    load_every<kStep>(from + kStep * i, kStep * (n - i - 1) + 1).store(to + i, n - i);
+}
+
+// to[i] = from[i * step], i < n: calls of memcpy would cost more than such short rows.
+template <class E>
+PYNN_INLINE void copy_row(E* to, const E* from, int64_t step, int64_t n) {
+  if constexpr (std::is_same_v<E, float>) {
+    if (step == 1) return copy_every<1>(to, from, n);
+    if (step == 2) return copy_every<2>(to, from, n);
+    if (step == 4) return copy_every<4>(to, from, n);
+  } else if (step == 1) {
+    __builtin_memcpy(to, from, static_cast<size_t>(n) * sizeof(E));
+    return;
+  }
+  for (int64_t i = 0; i < n; ++i) to[i] = from[i * step];
+}
+
 // Channels [0, channels) of x, pixels [p0, p1), into col[(channel, tap) * ld + p - p0].
 template <class E>
 void unfold_pixels(const ConvGeometry& g, const E* x, int64_t channels, int64_t p0, int64_t p1, E* col, int64_t ld) {
@@ -59,11 +91,7 @@ void unfold_pixels(const ConvGeometry& g, const E* x, int64_t channels, int64_t 
         E* to = row + at - o0;
         const int64_t low = inside ? clamp_of(in_row.low, o0, o1) : o1, high = clamp_of(in_row.high, low, o1);
         for (int64_t o = o0; o < low; ++o) to[o] = E{};
-        if (step == 1) {
-          if (high > low) __builtin_memcpy(to + low, from + offset + low, static_cast<size_t>(high - low) * sizeof(E));
-        } else {
-          for (int64_t o = low; o < high; ++o) to[o] = from[offset + o * step];
-        }
+        if (high > low) copy_row(to + low, from + offset + low * step, step, high - low);
         for (int64_t o = high; o < o1; ++o) to[o] = E{};
       });
     }
