@@ -3,7 +3,7 @@
 //   RNN    h' = tanh(x + h), or relu of it
 //
 // Rows are packed: `steps` steps, of which step t has sizes[t] rows of the batch, the first ones; sizes do not grow. x
-// is the product of all inputs with their weights, all biases included but that of the GRU's h_n.
+// is the product of all inputs with their weights.
 #pragma once
 #include <cstdint>
 
@@ -20,6 +20,7 @@ struct SequenceArgs {
   const int64_t* sizes;
   bool reverse;      // from the last step to the first
   const void* w_hh;  // [gates n, n], contiguous
+  const void* bias;  // [gates n]: all of them but that of the GRU's h_n, or nullptr
   const void* b_hn;  // [n]: GRU only, or nullptr
   const void* h0;    // [batch, n]; contiguous, as all that follows
   const void* c0;    // LSTM only

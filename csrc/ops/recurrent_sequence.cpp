@@ -4,6 +4,7 @@
 
 #include "autograd/engine.h"
 #include "autograd/record.h"
+#include "core/parallel.h"
 #include "core/shape.h"
 #include "ops/binary.h"
 #include "ops/concat.h"
@@ -54,13 +55,18 @@ Tensor states_before(const Sizes& sizes, bool reverse, const Tensor& h0, const T
                   static_cast<const char*>(x.data()) + static_cast<size_t>(from) * row,
                   static_cast<size_t>(count) * row);
   };
-  for (size_t t = 0; t < sizes.size(); ++t) {
-    const bool first = reverse ? t + 1 == sizes.size() : t == 0;
-    const size_t s = first ? t : reverse ? t + 1 : t - 1;
-    const int64_t known = first ? 0 : std::min(sizes[t], sizes[s]);
-    copy(out, at[s], at[t], known);
-    copy(h0, known, at[t] + known, sizes[t] - known);
-  }
+  const auto steps = static_cast<int64_t>(sizes.size());
+  const double bytes_of_step = static_cast<double>(row) * static_cast<double>(sizes[0]);
+  parallel_for(0, steps, grain_for(bytes_of_step / 10), [&](int64_t begin, int64_t end) {
+    for (int64_t k = begin; k < end; ++k) {
+      const auto t = static_cast<size_t>(k);
+      const bool first = reverse ? k + 1 == steps : k == 0;
+      const size_t s = first ? t : reverse ? t + 1 : t - 1;
+      const int64_t known = first ? 0 : std::min(sizes[t], sizes[s]);
+      copy(out, at[s], at[t], known);
+      copy(h0, known, at[t] + known, sizes[t] - known);
+    }
+  });
   return y;
 }
 
@@ -163,11 +169,11 @@ Tensor whole_layer(Mode mode, const Tensor& x, const Sizes& sizes, State& s, con
       bias = cat(std::vector<Tensor>{both, narrow(w.b_ih, 0, 2 * n, n)}, 0);
       b_hn = contiguous(narrow(w.b_hh, 0, 2 * n, n));
     } else if (bias.defined()) {
-      bias = add(w.b_ih, w.b_hh);
+      bias = contiguous(add(w.b_ih, w.b_hh));
     }
-    run_gemm(gates, x, transpose(w.w_ih, 0, 1), bias);
+    run_gemm(gates, x, transpose(w.w_ih, 0, 1), kUndefined);
     SequenceArgs a = arguments(mode, sizes, reverse, weights, h0, c0, gates, hn, out, cells);
-    a.b_hn = data(b_hn);
+    a.bias = data(bias), a.b_hn = data(b_hn);
     a.h_last = h_last.data(), a.c_last = const_cast<void*>(data(c_last));
     kernels::recurrent_forward(x.device(), a);
   }

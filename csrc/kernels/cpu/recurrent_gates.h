@@ -50,9 +50,16 @@ struct Gates {
     const int64_t row = at[t] + r, left = n - unit;
     T* x = as(a.gates) + row * kGates * n + unit;
     T* out = as(a.out) + row * n + unit;
+    V sum[kGates];  // but the product of the GRU's last gate, which is multiplied first
+#pragma GCC unroll 4
+    for (int q = 0; q < kGates; ++q) {
+      sum[q] = V::load(x + q * n, left);
+      if (a.bias) sum[q] += V::load(as(a.bias) + q * n + unit, left);
+      if (q < kFromX) sum[q] += sums[q];
+    }
     if constexpr (cell == Cell::Lstm) {
-      const V in = sigmoid(sums[0] + V::load(x, left)), forget = sigmoid(sums[1] + V::load(x + n, left));
-      const V g = tanh(sums[2] + V::load(x + 2 * n, left)), o = sigmoid(sums[3] + V::load(x + 3 * n, left));
+      const V in = sigmoid(sum[0]), forget = sigmoid(sum[1]);
+      const V g = tanh(sum[2]), o = sigmoid(sum[3]);
       T* state = c.get() + r * n + unit;
       const V now = fma(forget, V::load(state, left), in * g);
       now.store(state, left);
@@ -65,9 +72,9 @@ struct Gates {
       }
       (o * tanh(now)).store(out, left);
     } else if constexpr (cell == Cell::Gru) {
-      const V reset = sigmoid(sums[0] + V::load(x, left)), keep = sigmoid(sums[1] + V::load(x + n, left));
+      const V reset = sigmoid(sum[0]), keep = sigmoid(sum[1]);
       const V hn = a.b_hn ? sums[2] + V::load(as(a.b_hn) + unit, left) : sums[2];
-      const V fresh = tanh(fma(reset, hn, V::load(x + 2 * n, left)));
+      const V fresh = tanh(fma(reset, hn, sum[2]));
       if (a.hn) {
         reset.store(x, left);
         keep.store(x + n, left);
@@ -76,8 +83,7 @@ struct Gates {
       }
       fma(keep, V::load(before(a.out, a.h0, t, r) + unit, left) - fresh, fresh).store(out, left);
     } else {
-      const V y = sums[0] + V::load(x, left);
-      (cell == Cell::Tanh ? tanh(y) : max(V(T(0)), y)).store(out, left);
+      (cell == Cell::Tanh ? tanh(sum[0]) : max(V(T(0)), sum[0])).store(out, left);
     }
   }
 
