@@ -136,7 +136,7 @@ struct AmxConv {
       VecF v[4];
       for (int64_t i = 0; i < 4; ++i) {
         v[i] = i < there ? VecF::load(x + i * plane + c, n - c) : VecF(0.0f);
-        seen.see(v[i]);
+        seen.see(v[i], v[i]);
       }
       Vec<int32_t> first[3], second[3];
       split(v[0], v[1], first), split(v[2], v[3], second);
