@@ -193,9 +193,10 @@ def qr(A: Tensor, mode: str = "reduced") -> Any:
 
 def _qr_reduced(A: Tensor) -> Any:
     m, n = A.shape[-2:]
+    factors = _QR.apply if A.requires_grad and _C.is_grad_enabled() else _qr_values
     if m >= n:
-        return _QR.apply(A)
-    q, left = _QR.apply(A[..., :m])
+        return factors(A)
+    q, left = factors(A[..., :m])
     return q, _C.cat([left, q.mH @ A[..., m:]], -1)
 
 
