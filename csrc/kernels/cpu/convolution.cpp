@@ -182,11 +182,12 @@ template <class T>
 void backward_weight(const ConvArgs& a) {
   const Conv<T> c(a, 2 * kFewPixels);
   if (a.ci == 1 && a.groups > 1) return depthwise_backward_weight<T>(a);
-  // Tasks own some input channels of a group, and a part of the batch where there are few of those.
-  const int64_t chunks = ceil_div(a.batch, c.images), size = a.groups * a.co * c.k;
+  // Tasks own some input channels of a group, and a part of all blocks of pixels where there are few of those.
+  const int64_t blocks = ceil_div(c.pixels, max_of<int64_t>(c.block, 1)), all = ceil_div(a.batch, c.images) * blocks,
+                size = a.groups * a.co * c.k;
   const int64_t run = ceil_div(a.ci, clamp_of(ceil_div(kTasks, a.groups), 1, ceil_div(c.k, has_amx() ? 256 : 64)));
   const int64_t runs = ceil_div(a.ci, run);
-  const int64_t parts = clamp_of(ceil_div(kTasks, a.groups * runs), 1, chunks);
+  const int64_t parts = clamp_of(ceil_div(kTasks, a.groups * runs), 1, all);
   const bool direct = c.pointwise();
   const Scratch<T> partial(parts > 1 ? parts * size : 0);
   const double cost = task_cost(c, a.batch * c.pixels) / static_cast<double>(runs * parts);
@@ -198,33 +199,30 @@ void backward_weight(const ConvArgs& a) {
       const int64_t channels = min_of(run, a.ci - c0), k = channels * c.taps;
       T* out = (parts > 1 ? partial.get() + part * size : c.w) + g * a.co * c.k + c0 * c.taps;
       double beta = 0;
-      for (int64_t chunk = chunks * part / parts; chunk < chunks * (part + 1) / parts; ++chunk) {
-        const int64_t i0 = chunk * c.images, count = min_of(c.images, a.batch - i0);
+      for (int64_t unit = all * part / parts; unit < all * (part + 1) / parts; ++unit) {
+        const int64_t i0 = unit / blocks * c.images, count = min_of(c.images, a.batch - i0);
         if (count > 1) gather_images(c, i0, count, g, wide.get());
-        for (int64_t p0 = 0; p0 < c.pixels; p0 += c.block) {
-          const int64_t n = min_of(c.block, c.pixels - p0), columns = n * count;
-          const T* unfolded = col.get();
-          int64_t ld = columns;
-          if (!direct) {
+        const int64_t p0 = unit % blocks * c.block, n = min_of(c.block, c.pixels - p0), columns = n * count;
+        const T* unfolded = col.get();
+        int64_t ld = columns;
+        if (!direct) {
+          for (int64_t i = 0; i < count; ++i)
+            unfold_pixels(a.g, c.x_of(i0 + i, g) + c0 * c.in, channels, p0, p0 + n, col.get() + i * n, columns);
+        } else if (count == 1) {
+          unfolded = c.x_of(i0, g) + c0 * c.in + p0;
+          ld = c.in;
+        } else {
+          for (int64_t ch = 0; ch < channels; ++ch)
             for (int64_t i = 0; i < count; ++i)
-              unfold_pixels(a.g, c.x_of(i0 + i, g) + c0 * c.in, channels, p0, p0 + n, col.get() + i * n, columns);
-          } else if (count == 1) {
-            unfolded = c.x_of(i0, g) + c0 * c.in + p0;
-            ld = c.in;
-          } else {
-            for (int64_t ch = 0; ch < channels; ++ch)
-              for (int64_t i = 0; i < count; ++i)
-                __builtin_memcpy(xs.get() + (ch * count + i) * n, c.x_of(i0 + i, g) + (c0 + ch) * c.in,
-                                 static_cast<size_t>(n) * sizeof(T));
-            unfolded = xs.get();
-          }
-          const T* dy = count > 1 ? wide.get() : c.y_of(i0, g) + p0;
-          GemmArgs p =
-              product<T>(a.co, k, columns, dy, count > 1 ? columns : c.pixels, 1, unfolded, 1, ld, out, c.k, 1);
-          p.beta = beta;
-          gemm(p);
-          beta = 1;
+              __builtin_memcpy(xs.get() + (ch * count + i) * n, c.x_of(i0 + i, g) + (c0 + ch) * c.in,
+                               static_cast<size_t>(n) * sizeof(T));
+          unfolded = xs.get();
         }
+        const T* dy = count > 1 ? wide.get() : c.y_of(i0, g) + p0;
+        GemmArgs p = product<T>(a.co, k, columns, dy, count > 1 ? columns : c.pixels, 1, unfolded, 1, ld, out, c.k, 1);
+        p.beta = beta;
+        gemm(p);
+        beta = 1;
       }
     }
   });

@@ -14,8 +14,8 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-constexpr int64_t kPixels = 1024, kPartBytes = 768 << 10;              // of a part, its copies
-constexpr int64_t kShares = 8, kSumBytes = 6 << 20;  // of all shares
+constexpr int64_t kPixels = 1024, kPartBytes = 768 << 10;  // of a part, its copies
+constexpr int64_t kShares = 8, kSumBytes = 6 << 20;        // of all shares
 
 // to[j] = from[j * step], j < n. Up to `end` may be read.
 PYNN_INLINE void copy_every(BFloat16* to, const BFloat16* from, int64_t step, int64_t n, const BFloat16* end) {
