@@ -1,6 +1,7 @@
 // recurrent_sequence.cpp -- the steps of a recurrent layer. The weights are packed once; a tile of a step is the
 // product of some rows of the state with the weights of some units, all gates of a unit together, and the gates
 // themselves while the product is in registers. Backward: the gates of a step, then the product of their gradients.
+// Long steps of float32 go by AMX where the CPU has it: recurrent_split.h.
 //
 // Parallel over rows of the batch, which never wait for each other; over units, step by step, where rows are too few. A
 // sum runs over the state in order either way, so the bits do not depend on the threads. Accumulates in the dtype.

@@ -31,8 +31,7 @@ struct SplitSequence : Gates<float, cell> {
   using Base::a, Base::as, Base::at, Base::batch, Base::before, Base::c, Base::copy, Base::h, Base::kFromX,
       Base::kGates, Base::n, Base::W;
   static constexpr int64_t S = kAmxSize, kBlocks = kForward ? kGates : 1;  // of 32 x 32 sums for a group
-
-  static constexpr int64_t kTogether = 4;  // rows that split or do not
+  static constexpr int64_t kTogether = 4;                                  // rows that split or do not
 
   const int64_t groups = ceil_div(n, S);                                  // of units
   const int64_t depth = kForward ? groups : kGates * groups;              // steps of k
