@@ -43,7 +43,14 @@ AMX_SHAPES = [(33, 65, 1100), (100, 300, 2100), (16, 40, 512), (70, 70, 512)]
 
 # float32 by parts on AMX: blocks of 32 x 32, 12 steps of 32 elements of k, panels of 1 MiB, 2,048 rows at a time; few
 # rows make the panel.
-SPLIT_SHAPES = [(128, 128, 128), (97, 130, 400), (70, 500, 790), (2100, 70, 390), (48, 900, 385), (500, 700, 33)]
+SPLIT_SHAPES = [
+    (128, 128, 128),
+    (97, 130, 400),
+    (70, 500, 790),
+    (2100, 70, 390),
+    (48, 900, 385),
+    (500, 700, 33),
+]
 
 
 def operands(m, n, k, dtype, seed=0):
@@ -148,7 +155,10 @@ def test_split_with_a_value_that_has_no_parts(value):
     assert np.array_equal(np.isnan(got), np.isnan(want)) and np.array_equal(np.isinf(got), np.isinf(want))
 
 
-@pytest.mark.parametrize("x_scale,y_scale", [(1, 1), (1e-8, 1e-8), (1e-12, 1e-12), (1e-20, 1), (1e-30, 1e10), (1e-37, 1e37), (1e18, 1e18)])
+@pytest.mark.parametrize(
+    "x_scale,y_scale",
+    [(1, 1), (1e-8, 1e-8), (1e-12, 1e-12), (1e-20, 1), (1e-30, 1e10), (1e-37, 1e37), (1e18, 1e18)],
+)
 def test_split_keeps_digits_at_any_scale(x_scale, y_scale):
     a, b = operands(96, 128, 160, pynn.float32)
     a, b = a * x_scale, b * y_scale
