@@ -276,8 +276,10 @@ def test_special_functions():
         b = x.flip(0).to(dtype)
         for name in "xlogy hypot copysign nextafter logaddexp logaddexp2".split():
             f = getattr(torch, name)
+            # Sums of float32 that cancel have errors of what cancels; CUDA's kernels are in double.
+            atol = 1e-7 if dtype is torch.float32 and name.startswith("logaddexp") else 1e-12
             torch.testing.assert_close(
-                f(a.cuda(), b.cuda()).cpu(), f(a, b), rtol=1e-6, atol=1e-12, equal_nan=True
+                f(a.cuda(), b.cuda()).cpu(), f(a, b), rtol=1e-6, atol=atol, equal_nan=True
             )
     p, q = numbers(200, torch.int64), numbers(200, torch.int64).flip(0)
     check(torch.gcd(p.cuda(), q.cuda()), torch.gcd(p, q))
