@@ -90,10 +90,9 @@ void conv_amx_block(const AmxStep* steps, int64_t count, const char* a, int64_t 
   constexpr int64_t b_row = 4 * kAmxSize;
   const int64_t lower = 16 * a_row;
   begin_sums<kLower>(sums, sums_row, first);
-  Vec<float> awake(0.0f);
   for (const AmxStep* s = steps; s < steps + count; ++s) {
     const char *const x = a + s->a, *const w = b + s->b;
-    keep_awake(awake);
+    keep_awake();
     if constexpr (kParts<T> == 3) {
       split_step_products<kLower>(x, a_row, lower, a_part, w, b_row, kAmxLine, b_part);
     } else {

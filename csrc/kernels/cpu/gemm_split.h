@@ -1,14 +1,15 @@
 // gemm_split.h -- one thread's share of a product of float32 by AMX (split.h): blocks of 32 x 32 of C.
 //
 //   for each panel of rows (columns), for each block of k:
-//     for each 32 columns (rows), split:   for each 32 of the panel: a block
+//     for each 32 columns (rows):   for each 32 of the panel: a block
 //
 // The shorter side of C makes the panel, which stays split in L2; the other one passes by in pieces that stay near.
-// Sums wait in C where they can. A block whose operands do not split is computed by FMAs.
+// What comes next is split beside the blocks (split_queue.h): the next piece, and where there is room a share of the
+// next panel. Sums wait in C where they can. A block whose operands do not split is computed by FMAs.
 #pragma once
 #include "kernels/cpu/gemm_block.h"
 #include "kernels/cpu/gemm_regions.h"
-#include "kernels/cpu/split.h"
+#include "kernels/cpu/split_queue.h"
 #include "kernels/cpu_features.h"
 
 #ifdef PYNN_VEC_DOT
@@ -17,91 +18,142 @@ namespace PYNN_CPU_NAMESPACE {
 namespace {
 
 constexpr int64_t kSplitSteps = 12;       // of k in a block
-constexpr int64_t kSplitPanel = 1 << 20;  // bytes
+constexpr int64_t kSplitPanel = 1 << 18;  // words
 constexpr int64_t kSplitRows = 2048;      // of C at a time, for what waits elsewhere
 
-// 32 rows of A or columns of B at a time: element (r, k) at r * r_stride + k * k_stride.
-struct SplitSide {
-  const float* x;
-  int64_t r_stride, k_stride, count;
-  bool of_a;
-
-  int64_t rows(int64_t r) const { return min_of(kAmxSize, count - r); }
-  void split(int64_t r, int64_t k0, int64_t k, int32_t* to, Magnitude& seen) const {
-    const float* const from = x + r * r_stride + k0 * k_stride;
-    of_a ? split_steps<true>(from, r_stride, k_stride, rows(r), k, to, seen)
-         : split_steps<false>(from, r_stride, k_stride, rows(r), k, to, seen);
-  }
-};
-
 // Rows [i0, i1) and columns [j0, j1) of C.
-inline void split_region(const Product<float>& p, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
+class SplitRegion {
   using V = Vec<float>;
-  constexpr int64_t S = kAmxSize, K = kSplitK;
-  const SplitSide a{p.a + i0 * p.a_rs, p.a_rs, p.a_cs, i1 - i0, true};
-  const SplitSide b{p.b + j0 * p.b_cs, p.b_cs, p.b_rs, j1 - j0, false};
-  const bool few_rows = a.count <= 128 && 2 * a.count <= b.count;
-  const SplitSide &panel = few_rows ? a : b, &other = few_rows ? b : a;
-  const int64_t steps = ceil_div(p.k, K), block = ceil_div(steps, ceil_div(steps, kSplitSteps));
-  const int64_t piece = block * kSplitStep;  // words
-  const int64_t most = min_of(ceil_div(panel.count, S), max_of<int64_t>(1, kSplitPanel / 4 / piece));
-  const int64_t others = ceil_div(other.count, S);
-  const bool plain = p.out.alpha == 1 && !p.out.bias && !p.out.relu, sums_in_c = p.out.c_cs == 1 && p.out.beta == 0;
-  const Scratch<int32_t> parts((most + 1) * piece);
-  // Sums that wait between blocks of k, and not in C: all, or those of the last, partial rows and columns.
-  const Scratch<float> sums((steps <= block ? 1 : sums_in_c ? most + others : most * others) * S * S);
-  const auto place = [&](int64_t l, int64_t o) {
-    return steps <= block ? 0 : !sums_in_c ? o * most + l : other.rows(o * S) < S ? l : most + o;
-  };
-  const Scratch<Magnitude> seen(most + others);
-  int32_t* const near = parts.get() + most * piece;
-  alignas(kAmxLine) float of_block[S * S];
-  const AmxRegisters registers;
-  for (int64_t first = 0; first < panel.count; first += most * S) {
-    const int64_t width = min_of(most, ceil_div(panel.count - first, S));
-    for (int64_t l = 0; l < most + others; ++l) seen[l] = Magnitude();
-    for (int64_t s = 0; s < steps; s += block) {
-      const int64_t k = min_of(block * K, p.k - s * K), n = ceil_div(k, K);
-      for (int64_t l = 0; l < width; ++l) panel.split(first + l * S, s * K, k, parts.get() + l * piece, seen[l]);
-      for (int64_t o = 0; o < others; ++o) {
-        other.split(o * S, s * K, k, near, seen[most + o]);
-        for (int64_t l = 0; l < width; ++l) {
-          const int32_t* const far = parts.get() + l * piece;
-          const int64_t r = panel.of_a ? first + l * S : o * S, c = panel.of_a ? o * S : first + l * S;
-          const int64_t i = i0 + r, j = j0 + c, rows = a.rows(r), cols = b.rows(c);
-          const bool in_place = sums_in_c && rows == S && cols == S;
-          float* const sum = in_place ? p.out.c + i * p.out.c_rs + j : sums.get() + place(l, o) * S * S;
-          const int64_t step = in_place ? p.out.c_rs : S;  // of a row of sums
-          const auto multiply = rows > S / 2 ? split_block<true> : split_block<false>;
-          const auto multiply_to = [&](float* to, int64_t row) {
-            multiply(panel.of_a ? far : near, panel.of_a ? near : far, n, reinterpret_cast<char*>(to), 4 * row);
-          };
-          if (s == 0) {
-            multiply_to(sum, step);
-          } else {  // blocks of k are summed up on their own: long chains of roundings lose digits
-            multiply_to(of_block, S);
-            for (int64_t y = 0; y < rows; ++y)
-              for (int64_t x = 0; x < S; x += V::kSize)
-                (V::load(sum + y * step + x) + V::load(of_block + y * S + x)).store(sum + y * step + x);
-          }
-          if (s + block < steps) continue;
-          if (!splits(seen[l].most(), seen[most + o].most())) {
-            gemm_region(p, plan_of(p), i, i + rows, j, j + cols);
-          } else if (!in_place) {
-            store_tile(p.out, i, j, reinterpret_cast<const V*>(sum), static_cast<int>(rows), S / V::kSize, cols);
-          } else if (!plain) {
-            for (int64_t y = 0; y < S; ++y)
-              for (int64_t x = 0; x < S; x += V::kSize)
-                store_vector(p.out, i + y, j + x, V::load(sum + y * step + x), V::kSize);
-          }
-        }
+  static constexpr int64_t S = kAmxSize;
+
+ public:
+  SplitRegion(const Product<float>& p, int64_t i0, int64_t i1, int64_t j0, int64_t j1)
+      : p_(p),
+        i0_(i0),
+        j0_(j0),
+        a_{p.a + i0 * p.a_rs, p.a_rs, p.a_cs, i1 - i0, true},
+        b_{p.b + j0 * p.b_cs, p.b_cs, p.b_rs, j1 - j0, false} {
+    for (int64_t l = 0; l < lines_ + others_; ++l) seen_[l] = Magnitude();
+  }
+
+  void run() {
+    Panel now{0, 0, 0};
+    ask_panel(now, 0, most_);
+    ask_other(now, 0);
+    queue_.finish();
+    while (now.first < lines_) {
+      const Panel next = after(now);
+      for (int64_t o = 0; o < others_; ++o) {
+        if (buffers_ == 2) ask_panel(next, width(next) * o / others_, width(next) * (o + 1) / others_);
+        near_ = 1 - near_;
+        o + 1 < others_ ? ask_other(now, o + 1) : ask_other(next, 0);
+        for (int64_t l = 0; l < width(now); ++l) block(now, l, o);
+        queue_.finish();
       }
+      if (buffers_ == 1) {
+        ask_panel(next, 0, width(next));
+        queue_.finish();
+      }
+      now = next;
     }
   }
-}
+
+ private:
+  // 32s of the panel's side from `first` on, steps from s on: in one of the buffers.
+  struct Panel {
+    int64_t first, s, buffer;
+  };
+  Panel after(const Panel& q) const {
+    const int64_t buffer = buffers_ - 1 - q.buffer;
+    return q.s + block_ < steps_ ? Panel{q.first, q.s + block_, buffer} : Panel{q.first + most_, 0, buffer};
+  }
+  int64_t width(const Panel& q) const { return max_of<int64_t>(0, min_of(most_, lines_ - q.first)); }
+  int64_t k_end(const Panel& q) const { return min_of((q.s + block_) * kSplitK, p_.k); }
+  int32_t* far_of(const Panel& q, int64_t l) const { return parts_.get() + (q.buffer * most_ + l) * piece_; }
+  int32_t* near_of(int64_t turn) const { return parts_.get() + (buffers_ * most_ + turn) * piece_; }
+
+  void ask_panel(const Panel& q, int64_t from, int64_t to) {
+    queue_.add({&panel_, (q.first + from) * S, min_of((q.first + to) * S, panel_.count), q.s * kSplitK, k_end(q),
+                far_of(q, from), piece_, &seen_[q.first + from]});
+  }
+  void ask_other(const Panel& q, int64_t o) {
+    if (q.first < lines_)
+      queue_.add({&other_, o * S, min_of((o + 1) * S, other_.count), q.s * kSplitK, k_end(q), near_of(near_), piece_,
+                  &seen_[lines_ + o]});
+  }
+
+  // Sums that wait between blocks of k, and not in C: all, or those of the last, partial rows and columns.
+  int64_t places() const { return steps_ <= block_ ? 1 : sums_in_c_ ? most_ + others_ : most_ * others_; }
+  float* place(int64_t l, int64_t o) const {
+    const int64_t i = steps_ <= block_ ? 0 : !sums_in_c_ ? o * most_ + l : other_.count - o * S < S ? l : most_ + o;
+    return sums_.get() + i * S * S;
+  }
+
+  template <bool kLower, int L>
+  __attribute__((noinline)) void multiply(const int32_t* a, const int32_t* b, int64_t steps, float* sums, int64_t row) {
+    split_block<kLower>(a, b, steps, reinterpret_cast<char*>(sums), 4 * row,
+                        [&](const int32_t* x, const int32_t* y)
+                            __attribute__((always_inline)) { split_step_beside<kLower, L>(x, y, queue_); });
+  }
+  // The l-th 32 of the panel by the o-th of the other side.
+  void block(const Panel& q, int64_t l, int64_t o) {
+    const int64_t in_panel = (q.first + l) * S, r = panel_.of_a ? in_panel : o * S, c = panel_.of_a ? o * S : in_panel;
+    const int64_t i = i0_ + r, j = j0_ + c, rows = min_of(S, a_.count - r), cols = min_of(S, b_.count - c);
+    const bool in_place = sums_in_c_ && rows == S && cols == S;
+    float* const sums = in_place ? p_.out.c + i * p_.out.c_rs + j : place(l, o);
+    const int64_t row = in_place ? p_.out.c_rs : S;  // of sums
+    const int32_t *const far = far_of(q, l), *const near = near_of(1 - near_);
+    const auto multiply_to = [&](float* to, int64_t to_row) {
+      const int64_t lines = S / width(q) + (buffers_ == 2 ? S / others_ : 0);  // to be split with each step
+      const auto multiply = rows <= S / 2 ? &SplitRegion::multiply<false, 8>
+                            : lines <= 4  ? &SplitRegion::multiply<true, 4>
+                            : lines <= 8  ? &SplitRegion::multiply<true, 8>
+                                          : &SplitRegion::multiply<true, 16>;
+      (this->*multiply)(panel_.of_a ? far : near, panel_.of_a ? near : far, ceil_div(k_end(q) - q.s * kSplitK, kSplitK),
+                        to, to_row);
+    };
+    if (q.s == 0) {
+      multiply_to(sums, row);
+    } else {  // blocks of k are summed up on their own: long chains of roundings lose digits
+      alignas(kAmxLine) float more[S * S];
+      multiply_to(more, S);
+      for (int64_t y = 0; y < rows; ++y)
+        for (int64_t x = 0; x < S; x += V::kSize)
+          (V::load(sums + y * row + x) + V::load(more + y * S + x)).store(sums + y * row + x);
+    }
+    if (q.s + block_ < steps_) return;
+    if (!splits(seen_[q.first + l].most(), seen_[lines_ + o].most())) {
+      gemm_region(p_, plan_of(p_), i, i + rows, j, j + cols);
+    } else if (!in_place) {
+      store_tile(p_.out, i, j, reinterpret_cast<const V*>(sums), static_cast<int>(rows), S / V::kSize, cols);
+    } else if (p_.out.alpha != 1 || p_.out.bias || p_.out.relu) {
+      for (int64_t y = 0; y < S; ++y)
+        for (int64_t x = 0; x < S; x += V::kSize)
+          store_vector(p_.out, i + y, j + x, V::load(sums + y * row + x), V::kSize);
+    }
+  }
+
+  const Product<float>& p_;
+  const int64_t i0_, j0_;
+  const SplitSide a_, b_;
+  const bool few_rows_ = a_.count <= 128 && 2 * a_.count <= b_.count;
+  const SplitSide &panel_ = few_rows_ ? a_ : b_, &other_ = few_rows_ ? b_ : a_;
+  const bool sums_in_c_ = p_.out.c_cs == 1 && p_.out.beta == 0;
+  const int64_t steps_ = ceil_div(p_.k, kSplitK), block_ = ceil_div(steps_, ceil_div(steps_, kSplitSteps));
+  const int64_t piece_ = block_ * kSplitStep;  // words
+  const int64_t lines_ = ceil_div(panel_.count, S), others_ = ceil_div(other_.count, S);
+  const int64_t most_ = min_of(lines_, max_of<int64_t>(1, kSplitPanel / piece_));  // of the panel at a time
+  const int64_t buffers_ = 2 * most_ * piece_ <= kSplitPanel ? 2 : 1;
+  const Scratch<int32_t> parts_{(buffers_ * most_ + 2) * piece_};
+  const Scratch<float> sums_{places() * S * S};
+  const Scratch<Magnitude> seen_{lines_ + others_};
+  SplitQueue queue_;
+  int64_t near_ = 0;  // the buffer of the piece that is split now
+  const AmxRegisters registers_;
+};
 
 // Nanoseconds on one thread, roughly: of a step of a block, and of splitting 32 rows or columns for it.
-constexpr double kBlockNs = 160, kAlongNs = 220, kAcrossNs = 250;
+constexpr double kBlockNs = 160, kAlongNs = 190, kAcrossNs = 280;
 
 // The choice may not depend on the number of threads, so it has some room for what they split each for themselves.
 inline bool takes_split(const Product<float>& p) {
@@ -113,7 +165,7 @@ inline bool takes_split(const Product<float>& p) {
   // FMAs want a copy of a B that lies across memory, or does not fit L2 and so is slow to read for both.
   const bool large = multiply_adds(4, p.n, p.k) > (1 << 20);
   const double copy = (large ? 0.25 : p.b_cs == 1 ? 0 : 0.08) * multiply_adds(1, p.n, p.k);
-  return 1.15 * static_cast<double>(ceil_div(p.k, kSplitK)) * step + 2500 < fma + copy;
+  return 1.12 * static_cast<double>(ceil_div(p.k, kSplitK)) * step + 50 * rows * columns + 300 < fma + copy;
 }
 
 inline void gemm_split(const Product<float>& p) {
@@ -123,7 +175,7 @@ inline void gemm_split(const Product<float>& p) {
                         of_b / kBlockNs, [&](int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
                           const int64_t end = min_of(i1 * kAmxSize, p.m);
                           for (int64_t i = i0 * kAmxSize; i < end; i += kSplitRows)
-                            split_region(p, i, min_of(i + kSplitRows, end), j0, j1);
+                            SplitRegion(p, i, min_of(i + kSplitRows, end), j0, j1).run();
                         });
 }
 

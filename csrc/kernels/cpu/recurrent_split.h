@@ -131,17 +131,16 @@ struct SplitSequence : Gates<float, cell> {
   // Meanwhile the strip before is finished.
   void product(const Strip& s, float* sums, Strip& last) const {
     const int64_t each = ceil_div(last.pieces, kGates * groups);
-    const auto beside = [&]() __attribute__((always_inline)) {
-      for (int64_t e = 0; e < each && last.done < last.pieces; ++e) piece(last);
+    const auto beside = [&](int pause) __attribute__((always_inline)) {
+      for (int64_t e = 0; pause == 0 && e < each && last.done < last.pieces; ++e) piece(last);
     };
-    const int32_t* const rows = s.rows->strip(s.k % 2, s.i);
-    for (int64_t q = 0; q < kBlocks; ++q) {
-      char* const to = reinterpret_cast<char*>(sums + q * S * S);
-      if (s.ready > S / 2)
-        split_block_beside<true>(rows, columns(s.g, q), depth, to, 4 * S, beside);
-      else
-        split_block_beside<false>(rows, columns(s.g, q), depth, to, 4 * S, beside);
-    }
+    const auto multiply = [&]<bool kLower>(int64_t q) {
+      split_block<kLower>(
+          s.rows->strip(s.k % 2, s.i), columns(s.g, q), depth, reinterpret_cast<char*>(sums + q * S * S), 4 * S,
+          [&](const int32_t* x, const int32_t* y) __attribute__((always_inline)) { split_step<kLower>(x, y, beside); });
+    };
+    for (int64_t q = 0; q < kBlocks; ++q)
+      s.ready > S / 2 ? multiply.template operator()<true>(q) : multiply.template operator()<false>(q);
     for (int64_t line = 0; line < s.ready; line += kTogether)
       if (!splits_at(s, line)) exact_product(s, line, min_of(kTogether, s.ready - line), sums + line * S);
   }

@@ -62,8 +62,7 @@ PYNN_INLINE void split(Vec<float> first, Vec<float> second, Vec<int32_t> (&part)
   part[2] = ((l0 >> 16) & lower) | (l1 & upper);
 }
 
-// Lines l < 16 of tiles `part` words from each other: x[l * line + e] joined with those `other` further, e < n (n1 of
-// the second ones), l < lines (lines1).
+// x[e] joined with x[e + other], e < n (n1 of the second ones), to three words of each, `part` from each other.
 template <bool kFull>
 PYNN_INLINE void split_line(const float* x, int64_t other, int64_t n, int64_t n1, int32_t* to, int64_t part,
                             Magnitude& seen) {
@@ -77,123 +76,140 @@ PYNN_INLINE void split_line(const float* x, int64_t other, int64_t n, int64_t n1
   for (int64_t i = 0; i < 3; ++i) words[i].store(to + i * part);
 }
 
-// 16 such lines, of the transposed blocks: line l joins x[e * line + l] with those `other` further, e < 16; of which
-// `lines` (lines1) lines of n (n1) elements are there.
-PYNN_INLINE void split_turned(const float* x, int64_t line, int64_t other, int64_t lines, int64_t n, int64_t lines1,
-                              int64_t n1, int32_t* to, int64_t part, Magnitude& seen) {
+// x[e * line + l], e < 16, become line l: `lines` lines of n elements are there, else zeros.
+inline void turn_lines(const float* x, int64_t line, int64_t lines, int64_t n, float* to) {
   using V = Vec<float>;
-  alignas(kAmxLine) float first[kTile];
   V v[kWords];
-  const auto turn = [&](const float* from, int64_t there, int64_t elements) __attribute__((always_inline)) {
-    if (there >= kWords && elements >= kWords) {
+  if (lines >= kWords && n >= kWords) {
 #pragma GCC unroll 16
-      for (int64_t e = 0; e < kWords; ++e) v[e] = V::load(from + e * line);
-    } else {
-      for (int64_t e = 0; e < kWords; ++e)
-        v[e] = e < there && elements > 0 ? V::load(from + e * line, elements) : V(0.0f);
-    }
-#pragma GCC unroll 16
-    for (int64_t e = 0; e < kWords; e += 2) seen.see(v[e], v[e + 1]);
-    transpose(v);
-  };
-  turn(x, lines, n);
-#pragma GCC unroll 16
-  for (int64_t l = 0; l < kWords; ++l) v[l].store(first + l * kWords);
-  turn(x + other, lines1, n1);
-#pragma GCC unroll 16
-  for (int64_t l = 0; l < kWords; ++l) {
-    Vec<int32_t> words[3];
-    split(V::load(first + l * kWords), v[l], words);
-    for (int64_t i = 0; i < 3; ++i) words[i].store(to + i * part + l * kWords);
+    for (int64_t e = 0; e < kWords; ++e) v[e] = V::load(x + e * line);
+  } else {
+    for (int64_t e = 0; e < kWords; ++e) v[e] = e < lines && n > 0 ? V::load(x + e * line, n) : V(0.0f);
   }
+  transpose(v);
+#pragma GCC unroll 16
+  for (int64_t l = 0; l < kWords; ++l) v[l].store(to + l * kWords);
 }
 
-// A step of k, of which k elements are there, of 16 rows of A (kOfA) or columns of B, of which `rows` are.
+// Full lines of a tile: x[l * line + e] is joined with what lies `other` further.
+struct SplitLines {
+  const float* x;
+  int64_t line, other;
+  int32_t* to;
+  PYNN_INLINE SplitLines from(int64_t l) const { return {x + l * line, line, other, to + l * kWords}; }
+  PYNN_INLINE void split(int64_t l, Magnitude& seen) const {
+    split_line<true>(x + l * line, other, kWords, kWords, to + l * kWords, 2 * kTile, seen);
+  }
+};
+
+constexpr int64_t kTileRoom = 4 * kTile;
+
+// A step of k of 16 rows of A (kOfA) or columns of B, of which `rows` and `k` elements are there: a tile that is not
+// full is split, else its lines are left, in `room` (kTileRoom) if they were turned.
 template <bool kOfA>
-[[gnu::noinline]] void split_tile(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k,
-                                  int32_t* to, Magnitude& seen) {
-  constexpr int64_t W = kWords, part = 2 * kTile;
+bool begin_tile(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, int32_t* to, float* room,
+                SplitLines& left, Magnitude& seen) {
+  constexpr int64_t W = kWords;
   if (r_stride != 1 && k_stride != 1) {
-    float copy[kTile * 2];
+    float* const copy = room + 2 * kTile;
     for (int64_t r = 0; r < min_of(rows, W); ++r)
       for (int64_t i = 0; i < min_of(k, kSplitK); ++i) copy[r * kSplitK + i] = x[r * r_stride + i * k_stride];
-    return split_tile<kOfA>(copy, kSplitK, 1, rows, k, to, seen);
+    return begin_tile<kOfA>(copy, kSplitK, 1, rows, k, to, room, left, seen);
   }
-  const bool along_k = k_stride == 1, full = rows >= W && k >= kSplitK;
+  const bool along_k = k_stride == 1;
   const int64_t line = along_k ? r_stride : k_stride, other = W * k_stride;
   const int64_t lines = along_k ? rows : k, lines1 = along_k ? rows : k - W, n = along_k ? k : rows,
                 n1 = along_k ? k - W : rows;
-  if (kOfA != along_k) return split_turned(x, line, other, lines, n, lines1, n1, to, part, seen);
+  if (kOfA != along_k) {
+    turn_lines(x, line, lines, n, room);
+    turn_lines(x + other, line, lines1, n1, room + kTile);
+    left = {room, W, kTile, to};
+    return true;
+  }
+  left = {x, line, other, to};
+  if (rows >= W && k >= kSplitK) return true;
   for (int64_t l = 0; l < W; ++l, x += line, to += W)
-    full ? split_line<true>(x, other, W, W, to, part, seen)
-         : split_line<false>(x, other, l < lines ? n : 0, l < lines1 ? n1 : 0, to, part, seen);
+    split_line<false>(x, other, l < lines ? n : 0, l < lines1 ? n1 : 0, to, 2 * kTile, seen);
+  return false;
 }
+
 // Steps of k, k elements in all, of 32 rows or columns.
 template <bool kOfA>
 void split_steps(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, int32_t* to,
                  Magnitude& seen) {
+  alignas(kAmxLine) float room[kTileRoom];
+  SplitLines tile;
   for (; k > 0; k -= kSplitK, x += kSplitK * k_stride, to += kSplitStep)
     for (int64_t r = 0; r < 2; ++r)
-      split_tile<kOfA>(x + r * kWords * r_stride, r_stride, k_stride, rows - r * kWords, k, to + r * kTile, seen);
+      if (begin_tile<kOfA>(x + r * kWords * r_stride, r_stride, k_stride, rows - r * kWords, k, to + r * kTile, room,
+                           tile, seen))
+        for (int64_t l = 0; l < kWords; ++l) tile.split(l, seen);
 }
 
 // What storing AMX's registers needs goes to sleep after 850 ns without it, and takes 280 ns to wake up.
-PYNN_INLINE void keep_awake(Vec<float>& x) { asm volatile("vfmadd231ps %0, %0, %0" : "+v"(x.v)); }
+PYNN_INLINE void keep_awake() {
+  asm volatile("vpxord %%zmm16, %%zmm16, %%zmm16\n\tvfmadd231ps %%zmm16, %%zmm16, %%zmm16" ::: "xmm16");
+}
+
+template <bool kLower>
+constexpr int kPauses = kLower ? 12 : 6;
+struct Nothing {
+  PYNN_INLINE void operator()(int) const {}
+};
 
 // One step of k of a block: two tiles of A (kLower; else one), `a_lower` from each other, by two of B, of three parts
-// each; strides in bytes.
-template <bool kLower>
+// each; strides in bytes. beside(i), i < kPauses, is called after each two products: AMX and the vectors' units work
+// side by side where instructions of both are among the few hundred that a core looks at.
+template <bool kLower, class F = Nothing>
 PYNN_INLINE void split_step_products(const char* a, int64_t a_row, int64_t a_lower, int64_t a_part, const char* b,
-                                     int64_t b_row, int64_t b_right, int64_t b_part) {
+                                     int64_t b_row, int64_t b_right, int64_t b_part, F beside = {}) {
   using P = AmxProduct<Bf16Pairs>;
-  const auto next_a = [&](int64_t part) __attribute__((always_inline)) {
+  const auto next_a = [&](int64_t part, int pause) __attribute__((always_inline)) {
     PYNN_AMX_LOAD(4, a + part * a_part, a_row);
     P::upper_left();
     P::upper_right();
+    beside(pause);
     if constexpr (kLower) {
       PYNN_AMX_LOAD(5, a + part * a_part + a_lower, a_row);
       P::lower_left();
       P::lower_right();
+      beside(pause + 1);
     }
   };
-  const auto next_b = [&](int64_t part) __attribute__((always_inline)) {
+  const auto next_b = [&](int64_t part, int pause) __attribute__((always_inline)) {
     PYNN_AMX_LOAD_ONCE(6, b + part * b_part, b_row);
     P::upper_left();
-    if constexpr (kLower) P::lower_left();
+    if constexpr (kLower) {
+      P::lower_left();
+      beside(pause);
+    }
     PYNN_AMX_LOAD_ONCE(7, b + part * b_part + b_right, b_row);
     P::upper_right();
     if constexpr (kLower) P::lower_right();
+    beside(pause + kLower);
   };
   PYNN_AMX_LOAD_ONCE(6, b + 2 * b_part, b_row);
   PYNN_AMX_LOAD_ONCE(7, b + 2 * b_part + b_right, b_row);
-  next_a(0), next_b(1), next_a(1), next_b(0), next_a(2), next_a(0);
+  constexpr int each = kLower ? 2 : 1;
+  next_a(0, 0), next_b(1, each), next_a(1, 2 * each), next_b(0, 3 * each), next_a(2, 4 * each), next_a(0, 5 * each);
 }
-
 // A step of 32 rows (kLower: else 16) of A by 32 columns of B.
-template <bool kLower>
-PYNN_INLINE void split_step(const int32_t* a, const int32_t* b) {
+template <bool kLower, class F>
+PYNN_INLINE void split_step(const int32_t* a, const int32_t* b, F beside) {
   constexpr int64_t tile = 4 * kTile;
   split_step_products<kLower>(reinterpret_cast<const char*>(a), kAmxLine, tile, 2 * tile,
-                              reinterpret_cast<const char*>(b), kAmxLine, tile, 2 * tile);
+                              reinterpret_cast<const char*>(b), kAmxLine, tile, 2 * tile, beside);
 }
 
-// sums[32][32] (kLower: else [16][32]) = `steps` steps. `beside` is called in each of them, while AMX is busy.
+// sums[32][32] (kLower: else [16][32]) = `steps` calls of step(a, b), which is to do a split_step.
 template <bool kLower, class F>
-PYNN_INLINE void split_block_beside(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row,
-                                    F beside) {
+PYNN_INLINE void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row, F step) {
   begin_sums<kLower>(sums, row, true);
-  Vec<float> awake(0.0f);
   for (; steps > 0; --steps, a += kSplitStep, b += kSplitStep) {
-    keep_awake(awake);
-    split_step<kLower>(a, b);
-    beside();
+    keep_awake();
+    step(a, b);
   }
   end_sums<kLower>(sums, row);
-}
-
-template <bool kLower>
-void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row) {
-  split_block_beside<kLower>(a, b, steps, sums, row, []() __attribute__((always_inline)) {});
 }
 
 }  // namespace
