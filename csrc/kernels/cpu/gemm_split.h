@@ -99,9 +99,10 @@ class SplitRegion {
   void block(const Panel& q, int64_t l, int64_t o) {
     const int64_t in_panel = (q.first + l) * S, r = panel_.of_a ? in_panel : o * S, c = panel_.of_a ? o * S : in_panel;
     const int64_t i = i0_ + r, j = j0_ + c, rows = min_of(S, a_.count - r), cols = min_of(S, b_.count - c);
-    const bool in_place = sums_in_c_ && rows == S && cols == S;
-    float* const sums = in_place ? p_.out.c + i * p_.out.c_rs + j : place(l, o);
-    const int64_t row = in_place ? p_.out.c_rs : S;  // of sums
+    const bool last = q.s + block_ >= steps_, whole = rows == S && cols == S;
+    const bool in_c = sums_in_c_ && whole && (plain_ || steps_ > block_);
+    float* const sums = in_c ? p_.out.c + i * p_.out.c_rs + j : place(l, o);
+    const int64_t row = in_c ? p_.out.c_rs : S;  // of sums
     const int32_t *const far = far_of(q, l), *const near = near_of(1 - near_);
     const auto multiply_to = [&](float* to, int64_t to_row) {
       const int64_t lines = S / width(q) + (buffers_ == 2 ? S / others_ : 0);  // to be split with each step
@@ -112,25 +113,23 @@ class SplitRegion {
       (this->*multiply)(panel_.of_a ? far : near, panel_.of_a ? near : far, ceil_div(k_end(q) - q.s * kSplitK, kSplitK),
                         to, to_row);
     };
+    alignas(kAmxLine) float more[S * S];
+    const float* all = sums;
     if (q.s == 0) {
       multiply_to(sums, row);
     } else {  // blocks of k are summed up on their own: long chains of roundings lose digits
-      alignas(kAmxLine) float more[S * S];
       multiply_to(more, S);
-      for (int64_t y = 0; y < rows; ++y)
+      float* const to = last && !plain_ ? more : sums;
+      for (int64_t y = 0, to_row = to == more ? S : row; y < rows; ++y)
         for (int64_t x = 0; x < S; x += V::kSize)
-          (V::load(sums + y * row + x) + V::load(more + y * S + x)).store(sums + y * row + x);
+          (V::load(sums + y * row + x) + V::load(more + y * S + x)).store(to + y * to_row + x);
+      all = to;
     }
-    if (q.s + block_ < steps_) return;
-    if (!splits(seen_[q.first + l].most(), seen_[lines_ + o].most())) {
+    if (!last) return;
+    if (!splits(seen_[q.first + l].most(), seen_[lines_ + o].most()))
       gemm_region(p_, plan_of(p_), i, i + rows, j, j + cols);
-    } else if (!in_place) {
-      store_tile(p_.out, i, j, reinterpret_cast<const V*>(sums), static_cast<int>(rows), S / V::kSize, cols);
-    } else if (p_.out.alpha != 1 || p_.out.bias || p_.out.relu) {
-      for (int64_t y = 0; y < S; ++y)
-        for (int64_t x = 0; x < S; x += V::kSize)
-          store_vector(p_.out, i + y, j + x, V::load(sums + y * row + x), V::kSize);
-    }
+    else if (!plain_ || !in_c)
+      store_tile(p_.out, i, j, reinterpret_cast<const V*>(all), static_cast<int>(rows), S / V::kSize, cols);
   }
 
   const Product<float>& p_;
@@ -139,6 +138,7 @@ class SplitRegion {
   const bool few_rows_ = a_.count <= 128 && 2 * a_.count <= b_.count;
   const SplitSide &panel_ = few_rows_ ? a_ : b_, &other_ = few_rows_ ? b_ : a_;
   const bool sums_in_c_ = p_.out.c_cs == 1 && p_.out.beta == 0;
+  const bool plain_ = p_.out.alpha == 1 && !p_.out.bias && !p_.out.relu;
   const int64_t steps_ = ceil_div(p_.k, kSplitK), block_ = ceil_div(steps_, ceil_div(steps_, kSplitSteps));
   const int64_t piece_ = block_ * kSplitStep;  // words
   const int64_t lines_ = ceil_div(panel_.count, S), others_ = ceil_div(other_.count, S);

@@ -101,6 +101,24 @@ template <class S>
       }
     return;
   }
+  if (out.c_cs == 1 && (!out.bias || out.bias_cs)) {
+    const bool add = out.beta != T(0);
+    const Vec<T> alpha(out.alpha), beta(out.beta), low(out.relu ? T(0) : -T(__builtin_huge_val()));
+    const auto store_column = [&](int v, int64_t n) __attribute__((always_inline)) {
+      const Vec<T> bias = out.bias ? load_wide(out.bias + j + v * W, n) : Vec<T>(T(0));
+      S* c = out.c + i * out.c_rs + j + v * W;
+      const int64_t c_rs = out.c_rs;  // a copy: a store to C might change `out` for all the compiler knows
+      for (int r = 0; r < rows; ++r, c += c_rs) {
+        const Vec<T> y = add ? fma(beta, load_wide(c, n), bias) : bias;
+        store_wide(c, max(low, fma(alpha, tile[r * nv + v], y)), n);
+      }
+    };
+    for (int v = 0; v * W < cols; ++v) {
+      const int64_t n = cols - v * W;
+      n >= W ? store_column(v, W) : store_column(v, n);
+    }
+    return;
+  }
   for (int r = 0; r < rows; ++r)
     for (int v = 0; v * W < cols; ++v)
       store_vector(out, i + r, j + v * W, tile[r * nv + v], min_of<int64_t>(cols - v * W, W));
@@ -155,7 +173,7 @@ void gemm_tile(const GemmTileArgs<T>& t, const GemmOut<T>& out, int64_t i0, int6
   for (; left > 0; --left) step();
 
   if (t.cols == NV * W && out.c_cs == 1 && (!out.bias || out.bias_cs)) [[likely]] {
-    const int64_t c_rs = out.c_rs;  // a copy: a store to C might change `out` for all the compiler knows
+    const int64_t c_rs = out.c_rs;  // a copy, as above
     T* c = out.c + i0 * c_rs + j0;
     if (out.alpha == T(1) && out.beta == T(0) && !out.bias && !out.relu) {
 #pragma GCC unroll 16
