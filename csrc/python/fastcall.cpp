@@ -247,16 +247,7 @@ const char* kind_name(Kind k) {
 
 namespace {
 
-bool is_key(PyObject* given, PyObject* key) { return given == key || PyUnicode_Compare(given, key) == 0; }
-
-// Other names of common parameters: NumPy's, and those of methods that differ from their functions'.
-bool is_alias(PyObject* given, const std::string& name) {
-  const auto is = [&](const char* mine, const char* other) {
-    return name == mine && PyUnicode_CompareWithASCIIString(given, other) == 0;
-  };
-  return is("dim", "axis") || is("keepdim", "keepdims") || is("input", "self") ||
-         is("split_size_or_sections", "split_size") || is("sizes", "size") || is("shape", "size");
-}
+bool names(PyObject* given, const ParamSpec& p) { return is_name(given, p.key) || is_name(given, p.alias); }
 bool is_of_creation(const Schema& s, PyObject* given) {
   return s.accepts_layout && (PyUnicode_CompareWithASCIIString(given, "layout") == 0 ||
                               PyUnicode_CompareWithASCIIString(given, "pin_memory") == 0);
@@ -350,7 +341,7 @@ bool parse(const Schema& s, Frame& f, PyObject* const* args, size_t nargs, PyObj
     } else {
       for (size_t k = 0; k < nkw; ++k) {
         PyObject* given = PyTuple_GET_ITEM(kwnames, k);
-        if (is_key(given, p.key) || is_alias(given, p.name)) {
+        if (names(given, p)) {
           o = kwvalues[k];
           ++used_kw;
           break;
@@ -381,9 +372,11 @@ bool parse(const Schema& s, Frame& f, PyObject* const* args, size_t nargs, PyObj
       PyObject* given = PyTuple_GET_ITEM(kwnames, k);
       bool known = is_of_creation(s, given), twice = false;
       for (size_t i = 0; i < s.params.size(); ++i) {
-        const bool same = is_key(given, s.params[i]->key) || is_alias(given, s.params[i]->name);
-        known |= same;
-        twice |= same && i < nargs && !s.params[i]->kwonly;
+        const ParamSpec& p = *s.params[i];
+        if (!names(given, p)) continue;
+        known = true;
+        twice |= i < nargs && !p.kwonly;
+        for (size_t other = 0; other < k; ++other) twice |= names(PyTuple_GET_ITEM(kwnames, other), p);
       }
       if (known && !twice) continue;
       if (quiet) return false;
@@ -434,7 +427,7 @@ namespace {
 bool knows_keyword(const Schema& s, PyObject* name) {
   if (is_of_creation(s, name)) return true;
   for (const auto& p : s.params)
-    if (is_key(name, p->key) || is_alias(name, p->name)) return true;
+    if (names(name, *p)) return true;
   return false;
 }
 

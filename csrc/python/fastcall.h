@@ -13,9 +13,15 @@ namespace pynn::python {
 
 constexpr int kMaxParams = 13, kMaxInts = 5;  // lists of ints among them
 
+// Whether a keyword is this interned name (nullptr: none). Those at a call are interned too, but for what a program
+// makes up: f(**{a + b: 1}).
+inline bool is_name(PyObject* given, PyObject* name) {
+  return given == name || (name && !PyUnicode_CHECK_INTERNED(given) && PyUnicode_Compare(given, name) == 0);
+}
+
 struct ParamSpec {
   std::string name;
-  PyObject* key;  // interned name
+  PyObject *key, *alias;  // interned: the name, and another one for it or nullptr
   Kind kind;
   bool varargs;   // int...
   bool sequence;  // one int will not do for the list

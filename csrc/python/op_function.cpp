@@ -142,10 +142,11 @@ PyObject* op_vectorcall(PyObject* callable, PyObject* const* args, size_t nargsf
     PyObject* out = nullptr;
     SmallVector<PyObject*, 16> rest;
     Object names;
-    if (kwnames && f->takes_out) [[unlikely]] {
+    if (kwnames && f->takes_out) {
+      static PyObject* const out_name = PyUnicode_InternFromString("out");
       const Py_ssize_t nkw = PyTuple_GET_SIZE(kwnames);
       for (Py_ssize_t k = 0; k < nkw; ++k) {
-        if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, k), "out") != 0) continue;
+        if (!is_name(PyTuple_GET_ITEM(kwnames, k), out_name)) continue;
         out = args[nargs + k];
         if (out == Py_None) out = nullptr;
         for (size_t i = 0; i < nargs; ++i) rest.push_back(args[i]);

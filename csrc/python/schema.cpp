@@ -9,6 +9,17 @@
 namespace pynn::python {
 namespace {
 
+// Other names of common parameters: NumPy's, and those of methods that differ from their functions'.
+const char* alias_of(std::string_view name) {
+  static constexpr std::pair<std::string_view, const char*> aliases[] = {
+      {"dim", "axis"},   {"keepdim", "keepdims"}, {"input", "self"}, {"split_size_or_sections", "split_size"},
+      {"sizes", "size"}, {"shape", "size"},
+  };
+  for (const auto& [mine, other] : aliases)
+    if (name == mine) return other;
+  return nullptr;
+}
+
 const std::map<std::string_view, Kind>& kinds() {
   static const std::map<std::string_view, Kind> m = {{"Tensor", Kind::Tensor},
                                                      {"Tensor?", Kind::OptTensor},
@@ -180,6 +191,8 @@ void build(Schema& s) {
     p->kwonly = kwonly;
     p->required = eq == rest.npos;
     p->key = PyUnicode_InternFromString(p->name.c_str());
+    const char* const alias = alias_of(p->name);
+    p->alias = alias ? PyUnicode_InternFromString(alias) : nullptr;
     if (!p->required) set_default(*p, trim(rest.substr(eq + 1)));
     if (p->name == "requires_grad") s.accepts_layout = true;
     if (!kwonly) ++s.npositional;

@@ -10,6 +10,8 @@ from pynn import _C
 
 __all__ = ["enable_grad", "inference_mode", "no_grad", "set_grad_enabled"]
 
+_new, _set_grad_enabled = object.__new__, _C._set_grad_enabled  # found at once
+
 
 class _Mode:
     """A switch that a with block or a call of the decorated function sets and sets back."""
@@ -72,36 +74,34 @@ class _Mode:
         return wrapper
 
 
-class no_grad(_Mode):
+class _NoArgument(_Mode):
+    """Also a decorator without the parentheses."""
+
+    __slots__ = ()
+
+    def __new__(cls, function: Callable | None = None):
+        return _new(cls) if function is None else _new(cls)(function)
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        _set_grad_enabled(self._before)
+
+
+class no_grad(_NoArgument):
     """Ops are not recorded. Same as torch.no_grad."""
 
     __slots__ = ()
 
-    def __new__(cls, function: Callable | None = None):
-        self = super().__new__(cls)
-        return self if function is None else self(function)
-
     def __enter__(self) -> None:
-        self._before = _C._set_grad_enabled(False)
-
-    def __exit__(self, *exc: object) -> None:
-        _C._set_grad_enabled(self._before)
+        self._before = _set_grad_enabled(False)
 
 
-class enable_grad(_Mode):
+class enable_grad(_NoArgument):
     """Ops are recorded, also within no_grad. Same as torch.enable_grad."""
 
     __slots__ = ()
 
-    def __new__(cls, function: Callable | None = None):
-        self = super().__new__(cls)
-        return self if function is None else self(function)
-
     def __enter__(self) -> None:
-        self._before = _C._set_grad_enabled(True)
-
-    def __exit__(self, *exc: object) -> None:
-        _C._set_grad_enabled(self._before)
+        self._before = _set_grad_enabled(True)
 
 
 class set_grad_enabled(_Mode):
@@ -113,20 +113,20 @@ class set_grad_enabled(_Mode):
         if not isinstance(mode, bool):
             raise TypeError(f"set_grad_enabled: a bool is required, got {type(mode).__name__}")
         self.mode = mode
-        self._before = _C._set_grad_enabled(bool(mode))
+        self._before = _set_grad_enabled(bool(mode))
 
     def _clone(self) -> set_grad_enabled:
         return set_grad_enabled(self.mode)
 
     def __call__(self, function: Any) -> Any:
-        _C._set_grad_enabled(self._before)  # a decorator does not switch at once
+        _set_grad_enabled(self._before)  # a decorator does not switch at once
         return super().__call__(function)
 
     def __enter__(self) -> None:
-        _C._set_grad_enabled(bool(self.mode))
+        _set_grad_enabled(bool(self.mode))
 
     def __exit__(self, *exc: object) -> None:
-        _C._set_grad_enabled(self._before)
+        _set_grad_enabled(self._before)
 
 
 class inference_mode(_Mode):
@@ -148,8 +148,8 @@ class inference_mode(_Mode):
 
     def __enter__(self) -> None:
         self._inference = _C._set_inference(self.mode)
-        self._before = _C._set_grad_enabled(not self.mode)
+        self._before = _set_grad_enabled(not self.mode)
 
     def __exit__(self, *exc: object) -> None:
         _C._set_inference(self._inference)
-        _C._set_grad_enabled(self._before)
+        _set_grad_enabled(self._before)

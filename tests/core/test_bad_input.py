@@ -238,6 +238,21 @@ def test_error_messages_name_the_op_and_what_came():
         pynn.ones(2).sum(axes=1)
 
 
+def test_keywords():
+    x, made_up = pynn.ones(2, 3), {"".join(["d", "im"]): 0}  # a name that is not interned
+    for keywords in ({"dim": 0}, {"axis": 0}, made_up, {"".join(["ax", "is"]): 0}):
+        assert x.sum(**keywords).shape == x.cumsum(**keywords)[0].shape == (3,)
+        assert pynn.sum(x, **keywords, out=pynn.empty(3)).shape == (3,)
+    with raises(TypeError, "multiple values for argument 'axis'"):
+        x.cumsum(dim=0, axis=0)
+    with raises(TypeError, "multiple values for argument 'dim'"):
+        x.cumsum(0, **made_up)
+    with raises(TypeError, "no form takes"):
+        x.sum(dim=0, axis=0)
+    with raises(TypeError, "unexpected keyword argument 'dims'"):
+        x.sum(dims=0)
+
+
 def test_meta_goes_with_numbers_on_the_cpu():
     x, two = pynn.empty(3, 3, device="meta"), pynn.tensor(2.0)
     for y in (x + two, two * x, x.tril(), x.addcmul(x, two), x.add_(two)):
