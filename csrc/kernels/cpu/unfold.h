@@ -10,7 +10,6 @@ namespace PYNN_CPU_NAMESPACE {
 namespace {
 
 PYNN_INLINE int64_t product3(const int64_t* d) { return d[0] * d[1] * d[2]; }
-PYNN_INLINE int64_t clamp_of(int64_t x, int64_t low, int64_t high) { return min_of(max_of(x, low), high); }
 
 // Output positions [low, high) along the last dim whose tap `t` reads inside of the input.
 struct Inside {

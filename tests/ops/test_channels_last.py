@@ -1,0 +1,105 @@
+"""Channels last input: values, gradients and strides of batch norm, pooling and convolution, against planes."""
+
+import numpy as np
+import pytest
+from helpers import arr, tensor, to_numpy
+
+import pynn
+
+F = pynn.nn.functional
+
+
+def both(f, x, *parameters, dtype=pynn.float32, like=None, tol=1e-5, grad=True, keeps=True):
+    """f of planes and of channels last: values and gradients agree, the order of elements stays."""
+    results = []
+    for fmt in (pynn.contiguous_format, pynn.channels_last if x.ndim == 4 else pynn.channels_last_3d):
+        leaves = [tensor(x, dtype).contiguous(memory_format=fmt), *(tensor(p, dtype) for p in parameters)]
+        if grad:
+            leaves = [t.detach().requires_grad_() for t in leaves]
+        y = f(*leaves)
+        found = [y.detach()]
+        if grad:
+            g = tensor(arr(*y.shape, seed=99), dtype)
+            found += pynn.autograd.grad(y, leaves, g)
+            if fmt != pynn.contiguous_format and y.dim() == x.ndim:  # gradients of either order
+                again = pynn.autograd.grad(f(*leaves), leaves, g.contiguous(memory_format=fmt))
+                for a, b in zip(found[1:], again, strict=True):
+                    np.testing.assert_array_equal(to_numpy(a), to_numpy(b))
+        results.append([to_numpy(t.double()) for t in found])
+        if keeps and x.size and fmt != pynn.contiguous_format:
+            assert y.is_contiguous(memory_format=fmt)
+            if grad:
+                assert found[1].is_contiguous(memory_format=fmt)
+    for planes, last in zip(*results, strict=True):
+        np.testing.assert_allclose(last, planes, rtol=tol, atol=tol * max(1, np.abs(planes).max(initial=0)))
+
+
+SHAPES = [
+    (2, 3, 4, 5),
+    (3, 16, 5, 7),
+    (2, 37, 9, 3),
+    (1, 130, 2, 2),
+    (2, 70, 30, 31),
+    (2, 5, 3, 4, 2),
+    (0, 4, 3, 3),
+]
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_batch_norm(shape, training):
+    c = shape[1]
+    x, mean, var = arr(*shape) + 3, arr(c, seed=7), arr(c, low=0.5, seed=8)
+
+    def norm(x, w=None, b=None):
+        m, v = tensor(mean).to(x), tensor(var).to(x)
+        y = F.batch_norm(x, m, v, w, b, training=training)
+        norm.running = [to_numpy(m.double()), to_numpy(v.double())]
+        return y
+
+    for dtype in (pynn.float32, pynn.float64):
+        both(norm, x, arr(c, seed=1), arr(c, seed=2), dtype=dtype, tol=2e-5)
+    both(norm, x)
+    both(norm, x, dtype=pynn.bfloat16, tol=2e-2)
+    if training and x.size:
+        n = x.size / c
+        axes = (0, *range(2, x.ndim))
+        np.testing.assert_allclose(norm.running[0], 0.9 * mean + 0.1 * x.mean(axes), rtol=2e-2, atol=2e-2)
+        np.testing.assert_allclose(
+            norm.running[1], 0.9 * var + 0.1 * x.var(axes) * n / (n - 1), rtol=2e-2, atol=2e-2
+        )
+
+
+def test_batch_norm_of_far_means():
+    # Blocks of rows around 1e4 and 0: the variance is not a difference of large numbers.
+    x = arr(2, 20, 40, 40)
+    x[:, ::2] += 1e4
+    x[1, :5] -= 300
+    t = tensor(x, pynn.float32).contiguous(memory_format=pynn.channels_last)
+    x = to_numpy(t).astype(np.float64)
+    var = pynn.zeros(20)
+    F.batch_norm(t, pynn.zeros(20), var, training=True, momentum=1.0)
+    np.testing.assert_allclose(to_numpy(var), x.var((0, 2, 3), ddof=1), rtol=1e-4)
+
+
+def test_batch_norm_with_relu_and_specials():
+    x = arr(2, 20, 3, 3)
+    x[0, 0, 0, 0], x[0, 1, 0, 0] = np.nan, np.inf
+    both(
+        lambda x: pynn.batch_norm(x, None, None, pynn.zeros(20), pynn.ones(20), False, 0.1, 1e-5, relu=True),
+        x,
+    )
+    both(lambda x: F.batch_norm(x, None, None, training=True), x, grad=False)
+
+
+def test_batch_norm_second_derivative():
+    x, w = arr(2, 3, 4, 2), arr(3, seed=1)
+    results = []
+    for fmt in (pynn.contiguous_format, pynn.channels_last):
+        t, v = tensor(x).contiguous(memory_format=fmt).requires_grad_(), tensor(w).requires_grad_()
+        (g,) = pynn.autograd.grad(
+            F.batch_norm(t, None, None, v, training=True).pow(3).sum(), t, create_graph=True
+        )
+        results.append([to_numpy(s) for s in pynn.autograd.grad(g.square().sum(), (t, v))])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
