@@ -103,3 +103,63 @@ def test_batch_norm_second_derivative():
         results.append([to_numpy(s) for s in pynn.autograd.grad(g.square().sum(), (t, v))])
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
+POOLS = {
+    "max 3/2": lambda x: F.max_pool2d(x, 3, 2, 1),
+    "max dilated, ceil": lambda x: F.max_pool2d(x, (2, 3), (2, 1), (1, 0), (2, 1), ceil_mode=True),
+    "adaptive max": lambda x: F.adaptive_max_pool2d(x, (3, 2)),
+    "average 2": lambda x: F.avg_pool2d(x, 2),
+    "average padded": lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True, count_include_pad=False),
+    "average with divisor": lambda x: F.avg_pool2d(x, (3, 2), 1, (1, 0), divisor_override=5),
+    "adaptive average": lambda x: F.adaptive_avg_pool2d(x, (3, 4)),
+}
+
+
+@pytest.mark.parametrize("channels", [2, 16, 21, 64, 83])
+@pytest.mark.parametrize("name", POOLS)
+def test_pooling(name, channels):
+    x = arr(3, channels, 9, 8, seed=channels)
+    x[0, 0, 2, 3] = -np.inf
+    for dtype in (pynn.float32, pynn.float64):
+        both(POOLS[name], x if "max" in name else arr(3, channels, 9, 8), dtype=dtype)
+    both(POOLS[name], arr(3, channels, 9, 8), dtype=pynn.bfloat16, tol=1e-2)
+
+
+def test_pooling_to_one_pixel_and_in_3d():
+    both(lambda x: F.adaptive_avg_pool2d(x, 1), arr(2, 37, 7, 5), keeps=False)
+    assert F.adaptive_avg_pool2d(
+        tensor(arr(2, 3, 4, 4)).contiguous(memory_format=pynn.channels_last), 1
+    ).shape == (
+        2,
+        3,
+        1,
+        1,
+    )
+    for pool in (
+        lambda x: F.max_pool3d(x, 2, 1),
+        lambda x: F.avg_pool3d(x, 2),
+        lambda x: F.adaptive_max_pool3d(x, 2),
+    ):
+        both(pool, arr(2, 19, 4, 3, 5))
+    x = tensor(np.arange(2 * 3 * 5 * 4).reshape(2, 3, 5, 4))
+    last = x.contiguous(memory_format=pynn.channels_last)
+    assert same(F.max_pool2d(x, 2), F.max_pool2d(last, 2)) and same(F.avg_pool2d(x, 2), F.avg_pool2d(last, 2))
+
+
+def same(a, b):
+    return np.array_equal(to_numpy(a), to_numpy(b), equal_nan=True)
+
+
+def test_positions_of_maxima():
+    x = arr(2, 40, 6, 6)
+    x[:, 3] = -np.inf  # then the first of the window
+    x[0, 4, 1, 1] = x[1, 5, 2, 3] = np.nan
+    x[:, 6] = 1
+    planes = tensor(x, pynn.float32)
+    last = planes.contiguous(memory_format=pynn.channels_last)
+    for pool in (F.max_pool2d, F.adaptive_max_pool2d):
+        for a, b in zip(
+            pool(planes, 3, return_indices=True), pool(last, 3, return_indices=True), strict=True
+        ):
+            assert same(a, b) and b.is_contiguous(memory_format=pynn.channels_last)
