@@ -24,7 +24,7 @@ def both(f, x, *parameters, dtype=pynn.float32, like=None, tol=1e-5, grad=True, 
             if fmt != pynn.contiguous_format and y.dim() == x.ndim:  # gradients of either order
                 again = pynn.autograd.grad(f(*leaves), leaves, g.contiguous(memory_format=fmt))
                 for a, b in zip(found[1:], again, strict=True):
-                    np.testing.assert_array_equal(to_numpy(a), to_numpy(b))
+                    np.testing.assert_allclose(to_numpy(a.double()), to_numpy(b.double()), rtol=tol, atol=tol)
         results.append([to_numpy(t.double()) for t in found])
         if keeps and x.size and fmt != pynn.contiguous_format:
             assert y.is_contiguous(memory_format=fmt)
@@ -163,3 +163,100 @@ def test_positions_of_maxima():
             pool(planes, 3, return_indices=True), pool(last, 3, return_indices=True), strict=True
         ):
             assert same(a, b) and b.is_contiguous(memory_format=pynn.channels_last)
+
+
+# in, out, kernel, stride, padding, dilation, groups, height, width
+CONVOLUTIONS = [
+    (19, 33, 1, 1, 0, 1, 1, 7, 6),
+    (64, 96, 1, 1, 0, 1, 1, 12, 11),
+    (24, 36, 1, 1, 0, 1, 3, 5, 4),
+    (40, 48, 1, 2, 0, 1, 1, 9, 8),
+    (32, 48, 3, 1, 1, 1, 1, 17, 14),
+    (37, 41, 3, 1, 1, 1, 1, 9, 10),
+    (32, 40, 3, 2, 1, 1, 1, 13, 12),
+    (16, 32, 3, 1, 2, 2, 2, 9, 8),
+    (3, 20, 7, 2, 3, 1, 1, 21, 22),
+    (5, 5, 1, 1, 0, 1, 5, 4, 3),
+    (16, 16, 3, 1, 1, 1, 16, 9, 11),
+    (37, 37, 3, 2, 1, 1, 37, 9, 12),
+    (70, 70, 5, 1, 2, 1, 70, 8, 8),
+    (20, 20, 3, 1, 2, 2, 20, 7, 9),
+    (18, 18, (2, 3), (3, 1), (1, 0), (1, 2), 18, 9, 10),
+    (16, 32, 3, 1, 1, 1, 16, 6, 7),
+]
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
+def test_convolution(case):
+    ci, co, kernel, stride, padding, dilation, groups, h, w = case
+    kh, kw = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    x, weight, bias = arr(3, ci, h, w), arr(co, ci // groups, kh, kw, seed=1), arr(co, seed=2)
+
+    def f(x, w, b=None):
+        return F.conv2d(x, w, b, stride, padding, dilation, groups)
+
+    both(f, x, weight, bias, tol=2e-5)
+    both(f, x, weight, dtype=pynn.float64)
+    both(f, x, weight, bias, dtype=pynn.bfloat16, tol=3e-2)
+    both(
+        lambda x, w, b: pynn.conv2d(x, w, b, stride, padding, dilation, groups, relu=True),
+        x,
+        weight,
+        bias,
+        tol=2e-5,
+    )
+    last = [tensor(t, pynn.float32).contiguous(memory_format=pynn.channels_last) for t in (x, weight)]
+    assert f(*last).is_contiguous(memory_format=pynn.channels_last)
+    np.testing.assert_array_equal(to_numpy(f(*last)), to_numpy(f(last[0], last[1].contiguous())))
+
+
+def test_convolution_of_large_pictures():
+    both(
+        lambda x, w: F.conv2d(x, w, padding=1, groups=20),
+        arr(2, 20, 70, 66),
+        arr(20, 1, 3, 3, seed=1),
+        tol=2e-4,
+    )
+    both(lambda x, w: F.conv2d(x, w, padding=1), arr(1, 64, 40, 44), arr(64, 64, 3, 3, seed=1), tol=2e-4)
+
+
+def test_transposed_and_3d_convolution():
+    both(
+        lambda x, w: F.conv_transpose2d(x, w, stride=2), arr(2, 20, 5, 4), arr(20, 7, 3, 3, seed=1), tol=2e-5
+    )
+    both(
+        lambda x, w: F.conv_transpose2d(x, w, stride=2, padding=1, groups=20),
+        arr(2, 20, 5, 4),
+        arr(20, 1, 4, 4, seed=1),
+        tol=2e-5,
+    )
+    for groups in (1, 24):
+        w = arr(24, 24 // groups, 2, 3, 3, seed=1)
+        both(lambda x, w, g=groups: F.conv3d(x, w, padding=1, groups=g), arr(2, 24, 3, 5, 4), w, tol=2e-5)
+    x = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    t, w = tensor(x), tensor(np.arange(12).reshape(4, 3, 1, 1))
+    assert same(F.conv2d(t, w), F.conv2d(t.contiguous(memory_format=pynn.channels_last), w))
+
+
+def test_convolution_second_derivative():
+    for case in ((20, 24, 1, 1, 0), (20, 20, 3, 1, 20), (16, 16, 3, 2, 1)):
+        ci, co, k, stride, groups = case
+        groups = max(groups, 1)
+        x, w = arr(2, ci, 6, 5), arr(co, ci // groups, k, k, seed=1)
+        results = []
+        for fmt in (pynn.contiguous_format, pynn.channels_last):
+            t, v = tensor(x).contiguous(memory_format=fmt).requires_grad_(), tensor(w).requires_grad_()
+            y = F.conv2d(t, v, stride=stride, padding=k // 2, groups=groups)
+            g = pynn.autograd.grad(y.pow(3).sum(), (t, v), create_graph=True)
+            results.append(
+                [to_numpy(s) for s in pynn.autograd.grad(sum(p.square().sum() for p in g), (t, v))]
+            )
+        for a, b in zip(*results, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9 * np.abs(a).max())
+
+
+def test_convolution_of_specials():
+    x, w = arr(2, 32, 9, 9), arr(32, 32, 3, 3, seed=1)
+    x[0, 3, 2, 2], x[1, 4, 8, 8] = np.inf, np.nan
+    both(lambda x, w: F.conv2d(x, w, padding=1), x, w, grad=False)
+    both(lambda x, w: F.conv2d(x, w), x, arr(16, 32, 1, 1, seed=1), grad=False)

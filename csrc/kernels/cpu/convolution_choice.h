@@ -26,16 +26,14 @@ bool has_amx() {
 #endif
 }
 
-enum class Result { Output, Input, Weight };
-
-bool fits_winograd(const ConvArgs& a, Result result) {
+bool fits_winograd(const ConvArgs& a, ConvResult result) {
   const ConvGeometry& g = a.g;
   bool fits = g.kernel[0] == 1 && g.stride[0] == 1 && g.pad[0] == 0 && g.in[0] == 1 && g.out[0] == 1;
   for (int d = 1; d < 3; ++d) {
     const int64_t behind = g.out[d] + 2 - g.in[d] - g.pad[d];  // padding
     fits &= g.kernel[d] == 3 && g.stride[d] == 1 && g.dilation[d] == 1 && g.pad[d] <= 2 && behind >= 0 && behind <= 2;
   }
-  return fits && (result != Result::Weight || winograd_backward_weight_fits(a));
+  return fits && (result != ConvResult::Weight || winograd_backward_weight_fits(a));
 }
 
 bool kernel_of_one(const ConvArgs& a) {
@@ -44,16 +42,16 @@ bool kernel_of_one(const ConvArgs& a) {
   for (int d = 0; d < 3; ++d) one &= g.kernel[d] == 1 && g.stride[d] == 1 && g.pad[d] == 0 && g.in[d] == g.out[d];
   return one;
 }
-bool fits_pointwise(const ConvArgs& a, Result result) {
-  return result != Result::Weight && kernel_of_one(a);  // a sum over pixels is one of blocks
+bool fits_pointwise(const ConvArgs& a, ConvResult result) {
+  return result != ConvResult::Weight && kernel_of_one(a);  // a sum over pixels is one of blocks
 }
 
 // The direct sum, or what AMX makes of three copies, or of unfolded pixels where these are few beside the weights.
 // Costs are in multiply-adds of vectors by the direct path, 0.2 ns on Sapphire Rapids, where they were measured.
-ConvPath plain_path(const ConvArgs& a, Result result) {
+ConvPath plain_path(const ConvArgs& a, ConvResult result) {
   const ConvGeometry& g = a.g;
   if (!has_amx() || g.in[0] != 1 || g.kernel[0] != 1) return ConvPath::Direct;
-  const bool adjoint = result == Result::Input, sums = result == Result::Weight;
+  const bool adjoint = result == ConvResult::Input, sums = result == ConvResult::Weight;
   const auto as_double = [](int64_t n) { return static_cast<double>(n); };
   const int64_t taps = product3(g.kernel), in = product3(g.in), out = product3(g.out);
   const auto reach = [&](int d) { return (g.kernel[d] - 1) * g.dilation[d]; };
@@ -99,15 +97,15 @@ ConvPath plain_path(const ConvArgs& a, Result result) {
 // tenths of the peak, the transforms of a tile cost about 300 per block of channels, those of a weight 200 (400 beside
 // the two multiply-adds per cycle of Intel's CPUs with AMX), and pixels take 25 per vector to and from blocks of
 // channels.
-ConvPath choose(const ConvArgs& a, Result result) {
+ConvPath choose(const ConvArgs& a, ConvResult result) {
   if (a.dtype != DType::Float32 || (a.ci == 1 && a.groups > 1)) return ConvPath::Unfold;
   const ConvGeometry& g = a.g;
   const auto as_double = [](int64_t n) { return static_cast<double>(n); };
-  const int64_t channels = result == Result::Input ? a.ci : a.co, terms = result == Result::Input ? a.co : a.ci;
+  const int64_t channels = result == ConvResult::Input ? a.ci : a.co, terms = result == ConvResult::Input ? a.co : a.ci;
   const double lanes = as_double(kLanes);
   // Products by AMX need no blocks of channels. What they save of few channels is lost where a bias is added.
-  const bool added = result == Result::Output && (a.bias || a.relu) && a.ci * a.co <= 64 * 64;
-  if (has_amx() && !added && kernel_of_one(a) && min_of(a.ci, a.co) >= (result == Result::Output ? 32 : 16) &&
+  const bool added = result == ConvResult::Output && (a.bias || a.relu) && a.ci * a.co <= 64 * 64;
+  if (has_amx() && !added && kernel_of_one(a) && min_of(a.ci, a.co) >= (result == ConvResult::Output ? 32 : 16) &&
       product3(g.in) >= 32)
     return ConvPath::Unfold;
   // Rows of pixels in place, unless many stand on pages of their own.
@@ -118,7 +116,7 @@ ConvPath choose(const ConvArgs& a, Result result) {
     if (in_rows < in_blocks) return ConvPath::Pointwise;
   }
   const bool narrow = 2 * g.out[2] < kLanes, padded = windows_copy(g);
-  if (result == Result::Output && a.ci <= 4 && (!narrow || 2 * a.co >= kLanes)) {
+  if (result == ConvResult::Output && a.ci <= 4 && (!narrow || 2 * a.co >= kLanes)) {
     const double taps = as_double(product3(g.kernel) * a.ci), transposed = 8, split = g.stride[2] > 1 ? 1.3 : 1;
     const double few = as_double(a.co * ceil_div(g.out[2], kLanes)) * taps * split;
     const double windows = as_double(ceil_div(a.co, kLanes) * g.out[2]) * (taps + transposed);
@@ -133,26 +131,30 @@ ConvPath choose(const ConvArgs& a, Result result) {
     return narrow || windows < few ? ConvPath::Windows : ConvPath::Few;
   }
   // Channels in lanes pay where most lanes are used; a sum over pixels needs some input channels too.
-  if (2 * channels < kLanes || (result == Result::Weight && 2 * terms < kSumRows)) return ConvPath::Unfold;
-  const ConvPath plain = result == Result::Output && a.ci <= 32 && !padded ? ConvPath::Windows : plain_path(a, result);
+  if (2 * channels < kLanes || (result == ConvResult::Weight && 2 * terms < kSumRows)) return ConvPath::Unfold;
+  const ConvPath plain =
+      result == ConvResult::Output && a.ci <= 32 && !padded ? ConvPath::Windows : plain_path(a, result);
   if (!fits_winograd(a, result)) return plain;
   const double per_pixel = as_double(terms * round_up(channels, kLanes)) / lanes / 0.9;
-  const int64_t h = result == Result::Input ? g.in[1] : g.out[1], w = result == Result::Input ? g.in[2] : g.out[2];
+  const int64_t h = result == ConvResult::Input ? g.in[1] : g.out[1],
+                w = result == ConvResult::Input ? g.in[2] : g.out[2];
   if (144 * terms * ceil_div(w, 4) > (int64_t{8} << 20)) return plain;  // bytes of a row of tiles
   const double direct = as_double(9 * a.batch * h * w) * per_pixel;
   const double tiles = as_double(a.batch * ceil_div(h, 4) * ceil_div(w, 4));
   const double blocks = as_double(ceil_div(channels, kLanes) + ceil_div(terms, kLanes));
   // Sums of shares go through memory.
-  const double of_weights = !has_amx() ? 200 : result == Result::Weight && channels <= 3 * kWide ? 2000 : 400;
+  const double of_weights = !has_amx() ? 200 : result == ConvResult::Weight && channels <= 3 * kWide ? 2000 : 400;
   const double winograd = tiles * (36 * per_pixel + 300 * blocks) + of_weights * per_pixel;
   return winograd < direct ? ConvPath::Winograd : plain;
 }
 
 // The path to take: the forced one, if there is one.
-ConvPath path_of(const ConvArgs& a, Result result) {
+ConvPath path_of(const ConvArgs& a, ConvResult result) {
+  if (a.channels_last && kernel_of_one(a)) return ConvPath::Unfold;
   if (a.path == ConvPath::Auto) return choose(a, result);
-  if (a.path == ConvPath::Pointwise && result == Result::Weight) return ConvPath::Direct;
-  if ((a.path == ConvPath::Few || a.path == ConvPath::Windows) && result != Result::Output) return choose(a, result);
+  if (a.path == ConvPath::Pointwise && result == ConvResult::Weight) return ConvPath::Direct;
+  if ((a.path == ConvPath::Few || a.path == ConvPath::Windows) && result != ConvResult::Output)
+    return choose(a, result);
   const bool fits = a.dtype == DType::Float32 && (a.path != ConvPath::Winograd || fits_winograd(a, result)) &&
                     (a.path != ConvPath::Pointwise || fits_pointwise(a, result));
   if (a.path != ConvPath::Unfold && !fits) conv_path_misfit(a.path);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "kernels/cpu/sizes.h"
+#include "kernels/cpu/unfold.h"
 #include "kernels/cpu/vec_shuffle.h"
 
 namespace PYNN_CPU_NAMESPACE {
@@ -143,6 +144,21 @@ PYNN_INLINE void store_transposed(S* y, int64_t stride, int64_t lanes, int64_t n
       for (int i = 0; i < min_of<int64_t>(W, lanes); ++i) store_wide(y + i * stride + j, v[i], m);
     }
   }
+}
+
+// Blocks of channels of pixels in either order: f(j, vector of pixel j), y's pixel j = f(j), for j < n.
+template <class F>
+PYNN_INLINE void for_pixels(const float* x, const Steps& steps, int64_t lanes, int64_t n, F f) {
+  if (steps.channel != 1) return for_transposed(x, steps.channel, lanes, n, f);
+  if (lanes >= kLanes)
+    for (int64_t j = 0; j < n; ++j) f(j, VecF::load(x + j * steps.pixel));
+  else
+    for (int64_t j = 0; j < n; ++j) f(j, VecF::load(x + j * steps.pixel, lanes));
+}
+template <class F>
+PYNN_INLINE void store_pixels(float* y, const Steps& steps, int64_t lanes, int64_t n, F f) {
+  if (steps.channel != 1) return store_transposed(y, steps.channel, lanes, n, f);
+  for (int64_t j = 0; j < n; ++j) f(j).store(y + j * steps.pixel, lanes);
 }
 
 // ---- weights ------------------------------------------------------------------------------------------------------

@@ -30,8 +30,8 @@ struct Winograd {
   Winograd(const ConvArgs& args, bool forward_)
       : a(args),
         forward(forward_),
-        in{forward ? a.g.in[1] : a.g.out[1], forward ? a.g.in[2] : a.g.out[2]},
-        out{forward ? a.g.out[1] : a.g.in[1], forward ? a.g.out[2] : a.g.in[2]},
+        in{forward ? a.g.in[1] : a.g.out[1], forward ? a.g.in[2] : a.g.out[2], steps_of(a, forward)},
+        out{forward ? a.g.out[1] : a.g.in[1], forward ? a.g.out[2] : a.g.in[2], steps_of(a, !forward)},
         top(forward ? a.g.pad[1] : 2 - a.g.pad[1]),
         left(forward ? a.g.pad[2] : 2 - a.g.pad[2]),
         terms(forward ? a.ci : a.co),
@@ -63,7 +63,7 @@ struct Winograd {
   void transform_input(int64_t group, int64_t r, int64_t i, int64_t block, float* strip, float* v) const {
     const int64_t c0 = block * kLanes;
     const float* x = static_cast<const float*>(forward ? a.x : a.y);
-    input_tiles(x + ((r / down * a.groups + group) * terms + c0) * in.size(), in, min_of(kLanes, terms - c0),
+    input_tiles(x + r / down * in.steps.image + (group * terms + c0) * in.steps.channel, in, min_of(kLanes, terms - c0),
                 r % down * 4 - top, -left, across, strip, v + (block * tiles + i * across) * kLanes, v_point());
   }
 
@@ -102,8 +102,8 @@ struct Winograd {
       const float* from = m + (c0 / kWide - g0) * m_group() + c0 % kWide;
       for (int64_t r = r0; r < r1; ++r)
         output_tiles(from + (r - r0) * across * kWide, (g1 - g0) * m_group(), across,
-                     y + ((r / down * a.groups + group) * channels + c0) * out.size(), out, lanes, r % down * 4, b,
-                     VecF(a.low()), strip, check);
+                     y + r / down * out.steps.image + (group * channels + c0) * out.steps.channel, out, lanes,
+                     r % down * 4, b, VecF(a.low()), strip, check);
     }
   }
 

@@ -85,7 +85,7 @@ PYNN_INLINE void report(VecF check, int* bad) {
 
 struct Plane {
   int64_t h, w;
-  int64_t size() const { return h * w; }
+  Steps steps;
 };
 
 // Rows [first, first + rows) and columns from `left` on of a block of channels, zero outside: to[rows, columns, lanes].
@@ -103,7 +103,7 @@ void load_rows(const float* x, Plane p, int64_t lanes, int64_t first, int64_t le
   if (r1 == r0) return;
   float* row = to + (r0 * columns - left) * W;
   int64_t j = 0;
-  for_transposed(x + (first + r0) * p.w, p.size(), lanes, (r1 - r0) * p.w, [&](int64_t, VecF v) {
+  for_pixels(x + (first + r0) * p.w * p.steps.pixel, p.steps, lanes, (r1 - r0) * p.w, [&](int64_t, VecF v) {
     v.store(row + j * W);
     if (++j == p.w) j = 0, row += columns * W;
   });
@@ -197,7 +197,8 @@ void input_tiles(const float* x, Plane p, int64_t lanes, int64_t first, int64_t 
       }
     }
   }
-  store_transposed(y + first * p.w, p.size(), lanes, rows * p.w, [&](int64_t j) { return VecF::load(strip + j * W); });
+  store_pixels(y + first * p.w * p.steps.pixel, p.steps, lanes, rows * p.w,
+               [&](int64_t j) { return VecF::load(strip + j * W); });
 }
 
 // U of terms [from, end) of one group of channels: to[point * step + (term - from) * kWide], of the weight or flipped.

@@ -26,8 +26,8 @@ struct WinogradWeight {
 
   explicit WinogradWeight(const ConvArgs& args)
       : a(args),
-        in{a.g.in[1], a.g.in[2]},
-        out{a.g.out[1], a.g.out[2]},
+        in{a.g.in[1], a.g.in[2], steps_of(a, true)},
+        out{a.g.out[1], a.g.out[2], steps_of(a, false)},
         down(ceil_div(out.h, 4)),
         across(ceil_div(out.w, 4)),
         tile_rows(a.batch * down),
@@ -57,13 +57,13 @@ struct WinogradWeight {
   // Row r of all tiles, the i-th of `tiles` / across; half: of a block of wide channels.
   void input(int64_t group, int64_t r, int64_t i, int64_t tiles, int64_t block, float* strip, float* v) const {
     const float* x = static_cast<const float*>(a.x);
-    input_tiles(x + ((r / down * a.groups + group) * a.ci + block * kLanes) * in.size(), in,
+    input_tiles(x + r / down * in.steps.image + (group * a.ci + block * kLanes) * in.steps.channel, in,
                 min_of(kLanes, a.ci - block * kLanes), r % down * 4 - a.g.pad[1], -a.g.pad[2], across, strip,
                 v + (block * tiles + i * across) * kLanes, v_point(tiles));
   }
   void gradient(int64_t group, int64_t r, int64_t half, float* strip, float* z, int64_t step) const {
     const float* y = static_cast<const float*>(a.y);
-    gradient_tiles(y + ((r / down * a.groups + group) * a.co + half * kLanes) * out.size(), out,
+    gradient_tiles(y + r / down * out.steps.image + (group * a.co + half * kLanes) * out.steps.channel, out,
                    min_of(kLanes, a.co - half * kLanes), r % down * 4, across, strip, z, step, kWide);
   }
   // Blocks [b0, b1) of one group of co and one point.
