@@ -88,6 +88,19 @@ struct Plane {
   Steps steps;
 };
 
+// f(row of tiles, block of channels) for all of them, in the order of memory: channels last, all blocks of some pixels
+// while these are in the caches.
+template <class F>
+PYNN_INLINE void for_tiles(const Plane& p, int64_t r0, int64_t r1, int64_t b0, int64_t b1, F f) {
+  if (p.steps.channel == 1) {
+    for (int64_t r = r0; r < r1; ++r)
+      for (int64_t b = b0; b < b1; ++b) f(r, b);
+  } else {
+    for (int64_t b = b0; b < b1; ++b)
+      for (int64_t r = r0; r < r1; ++r) f(r, b);
+  }
+}
+
 // Rows [first, first + rows) and columns from `left` on of a block of channels, zero outside: to[rows, columns, lanes].
 void load_rows(const float* x, Plane p, int64_t lanes, int64_t first, int64_t left, int64_t rows, int64_t columns,
                float* to) {
