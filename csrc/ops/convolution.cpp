@@ -69,9 +69,12 @@ using Kernel = decltype(kernels::conv_forward);
 
 std::atomic<ConvPath> forced_path{ConvPath::Auto};
 
-// The arguments but the tensors; `in` and `out` are the channels of x and y.
-ConvArgs args_of(const Tensor& t, int64_t in, int64_t out, const Tensor& bias, const Shape& s, ConvResult result,
-                 bool relu = false) {
+// Channels last stays, on the CPU.
+MemoryFormat format_of(const Tensor& x) { return x.device().is_cpu() ? suggested_format(x) : MemoryFormat::Contiguous; }
+
+// The arguments but the tensors: t is x or y, of which `in` and `out` are the channels; no weight: it is the result.
+ConvArgs args_of(const Tensor& t, int64_t in, int64_t out, const Tensor& weight, const Tensor& bias, const Shape& s,
+                 ConvResult result, bool relu = false) {
   ConvArgs a{};
   a.bias = bias.defined() ? bias.data() : nullptr;
   a.dtype = is_floating(t.dtype()) ? t.dtype() : DType::Int64;
@@ -83,10 +86,20 @@ ConvArgs args_of(const Tensor& t, int64_t in, int64_t out, const Tensor& bias, c
   a.path = forced_path.load(std::memory_order_relaxed);
   a.relu = relu && t.device().is_cpu();
   a.channels_last = s.format != MemoryFormat::Contiguous;
-  a.channels_last = a.channels_last && kernels::conv_takes_channels_last(t.device(), a, result);
+  a.weights_last = weight.defined() && format_of(weight) != MemoryFormat::Contiguous;
+  if (a.channels_last || a.weights_last) {
+    const ConvOrders orders = kernels::conv_orders(t.device(), a, result);
+    a.channels_last = orders.channels_last, a.weights_last = orders.weights_last;
+  }
   return a;
 }
-MemoryFormat taken(const ConvArgs& a, const Shape& s) { return a.channels_last ? s.format : MemoryFormat::Contiguous; }
+MemoryFormat order_of(const ConvArgs& a, const Shape& s) {
+  return a.channels_last ? s.format : MemoryFormat::Contiguous;
+}
+
+Tensor weight_operand(const ConvArgs& a, const Tensor& w) {
+  return operand(w, a.weights_last ? format_of(w) : MemoryFormat::Contiguous);
+}
 
 void run(const Kernel& kernel, ConvArgs a, const Tensor& x, const Tensor& w, const Tensor& y) {
   a.x = x.data(), a.w = w.data(), a.y = y.data();
@@ -107,9 +120,9 @@ Tensor forward(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape
   {
     GradMode off(false);
     const Tensor b = bias.defined() ? operand(bias) : bias;
-    const ConvArgs a = args_of(x, x.size(1), w.size(0), b, s, ConvResult::Output, relu);
-    const MemoryFormat format = taken(a, s);
-    const Tensor xs = operand(x, format), ws = operand(w);
+    const ConvArgs a = args_of(x, x.size(1), w.size(0), w, b, s, ConvResult::Output, relu);
+    const MemoryFormat format = order_of(a, s);
+    const Tensor xs = operand(x, format), ws = weight_operand(a, w);
     y = empty(with_spatial(x.size(0), w.size(0), s.g.out, s.dims), xs.dtype(), x.device(), format);
     if (y.numel() && !y.device().is_meta()) run(kernels::conv_forward, a, xs, ws, y);
     if (relu && !a.relu) y = ops::relu(y);
@@ -129,9 +142,9 @@ Tensor backward_input(const Tensor& y, const Tensor& w, const Tensor& bias, cons
   {
     GradMode off(false);
     const Tensor b = bias.defined() ? operand(bias) : bias;
-    const ConvArgs a = args_of(y, w.size(1) * s.groups, y.size(1), b, s, ConvResult::Input);
-    const MemoryFormat format = taken(a, s);
-    const Tensor ys = operand(y, format), ws = operand(w);
+    const ConvArgs a = args_of(y, w.size(1) * s.groups, y.size(1), w, b, s, ConvResult::Input);
+    const MemoryFormat format = order_of(a, s);
+    const Tensor ys = operand(y, format), ws = weight_operand(a, w);
     x = empty(with_spatial(y.size(0), w.size(1) * s.groups, s.g.in, s.dims), ys.dtype(), y.device(), format);
     if (x.numel() && !x.device().is_meta()) run(kernels::conv_backward_input, a, x, ws, ys);
     x = contiguous(to_dtype(x, y.dtype()), s.format);
@@ -147,8 +160,8 @@ Tensor backward_weight(const Tensor& x, const Tensor& y, const Shape& s) {
   Tensor w;
   {
     GradMode off(false);
-    const ConvArgs a = args_of(x, x.size(1), y.size(1), {}, s, ConvResult::Weight);
-    const Tensor xs = operand(x, taken(a, s)), ys = operand(y, taken(a, s));
+    const ConvArgs a = args_of(x, x.size(1), y.size(1), {}, {}, s, ConvResult::Weight);
+    const Tensor xs = operand(x, order_of(a, s)), ys = operand(y, order_of(a, s));
     w = empty(with_spatial(y.size(1), x.size(1) / s.groups, s.g.kernel, s.dims), xs.dtype(), x.device());
     if (w.device().is_meta() || !w.numel()) {
     } else if (x.numel() == 0 || y.numel() == 0) {
@@ -217,9 +230,6 @@ Tensor unbatched(const Tensor& y, bool was_batched) {
 void check_weight_dims(const char* op, const Tensor& w, int64_t dims) {
   PYNN_CHECK(w.dim() == dims + 2, op, ": weight must have ", dims + 2, " dims, got ", dims_str(w.sizes()));
 }
-
-// Channels last stays, on the CPU.
-MemoryFormat format_of(const Tensor& x) { return x.device().is_cpu() ? suggested_format(x) : MemoryFormat::Contiguous; }
 
 // A convolution of complex tensors is made of four of their parts; f takes x, w, b.
 template <class F>

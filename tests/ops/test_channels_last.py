@@ -207,7 +207,13 @@ def test_convolution(case):
     )
     last = [tensor(t, pynn.float32).contiguous(memory_format=pynn.channels_last) for t in (x, weight)]
     assert f(*last).is_contiguous(memory_format=pynn.channels_last)
-    np.testing.assert_array_equal(to_numpy(f(*last)), to_numpy(f(last[0], last[1].contiguous())))
+    results = []
+    for w in (last[1], last[1].contiguous()):
+        leaves = [last[0].detach().requires_grad_(), w.detach().requires_grad_()]
+        y = f(*leaves)
+        results.append([y.detach(), *pynn.autograd.grad(y, leaves, y.detach())])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(to_numpy(a), to_numpy(b))
 
 
 def test_convolution_of_large_pictures():

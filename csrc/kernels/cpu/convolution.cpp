@@ -260,11 +260,12 @@ bool is_half(DType t) { return t == DType::BFloat16 || t == DType::Float16; }
 
 }  // namespace
 
-bool conv_takes_channels_last(const ConvArgs& a, ConvResult result) {
-  if (is_half(a.dtype)) return false;
-  if (a.ci == 1 && a.groups > 1) return a.co == 1;
+ConvOrders conv_orders(const ConvArgs& a, ConvResult result) {
+  if (is_half(a.dtype)) return {false, false};
+  if (a.ci == 1 && a.groups > 1) return {a.channels_last && a.co == 1, false};
   const ConvPath path = path_of(a, result);
-  return path == ConvPath::Winograd || path == ConvPath::Direct || kernel_of_one(a);
+  const bool blocked = path == ConvPath::Winograd || path == ConvPath::Direct;
+  return {a.channels_last && (blocked || kernel_of_one(a)), a.weights_last && blocked && result != ConvResult::Weight};
 }
 
 void conv_forward(const ConvArgs& a) {

@@ -54,8 +54,7 @@ struct Direct {
   int64_t out_plane() const { return strips.d.out * strips.h.out * strips.w.out; }
 
   void pack(int64_t group, int64_t g0, float* to) const {
-    const WeightView w(static_cast<const float*>(a.w) + group * a.co * a.ci * taps, a.co, a.ci, taps, forward);
-    w.pack(g0 * kWide, 0, terms, to);
+    WeightView(a, group, forward).pack(g0 * kWide, 0, terms, to);
   }
 
   // Parts [i0, i1) into strips.

@@ -67,9 +67,7 @@ struct Winograd {
                 r % down * 4 - top, -left, across, strip, v + (block * tiles + i * across) * kLanes, v_point());
   }
 
-  WeightView weights(int64_t group) const {
-    return {static_cast<const float*>(a.w) + group * a.co * a.ci * 9, a.co, a.ci, 9, forward};
-  }
+  WeightView weights(int64_t group) const { return {a, group, forward}; }
 
   // M of n tiles and the groups of channels [g0, g1), of blocks of terms [b0, b1); u: theirs.
   void products(int64_t n, int64_t g0, int64_t g1, int64_t b0, int64_t b1, const float* v, const float* u,
