@@ -107,6 +107,10 @@ void run(const Kernel& kernel, ConvArgs a, const Tensor& x, const Tensor& w, con
 }
 
 Tensor sum_channels(const Tensor& g) {
+  if (format_of(g) != MemoryFormat::Contiguous) {  // rows of channels: a view
+    const int64_t first[] = {0};
+    return sum(reshape(transpose(flatten(g, 2), 1, 2), DimVector{-1, g.size(1)}), Dims(first));
+  }
   DimVector dims{0};
   for (int64_t d = 2; d < g.dim(); ++d) dims.push_back(d);
   return sum(g, Dims(dims));

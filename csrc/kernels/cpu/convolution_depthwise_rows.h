@@ -10,12 +10,18 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-// Of one dim: the inputs that each result reads, and by which taps.
+// Of one dim: the inputs that each result reads, and by which taps: [first[o], first[o + 1]).
 struct TapLists {
+  static constexpr int64_t kAlike = 4;
   const Axis axis;
-  const Scratch<int64_t> first, input, tap;  // of result o: [first[o], first[o + 1])
+  const Scratch<int64_t> first, input, tap;
+  const Scratch<bool> alike;  // result o and the kAlike - 1 behind it are read by the same taps
   TapLists(const ConvGeometry& g, int d, bool forward)
-      : axis(g, d, forward), first(axis.out + 1), input(axis.out * axis.kernel), tap(axis.out * axis.kernel) {
+      : axis(g, d, forward),
+        first(axis.out + 1),
+        input(axis.out * axis.kernel),
+        tap(axis.out * axis.kernel),
+        alike(axis.out) {
     int64_t n = 0;
     for (int64_t o = 0; o < axis.out; ++o) {
       first[o] = n;
@@ -25,16 +31,14 @@ struct TapLists {
       }
     }
     first[axis.out] = n;
-  }
-  // How many results from o on, up to `most`, read by the same taps.
-  int64_t alike(int64_t o, int64_t most) const {
-    const int64_t count = first[o + 1] - first[o];
-    for (int64_t n = 1; n < most; ++n) {
-      if (o + n >= axis.out || first[o + n + 1] - first[o + n] != count) return n;
-      for (int64_t k = 0; k < count; ++k)
-        if (tap[first[o + n] + k] != tap[first[o] + k]) return n;
+    for (int64_t o = 0; o < axis.out; ++o) {
+      alike[o] = o + kAlike <= axis.out;
+      for (int64_t i = 1; alike[o] && i < kAlike; ++i) alike[o] = same(o, o + i);
     }
-    return most;
+  }
+  int64_t count(int64_t o) const { return first[o + 1] - first[o]; }
+  bool same(int64_t a, int64_t b) const {  // taps; those of a result are as far apart as those of any other
+    return count(a) == count(b) && (count(a) == 0 || tap[first[a]] == tap[first[b]]);
   }
 };
 
@@ -77,7 +81,7 @@ PYNN_INLINE double depthwise_ns(const ConvArgs& a) {  // of all
 // forward, or backward_input: of one output channel per group.
 template <class T>
 void depthwise_rows(const ConvArgs& a, bool forward) {
-  constexpr int64_t W = Vec<T>::kSize, kPixels = 4;
+  constexpr int64_t W = Vec<T>::kSize;
   const TapLists d(a.g, 0, forward), h(a.g, 1, forward), w(a.g, 2, forward);
   const int64_t channels = a.groups, taps = product3(a.g.kernel), rows = a.batch * d.axis.out * h.axis.out;
   const int64_t in = d.axis.in * h.axis.in * w.axis.in;
@@ -93,106 +97,113 @@ void depthwise_rows(const ConvArgs& a, bool forward) {
       const int64_t oh = row % h.axis.out, od = row / h.axis.out % d.axis.out;
       const T* const x = static_cast<const T*>(forward ? a.x : a.y) + row / h.axis.out / d.axis.out * in * channels;
       T* y = static_cast<T*>(forward ? a.y : a.x) + row * w.axis.out * channels;
+      int64_t n = 0;
       for (int64_t o = 0, step = 0; o < w.axis.out; o += step, y += step * channels) {
-        step = w.alike(o, kPixels) == kPixels ? kPixels : 1;
-        int64_t n = 0;
-        for (int64_t i = d.first[od]; i < d.first[od + 1]; ++i)
+        const bool again = o && w.same(o - 1, o);
+        step = w.alike[o] ? TapLists::kAlike : 1;
+        const T* const at = x + (w.count(o) ? w.input[w.first[o]] : 0) * channels;
+        if (!again) n = 0;
+        for (int64_t i = d.first[od]; !again && i < d.first[od + 1]; ++i)
           for (int64_t j = h.first[oh]; j < h.first[oh + 1]; ++j)
             for (int64_t k = w.first[o]; k < w.first[o + 1]; ++k)
-              reads[n++] = {((d.input[i] * h.axis.in + h.input[j]) * w.axis.in + w.input[k]) * channels,
-                            ((d.tap[i] * h.axis.kernel + h.tap[j]) * w.axis.kernel + w.tap[k]) * channels};
+              reads[n++] = {
+                  ((d.input[i] * h.axis.in + h.input[j]) * w.axis.in + w.input[k] - w.input[w.first[o]]) * channels,
+                  ((d.tap[i] * h.axis.kernel + h.tap[j]) * w.axis.kernel + w.tap[k]) * channels};
         const int64_t x_step = w.axis.in_step() * channels;
         const auto run = [&](auto* tile, int64_t c, int64_t last) {
-          tile(reads.get(), n, x + c, x_step, weights.get() + c, bias ? bias + c : nullptr, low, y + c, channels, last);
+          tile(reads.get(), n, at + c, x_step, weights.get() + c, bias ? bias + c : nullptr, low, y + c, channels,
+               last);
         };
         int64_t c = 0;
         for (; c + 2 * W <= channels; c += 2 * W)
-          run(step == 1 ? depthwise_pixels<T, 1, 2> : depthwise_pixels<T, kPixels, 2>, c, W);
+          run(step == 1 ? depthwise_pixels<T, 1, 2> : depthwise_pixels<T, TapLists::kAlike, 2>, c, W);
         for (; c < channels; c += W)
-          run(step == 1 ? depthwise_pixels<T, 1, 1> : depthwise_pixels<T, kPixels, 1>, c, min_of(W, channels - c));
+          run(step == 1 ? depthwise_pixels<T, 1, 1> : depthwise_pixels<T, TapLists::kAlike, 1>, c,
+              min_of(W, channels - c));
       }
     }
   });
 }
 
-// total[k * W + lane] += sum over rows of outputs of y * what tap k reads, for N taps; the last vector holds n
-// channels.
+// total[k * W + lane] += sum over a row of outputs of y * what tap k reads, for N taps, of n channels.
 template <class T, int N>
-void depthwise_sums(const T* plane, const int64_t* taps, int64_t row, int64_t step, const T* y, int64_t y_step,
-                    int64_t rows, int64_t width, int64_t n, double* total) {
+void depthwise_sums(const T* plane, const int64_t* taps, int64_t step, const T* y, int64_t y_step, int64_t width,
+                    int64_t n, double* total) {
   using V = Vec<T>;
-  constexpr int64_t W = V::kSize;
+  constexpr int64_t W = V::kSize, kAhead = 12;
   V acc[N];
 #pragma GCC unroll 9
   for (int i = 0; i < N; ++i) acc[i] = V(T(0));
-  for (int64_t h = 0; h < rows; ++h, plane += row)
-    for (int64_t o = 0; o < width; ++o, y += y_step) {
-      const V f = V::load(y, n);
+  for (int64_t o = 0; o < width; ++o, y += y_step, plane += step) {
+    __builtin_prefetch(y + kAhead * y_step);
+    const V f = V::load(y, n);
 #pragma GCC unroll 9
-      for (int i = 0; i < N; ++i) acc[i] = fma(f, V::load(plane + taps[i] + o * step), acc[i]);
-    }
-  T lanes[W];
-  for (int i = 0; i < N; ++i) {
-    acc[i].store(lanes);
-    for (int64_t l = 0; l < W; ++l) total[i * W + l] += static_cast<double>(lanes[l]);
+    for (int i = 0; i < N; ++i) acc[i] = fma(f, V::load(plane + taps[i]), acc[i]);
   }
+  T lanes[N * W];
+#pragma GCC unroll 9
+  for (int i = 0; i < N; ++i) acc[i].store(lanes + i * W);
+  for (int64_t l = 0; l < N * W; ++l) total[l] += static_cast<double>(lanes[l]);
 }
 
-// Tasks own a share of the images and some vectors of channels: of each image a plane of these is padded on all sides.
+// Rows of outputs go in blocks, of which tasks own a share: what one reads is copied, with its padding, into a plane
+// for each vector of channels. Rows are sums of T, which are added up in double.
 template <class T>
 void depthwise_rows_weight(const ConvArgs& a) {
   using V = Vec<T>;
-  constexpr int64_t W = V::kSize, kShares = 8, kTasks = 16, kTerms = 256;  // terms that are summed in lanes of T
+  constexpr int64_t W = V::kSize, kShares = 8, kPixels = 512;
   const ConvGeometry& g = a.g;
-  const int64_t channels = a.groups, taps = product3(g.kernel), in = product3(g.in), out = product3(g.out);
-  int64_t high[3];  // of a plane
-  for (int d = 0; d < 3; ++d) high[d] = (g.out[d] - 1) * g.stride[d] + (g.kernel[d] - 1) * g.dilation[d] + 1;
-  const int64_t row = high[2] * W, plane_size = high[0] * high[1] * row;
-  const int64_t vectors = ceil_div(channels, W), shares = min_of(a.batch, kShares);
-  const int64_t runs = clamp_of(ceil_div(kTasks, shares), 1, vectors), size = vectors * taps * W;
-  const int64_t block = clamp_of(kTerms / g.out[2], 1, g.out[1]);  // rows
+  const int64_t channels = a.groups, taps = product3(g.kernel), in = product3(g.in);
+  const int64_t vectors = ceil_div(channels, W), size = vectors * taps * W;
+  const auto reach = [&](int d, int64_t n) { return (n - 1) * g.stride[d] + (g.kernel[d] - 1) * g.dilation[d] + 1; };
+  const int64_t block = clamp_of(kPixels / g.out[2], 1, g.out[1]), blocks = ceil_div(g.out[1], block);
+  const int64_t high = reach(1, block), wide = reach(2, g.out[2]), row = wide * W, plane = g.kernel[0] * high * row;
+  const int64_t left = min_of(g.pad[2], wide), inside = clamp_of(wide - left, 0, g.in[2]);
   const Scratch<int64_t> offset(taps);
   for_taps(g, [&](int64_t tap, int64_t td, int64_t th, int64_t tw) {
-    offset[tap] = (td * g.dilation[0] * high[1] + th * g.dilation[1]) * row + tw * g.dilation[2] * W;
+    offset[tap] = (td * high + th * g.dilation[1]) * row + tw * g.dilation[2] * W;
   });
+  // Rows [h0, h0 + block) of outputs, of one depth `od` of all images.
+  const auto load = [&](int64_t od, int64_t h0, T* to) {
+    const T* const x = static_cast<const T*>(a.x) + od / g.out[0] * in * channels;
+    for (int64_t r = 0; r < g.kernel[0] * high; ++r) {
+      const int64_t id = od % g.out[0] * g.stride[0] - g.pad[0] + r / high * g.dilation[0];
+      const int64_t ih = h0 * g.stride[1] - g.pad[1] + r % high;
+      const bool there = id >= 0 && id < g.in[0] && ih >= 0 && ih < g.in[1];
+      for (int64_t i = 0; i < wide; ++i, to += W) {
+        const bool zero = !there || i < left || i >= left + inside;
+        const T* const from = zero ? nullptr : x + ((id * g.in[1] + ih) * g.in[2] + i - left) * channels;
+        for (int64_t v = 0; v < vectors; ++v)
+          (zero ? V(T(0)) : V::load(from + v * W, channels - v * W)).store(to + v * plane);
+      }
+    }
+  };
+  const auto add_row = [&](const T* from, const T* y, int64_t n, double* total) {
+    const auto add = [&](auto* f, int64_t k) {
+      f(from, offset.get() + k, g.stride[2] * W, y, channels, g.out[2], n, total + k * W);
+    };
+    int64_t k = 0;
+    for (; k + 9 <= taps; k += 9) add(depthwise_sums<T, 9>, k);
+    for (; k + 5 <= taps; k += 5) add(depthwise_sums<T, 5>, k);
+    for (; k + 3 <= taps; k += 3) add(depthwise_sums<T, 3>, k);
+    for (; k < taps; ++k) add(depthwise_sums<T, 1>, k);
+  };
+  const int64_t total = a.batch * g.out[0] * blocks, shares = min_of(total, kShares);
   const Scratch<double> sums(shares * size);
-  const double ns = 2 * depthwise_ns<T>(a) / static_cast<double>(shares * runs);
-  parallel_for(0, shares * runs, grain_for(ns), [&](int64_t begin, int64_t end) {
-    const Scratch<T> plane(plane_size);
-    for (int64_t i = 0; i < plane_size; ++i) plane[i] = T(0);
-    for (int64_t task = begin; task < end; ++task) {
-      const int64_t share = task / runs, run = task % runs;
-      const int64_t v0 = vectors * run / runs, v1 = vectors * (run + 1) / runs;
-      double* const total = sums.get() + share * size;
-      for (int64_t i = v0 * taps * W; i < v1 * taps * W; ++i) total[i] = 0;
-      for (int64_t image = a.batch * share / shares; image < a.batch * (share + 1) / shares; ++image)
-        for (int64_t v = v0; v < v1; ++v) {
-          const int64_t n = min_of(W, channels - v * W);
-          const T* const x = static_cast<const T*>(a.x) + image * in * channels + v * W;
-          for (int64_t id = 0; id < g.in[0]; ++id)
-            for (int64_t ih = 0; ih < g.in[1]; ++ih) {
-              const int64_t d = id + g.pad[0], h = ih + g.pad[1];
-              if (d >= high[0] || h >= high[1]) continue;
-              T* const to = plane.get() + (d * high[1] + h) * row + g.pad[2] * W;
-              const T* const from = x + (id * g.in[1] + ih) * g.in[2] * channels;
-              for (int64_t i = 0; i < min_of(g.in[2], high[2] - g.pad[2]); ++i)
-                V::load(from + i * channels, n).store(to + i * W);
-            }
-          for (int64_t d = 0; d < g.out[0]; ++d)
-            for (int64_t h = 0; h < g.out[1]; h += block) {
-              const T* const at = plane.get() + (d * g.stride[0] * high[1] + h * g.stride[1]) * row;
-              const T* const y =
-                  static_cast<const T*>(a.y) + (image * out + (d * g.out[1] + h) * g.out[2]) * channels + v * W;
-              const auto add = [&](auto* f, int64_t k) {
-                f(at, offset.get() + k, g.stride[1] * row, g.stride[2] * W, y, channels, min_of(block, g.out[1] - h),
-                  g.out[2], n, total + (v * taps + k) * W);
-              };
-              int64_t k = 0;
-              for (; k + 9 <= taps; k += 9) add(depthwise_sums<T, 9>, k);
-              for (; k + 3 <= taps; k += 3) add(depthwise_sums<T, 3>, k);
-              for (; k < taps; ++k) add(depthwise_sums<T, 1>, k);
-            }
-        }
+  parallel_for(0, shares, grain_for(2 * depthwise_ns<T>(a) / static_cast<double>(shares)), [&](int64_t s0, int64_t s1) {
+    const Scratch<T> planes(vectors * plane);
+    for (int64_t share = s0; share < s1; ++share) {
+      double* const to = sums.get() + share * size;
+      for (int64_t i = 0; i < size; ++i) to[i] = 0;
+      for (int64_t i = total * share / shares; i < total * (share + 1) / shares; ++i) {
+        const int64_t od = i / blocks, h0 = i % blocks * block;
+        load(od, h0, planes.get());
+        for (int64_t h = h0; h < min_of(g.out[1], h0 + block); ++h)
+          for (int64_t v = 0; v < vectors; ++v)
+            add_row(planes.get() + v * plane + (h - h0) * g.stride[1] * row,
+                    static_cast<const T*>(a.y) + (od * g.out[1] + h) * g.out[2] * channels + v * W,
+                    min_of(W, channels - v * W), to + v * taps * W);
+      }
     }
   });
   for (int64_t c = 0; c < channels; ++c)
