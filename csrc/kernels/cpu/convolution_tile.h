@@ -155,10 +155,10 @@ PYNN_INLINE void for_pixels(const float* x, const Steps& steps, int64_t lanes, i
   else
     for (int64_t j = 0; j < n; ++j) f(j, VecF::load(x + j * steps.pixel, lanes));
 }
-template <class F>
-PYNN_INLINE void store_pixels(float* y, const Steps& steps, int64_t lanes, int64_t n, F f) {
+template <class S, class F>
+PYNN_INLINE void store_pixels(S* y, const Steps& steps, int64_t lanes, int64_t n, F f) {
   if (steps.channel != 1) return store_transposed(y, steps.channel, lanes, n, f);
-  for (int64_t j = 0; j < n; ++j) f(j).store(y + j * steps.pixel, lanes);
+  for (int64_t j = 0; j < n; ++j) store_wide(y + j * steps.pixel, f(j), lanes);
 }
 
 // ---- weights ------------------------------------------------------------------------------------------------------
