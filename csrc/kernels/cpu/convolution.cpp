@@ -262,8 +262,8 @@ bool is_half(DType t) { return t == DType::BFloat16 || t == DType::Float16; }
 
 ConvOrders conv_orders(const ConvArgs& a, ConvResult result) {
   if (is_half(a.dtype)) return {false, false};
-  if (a.ci == 1 && a.groups > 1) return {a.channels_last && a.co == 1, false};
   const ConvPath path = path_of(a, result);
+  if (a.ci == 1 && a.groups > 1) return {a.channels_last && a.co == 1 && path == ConvPath::Unfold, false};
   const bool blocked = path == ConvPath::Winograd || path == ConvPath::Direct, weight = result == ConvResult::Weight;
   return {a.channels_last && (blocked || (path == ConvPath::Amx && !weight) || kernel_of_one(a)),
           a.weights_last && blocked && !weight};
