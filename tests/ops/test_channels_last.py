@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from helpers import arr, tensor, to_numpy
+from helpers import arr, same_bits, tensor, to_numpy
 
 import pynn
 
 F = pynn.nn.functional
 
 
-def both(f, x, *parameters, dtype=pynn.float32, like=None, tol=1e-5, grad=True, keeps=True):
+def both(f, x, *parameters, dtype=pynn.float32, tol=1e-5, grad=True, keeps=True):
     """f of planes and of channels last: values and gradients agree, the order of elements stays."""
     results = []
     for fmt in (pynn.contiguous_format, pynn.channels_last if x.ndim == 4 else pynn.channels_last_3d):
@@ -266,3 +266,25 @@ def test_convolution_of_specials():
     x[0, 3, 2, 2], x[1, 4, 8, 8] = np.inf, np.nan
     both(lambda x, w: F.conv2d(x, w, padding=1), x, w, grad=False)
     both(lambda x, w: F.conv2d(x, w), x, arr(16, 32, 1, 1, seed=1), grad=False)
+
+
+def test_bits_do_not_depend_on_threads():
+    cases = {
+        "norm": (lambda x, w: F.batch_norm(x, None, None, w[:, 0, 0, 0], training=True), arr(64, 1, 1, 1)),
+        "depthwise": (lambda x, w: F.conv2d(x, w, padding=1, groups=64), arr(64, 1, 3, 3)),
+        "1x1": (F.conv2d, arr(64, 64, 1, 1)),
+        "3x3/2": (lambda x, w: F.conv2d(x, w, stride=2), arr(64, 64, 3, 3)),
+        "pool": (lambda x, w: F.avg_pool2d(F.max_pool2d(x, 3, 2), 2) * w, arr(64, 1, 1)),
+    }
+    x = tensor(arr(3, 64, 34, 33), pynn.float32).contiguous(memory_format=pynn.channels_last).requires_grad_()
+    before = pynn.get_num_threads()
+    for f, weight in cases.values():
+        w, found = tensor(weight, pynn.float32).requires_grad_(), []
+        try:
+            for threads in (1, 2):
+                pynn.set_num_threads(threads)
+                y = f(x, w)
+                found.append([y, *pynn.autograd.grad(y, (x, w), y.detach())])
+        finally:
+            pynn.set_num_threads(before)
+        assert all(same_bits(a, b) for a, b in zip(*found, strict=True))
