@@ -5,7 +5,7 @@ Kinds: values (of a dtype), gradient, noncontiguous, out, inplace, method, error
 
 LAPACK = "PyTorch's matrices of LAPACK are column-major, NumPy's row-major"
 FFT = "PyTorch leaves the transformed dims innermost"
-CHANNELS = "channels_last is followed by contiguous, to, clone, empty and *_like alone"
+CHANNELS = "channels_last is followed by copies, maps, convolution, pooling and batch norm alone"
 INDEX = "PyTorch transposes what it found"
 
 OTHER_STRIDES = {
@@ -21,8 +21,7 @@ OTHER_STRIDES = {
         "fft.ihfftn fft.irfft fft.irfft2 fft.irfftn fft.rfft fft.rfft2 fft.rfftn"
     ).split(),
     CHANNELS: (
-        "cat nn.functional.interpolate.nearest nn.functional.interpolate.nearest-exact nn.functional.max_pool2d "
-        "nn.functional.max_unpool2d"
+        "cat nn.functional.interpolate.nearest nn.functional.interpolate.nearest-exact nn.functional.max_unpool2d"
     ).split(),
     INDEX: "argwhere histogram nanquantile nonzero quantile unique unique_consecutive".split(),
     "the result of a product of strided complex matrices": ["baddbmm"],

@@ -23,7 +23,11 @@ enum class ConvPath : uint8_t { Auto, Unfold, Direct, Few, Windows, Pointwise, W
 const char* conv_path_name(ConvPath path);
 [[noreturn]] void conv_path_misfit(ConvPath path);
 
-// All tensors are contiguous: x [batch, groups * ci, in], w [groups * co, ci, kernel], y [batch, groups * co, out].
+// Which of the three is computed.
+enum class ConvResult : uint8_t { Output, Input, Weight };
+
+// All tensors are contiguous: x [batch, groups * ci, in], w [groups * co, ci, kernel], y [batch, groups * co, out];
+// channels last: x [batch, in, groups * ci], y [batch, out, groups * co], w [groups * co, kernel, ci].
 struct ConvArgs {
   void *x, *w, *y;
   const void* bias;  // forward: [groups * co]; backward_input: [groups * ci]; or nullptr
@@ -31,12 +35,18 @@ struct ConvArgs {
   int64_t batch, groups, ci, co;
   ConvGeometry g;
   ConvPath path = ConvPath::Auto;
+  bool channels_last = false, weights_last = false;                   // x and y, w: where conv_orders permits it
   bool relu = false;                                                  // forward on the CPU: max(y, 0)
   float low() const { return relu ? 0.0f : -__builtin_huge_valf(); }  // y is at least that; NaN stays
 };
 PYNN_KERNEL(void, conv_forward, (const ConvArgs& args));
 PYNN_KERNEL(void, conv_backward_input, (const ConvArgs& args));
 PYNN_KERNEL(void, conv_backward_weight, (const ConvArgs& args));
+// Which of them, so far as args ask for it, are taken channels last.
+struct ConvOrders {
+  bool channels_last, weights_last;
+};
+PYNN_CPU_ONLY_KERNEL(ConvOrders, conv_orders, (const ConvArgs& args, ConvResult result));
 
 // x [batch, channels, in] and col [batch, channels * taps, out pixels], contiguous.
 struct UnfoldArgs {

@@ -5,6 +5,7 @@
 #include "kernels/channel_norm.h"
 
 #include "autograd/record.h"
+#include "core/memory_format.h"
 #include "core/shape.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
@@ -34,6 +35,11 @@ struct Layout {
 
 DType computed_in(DType t) { return t == DType::Float64 ? t : DType::Float32; }
 
+// The order that the kernel reads x in: batch norm takes channels last as rows of channels.
+MemoryFormat format_of(const Layout& l, const Tensor& x) {
+  return l.batch && x.device().is_cpu() ? suggested_format(x) : MemoryFormat::Contiguous;
+}
+
 ChannelNormArgs kernel_args(const Layout& l, const Tensor& x, const Tensor& w, const Tensor& mean, const Tensor& rstd) {
   ChannelNormArgs a{};
   a.x = x.data();
@@ -48,6 +54,11 @@ ChannelNormArgs kernel_args(const Layout& l, const Tensor& x, const Tensor& w, c
   a.chunk_step = l.batch ? l.groups * l.length : l.length;
   a.groups = l.batch ? 0 : l.groups;
   a.channels = l.channels();
+  if (format_of(l, x) != MemoryFormat::Contiguous) {
+    a.chunks *= a.length;
+    a.length = a.stat_step = 1;
+    a.chunk_step = a.channels;
+  }
   a.eps = l.eps;
   a.measure = l.measure;
   return a;
@@ -55,7 +66,9 @@ ChannelNormArgs kernel_args(const Layout& l, const Tensor& x, const Tensor& w, c
 
 // What x is read as: half types are widened, where kernels do not do it on the way.
 DType read_as(const Tensor& x) { return x.device().is_cuda() ? x.dtype() : computed_in(x.dtype()); }
-Tensor operand(const Tensor& t, DType dtype) { return t.defined() ? contiguous(to_dtype(t, dtype)) : t; }
+Tensor operand(const Tensor& t, DType dtype, MemoryFormat format = MemoryFormat::Contiguous) {
+  return t.defined() ? contiguous(to_dtype(t, dtype), format) : t;
+}
 
 // dx, dw, db in ops.
 Gradients composite_backward(const Grads& grads, const Tensor& input, const Tensor& w, const Tensor& given_mean,
@@ -87,7 +100,8 @@ Gradients backward(const Grads& grads, const Tensor& input, const Tensor& weight
                    const Tensor& rstd, const Layout& l) {
   if (thread_state.grad_enabled) return composite_backward(grads, input, weight, mean, rstd, l);
   const DType dtype = computed_in(input.dtype()), wide = read_as(input);
-  const Tensor x = operand(input, wide), w = operand(weight, dtype), g = operand(grads[0], wide);
+  const MemoryFormat format = format_of(l, input);
+  const Tensor x = operand(input, wide, format), w = operand(weight, dtype), g = operand(grads[0], wide, format);
   ChannelNormArgs a = kernel_args(l, x, w, mean, rstd);
   a.dy = g.data();
   Gradients out(3);
@@ -96,7 +110,7 @@ Gradients backward(const Grads& grads, const Tensor& input, const Tensor& weight
     out[i] = x.numel() ? empty(sizes, dtype, x.device()) : zeros(sizes, dtype, x.device());
     return out[i].data();
   };
-  a.dx = make(0, x.sizes(), wide);
+  if (grads.needs(0)) out[0] = empty(x.sizes(), wide, x.device(), format), a.dx = out[0].data();
   a.dweight = make(1, DimVector{l.channels()}, dtype);
   a.dbias = make(2, DimVector{l.channels()}, dtype);
   if (x.numel() && !x.device().is_meta()) kernels::channel_norm_backward(x.device(), a);
@@ -134,8 +148,9 @@ Tensor normalize(const char* op, const Tensor& input, const Tensor& weight, cons
   Tensor y;
   {
     GradMode off(false);
-    const Tensor x = operand(input, wide), w = operand(weight, dtype), b = operand(bias, dtype);
-    y = empty(x.sizes(), wide, x.device());
+    const MemoryFormat format = format_of(l, input);
+    const Tensor x = operand(input, wide, format), w = operand(weight, dtype), b = operand(bias, dtype);
+    y = empty(x.sizes(), wide, x.device(), format);
     if (l.measure) {
       Tensor (*const made)(Dims, DType, Device) =
           x.numel() ? static_cast<Tensor (*)(Dims, DType, Device)>(empty) : zeros;

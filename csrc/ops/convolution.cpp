@@ -7,6 +7,7 @@
 #include <atomic>
 
 #include "autograd/record.h"
+#include "core/memory_format.h"
 #include "core/shape.h"
 #include "ops/binary.h"
 #include "ops/complex.h"
@@ -50,6 +51,7 @@ namespace {
 struct Shape {
   int64_t dims, groups;
   ConvGeometry g;
+  MemoryFormat format;  // of x and y
 };
 
 DimVector with_spatial(int64_t first, int64_t second, const int64_t* three, int64_t dims) {
@@ -59,29 +61,56 @@ DimVector with_spatial(int64_t first, int64_t second, const int64_t* three, int6
 }
 
 // Integers are computed in int64: they wrap.
-Tensor operand(const Tensor& t) { return contiguous(is_floating(t.dtype()) ? t : to_dtype(t, DType::Int64)); }
+Tensor operand(const Tensor& t, MemoryFormat format = MemoryFormat::Contiguous) {
+  return contiguous(is_floating(t.dtype()) ? t : to_dtype(t, DType::Int64), format);
+}
 
 using Kernel = decltype(kernels::conv_forward);
 
 std::atomic<ConvPath> forced_path{ConvPath::Auto};
 
-void run(const Kernel& kernel, const Tensor& x, const Tensor& w, const Tensor& y, const Tensor& bias, const Shape& s,
-         bool relu = false) {
+// Channels last stays, on the CPU.
+MemoryFormat format_of(const Tensor& x) { return x.device().is_cpu() ? suggested_format(x) : MemoryFormat::Contiguous; }
+
+// The arguments but the tensors: t is x or y, of which `in` and `out` are the channels; no weight: it is the result.
+ConvArgs args_of(const Tensor& t, int64_t in, int64_t out, const Tensor& weight, const Tensor& bias, const Shape& s,
+                 ConvResult result, bool relu = false) {
   ConvArgs a{};
-  a.x = x.data(), a.w = w.data(), a.y = y.data();
   a.bias = bias.defined() ? bias.data() : nullptr;
-  a.dtype = x.dtype();
-  a.batch = x.size(0);
+  a.dtype = is_floating(t.dtype()) ? t.dtype() : DType::Int64;
+  a.batch = t.size(0);
   a.groups = s.groups;
-  a.ci = x.size(1) / s.groups;
-  a.co = y.size(1) / s.groups;
+  a.ci = in / s.groups;
+  a.co = out / s.groups;
   a.g = s.g;
   a.path = forced_path.load(std::memory_order_relaxed);
-  a.relu = relu;
+  a.relu = relu && t.device().is_cpu();
+  a.channels_last = s.format != MemoryFormat::Contiguous;
+  a.weights_last = weight.defined() && format_of(weight) != MemoryFormat::Contiguous;
+  if (a.channels_last || a.weights_last) {
+    const ConvOrders orders = kernels::conv_orders(t.device(), a, result);
+    a.channels_last = orders.channels_last, a.weights_last = orders.weights_last;
+  }
+  return a;
+}
+MemoryFormat order_of(const ConvArgs& a, const Shape& s) {
+  return a.channels_last ? s.format : MemoryFormat::Contiguous;
+}
+
+Tensor weight_operand(const ConvArgs& a, const Tensor& w) {
+  return operand(w, a.weights_last ? format_of(w) : MemoryFormat::Contiguous);
+}
+
+void run(const Kernel& kernel, ConvArgs a, const Tensor& x, const Tensor& w, const Tensor& y) {
+  a.x = x.data(), a.w = w.data(), a.y = y.data();
   kernel(x.device(), a);
 }
 
 Tensor sum_channels(const Tensor& g) {
+  if (format_of(g) != MemoryFormat::Contiguous) {  // rows of channels: a view
+    const int64_t first[] = {0};
+    return sum(reshape(transpose(flatten(g, 2), 1, 2), DimVector{-1, g.size(1)}), Dims(first));
+  }
   DimVector dims{0};
   for (int64_t d = 2; d < g.dim(); ++d) dims.push_back(d);
   return sum(g, Dims(dims));
@@ -94,13 +123,14 @@ Tensor forward(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape
   Tensor y;
   {
     GradMode off(false);
-    const Tensor xs = operand(x), ws = operand(w);
-    y = empty(with_spatial(x.size(0), w.size(0), s.g.out, s.dims), xs.dtype(), x.device());
-    const bool fused = relu && y.device().is_cpu();
-    if (y.numel() && !y.device().is_meta())
-      run(kernels::conv_forward, xs, ws, y, bias.defined() ? operand(bias) : bias, s, fused);
-    if (relu && !fused) y = ops::relu(y);
-    y = to_dtype(y, x.dtype());
+    const Tensor b = bias.defined() ? operand(bias) : bias;
+    const ConvArgs a = args_of(x, x.size(1), w.size(0), w, b, s, ConvResult::Output, relu);
+    const MemoryFormat format = order_of(a, s);
+    const Tensor xs = operand(x, format), ws = weight_operand(a, w);
+    y = empty(with_spatial(x.size(0), w.size(0), s.g.out, s.dims), xs.dtype(), x.device(), format);
+    if (y.numel() && !y.device().is_meta()) run(kernels::conv_forward, a, xs, ws, y);
+    if (relu && !a.relu) y = ops::relu(y);
+    y = contiguous(to_dtype(y, x.dtype()), s.format);
   }
   y = record(
       "convolution", std::move(y), inputs(x, w, bias), save(needed_by(w, x), needed_by(x, w), s),
@@ -115,11 +145,13 @@ Tensor backward_input(const Tensor& y, const Tensor& w, const Tensor& bias, cons
   Tensor x;
   {
     GradMode off(false);
-    const Tensor ys = operand(y), ws = operand(w);
-    x = empty(with_spatial(y.size(0), w.size(1) * s.groups, s.g.in, s.dims), ys.dtype(), y.device());
-    if (x.numel() && !x.device().is_meta())
-      run(kernels::conv_backward_input, x, ws, ys, bias.defined() ? operand(bias) : bias, s);
-    x = to_dtype(x, y.dtype());
+    const Tensor b = bias.defined() ? operand(bias) : bias;
+    const ConvArgs a = args_of(y, w.size(1) * s.groups, y.size(1), w, b, s, ConvResult::Input);
+    const MemoryFormat format = order_of(a, s);
+    const Tensor ys = operand(y, format), ws = weight_operand(a, w);
+    x = empty(with_spatial(y.size(0), w.size(1) * s.groups, s.g.in, s.dims), ys.dtype(), y.device(), format);
+    if (x.numel() && !x.device().is_meta()) run(kernels::conv_backward_input, a, x, ws, ys);
+    x = contiguous(to_dtype(x, y.dtype()), s.format);
   }
   return record(
       "convolution", std::move(x), inputs(y, w, bias), save(needed_by(w, y), needed_by(y, w), s),
@@ -132,13 +164,14 @@ Tensor backward_weight(const Tensor& x, const Tensor& y, const Shape& s) {
   Tensor w;
   {
     GradMode off(false);
-    const Tensor xs = operand(x), ys = operand(y);
+    const ConvArgs a = args_of(x, x.size(1), y.size(1), {}, {}, s, ConvResult::Weight);
+    const Tensor xs = operand(x, order_of(a, s)), ys = operand(y, order_of(a, s));
     w = empty(with_spatial(y.size(1), x.size(1) / s.groups, s.g.kernel, s.dims), xs.dtype(), x.device());
     if (w.device().is_meta() || !w.numel()) {
     } else if (x.numel() == 0 || y.numel() == 0) {
       fill(w, 0);
     } else {
-      run(kernels::conv_backward_weight, xs, w, ys, {}, s);
+      run(kernels::conv_backward_weight, a, xs, w, ys);
     }
     w = to_dtype(w, x.dtype());
   }
@@ -227,7 +260,8 @@ Tensor convolve(const char* op, const Tensor& input, const Tensor& w, const Tens
   check_types(op, input, w, b, false);
   const Tensor x = batched(op, input, w, stride, before, dilation, groups);
   check_channels(op, x, w, b, w.size(1) * groups, w.size(0), groups);
-  Shape s{w.dim() - 2, groups, geometry_of(x.sizes().subspan(2), w.sizes().subspan(2), stride, before, dilation)};
+  Shape s{w.dim() - 2, groups, geometry_of(x.sizes().subspan(2), w.sizes().subspan(2), stride, before, dilation),
+          format_of(x)};
   for (int64_t d = 0; d < s.dims; ++d) {
     const int64_t reach = dilation[d] * (w.size(d + 2) - 1) + 1, room = x.size(d + 2) + before[d] + after[d];
     PYNN_CHECK(reach <= room, op, ": the kernel must fit into the padded input, got input ", dims_str(x.sizes()),
@@ -247,7 +281,7 @@ Tensor transposed(const char* op, const Tensor& input, const Tensor& w, const Te
   check_types(op, input, w, b, true);
   const Tensor y = batched(op, input, w, stride, padding, dilation, groups);
   check_channels(op, y, w, b, w.size(0), w.size(1) * groups, groups);
-  Shape s{w.dim() - 2, groups, {}};
+  Shape s{w.dim() - 2, groups, {}, format_of(y)};
   DimVector sizes;
   for (int64_t d = 0; d < s.dims; ++d) {
     PYNN_CHECK(output_padding[d] >= 0, op, ": negative output_padding is not supported, got ",

@@ -4,6 +4,7 @@
 #include "kernels/pooling.h"
 
 #include "autograd/record.h"
+#include "core/memory_format.h"
 #include "core/shape.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
@@ -103,22 +104,31 @@ int64_t plane_size(Dims sizes, int64_t dims) {
   return n;
 }
 
-Tensor max_backward(const Tensor& g, const Tensor& index, Dims sizes, int64_t dims) {
+// The order in which x is read and the result written: channels last stays, on the CPU.
+MemoryFormat format_of(const Tensor& x, int64_t dims) {
+  return x.dim() == dims + 2 && x.device().is_cpu() ? suggested_format(x) : MemoryFormat::Contiguous;
+}
+// Of a tensor in that order: how many channels are next to each other.
+int64_t channels_of(const Tensor& x, MemoryFormat format) { return format == MemoryFormat::Contiguous ? 1 : x.size(1); }
+
+Tensor max_backward(const Tensor& g, const Tensor& index, Dims sizes, int64_t dims, MemoryFormat format) {
   const DimVector planes{-1, plane_size(g.sizes(), dims)};
   const int64_t n = plane_size(sizes, dims), count = g.numel() / std::max<int64_t>(planes[1], 1);
   if (g.numel() == 0) return zeros(sizes, g.dtype(), g.device());
   if (g.device().is_cpu() && (g.dtype() == DType::Float32 || g.dtype() == DType::Float64)) {
-    const Tensor gs = contiguous(g), at = contiguous(index);
-    Tensor x = empty(sizes, g.dtype(), g.device());
-    kernels::max_pool_backward(g.device(),
-                               {gs.data(), at.data_as<int64_t>(), x.data(), g.dtype(), count, n, g.numel() / count});
+    const Tensor gs = contiguous(g, format), at = contiguous(index, format);
+    Tensor x = empty(sizes, g.dtype(), g.device(), format);
+    const int64_t channels = channels_of(x, format);
+    kernels::max_pool_backward(g.device(), {gs.data(), at.data_as<int64_t>(), x.data(), g.dtype(), count / channels,
+                                            channels, n, g.numel() / count});
     return record("max_pool_backward", std::move(x), inputs(g), save(index, g.sizes(), dims),
                   [](const Tensor& gg, const Tensor& at, Dims out, int64_t d) {
                     const Tensor flat = reshape(gg, DimVector{-1, plane_size(gg.sizes(), d)});
                     return reshape(gather(flat, 1, reshape(at, DimVector{flat.size(0), -1})), out);
                   });
   }
-  return reshape(scatter_sum(DimVector{count, n}, 1, reshape(index, planes), reshape(g, planes)), sizes);
+  const Tensor x = scatter_sum(DimVector{count, n}, 1, reshape(index, planes), reshape(g, planes));
+  return contiguous(reshape(x, sizes), format);
 }
 
 Pooled max_pool_over(const Tensor& input, const std::vector<Windows>& windows, bool want_index,
@@ -127,20 +137,22 @@ Pooled max_pool_over(const Tensor& input, const std::vector<Windows>& windows, b
   DimVector sizes(input.sizes());
   for (int64_t i = 0; i < dims; ++i) sizes[lead + i] = windows[i].out();
   const bool graph = thread_state.grad_enabled && autograd::needs_graph(input);
+  const MemoryFormat format = format_of(input, dims);
   Tensor y, index;
   {
     GradMode off(false);
     const bool as_is = input.device().is_cuda() && is_floating(input.dtype());
-    const Tensor x = contiguous(as_is ? input : to_dtype(input, computed_in(input.dtype())));
-    y = empty(sizes, x.dtype(), x.device());
-    if (graph || want_index) index = empty(sizes, DType::Int64, x.device());
+    const Tensor x = contiguous(as_is ? input : to_dtype(input, computed_in(input.dtype())), format);
+    y = empty(sizes, x.dtype(), x.device(), format);
+    if (graph || want_index) index = empty(sizes, DType::Int64, x.device(), format);
     if (y.numel() && !y.device().is_meta()) {
       static const int64_t zero = 0, one = 1;
       MaxPoolArgs a{};
       a.x = x.data(), a.y = y.data();
       a.index = index.defined() ? index.data_as<int64_t>() : nullptr;
       a.dtype = x.dtype();
-      a.planes = x.numel() / plane_size(x.sizes(), dims);
+      a.channels = channels_of(x, format);
+      a.planes = x.numel() / plane_size(x.sizes(), dims) / a.channels;
       for (int64_t d = 0; d < 3; ++d) {
         const int64_t i = d - (3 - dims);
         a.in[d] = i < 0 ? 1 : x.size(lead + i);
@@ -154,9 +166,9 @@ Pooled max_pool_over(const Tensor& input, const std::vector<Windows>& windows, b
     }
     y = to_dtype(y, input.dtype());
   }
-  y = record("max_pool_with_indices", std::move(y), inputs(input), save(index, input.sizes(), dims),
-             [](const Tensor& g, const Tensor& index, Dims sizes, int64_t dims) {
-               return max_backward(g, index, sizes, dims);
+  y = record("max_pool_with_indices", std::move(y), inputs(input), save(index, input.sizes(), dims, format),
+             [](const Tensor& g, const Tensor& index, Dims sizes, int64_t dims, MemoryFormat format) {
+               return max_backward(g, index, sizes, dims, format);
              });
   return {y, index};
 }
@@ -216,9 +228,22 @@ std::tuple<Tensor, Tensor> adaptive_max_pool(const Tensor& x, Dims output_size) 
 
 // ---- averages -----------------------------------------------------------------------------------------------------
 
-// Sums over windows, each divided by its count of every dim, or all by `divisor`.
-Tensor average(const Tensor& input, const std::vector<Windows>& windows, std::optional<int64_t> divisor) {
-  const int64_t dims = static_cast<int64_t>(windows.size()), lead = input.dim() - dims;
+// x [N, C, ...] as [N, ..., C], and back.
+Tensor channels_to_back(const Tensor& x) {
+  DimVector order{0};
+  for (int64_t d = 2; d < x.dim(); ++d) order.push_back(d);
+  order.push_back(1);
+  return permute(x, Dims(order));
+}
+Tensor channels_to_front(const Tensor& x) {
+  DimVector order{0, x.dim() - 1};
+  for (int64_t d = 1; d < x.dim() - 1; ++d) order.push_back(d);
+  return permute(x, Dims(order));
+}
+
+// Sums over windows of the dims from `lead` on, each divided by its count of every dim, or all by `divisor`.
+Tensor average(const Tensor& input, const std::vector<Windows>& windows, int64_t lead, std::optional<int64_t> divisor) {
+  const int64_t dims = static_cast<int64_t>(windows.size());
   const bool whole = !is_floating(input.dtype());
   Tensor x = to_dtype(input, computed_in(input.dtype()));
   for (int64_t i = 0; i < dims; ++i) {
@@ -239,8 +264,8 @@ Tensor average(const Tensor& input, const std::vector<Windows>& windows, std::op
     for (int64_t i = 0; i < dims && !divisor; ++i) {
       Tensor count = empty(DimVector{windows[i].out()}, DType::Int64);
       std::copy(windows[i].count.begin(), windows[i].count.end(), count.data_as<int64_t>());
-      DimVector shape(static_cast<size_t>(dims), 1);
-      shape[i] = windows[i].out();
+      DimVector shape(static_cast<size_t>(x.dim()), 1);
+      shape[lead + i] = windows[i].out();
       const Tensor there = empty(count.sizes(), DType::Int64, x.device());
       copy_data(there, count);
       by = mul(by, reshape(there, shape));
@@ -248,6 +273,12 @@ Tensor average(const Tensor& input, const std::vector<Windows>& windows, std::op
     x = trunc_divide(x, by);
   }
   return to_dtype(x, input.dtype());
+}
+
+Tensor average(const Tensor& x, const std::vector<Windows>& windows, std::optional<int64_t> divisor) {
+  const int64_t dims = static_cast<int64_t>(windows.size());
+  if (format_of(x, dims) == MemoryFormat::Contiguous) return average(x, windows, x.dim() - dims, divisor);
+  return channels_to_front(average(channels_to_back(x), windows, 1, divisor));
 }
 
 template <int N>
@@ -273,7 +304,10 @@ Tensor adaptive_avg_pool(const Tensor& x, Dims output_size) {
   bool one = is_floating(x.dtype());
   DimVector over;
   for (int64_t i = 0; i < N; ++i) one &= windows[i].out() == 1, over.push_back(i - N);
-  return one ? mean(x, Dims(over), true) : average(x, windows, std::nullopt);
+  if (!one) return average(x, windows, std::nullopt);
+  if (format_of(x, N) == MemoryFormat::Contiguous) return mean(x, Dims(over), true);
+  for (int64_t& d : over) --d;
+  return channels_to_front(mean(channels_to_back(x), Dims(over), true));
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "core/parallel.h"
 #include "kernels/cpu/convolution_choice.h"
 #include "kernels/cpu/convolution_depthwise.h"
+#include "kernels/cpu/convolution_depthwise_rows.h"
 #include "kernels/cpu/convolution_paths.h"
 #include "kernels/cpu/convolution_tile.h"
 #include "kernels/cpu/scratch.h"
@@ -90,8 +91,26 @@ double task_cost(const Conv<T>& c, int64_t columns) {
   return static_cast<double>(c.k + 8) * static_cast<double>(columns) * (static_cast<double>(c.a.co) / 32 + 1);
 }
 
+// Channels last, a kernel of one pixel: products of matrices [pixels of all images, channels].
+template <class T>
+void pointwise_rows(const ConvArgs& a, ConvResult result) {
+  const Conv<T> c(a, kFewPixels);
+  const int64_t rows = a.batch * c.pixels, x_row = a.groups * a.ci, y_row = a.groups * a.co;
+  for (int64_t g = 0; g < a.groups; ++g) {
+    T *const x = c.x + g * a.ci, *const y = c.y + g * a.co, *const w = c.w_of(g);
+    GemmArgs p = result == ConvResult::Output  ? product<T>(rows, a.co, a.ci, x, x_row, 1, w, 1, a.ci, y, y_row, 1)
+                 : result == ConvResult::Input ? product<T>(rows, a.ci, a.co, y, y_row, 1, w, a.ci, 1, x, x_row, 1)
+                                               : product<T>(a.co, a.ci, rows, y, 1, y_row, x, x_row, 1, w, a.ci, 1);
+    p.bias = c.bias ? c.bias + g * p.n : nullptr;
+    p.epilogue = a.relu ? Epilogue::Relu : Epilogue::None;
+    gemm(p);
+  }
+}
+
 template <class T>
 void forward(const ConvArgs& a) {
+  if (a.ci == 1 && a.groups > 1) return a.channels_last ? depthwise_rows<T>(a, true) : depthwise_forward<T>(a);
+  if (a.channels_last) return pointwise_rows<T>(a, ConvResult::Output);
   const Conv<T> c(a, kFewPixels);
   const Epilogue epilogue = a.relu ? Epilogue::Relu : Epilogue::None;
   if (c.pointwise()) {
@@ -107,7 +126,6 @@ void forward(const ConvArgs& a) {
     }
     return;
   }
-  if (a.ci == 1 && a.groups > 1) return depthwise_forward<T>(a);
   const int64_t blocks = ceil_div(c.pixels, c.block), chunks = ceil_div(a.batch, c.images);
   parallel_for(
       0, chunks * a.groups * blocks, grain_for(task_cost(c, c.images * c.block)), [&](int64_t begin, int64_t end) {
@@ -131,6 +149,8 @@ void forward(const ConvArgs& a) {
 
 template <class T>
 void backward_input(const ConvArgs& a) {
+  if (a.ci == 1 && a.groups > 1) return a.channels_last ? depthwise_rows<T>(a, false) : depthwise_backward_input<T>(a);
+  if (a.channels_last) return pointwise_rows<T>(a, ConvResult::Input);
   const Conv<T> c(a, kFewPixels);
   if (c.pointwise()) {
     for (int64_t g = 0; g < a.groups; ++g) {
@@ -144,7 +164,6 @@ void backward_input(const ConvArgs& a) {
     }
     return;
   }
-  if (a.ci == 1 && a.groups > 1) return depthwise_backward_input<T>(a);
   // Tasks own images, or some channels of an image where there are few.
   const int64_t chunks = ceil_div(a.batch, c.images);
   const int64_t wanted = ceil_div(kTasks, chunks * a.groups),
@@ -180,8 +199,9 @@ void backward_input(const ConvArgs& a) {
 
 template <class T>
 void backward_weight(const ConvArgs& a) {
+  if (a.ci == 1 && a.groups > 1) return a.channels_last ? depthwise_rows_weight<T>(a) : depthwise_backward_weight<T>(a);
+  if (a.channels_last) return pointwise_rows<T>(a, ConvResult::Weight);
   const Conv<T> c(a, 2 * kFewPixels);
-  if (a.ci == 1 && a.groups > 1) return depthwise_backward_weight<T>(a);
   // Tasks own some input channels of a group, and a part of all blocks of pixels where there are few of those.
   const int64_t blocks = ceil_div(c.pixels, max_of<int64_t>(c.block, 1)), all = ceil_div(a.batch, c.images) * blocks,
                 size = a.groups * a.co * c.k;
@@ -240,9 +260,18 @@ bool is_half(DType t) { return t == DType::BFloat16 || t == DType::Float16; }
 
 }  // namespace
 
+ConvOrders conv_orders(const ConvArgs& a, ConvResult result) {
+  if (is_half(a.dtype)) return {false, false};
+  const ConvPath path = path_of(a, result);
+  if (a.ci == 1 && a.groups > 1) return {a.channels_last && a.co == 1 && path == ConvPath::Unfold, false};
+  const bool blocked = path == ConvPath::Winograd || path == ConvPath::Direct, weight = result == ConvResult::Weight;
+  return {a.channels_last && (blocked || (path == ConvPath::Amx && !weight) || kernel_of_one(a)),
+          a.weights_last && blocked && !weight};
+}
+
 void conv_forward(const ConvArgs& a) {
   if (is_half(a.dtype)) return half_forward(a);
-  const ConvPath path = path_of(a, Result::Output);
+  const ConvPath path = path_of(a, ConvResult::Output);
   if (path == ConvPath::Winograd && winograd_forward(a)) return;
   if (path == ConvPath::Amx && amx_forward(a)) return;
   if (path == ConvPath::Pointwise) return pointwise_forward(a);
@@ -254,7 +283,7 @@ void conv_forward(const ConvArgs& a) {
 
 void conv_backward_input(const ConvArgs& a) {
   if (is_half(a.dtype)) return half_backward_input(a);
-  const ConvPath path = path_of(a, Result::Input);
+  const ConvPath path = path_of(a, ConvResult::Input);
   if (path == ConvPath::Winograd && winograd_backward_input(a)) return;
   if (path == ConvPath::Amx && amx_backward_input(a)) return;
   if (path == ConvPath::Pointwise) return pointwise_backward_input(a);
@@ -266,7 +295,7 @@ void conv_backward_input(const ConvArgs& a) {
 
 void conv_backward_weight(const ConvArgs& a) {
   if (is_half(a.dtype)) return half_backward_weight(a);
-  const ConvPath path = path_of(a, Result::Weight);
+  const ConvPath path = path_of(a, ConvResult::Weight);
   if (path == ConvPath::Winograd && winograd_backward_weight(a)) return;
   if (path == ConvPath::Amx && amx_backward_weight(a)) return;
   if (path != ConvPath::Unfold) return direct_backward_weight(a);

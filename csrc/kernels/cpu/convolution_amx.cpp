@@ -24,6 +24,7 @@ struct AmxConv {
   const ConvArgs& a;
   const bool forward;
   const Axis h, w;
+  const Steps from, to;
   const int64_t terms, channels, taps, blocks, lanes, slivers;  // lanes: channels of a block
   int64_t joined, reads, step;  // taps of a row that a step reads, how many steps read a row, words of B of a step
   int64_t across, wide;         // of the copy: pixels of a row, positions of results along it
@@ -37,6 +38,8 @@ struct AmxConv {
         forward(forward_),
         h(args.g, 1, forward),
         w(args.g, 2, forward),
+        from(steps_of(args, forward)),
+        to(steps_of(args, !forward)),
         terms(forward ? a.ci : a.co),
         channels(forward ? a.co : a.ci),
         taps(h.kernel * w.kernel),
@@ -112,7 +115,7 @@ struct AmxConv {
           if (inside) clear(row + (left + c1) * lanes, across - left - c1);
         }
       const int64_t n = min_of(lanes, terms - b * lanes);
-      if (kParts<T> == 3 && lanes == 4) {  // few channels: nothing is transposed
+      if (kParts<T> == 3 && lanes == 4 && from.pixel == 1) {  // few channels: nothing is transposed
         for (int64_t r = r0; r < r1; ++r)
           load_quads(reinterpret_cast<const float*>(x) + r * w.in + c0, plane, n, c1 - c0,
                      to + row_at(r - first) + (left + c0) * lanes, seen);
@@ -120,13 +123,18 @@ struct AmxConv {
       }
       int64_t r = r0, c = 0;
       BFloat16* row = to + row_at(r - first) + left * lanes;
-      for_transposed_pairs(x + b * lanes * plane + r0 * w.in, 2 * plane, plane, n / 2, ceil_div(n, 2), (r1 - r0) * w.in,
-                           end, seen, [&](int64_t, const Vec<int32_t>* words) {
-                             for (int64_t q = 0; q < (c >= c0 && c < c1 ? kParts<T> : 0); ++q)
-                               words[q * kWords].store(reinterpret_cast<int32_t*>(row + q * part_size + c * lanes),
-                                                       lanes / 2);
-                             if (++c == w.in) c = 0, ++r, row = to + row_at(r - first) + left * lanes;
-                           });
+      const auto store = [&](int64_t, const Vec<int32_t>* words) __attribute__((always_inline)) {
+        for (int64_t q = 0; q < (c >= c0 && c < c1 ? kParts<T> : 0); ++q)
+          words[q * kWords].store(reinterpret_cast<int32_t*>(row + q * part_size + c * lanes), lanes / 2);
+        if (++c == w.in) c = 0, ++r, row = to + row_at(r - first) + left * lanes;
+      };
+      const T* const at = x + b * lanes * from.channel + r0 * w.in * from.pixel;
+      if constexpr (kParts<T> == 3)
+        if (from.channel == 1) {
+          for_pixel_pairs(at, from.pixel, n, (r1 - r0) * w.in, seen, store);
+          continue;
+        }
+      for_transposed_pairs(at, 2 * plane, plane, n / 2, ceil_div(n, 2), (r1 - r0) * w.in, end, seen, store);
     }
   }
 
@@ -180,23 +188,24 @@ struct AmxConv {
                   reinterpret_cast<char*>(sums + hp * strip + (q * sw + wp) * kAmxSize), sums_row, true);
           }
         }
-      const int64_t r0 = h0 + q0 * sh, r1 = min_of(h1, r0 + run_rows * sh), plane = h.out * w.out;
+      const int64_t r0 = h0 + q0 * sh, r1 = min_of(h1, r0 + run_rows * sh);
       for (int64_t c = c0; c < min_of(channels, c0 + kAmxSize); c += kLanes) {
         const int64_t valid = min_of(kLanes, channels - c);
         const auto* const bias = static_cast<const T*>(a.bias);
         const VecF b = bias ? load_wide(bias + image % a.groups * channels + c, valid) : VecF(0.0f), low(a.low());
         int64_t row = 0, col = 0;
-        const float* from = sums + c - c0;
-        store_transposed(static_cast<T*>(forward ? a.y : a.x) + (image * channels + c) * plane + r0 * w.out, plane,
-                         valid, (r1 - r0) * w.out, [&](int64_t) {
-                           const VecF y = max(low, VecF::load(from) + b);
-                           from += kAmxSize;
-                           if (++col == w.out) {
-                             col = 0, ++row;
-                             from = sums + row % sh * strip + row / sh * wide * sw * kAmxSize + c - c0;
-                           }
-                           return y;
-                         });
+        const float* sum = sums + c - c0;
+        T* const y = static_cast<T*>(forward ? a.y : a.x) + image / a.groups * to.image +
+                     (image % a.groups * channels + c) * to.channel + r0 * w.out * to.pixel;
+        store_pixels(y, to, valid, (r1 - r0) * w.out, [&](int64_t) {
+          const VecF value = max(low, VecF::load(sum) + b);
+          sum += kAmxSize;
+          if (++col == w.out) {
+            col = 0, ++row;
+            sum = sums + row % sh * strip + row / sh * wide * sw * kAmxSize + c - c0;
+          }
+          return value;
+        });
       }
     }
   }
@@ -221,7 +230,7 @@ struct AmxConv {
       const auto load_part = [&](int64_t part, BFloat16* to) {
         const int64_t h0 = part % parts * height;
         of_copies[part] = Magnitude();
-        load(x + (part / parts * a.groups + group) * image_size, end, h0, min_of(h.out, h0 + height), to,
+        load(x + part / parts * from.image + group * terms * from.channel, end, h0, min_of(h.out, h0 + height), to,
              of_copies[part]);
       };
       const auto pack_sliver = [&](int64_t s, int32_t* to) {

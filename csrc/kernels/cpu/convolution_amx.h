@@ -78,6 +78,21 @@ PYNN_INLINE void for_transposed_pairs(const float* x, int64_t step, int64_t pair
   }
 }
 
+// The same of up to kWide terms next to each other, which pixels `step` apart hold.
+template <class F>
+PYNN_INLINE void for_pixel_pairs(const float* x, int64_t step, int64_t terms, int64_t n, Magnitude& seen, F f) {
+  Vec<int32_t> v[3 * kWords];
+  for (int64_t i = 0; i < n; ++i, x += step) {
+    const VecF low = VecF::load(x, terms), high = terms > kLanes ? VecF::load(x + kLanes, terms - kLanes) : VecF(0.0f);
+    Vec<int32_t> words[3];
+    seen.see(low, high);
+    split(every_second<0>(low, high), every_second<1>(low, high), words);
+#pragma GCC unroll 3
+    for (int64_t part = 0; part < 3; ++part) v[part * kWords] = words[part];
+    f(i, v);
+  }
+}
+
 struct AmxStep {
   int64_t a, b;  // offsets in bytes
 };

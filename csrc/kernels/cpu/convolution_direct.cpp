@@ -31,6 +31,7 @@ struct Direct {
   const ConvArgs& a;
   const bool forward;
   const ConvGeometry g;
+  const Steps from, to;
   const int64_t taps, terms, channels, groups;  // channels summed over, channels of results and groups of those
   const Strips strips;
   const int64_t images, tasks;  // of a task: parts of images next to each other
@@ -39,6 +40,8 @@ struct Direct {
       : a(args),
         forward(forward_),
         g(flattened(args.g)),
+        from(steps_of(args, forward)),
+        to(steps_of(args, !forward)),
         taps(g.kernel[0] * g.kernel[1] * g.kernel[2]),
         terms(forward ? a.ci : a.co),
         channels(forward ? a.co : a.ci),
@@ -48,12 +51,10 @@ struct Direct {
         tasks(ceil_div(a.batch * strips.parts(), images)) {}
 
   int64_t weight_size() const { return taps * terms * kWide; }
-  int64_t in_plane() const { return strips.d.in * strips.h.in * strips.w.in; }
   int64_t out_plane() const { return strips.d.out * strips.h.out * strips.w.out; }
 
   void pack(int64_t group, int64_t g0, float* to) const {
-    const WeightView w(static_cast<const float*>(a.w) + group * a.co * a.ci * taps, a.co, a.ci, taps, forward);
-    w.pack(g0 * kWide, 0, terms, to);
+    WeightView(a, group, forward).pack(g0 * kWide, 0, terms, to);
   }
 
   // Parts [i0, i1) into strips.
@@ -61,7 +62,8 @@ struct Direct {
     const float* x = static_cast<const float*>(forward ? a.x : a.y);
     for (int64_t i = i0; i < i1; ++i) {
       const Part p = strips.part(i);
-      strips.load(x + (p.image * a.groups + group) * terms * in_plane(), p, strip + (i - i0) * strips.size, table);
+      strips.load(x + p.image * from.image + group * terms * from.channel, from, p, strip + (i - i0) * strips.size,
+                  table);
     }
   }
 
@@ -83,14 +85,15 @@ struct Direct {
           conv_rows(segments, count, strip, ceil_div(p.width() - phase, steps), w, columns,
                     out + ((o - p.h0) * p.width() + phase) * kWide, steps * kWide, a.bias ? bias : nullptr);
         }
-      const int64_t plane = out_plane(), whole = p.width() == strips.w.out;
+      const bool whole = p.width() == strips.w.out;
       for (int64_t c = c0; c < min_of(channels, c0 + kWide); c += kLanes) {
-        float* to = y + ((p.image * a.groups + group) * channels + c) * plane +
-                    (p.d * strips.h.out + p.h0) * strips.w.out + p.w0;
+        float* first = y + p.image * to.image + (group * channels + c) * to.channel +
+                       ((p.d * strips.h.out + p.h0) * strips.w.out + p.w0) * to.pixel;
         for (int64_t r = 0; r < (whole ? 1 : p.h1 - p.h0); ++r) {
-          const float* from = out + r * p.width() * kWide + (c - c0);
-          store_transposed(to + r * strips.w.out, plane, min_of(kLanes, channels - c), whole ? p.pixels() : p.width(),
-                           [&](int64_t j) { return max(VecF(a.low()), VecF::load(from + j * kWide)); });
+          const float* sums = out + r * p.width() * kWide + (c - c0);
+          store_pixels(first + r * strips.w.out * to.pixel, to, min_of(kLanes, channels - c),
+                       whole ? p.pixels() : p.width(),
+                       [&](int64_t j) { return max(VecF(a.low()), VecF::load(sums + j * kWide)); });
         }
       }
     }
@@ -147,6 +150,7 @@ void direct_backward_input(const ConvArgs& a) { Direct(a, false).run(); }
 void direct_backward_weight(const ConvArgs& a) {
   const ConvGeometry g = flattened(a.g);
   const Strips strips(g, true, a.ci, kSumStrip, a.batch);
+  const Steps x_steps = steps_of(a, true), y_steps = steps_of(a, false);
   const int64_t taps = g.kernel[0] * g.kernel[1] * g.kernel[2], blocks = strips.blocks;
   const int64_t groups = ceil_div(a.co, kWide), total = a.batch * strips.parts();
   const int64_t tile = taps * kLanes * kWide, p_size = groups * blocks * tile;
@@ -173,18 +177,19 @@ void direct_backward_weight(const ConvArgs& a) {
             const int64_t first = total * share / shares, last = total * (share + 1) / shares;
             for (int64_t i = first; i < last; ++i) {
               const Part p = strips.part(i);
-              strips.load(static_cast<const float*>(a.x) + (p.image * a.groups + group) * a.ci * in, p, strip.get(),
-                          table.get());
+              strips.load(static_cast<const float*>(a.x) + p.image * x_steps.image + group * a.ci * x_steps.channel,
+                          x_steps, p, strip.get(), table.get());
               const int64_t width = p.width();
               for (int64_t c = g0 * kWide; c < min_of(a.co, g1 * kWide); c += kLanes) {
-                const float* from = static_cast<const float*>(a.y) +
-                                    ((p.image * a.groups + group) * a.co + c) * pixels +
-                                    (p.d * g.out[1] + p.h0) * g.out[2] + p.w0;
+                const float* from = static_cast<const float*>(a.y) + p.image * y_steps.image +
+                                    (group * a.co + c) * y_steps.channel +
+                                    ((p.d * g.out[1] + p.h0) * g.out[2] + p.w0) * y_steps.pixel;
                 float* to = dy.get() + (c / kWide - g0) * part_pixels * kWide + c % kWide;
                 const bool whole = width == g.out[2];
                 for (int64_t r = 0; r < (whole ? 1 : p.h1 - p.h0); ++r)
-                  for_transposed(from + r * g.out[2], pixels, min_of(kLanes, a.co - c), whole ? p.pixels() : width,
-                                 [&](int64_t j, VecF v) { v.store(to + (r * width + j) * kWide); });
+                  for_pixels(from + r * g.out[2] * y_steps.pixel, y_steps, min_of(kLanes, a.co - c),
+                             whole ? p.pixels() : width,
+                             [&](int64_t j, VecF v) { v.store(to + (r * width + j) * kWide); });
               }
               const int64_t r0 = strips.first_row(p), origin = strips.w.first(0), step = strips.w.in_step();
               for (int64_t tap = 0; tap < taps; ++tap) {

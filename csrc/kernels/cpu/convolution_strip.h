@@ -104,7 +104,7 @@ struct Strips {
   int64_t origin(const Part& p) const { return p.w0 / w.out_step() * w.in_step() + w.first(0); }
 
   // x: the channels of one image. table: w.in.
-  void load(const float* x, const Part& p, float* strip, int64_t* table) const {
+  void load(const float* x, const Steps& steps, const Part& p, float* strip, int64_t* table) const {
     constexpr int64_t W = kLanes;
     const int64_t from = origin(p), step = w.in_step();
     const int64_t c0 = max_of<int64_t>(0, from), c1 = min_of(w.in, from + places * step);
@@ -117,7 +117,7 @@ struct Strips {
       const int64_t id = depth + (d.taken(phase, t) ? d.at(phase, t) : d.in);
       if (!d.taken(phase, t) || id < 0 || id >= d.in) continue;
       for (int64_t b = 0; b < blocks; ++b) {
-        const float* in = x + (b * W * d.in + id) * plane;
+        const float* in = x + b * W * steps.channel + id * plane * steps.pixel;
         float* to = strip + (b * d.kernel + t) * rows * row;
         const int64_t lanes = min_of(W, channels - b * W);
         for (int64_t r = r0, at = 0; r <= r1; r += skip, ++at)
@@ -137,11 +137,11 @@ struct Strips {
         float* out = to;
         for (int64_t r = r0; r <= r1; r += joined ? r1 - r0 + 1 : skip) {
           int64_t c = 0;
-          for_transposed(in + r * w.in + c0, d.in * plane, lanes, joined ? (r1 - r0 + 1) * w.in : c1 - c0,
-                         [&](int64_t, VecF v) {
-                           if (table[c] >= 0) v.store(out + table[c]);
-                           if (++c == c1 - c0) c = 0, out += row;
-                         });
+          for_pixels(in + (r * w.in + c0) * steps.pixel, steps, lanes, joined ? (r1 - r0 + 1) * w.in : c1 - c0,
+                     [&](int64_t, VecF v) {
+                       if (table[c] >= 0) v.store(out + table[c]);
+                       if (++c == c1 - c0) c = 0, out += row;
+                     });
         }
       }
     }

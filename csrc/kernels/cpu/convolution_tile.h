@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "kernels/cpu/sizes.h"
+#include "kernels/cpu/unfold.h"
 #include "kernels/cpu/vec_shuffle.h"
 
 namespace PYNN_CPU_NAMESPACE {
@@ -145,19 +146,38 @@ PYNN_INLINE void store_transposed(S* y, int64_t stride, int64_t lanes, int64_t n
   }
 }
 
+// Blocks of channels of pixels in either order: f(j, vector of pixel j), y's pixel j = f(j), for j < n.
+template <class F>
+PYNN_INLINE void for_pixels(const float* x, const Steps& steps, int64_t lanes, int64_t n, F f) {
+  if (steps.channel != 1) return for_transposed(x, steps.channel, lanes, n, f);
+  if (lanes >= kLanes)
+    for (int64_t j = 0; j < n; ++j) f(j, VecF::load(x + j * steps.pixel));
+  else
+    for (int64_t j = 0; j < n; ++j) f(j, VecF::load(x + j * steps.pixel, lanes));
+}
+template <class S, class F>
+PYNN_INLINE void store_pixels(S* y, const Steps& steps, int64_t lanes, int64_t n, F f) {
+  if (steps.channel != 1) return store_transposed(y, steps.channel, lanes, n, f);
+  for (int64_t j = 0; j < n; ++j) store_wide(y + j * steps.pixel, f(j), lanes);
+}
+
 // ---- weights ------------------------------------------------------------------------------------------------------
 
-// w as the product reads it: element (term k, lane, tap) at k * term + lane * lane_step + tap.
+// w of a group as the product reads it: element (term k, lane, tap) at k * term + lane * lane_step + tap * tap_step.
 struct WeightView {
   const float* w;
-  int64_t terms, lanes, taps, term, lane;  // channels summed over, channels of results, and their steps
-  WeightView(const float* weight, int64_t co, int64_t ci, int64_t taps_, bool forward)
-      : w(weight),
-        terms(forward ? ci : co),
-        lanes(forward ? co : ci),
-        taps(taps_),
-        term(forward ? taps_ : ci * taps_),
-        lane(forward ? ci * taps_ : taps_) {}
+  int64_t terms, lanes, taps;    // channels summed over, channels of results
+  int64_t term, lane, tap_step;  // between neighbours
+  WeightView(const ConvArgs& a, int64_t group, bool forward)
+      : terms(forward ? a.ci : a.co),
+        lanes(forward ? a.co : a.ci),
+        taps(product3(a.g.kernel)),
+        tap_step(a.weights_last ? a.ci : 1) {
+    const int64_t output = a.ci * taps, input = a.weights_last ? 1 : taps;
+    w = static_cast<const float*>(a.w) + group * a.co * output;
+    term = forward ? input : output;
+    lane = forward ? output : input;
+  }
   int64_t groups() const { return ceil_div(lanes, kWide); }
 
   // Terms [k0, k1) of lanes [l0, l0 + kWide): to[(tap * (k1 - k0) + k - k0) * kWide + lane].
@@ -166,8 +186,16 @@ struct WeightView {
     for (int64_t l = l0; l < min_of(lanes, l0 + kWide); l += kLanes) {
       float* out = to + (l - l0);
       const int64_t valid = min_of(kLanes, lanes - l);
-      if (lane == 1) {  // one tap, terms far apart
-        for (int64_t k = k0; k < k1; ++k) VecF::load(w + k * term + l, valid).store(out + (k - k0) * kWide);
+      if (lane == 1) {
+        for (int64_t k = k0; k < k1; ++k)
+          for (int64_t tap = 0; tap < taps; ++tap)
+            VecF::load(w + k * term + tap * tap_step + l, valid).store(out + (tap * n + k - k0) * kWide);
+        continue;
+      }
+      if (tap_step != 1) {  // terms are next to each other
+        for (int64_t tap = 0; tap < taps; ++tap)
+          for_transposed(w + l * lane + k0 + tap * tap_step, lane, valid, n,
+                         [&](int64_t k, VecF v) { v.store(out + (tap * n + k) * kWide); });
         continue;
       }
       const bool joined = term == taps;

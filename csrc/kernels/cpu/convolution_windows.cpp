@@ -114,7 +114,7 @@ void windows_forward(const ConvArgs& a) {
   const Scratch<float> weights(slivers * sliver), bias(slivers * kWide),
       copies(planes.in_place ? 0 : images * a.ci * plane);
   for (int64_t group = 0; group < a.groups; ++group) {
-    const WeightView view(static_cast<const float*>(a.w) + group * a.co * terms, a.co, a.ci, taps, true);
+    const WeightView view(a, group, true);
     parallel_for(0, slivers, grain_for(static_cast<double>(sliver) / 4), [&](int64_t begin, int64_t end) {
       for (int64_t s = begin; s < end; ++s) view.pack(s * kWide, 0, a.ci, weights.get() + s * sliver);
     });

@@ -30,8 +30,8 @@ struct Winograd {
   Winograd(const ConvArgs& args, bool forward_)
       : a(args),
         forward(forward_),
-        in{forward ? a.g.in[1] : a.g.out[1], forward ? a.g.in[2] : a.g.out[2]},
-        out{forward ? a.g.out[1] : a.g.in[1], forward ? a.g.out[2] : a.g.in[2]},
+        in{forward ? a.g.in[1] : a.g.out[1], forward ? a.g.in[2] : a.g.out[2], steps_of(a, forward)},
+        out{forward ? a.g.out[1] : a.g.in[1], forward ? a.g.out[2] : a.g.in[2], steps_of(a, !forward)},
         top(forward ? a.g.pad[1] : 2 - a.g.pad[1]),
         left(forward ? a.g.pad[2] : 2 - a.g.pad[2]),
         terms(forward ? a.ci : a.co),
@@ -63,13 +63,11 @@ struct Winograd {
   void transform_input(int64_t group, int64_t r, int64_t i, int64_t block, float* strip, float* v) const {
     const int64_t c0 = block * kLanes;
     const float* x = static_cast<const float*>(forward ? a.x : a.y);
-    input_tiles(x + ((r / down * a.groups + group) * terms + c0) * in.size(), in, min_of(kLanes, terms - c0),
+    input_tiles(x + r / down * in.steps.image + (group * terms + c0) * in.steps.channel, in, min_of(kLanes, terms - c0),
                 r % down * 4 - top, -left, across, strip, v + (block * tiles + i * across) * kLanes, v_point());
   }
 
-  WeightView weights(int64_t group) const {
-    return {static_cast<const float*>(a.w) + group * a.co * a.ci * 9, a.co, a.ci, 9, forward};
-  }
+  WeightView weights(int64_t group) const { return {a, group, forward}; }
 
   // M of n tiles and the groups of channels [g0, g1), of blocks of terms [b0, b1); u: theirs.
   void products(int64_t n, int64_t g0, int64_t g1, int64_t b0, int64_t b1, const float* v, const float* u,
@@ -96,15 +94,14 @@ struct Winograd {
                VecF& check) const {
     float* y = static_cast<float*>(forward ? a.y : a.x);
     const float* bias = static_cast<const float*>(a.bias);
-    for (int64_t c0 = g0 * kWide; c0 < min_of(channels, g1 * kWide); c0 += kLanes) {
-      const int64_t lanes = min_of(kLanes, channels - c0);
-      const VecF b = bias ? VecF::load(bias + group * channels + c0, lanes) : VecF(0.0f);
-      const float* from = m + (c0 / kWide - g0) * m_group() + c0 % kWide;
-      for (int64_t r = r0; r < r1; ++r)
-        output_tiles(from + (r - r0) * across * kWide, (g1 - g0) * m_group(), across,
-                     y + ((r / down * a.groups + group) * channels + c0) * out.size(), out, lanes, r % down * 4, b,
-                     VecF(a.low()), strip, check);
-    }
+    for_tiles(
+        out, r0, r1, g0 * kWide / kLanes, ceil_div(min_of(channels, g1 * kWide), kLanes), [&](int64_t r, int64_t b) {
+          const int64_t c = b * kLanes, lanes = min_of(kLanes, channels - c);
+          output_tiles(m + (c / kWide - g0) * m_group() + c % kWide + (r - r0) * across * kWide, (g1 - g0) * m_group(),
+                       across, y + r / down * out.steps.image + (group * channels + c) * out.steps.channel, out, lanes,
+                       r % down * 4, bias ? VecF::load(bias + group * channels + c, lanes) : VecF(0.0f), VecF(a.low()),
+                       strip, check);
+        });
   }
 
   bool run() const {
@@ -138,8 +135,8 @@ struct Winograd {
         VecF check(0.0f);
         for (int64_t task = begin; task < end; ++task) {
           const int64_t r0 = tile_rows * task / tasks, r1 = tile_rows * (task + 1) / tasks;
-          for (int64_t b = 0; b < blocks; ++b)
-            for (int64_t r = r0; r < r1; ++r) transform_input(group, r, r - r0, b, strip.get(), v.get());
+          for_tiles(in, r0, r1, 0, blocks,
+                    [&](int64_t r, int64_t b) { transform_input(group, r, r - r0, b, strip.get(), v.get()); });
           for (int64_t g = g0; g < g1; g += part) {
             const int64_t last = min_of(g1, g + part);
             products((r1 - r0) * across, g, last, 0, blocks, v.get(), u + (g - g0) * weight_size(), m.get());
@@ -157,8 +154,8 @@ struct Winograd {
       const Scratch<float> strip(strip_size()), v(input_size()), u(kPoints * u_point(run * kLanes) * kAtOnce),
           m(kPoints * m_group() * kAtOnce);
       VecF check(0.0f);
-      for (int64_t b = 0; b < blocks; ++b)
-        for (int64_t r = 0; r < tile_rows; ++r) transform_input(group, r, r, b, strip.get(), v.get());
+      for_tiles(in, 0, tile_rows, 0, blocks,
+                [&](int64_t r, int64_t b) { transform_input(group, r, r, b, strip.get(), v.get()); });
       for (int64_t g0 = begin; g0 < end; g0 += kAtOnce) {
         const int64_t g1 = min_of(end, g0 + kAtOnce);
         for (int64_t b = 0; b < blocks; b += run) {

@@ -85,8 +85,21 @@ PYNN_INLINE void report(VecF check, int* bad) {
 
 struct Plane {
   int64_t h, w;
-  int64_t size() const { return h * w; }
+  Steps steps;
 };
+
+// f(row of tiles, block of channels) for all of them, in the order of memory: channels last, all blocks of some pixels
+// while these are in the caches.
+template <class F>
+PYNN_INLINE void for_tiles(const Plane& p, int64_t r0, int64_t r1, int64_t b0, int64_t b1, F f) {
+  if (p.steps.channel == 1) {
+    for (int64_t r = r0; r < r1; ++r)
+      for (int64_t b = b0; b < b1; ++b) f(r, b);
+  } else {
+    for (int64_t b = b0; b < b1; ++b)
+      for (int64_t r = r0; r < r1; ++r) f(r, b);
+  }
+}
 
 // Rows [first, first + rows) and columns from `left` on of a block of channels, zero outside: to[rows, columns, lanes].
 void load_rows(const float* x, Plane p, int64_t lanes, int64_t first, int64_t left, int64_t rows, int64_t columns,
@@ -103,7 +116,7 @@ void load_rows(const float* x, Plane p, int64_t lanes, int64_t first, int64_t le
   if (r1 == r0) return;
   float* row = to + (r0 * columns - left) * W;
   int64_t j = 0;
-  for_transposed(x + (first + r0) * p.w, p.size(), lanes, (r1 - r0) * p.w, [&](int64_t, VecF v) {
+  for_pixels(x + (first + r0) * p.w * p.steps.pixel, p.steps, lanes, (r1 - r0) * p.w, [&](int64_t, VecF v) {
     v.store(row + j * W);
     if (++j == p.w) j = 0, row += columns * W;
   });
@@ -197,7 +210,8 @@ void input_tiles(const float* x, Plane p, int64_t lanes, int64_t first, int64_t 
       }
     }
   }
-  store_transposed(y + first * p.w, p.size(), lanes, rows * p.w, [&](int64_t j) { return VecF::load(strip + j * W); });
+  store_pixels(y + first * p.w * p.steps.pixel, p.steps, lanes, rows * p.w,
+               [&](int64_t j) { return VecF::load(strip + j * W); });
 }
 
 // U of terms [from, end) of one group of channels: to[point * step + (term - from) * kWide], of the weight or flipped.

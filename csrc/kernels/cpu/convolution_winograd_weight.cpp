@@ -26,8 +26,8 @@ struct WinogradWeight {
 
   explicit WinogradWeight(const ConvArgs& args)
       : a(args),
-        in{a.g.in[1], a.g.in[2]},
-        out{a.g.out[1], a.g.out[2]},
+        in{a.g.in[1], a.g.in[2], steps_of(a, true)},
+        out{a.g.out[1], a.g.out[2], steps_of(a, false)},
         down(ceil_div(out.h, 4)),
         across(ceil_div(out.w, 4)),
         tile_rows(a.batch * down),
@@ -57,13 +57,13 @@ struct WinogradWeight {
   // Row r of all tiles, the i-th of `tiles` / across; half: of a block of wide channels.
   void input(int64_t group, int64_t r, int64_t i, int64_t tiles, int64_t block, float* strip, float* v) const {
     const float* x = static_cast<const float*>(a.x);
-    input_tiles(x + ((r / down * a.groups + group) * a.ci + block * kLanes) * in.size(), in,
+    input_tiles(x + r / down * in.steps.image + (group * a.ci + block * kLanes) * in.steps.channel, in,
                 min_of(kLanes, a.ci - block * kLanes), r % down * 4 - a.g.pad[1], -a.g.pad[2], across, strip,
                 v + (block * tiles + i * across) * kLanes, v_point(tiles));
   }
   void gradient(int64_t group, int64_t r, int64_t half, float* strip, float* z, int64_t step) const {
     const float* y = static_cast<const float*>(a.y);
-    gradient_tiles(y + ((r / down * a.groups + group) * a.co + half * kLanes) * out.size(), out,
+    gradient_tiles(y + r / down * out.steps.image + (group * a.co + half * kLanes) * out.steps.channel, out,
                    min_of(kLanes, a.co - half * kLanes), r % down * 4, across, strip, z, step, kWide);
   }
   // Blocks [b0, b1) of one group of co and one point.
@@ -111,12 +111,12 @@ struct WinogradWeight {
         const int64_t first = tile_rows * share / shares, last = tile_rows * (share + 1) / shares;
         for (int64_t r0 = first; r0 < last; r0 += height) {
           const int64_t r1 = min_of(last, r0 + height);
-          for (int64_t b = 0; b < blocks; ++b)
-            for (int64_t r = r0; r < r1; ++r) input(group, r, r - r0, tiles, b, strip.get(), v.get());
-          for (int64_t h = 0; h < halves; ++h)
-            for (int64_t r = r0; r < r1; ++r)
-              gradient(group, r, h, strip.get(), z.get() + (h / 2 * tiles + (r - r0) * across) * kWide + h % 2 * kLanes,
-                       z_step);
+          for_tiles(in, r0, r1, 0, blocks,
+                    [&](int64_t r, int64_t b) { input(group, r, r - r0, tiles, b, strip.get(), v.get()); });
+          for_tiles(out, r0, r1, 0, halves, [&](int64_t r, int64_t h) {
+            gradient(group, r, h, strip.get(), z.get() + (h / 2 * tiles + (r - r0) * across) * kWide + h % 2 * kLanes,
+                     z_step);
+          });
           for (int64_t point = 0; point < kPoints; ++point)
             for (int64_t g = 0; g < groups; ++g)
               sums((r1 - r0) * across, tiles, g, 0, blocks, v.get() + point * v_step,
@@ -154,13 +154,13 @@ struct WinogradWeight {
     parallel_for(0, groups, own_input_grain(groups), [&](int64_t begin, int64_t end) {
       const Scratch<float> strip(strip_size()), v(kPoints * v_step), z(kPoints * z_step), p(kPoints * step);
       VecF check(0.0f);
-      for (int64_t b = 0; b < blocks; ++b)
-        for (int64_t r = 0; r < tile_rows; ++r) input(group, r, r, tiles, b, strip.get(), v.get());
+      for_tiles(in, 0, tile_rows, 0, blocks,
+                [&](int64_t r, int64_t b) { input(group, r, r, tiles, b, strip.get(), v.get()); });
       for (int64_t g = begin; g < end; ++g) {
         const int64_t last = min_of(halves, 2 * g + 2);
-        for (int64_t h = 2 * g; h < last; ++h)
-          for (int64_t r = 0; r < tile_rows; ++r)
-            gradient(group, r, h, strip.get(), z.get() + r * across * kWide + h % 2 * kLanes, z_step);
+        for_tiles(out, 0, tile_rows, 2 * g, last, [&](int64_t r, int64_t h) {
+          gradient(group, r, h, strip.get(), z.get() + r * across * kWide + h % 2 * kLanes, z_step);
+        });
         for (int64_t b = 0; b < blocks; b += run) {
           const int64_t end_block = min_of(blocks, b + run);
           for (int64_t point = 0; point < kPoints; ++point)

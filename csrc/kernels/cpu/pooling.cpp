@@ -1,6 +1,7 @@
 // pooling.cpp -- the largest element of each window: NaN wins, of equal values the first.
 //
-// Sliding windows go by vectors of neighbouring outputs, over planes; others one by one, over planes' rows.
+// Sliding windows go by vectors of neighbouring outputs, over planes; others one by one, over planes' rows. Channels
+// last go by vectors of channels.
 #include "kernels/pooling.h"
 
 #include "core/parallel.h"
@@ -96,8 +97,65 @@ void max_pool_sliding(const MaxPoolArgs& a) {
                });
 }
 
+// NV vectors of channels of one output, `n` of them in the last.
+template <class T, bool kIndex, int NV>
+PYNN_INLINE void max_of_channels(const MaxPoolArgs& a, const T* x, const int64_t (&o)[3], int64_t n, T* y,
+                                 int64_t* index) {
+  using V = Vec<T>;
+  using I = typename V::Int;
+  constexpr int W = V::kSize;
+  const auto load = [n](const T* at) { return NV == 1 ? V::load(at, n) : V::load(at); };
+  const int64_t first = (a.start[0][o[0]] * a.in[1] + a.start[1][o[1]]) * a.in[2] + a.start[2][o[2]];
+  V best[NV];
+  Vec<I> found[NV];
+#pragma GCC unroll 4
+  for (int v = 0; v < NV; ++v) best[v] = load(x + first * a.channels + v * W), found[v] = Vec<I>(static_cast<I>(first));
+  for (int64_t d = a.start[0][o[0]]; d < a.end[0][o[0]]; d += a.step[0])
+    for (int64_t h = a.start[1][o[1]]; h < a.end[1][o[1]]; h += a.step[1])
+      for (int64_t w = a.start[2][o[2]]; w < a.end[2][o[2]]; w += a.step[2]) {
+        const int64_t at = (d * a.in[1] + h) * a.in[2] + w;
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) {
+          const V value = load(x + at * a.channels + v * W);
+          const Mask<T> better = (value > best[v]) | (value != value);
+          best[v] = select(better, value, best[v]);
+          if (kIndex) found[v] = select(Mask<I>{better.v}, Vec<I>(static_cast<I>(at)), found[v]);
+        }
+      }
+  I places[NV * W];
+#pragma GCC unroll 4
+  for (int v = 0; v < NV; ++v) {
+    best[v].store(y + v * W, NV == 1 ? n : W);
+    if (kIndex) found[v].store(places + v * W);
+  }
+  for (int64_t l = 0; kIndex && l < (NV - 1) * W + n; ++l) index[l] = places[l];
+}
+
+template <class T, bool kIndex>
+void max_pool_channels(const MaxPoolArgs& a) {
+  constexpr int64_t W = Vec<T>::kSize;
+  const int64_t in = product3(a.in), rows = a.out[0] * a.out[1], row = a.out[2] * a.channels;
+  const auto size = [&](int d) { return (a.end[d][0] - a.start[d][0]) / a.step[d] + 1; };
+  const double ns = static_cast<double>(size(0) * size(1) * size(2) * row) / W;
+  parallel_for(0, a.planes * rows, grain_for(ns), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r)
+      for (int64_t ow = 0; ow < a.out[2]; ++ow) {
+        const int64_t o[3] = {r % rows / a.out[1], r % a.out[1], ow}, to = r * row + ow * a.channels;
+        const T* const x = static_cast<const T*>(a.x) + r / rows * in * a.channels;
+        T* const y = static_cast<T*>(a.y) + to;
+        int64_t* const index = kIndex ? a.index + to : nullptr;
+        int64_t c = 0;
+        for (; c + 4 * W <= a.channels; c += 4 * W) max_of_channels<T, kIndex, 4>(a, x + c, o, W, y + c, index + c);
+        for (; c < a.channels; c += W)
+          max_of_channels<T, kIndex, 1>(a, x + c, o, min_of(W, a.channels - c), y + c, index + c);
+      }
+  });
+}
+
 template <class T>
 void max_pool_of(const MaxPoolArgs& a) {
+  if (a.channels > 1 && product3(a.in) < (int64_t{1} << 30))
+    return a.index ? max_pool_channels<T, true>(a) : max_pool_channels<T, false>(a);
   if constexpr (!std::is_integral_v<T>)
     if (a.sliding && a.out[2] >= min_of(4, Vec<T>::kSize / 2) && product3(a.in) < (int64_t{1} << 30))
       return a.index ? max_pool_sliding<T, true>(a) : max_pool_sliding<T, false>(a);
@@ -106,14 +164,20 @@ void max_pool_of(const MaxPoolArgs& a) {
 
 template <class T>
 void max_pool_backward_of(const MaxPoolGradArgs& a) {
-  parallel_for(0, a.planes, grain_for(static_cast<double>(a.in) / 8 + static_cast<double>(a.out)),
-               [&](int64_t begin, int64_t end) {
-                 for (int64_t p = begin; p < end; ++p) {
-                   T* x = static_cast<T*>(a.x) + p * a.in;
-                   for (int64_t i = 0; i < a.in; ++i) x[i] = T(0);
-                   for (int64_t i = p * a.out; i < (p + 1) * a.out; ++i) x[a.index[i]] += static_cast<const T*>(a.g)[i];
-                 }
-               });
+  constexpr int64_t kRun = 64;  // channels of a task, where there are many
+  const int64_t runs = ceil_div(a.channels, kRun), width = min_of(a.channels, kRun);
+  const double ns = static_cast<double>(a.in * width) / 8 + static_cast<double>(a.out * width);
+  parallel_for(0, a.planes * runs, grain_for(ns), [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t p = task / runs, c0 = task % runs * kRun, c1 = min_of(a.channels, c0 + kRun);
+      T* x = static_cast<T*>(a.x) + p * a.in * a.channels;
+      for (int64_t i = 0; i < a.in; ++i)
+        for (int64_t c = c0; c < c1; ++c) x[i * a.channels + c] = T(0);
+      for (int64_t i = p * a.out; i < (p + 1) * a.out; ++i)
+        for (int64_t c = c0, at = i * a.channels; c < c1; ++c)
+          x[a.index[at + c] * a.channels + c] += static_cast<const T*>(a.g)[at + c];
+    }
+  });
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ template <class T>
 PYNN_INLINE T max_of(T a, T b) {
   return a < b ? b : a;
 }
+PYNN_INLINE int64_t clamp_of(int64_t x, int64_t low, int64_t high) { return min_of(max_of(x, low), high); }
 PYNN_INLINE constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 PYNN_INLINE constexpr int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 

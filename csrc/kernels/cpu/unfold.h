@@ -10,7 +10,15 @@ namespace PYNN_CPU_NAMESPACE {
 namespace {
 
 PYNN_INLINE int64_t product3(const int64_t* d) { return d[0] * d[1] * d[2]; }
-PYNN_INLINE int64_t clamp_of(int64_t x, int64_t low, int64_t high) { return min_of(max_of(x, low), high); }
+
+// Between neighbours of x or y of a convolution.
+struct Steps {
+  int64_t image, channel, pixel;
+};
+PYNN_INLINE Steps steps_of(const ConvArgs& a, bool input) {
+  const int64_t channels = a.groups * (input ? a.ci : a.co), pixels = product3(input ? a.g.in : a.g.out);
+  return {channels * pixels, a.channels_last ? 1 : pixels, a.channels_last ? channels : 1};
+}
 
 // Output positions [low, high) along the last dim whose tap `t` reads inside of the input.
 struct Inside {
