@@ -211,6 +211,15 @@ constexpr bool fills_lanes(int64_t columns) {
   return Vec<Total<T>>::kSize % columns == 0;
 }
 
+// shift[c] in the lanes c, c + columns, ...; 0 without shifts.
+template <class T>
+PYNN_INLINE Vec<T> repeated(const T* shift, int64_t columns) {
+  if (!shift || columns == 1) return Vec<T>(shift ? *shift : T(0));
+  T lanes[Vec<T>::kSize];
+  for (int64_t l = 0; l < Vec<T>::kSize; ++l) lanes[l] = shift[l & (columns - 1)];
+  return Vec<T>::load(lanes);
+}
+
 // out[c] = fold of the elements c, c + columns, ... of n from `offset` on; fills_lanes(columns).
 template <class P, class T>
 [[gnu::noinline]] void fold_row(const P& fold, const Source<T>& x, int64_t offset, int64_t n, int64_t columns,
@@ -218,12 +227,7 @@ template <class P, class T>
   using W = Total<T>;
   constexpr int64_t L = Vec<T>::kSize, block = kBlockRows * 8 * L;
   T buffer[block];
-  Vec<T> s(shift ? *shift : T(0));
-  if (shift && columns > 1) {
-    T shifts[L];
-    for (int64_t l = 0; l < L; ++l) shifts[l] = shift[l & (columns - 1)];
-    s = Vec<T>::load(shifts);
-  }
+  const Vec<T> s = repeated(shift, columns);
   Vec<W> total(static_cast<W>(fold.start()[0]));
   x.by_storage([&](auto storage) {
     using S = decltype(storage);
@@ -235,11 +239,12 @@ template <class P, class T>
   merge_lanes<P>(total, columns, out);
 }
 
-// out[r] = fold of row r, for rows of n <= kBlockRows * W elements next to each other: W rows at a time, whose
-// accumulators are transposed and merged. A row's result does not depend on its place among the others.
-template <class P, class T>
+// The same of each of many matrices of n <= kBlockRows * L elements next to each other: L of them at a time, whose
+// accumulators are transposed and merged. A result does not depend on its place among the others.
+template <bool kOneColumn, class P, class T>
 [[gnu::noinline]] void fold_short_rows(const P& fold, const Source<T>& x, int64_t offset, int64_t rows, int64_t n,
-                                       const T* shift, Total<T>* out) {
+                                       int64_t columns, const T* shift, Total<T>* out) {
+  if (kOneColumn) columns = 1;
   using V = Vec<T>;
   constexpr int L = V::kSize, R = P::kUnroll < 4 ? P::kUnroll : L < 4 ? L : 4;
   const int64_t whole = n / L * L;
@@ -261,7 +266,7 @@ template <class P, class T>
         const int64_t k = min_of<int64_t>(g + r, last);
         row[r] = p + k * n;
         a[r] = fold.start();
-        s[r] = V(shift ? shift[r0 + k] : T(0));
+        s[r] = repeated(shift ? shift + (r0 + k) * columns : nullptr, columns);
       }
       for (int64_t i = 0; i < whole; i += L)
 #pragma GCC unroll 4
@@ -275,10 +280,14 @@ template <class P, class T>
     }
     transpose(acc);
 #pragma GCC unroll 4
-    for (int half = L / 2; half; half /= 2)
+    for (int half = L / 2; half; half /= 2) {
+      if (half < columns) break;
 #pragma GCC unroll 8
       for (int l = 0; l < half; ++l) acc[l] = P::merge(acc[l], acc[l + half]);
-    for (int64_t r = 0; r <= last; ++r) out[r0 + r] = static_cast<Total<T>>(acc[0][static_cast<int>(r)]);
+    }
+    for (int64_t c = 0; c < columns; ++c)
+      for (int64_t r = 0; r <= last; ++r)
+        out[(r0 + r) * columns + c] = static_cast<Total<T>>(acc[c][static_cast<int>(r)]);
   }
 }
 
