@@ -51,7 +51,7 @@ def _ufuncs() -> Any:
     """NumPy's transforms as functions of an array and a scale, from NumPy 2 on. np.fft itself passes on the scale 1 as an
     int, by which NumPy takes float32 for float64, converts there and back, and needs five times as long."""
     try:
-        from numpy.fft import _pocketfft_umath
+        from numpy.fft import _pocketfft_umath  # type: ignore[attr-defined]
     except ImportError:
         return None
     return _pocketfft_umath
