@@ -149,17 +149,15 @@ PYNN_INLINE VecD erfc(VecD x) {
 
 // ---- In double, to some 30 bits: for erfc and pow
 
-// 2^f - 1 for |f| <= 1 / 2
-PYNN_INLINE VecD exp2m1_short(VecD f) {
-  return f * poly(f, 0.6931471805416296, 0.24022651076297993, 0.055504109626964254, 0.009618036838560612,
-                  0.0013333430668253758, 0.0001546713538828385, 1.5314976730830546e-05);
-}
 // 2^e
 PYNN_INLINE VecD exp2_short(VecD e) {
   e = min(VecD(300), max(VecD(-300), e));
   const VecD magic(Fp<double>::kMagic);
   const VecD t = e + magic;
-  return (VecD(1) + exp2m1_short(e - (t - magic))) * power_of_2<double>(bits(t) - bits(magic));
+  const VecD f = e - (t - magic);
+  const VecD q = f * poly(f, 0.6931471805416296, 0.24022651076297993, 0.055504109626964254, 0.009618036838560612,
+                          0.0013333430668253758, 0.0001546713538828385, 1.5314976730830546e-05);
+  return (VecD(1) + q) * power_of_2<double>(bits(t) - bits(magic));
 }
 // log2 of a normal a > 0
 PYNN_INLINE VecD log2_short(VecD a) {
@@ -172,24 +170,19 @@ PYNN_INLINE VecD log2_short(VecD a) {
 }
 
 // exp(-x^2) g(t), t = (|x| - 3) / (|x| + 3), g the polynomial of exp(x^2) erfc(x); 2 minus that for x < 0.
-// near: 1 / (|x| + 3) to float's precision.
-PYNN_INLINE VecD erfc_short(VecD x, VecD near) {
-  const VecD a = min(VecD(10.2), abs(x)), b = a + VecD(3);
-  const VecD t = (a - VecD(3)) * fma(near, fnma(near, b, VecD(1)), near);
-  const VecD g =
-      poly_by_two(t, 0.17900115112316972, -0.32623356143424814, 0.2456038121046489, -0.15011587883469205,
-                  0.07166558886773914, -0.024393254586671645, 0.0042710375202404385, 0.0007124329699511778,
-                  -0.0006023567731048941, 3.0890637123306015e-05, 6.630003987215534e-05, 4.9035289607253e-06);
-  const VecD e = a * a * VecD(-kLog2E), magic(Fp<double>::kMagic), k = e + magic, f = e - (k - magic);
-  const VecD y = fma(exp2m1_short(f), g, g);
-  const VecD scaled = from_bits<double>(bits(y) + (bits(k) << Fp<double>::kMantissa));  // times 2^k, which is normal
-  return select(x < VecD(0), VecD(2) - scaled, scaled);
+PYNN_INLINE VecD erfc_short(VecD x) {
+  const VecD a = min(VecD(10.2), abs(x));
+  const VecD t = (a - VecD(3)) / (a + VecD(3));
+  const VecD g = poly(t, 0.17900115112316972, -0.32623356143424814, 0.2456038121046489, -0.15011587883469205,
+                      0.07166558886773914, -0.024393254586671645, 0.0042710375202404385, 0.0007124329699511778,
+                      -0.0006023567731048941, 3.0890637123306015e-05, 6.630003987215534e-05, 4.9035289607253e-06);
+  const VecD y = exp2_short(a * a * VecD(-kLog2E)) * g;
+  return select(x < VecD(0), VecD(2) - y, y);
 }
 PYNN_INLINE VecF erfc(VecF x) {
-  const VecF near = quotient(VecF(1), min(VecF(10.2f), abs(x)) + VecF(3));
-  VecD x0, x1, near0, near1;
-  widen(x, x0, x1), widen(near, near0, near1);
-  return narrow(erfc_short(x0, near0), erfc_short(x1, near1));
+  VecD lo, hi;
+  widen(x, lo, hi);
+  return narrow(erfc_short(lo), erfc_short(hi));
 }
 
 }  // namespace PYNN_CPU_NAMESPACE
