@@ -7,13 +7,14 @@ one name: `norm`.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
 
 from pynn import _C
 from pynn._C import Tensor
-from pynn._linalg.common import array, beside
+from pynn._linalg.common import array
 from pynn.autograd.function import Function
 
 __all__ = [
@@ -45,14 +46,49 @@ __all__ = [
 _OTHER_WAY = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
 
 
+@functools.cache
+def _ufuncs() -> Any:
+    """NumPy's transforms as functions of an array and a scale, from NumPy 2 on. np.fft itself passes on the scale 1 as an
+    int, by which NumPy takes float32 for float64, converts there and back, and needs five times as long."""
+    try:
+        from numpy.fft import _pocketfft_umath  # type: ignore[attr-defined]
+    except ImportError:
+        return None
+    return _pocketfft_umath
+
+
+def _along(name: str, a: Any, out: Any, dim: int, norm: str) -> None:
+    """out, which may be a, takes np.fft's function `name` of a along one dim."""
+    import numpy as np
+
+    n = (a if name == "rfft" else out).shape[dim]
+    ufuncs = _ufuncs()
+    if ufuncs is None:
+        out[...] = getattr(np.fft, name)(a, n, dim, norm)
+        return
+    inverse = name.startswith("i")
+    power = {"backward": inverse, "forward": not inverse, "ortho": 0.5}[norm]
+    name = ("rfft_n_odd" if n % 2 else "rfft_n_even") if name == "rfft" else name
+    getattr(ufuncs, name)(a, out.real.dtype.type(n**-power), axes=[(dim,), (), (dim,)], out=out)
+
+
+def _transform(name: str, x: Tensor, dims: tuple[int, ...], size: int, dtype: Any, norm: str) -> Tensor:
+    """That along each of dims; the result's size of the last."""
+    shape = list(x.shape)
+    shape[dims[-1]] = size
+    y = _C.empty(shape, dtype=dtype, device="cpu")
+    a, out = array(x), y.numpy()
+    for dim in reversed(dims):
+        _along(name, a, out, dim, norm)
+        a = out
+    return y.to(x.device)
+
+
 class FftC2C(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, dims: tuple[int, ...], forward: bool, norm: str) -> Tensor:
-        import numpy as np
-
         ctx.args = dims, not forward, _OTHER_WAY[norm]
-        transform = np.fft.fftn if forward else np.fft.ifftn
-        return beside(transform(array(x), axes=dims, norm=norm), x).to(x.dtype)  # type: ignore[arg-type]
+        return _transform("fft" if forward else "ifft", x, dims, x.size(dims[-1]), x.dtype, norm)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -64,10 +100,8 @@ class FftR2C(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dim: int, norm: str) -> Tensor:
-        import numpy as np
-
         ctx.args = dim, x.size(dim), norm
-        return beside(np.fft.rfft(array(x), axis=dim, norm=norm), x).to(x.dtype.to_complex())  # type: ignore[arg-type]
+        return _transform("rfft", x, (dim,), x.size(dim) // 2 + 1, x.dtype.to_complex(), norm)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -80,10 +114,8 @@ class FftC2R(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dim: int, n: int, norm: str) -> Tensor:
-        import numpy as np
-
         ctx.args = dim, n, norm
-        return beside(np.fft.irfft(array(x), n, axis=dim, norm=norm), x).to(x.dtype.to_real())  # type: ignore[arg-type]
+        return _transform("irfft", x, (dim,), n, x.dtype.to_real(), norm)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:

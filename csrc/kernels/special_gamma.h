@@ -99,8 +99,8 @@ PYNN_FN double gamma_density(double a, double x) {
   return PYNN_MATH(exp)(a * log1p_minus((x - a) / a) - correction) / PYNN_MATH(sqrt)(kTwoPi * a);
 }
 
-// The regularised lower incomplete gamma function of x, or (upper) 1 - that.
-PYNN_FN double igamma(double a, double x, bool upper) {
+// The regularised lower incomplete gamma function of x, or (upper) 1 - that, to a relative error of about `tiny`.
+PYNN_FN double igamma(double a, double x, bool upper, double tiny = kTiny) {
   if (!(a >= 0) || !(x >= 0)) return kNaN;
   if (a == 0) return x > 0 ? (upper ? 0 : 1) : kNaN;
   if (x == 0) return upper ? 1 : 0;
@@ -112,7 +112,7 @@ PYNN_FN double igamma(double a, double x, bool upper) {
     for (int k = 1; k < 100000; ++k) {
       term *= x / (a + k);
       sum += term;
-      if (term < sum * kTiny) break;
+      if (term < sum * tiny) break;
     }
     const double lower = density * sum;
     return upper ? 1 - lower : lower;
@@ -128,7 +128,7 @@ PYNN_FN double igamma(double a, double x, bool upper) {
     if (PYNN_MATH(fabs)(c) < 1e-300) c = 1e-300;
     d = 1 / d;
     f *= d * c;
-    if (PYNN_MATH(fabs)(d * c - 1) < 1e-16) break;
+    if (PYNN_MATH(fabs)(d * c - 1) < 10 * tiny) break;
   }
   const double q = density * a * f;
   return upper ? q : 1 - q;

@@ -276,14 +276,6 @@ Tensor extremum(const char* name, Other a, Other b) {
       });
 }
 
-Tensor compare(const char* name, Binary op, Other a, Other b) {
-  const DType t = result_type(a, b);
-  if (op >= Binary::Lt && op <= Binary::Ge) real_type(name, t);
-  Tensor y = new_result(name, a, b, DType::Bool);
-  run_binary(op, y, a, b, t);
-  return no_gradient(std::move(y));
-}
-
 Tensor bitwise(const char* name, Binary op, Other a, Other b) {
   const DType t = ordered_type(name, a, b);
   PYNN_CHECK_KIND(NotImplemented, is_integral(t), name, ": integer or bool operands are required, got ", dtype_name(t));
@@ -301,6 +293,13 @@ Tensor shift(const char* name, Binary op, Other a, Other b) {
 
 Tensor maximum(Other a, Other b) { return extremum<Binary::Maximum, true>("maximum", a, b); }
 Tensor minimum(Other a, Other b) { return extremum<Binary::Minimum, false>("minimum", a, b); }
+Tensor compare(const char* name, Binary op, Other a, Other b, DType result) {
+  const DType t = result_type(a, b);
+  if (op >= Binary::Lt && op <= Binary::Ge) real_type(name, t);
+  Tensor y = new_result(name, a, b, result);
+  run_binary(op, y, a, b, t);
+  return no_gradient(std::move(y));
+}
 Tensor eq(Other a, Other b) { return compare("eq", Binary::Eq, a, b); }
 Tensor ne(Other a, Other b) { return compare("ne", Binary::Ne, a, b); }
 Tensor lt(Other a, Other b) { return compare("lt", Binary::Lt, a, b); }

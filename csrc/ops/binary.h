@@ -17,6 +17,7 @@ Tensor pow(Other a, Other b);
 Tensor maximum(Other a, Other b);
 Tensor minimum(Other a, Other b);
 Tensor atan2(Other a, Other b);
+Tensor compare(const char* name, Binary op, Other a, Other b, DType result = DType::Bool);
 Tensor eq(Other a, Other b);
 Tensor ne(Other a, Other b);
 Tensor lt(Other a, Other b);

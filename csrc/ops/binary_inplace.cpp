@@ -117,12 +117,6 @@ PYNN_TENSOR_FIRST(floor_divide)
 PYNN_TENSOR_FIRST(remainder)
 PYNN_TENSOR_FIRST(fmod)
 PYNN_TENSOR_FIRST(pow)
-PYNN_TENSOR_FIRST(eq)
-PYNN_TENSOR_FIRST(ne)
-PYNN_TENSOR_FIRST(lt)
-PYNN_TENSOR_FIRST(le)
-PYNN_TENSOR_FIRST(gt)
-PYNN_TENSOR_FIRST(ge)
 PYNN_TENSOR_FIRST(bitwise_and)
 PYNN_TENSOR_FIRST(bitwise_or)
 PYNN_TENSOR_FIRST(bitwise_xor)
@@ -134,9 +128,24 @@ PYNN_TENSOR_FIRST(bitwise_right_shift)
 PYNN_TENSORS_ONLY(maximum)
 PYNN_TENSORS_ONLY(minimum)
 PYNN_TENSORS_ONLY(atan2)
-PYNN_TENSORS_ONLY(logical_and)
-PYNN_TENSORS_ONLY(logical_or)
-PYNN_TENSORS_ONLY(logical_xor)
+
+// In place, or with an out= of numbers, straight to where they belong.
+Tensor compare_into(const char* name, Binary op, const Tensor& a, Other b) {
+  const Tensor* to = thread_state.destination;
+  const bool numbers = to && to->device().is_cpu() && !is_complex(to->dtype());
+  return compare(name, op, a, b, numbers ? to->dtype() : DType::Bool);
+}
+#define PYNN_COMPARISON(name, op, other) \
+  Tensor op_##name(const Tensor& a, other b) { return compare_into(#name, Binary::op, a, b); }
+PYNN_COMPARISON(eq, Eq, Other)
+PYNN_COMPARISON(ne, Ne, Other)
+PYNN_COMPARISON(lt, Lt, Other)
+PYNN_COMPARISON(le, Le, Other)
+PYNN_COMPARISON(gt, Gt, Other)
+PYNN_COMPARISON(ge, Ge, Other)
+PYNN_COMPARISON(logical_and, LogicalAnd, const Tensor&)
+PYNN_COMPARISON(logical_or, LogicalOr, const Tensor&)
+PYNN_COMPARISON(logical_xor, LogicalXor, const Tensor&)
 
 Tensor op_add(const Tensor& a, Other b, Scalar alpha) { return add(a, b, alpha); }
 Tensor op_sub(const Tensor& a, Other b, Scalar alpha) { return sub(a, b, alpha); }
@@ -202,17 +211,21 @@ PYNN_OP(op_atan2, "atan2(Tensor input, Tensor other) -> Tensor",
         "The angle of (other, input), radians in [-pi, pi]. Same as torch.atan2.", kOut | kInplace | kMap);
 PYNN_OP(op_atan2, "arctan2(Tensor input, Tensor other) -> Tensor", "Alias of atan2.", kOut | kInplace | kMap);
 
-PYNN_OP(op_eq, "eq(Tensor input, Other other) -> Tensor", "input == other. " PYNN_SAME_AS("eq"), kOut | kInplace);
-PYNN_OP(op_ne, "ne(Tensor input, Other other) -> Tensor", "input != other. " PYNN_SAME_AS("ne"), kOut | kInplace);
-PYNN_OP(op_lt, "lt(Tensor input, Other other) -> Tensor", "input < other. " PYNN_SAME_AS("lt"), kOut | kInplace);
-PYNN_OP(op_le, "le(Tensor input, Other other) -> Tensor", "input <= other. " PYNN_SAME_AS("le"), kOut | kInplace);
-PYNN_OP(op_gt, "gt(Tensor input, Other other) -> Tensor", "input > other. " PYNN_SAME_AS("gt"), kOut | kInplace);
-PYNN_OP(op_ge, "ge(Tensor input, Other other) -> Tensor", "input >= other. " PYNN_SAME_AS("ge"), kOut | kInplace);
-PYNN_OP(op_ne, "not_equal(Tensor input, Other other) -> Tensor", "Alias of ne.", kOut | kInplace);
-PYNN_OP(op_lt, "less(Tensor input, Other other) -> Tensor", "Alias of lt.", kOut | kInplace);
-PYNN_OP(op_le, "less_equal(Tensor input, Other other) -> Tensor", "Alias of le.", kOut | kInplace);
-PYNN_OP(op_gt, "greater(Tensor input, Other other) -> Tensor", "Alias of gt.", kOut | kInplace);
-PYNN_OP(op_ge, "greater_equal(Tensor input, Other other) -> Tensor", "Alias of ge.", kOut | kInplace);
+PYNN_OP(op_eq, "eq(Tensor input, Other other) -> Tensor", "input == other. " PYNN_SAME_AS("eq"),
+        kOut | kInplace | kMap);
+PYNN_OP(op_ne, "ne(Tensor input, Other other) -> Tensor", "input != other. " PYNN_SAME_AS("ne"),
+        kOut | kInplace | kMap);
+PYNN_OP(op_lt, "lt(Tensor input, Other other) -> Tensor", "input < other. " PYNN_SAME_AS("lt"), kOut | kInplace | kMap);
+PYNN_OP(op_le, "le(Tensor input, Other other) -> Tensor", "input <= other. " PYNN_SAME_AS("le"),
+        kOut | kInplace | kMap);
+PYNN_OP(op_gt, "gt(Tensor input, Other other) -> Tensor", "input > other. " PYNN_SAME_AS("gt"), kOut | kInplace | kMap);
+PYNN_OP(op_ge, "ge(Tensor input, Other other) -> Tensor", "input >= other. " PYNN_SAME_AS("ge"),
+        kOut | kInplace | kMap);
+PYNN_OP(op_ne, "not_equal(Tensor input, Other other) -> Tensor", "Alias of ne.", kOut | kInplace | kMap);
+PYNN_OP(op_lt, "less(Tensor input, Other other) -> Tensor", "Alias of lt.", kOut | kInplace | kMap);
+PYNN_OP(op_le, "less_equal(Tensor input, Other other) -> Tensor", "Alias of le.", kOut | kInplace | kMap);
+PYNN_OP(op_gt, "greater(Tensor input, Other other) -> Tensor", "Alias of gt.", kOut | kInplace | kMap);
+PYNN_OP(op_ge, "greater_equal(Tensor input, Other other) -> Tensor", "Alias of ge.", kOut | kInplace | kMap);
 PYNN_OP(op_logical_and, "logical_and(Tensor input, Tensor other) -> Tensor",
         "True where both are nonzero. " PYNN_SAME_AS("logical_and"), kOut | kInplace | kMap);
 PYNN_OP(op_logical_or, "logical_or(Tensor input, Tensor other) -> Tensor",

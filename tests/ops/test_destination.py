@@ -176,6 +176,32 @@ def test_other_types_in_place():
     np.testing.assert_array_equal(_nn.elu_(h).float().numpy(), want)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8", "int64", "bool"])
+@pytest.mark.parametrize("n", [1, 5, 63, 2049, 70001])
+def test_comparisons_of_numbers(dtype, n):
+    """In place and with out= the result is of the destination's type."""
+    rng = np.random.default_rng(n)
+    a, b = (rng.integers(-2, 3, 2 * n).astype(dtype) for _ in range(2))
+    for name, f in [
+        ("eq", np.equal), ("ne", np.not_equal), ("lt", np.less), ("le", np.less_equal), ("gt", np.greater),
+        ("ge", np.greater_equal), ("logical_and", np.logical_and), ("logical_xor", np.logical_xor),
+    ]:  # fmt: skip
+        for part in slice(n), slice(None, None, 2):
+            x, y = pynn.tensor(a)[part], pynn.tensor(b)[part]
+            want = f(a[part], b[part])
+            out = pynn.zeros(n)
+            getattr(pynn, name)(x, y, out=out)
+            np.testing.assert_array_equal(out.numpy(), want.astype(np.float32))
+            got = getattr(x, name + "_")(y)
+            assert got is x and str(x.dtype).endswith(dtype)
+            np.testing.assert_array_equal(x.numpy(), want.astype(dtype))
+    x = pynn.tensor(a.astype(np.float32))
+    assert x.ne_(x).sum() == 0
+    wide = pynn.empty(0)
+    pynn.lt(pynn.tensor([[1.0], [3.0]]), pynn.tensor([2.0, 4.0]), out=wide)
+    np.testing.assert_array_equal(wide.numpy(), [[1, 1], [0, 1]])
+
+
 OUT = {
     "add": lambda x, y, **k: pynn.add(x, y, **k),
     "exp": lambda x, y, **k: pynn.exp(x, **k),

@@ -228,3 +228,38 @@ def test_short_time_errors():
     ):
         with raises(RuntimeError, words):
             call()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("n", [1, 2, 7, 12])
+def test_without_numpys_ufuncs(monkeypatch, norm, n):
+    """NumPy before 2.0 has no such functions; results are the same."""
+    x = pynn.randn(3, n, dtype=pynn.float64)
+    z = pynn.complex(x, x.flip(0))
+    half = fft.rfft(x)
+
+    def all_of():
+        return [
+            fft.rfft(x, norm=norm),
+            fft.fft2(z, norm=norm),
+            fft.ifft2(z, norm=norm),
+            fft.irfft(half, n, norm=norm),
+        ]
+
+    want = all_of()
+    monkeypatch.setattr(fft, "_ufuncs", lambda: None)
+    for a, b in zip(all_of(), want, strict=True):
+        assert a.shape == b.shape and a.dtype == b.dtype
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12, atol=1e-12)
+
+
+def test_single_precision():
+    """float32 is transformed as such, with its rounding, also of numbers of points that are no powers of 2."""
+    for n in 8, 60, 97, 1000:
+        x = pynn.randn(5, n)
+        for f in pynn.fft.fft, pynn.fft.ifft, pynn.fft.rfft:
+            y, want = f(x), f(x.double())
+            assert y.dtype == pynn.complex64
+            scale = np.abs(want.numpy()).max()
+            np.testing.assert_allclose(y.numpy() / scale, want.numpy() / scale, atol=1e-6)
+        np.testing.assert_allclose(pynn.fft.irfft(pynn.fft.rfft(x), n).numpy(), x.numpy(), atol=1e-5)

@@ -415,3 +415,20 @@ def test_short_columns(shape, dtype):
         if name == "prod" and dtype == pynn.float16:
             continue  # beyond its range
         np.testing.assert_allclose(to_numpy(got), expected, rtol=tol, atol=tol)
+
+
+@pytest.mark.parametrize("rows", [7, 31, 33, 100, 129, 4099])
+@pytest.mark.parametrize("columns", [2, 3, 4, 8, 16])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int32"])
+def test_whole_rows_in_a_register(rows, columns, dtype):
+    """Whole rows of few columns share a register: sums, extremes and what subtracts a shift of each column."""
+    x = (np.random.default_rng(rows).standard_normal((3, rows, columns)) * 10 + np.arange(columns)).round()
+    ours = pynn.tensor(x).to(getattr(pynn, dtype))
+    np.testing.assert_allclose(ours.sum(1, dtype=pynn.float64).numpy(), x.sum(1), rtol=1e-6)
+    np.testing.assert_array_equal(ours.amax(1).double().numpy(), x.max(1))
+    np.testing.assert_array_equal(ours.amin(1).double().numpy(), x.min(1))
+    if dtype.startswith("float"):
+        np.testing.assert_allclose(ours.var(1).numpy(), x.var(1, ddof=1), rtol=1e-5)
+        np.testing.assert_allclose(ours.logsumexp(1).numpy(), np.log(np.exp(x).sum(1)), rtol=1e-5)
+        x[1, rows // 2, 1] = np.nan
+        np.testing.assert_array_equal(np.isnan(pynn.tensor(x).amax(1).numpy()), np.isnan(x.max(1)))

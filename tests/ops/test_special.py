@@ -426,3 +426,36 @@ def test_trigamma_of_many():
     np.testing.assert_allclose(pynn.polygamma(1, tensor(x)).numpy(), want, rtol=2e-7)
     assert pynn.polygamma(1, pynn.tensor([0.0, -1.0, INF])).tolist() == [INF, INF, 0]
     assert pynn.polygamma(1, pynn.tensor([NAN])).isnan().all()
+
+
+def test_erf_and_erfc_at_the_ends_of_intervals():
+    edges = np.concatenate(
+        [(np.arange(17) + 0.5) * 5.95 / 15.5, np.exp2(np.arange(4, 21) / 4) - 2, np.arange(41) / 2]
+    )
+    edges = edges[edges < 27.5]
+    x = np.concatenate(
+        [edges, np.nextafter(edges, 0), np.nextafter(edges, 99), [0.0, 5e-324, 1e-300, 1e300, INF]]
+    )
+    x = np.concatenate([x, -x])
+    with np.errstate(all="ignore"):
+        for ours, exact in (pynn.erf, math.erf), (pynn.erfc, math.erfc):
+            want = np.array([exact(v) for v in x])
+            np.testing.assert_allclose(ours(tensor(x)).numpy(), want, rtol=1e-15, atol=5e-324)
+            short = x.astype(np.float32)
+            want = np.array([exact(float(v)) for v in short])
+            np.testing.assert_allclose(ours(tensor(short)).numpy(), want, rtol=2e-7, atol=3e-45)
+            assert np.isnan(ours(pynn.tensor([NAN] * 17)).numpy()).all()
+    assert (pynn.erf(tensor(np.array([5.95, 6.0, 30.0, INF]))).numpy() == 1).all()
+    assert np.signbit(pynn.erf(tensor(np.array([-0.0]))).numpy()).all()
+
+
+def test_incomplete_gamma_of_floats():
+    """float32 stops its sums sooner."""
+    rng = np.random.default_rng(0)
+    a, x = (
+        np.exp(rng.uniform(-3, 5, 999)).astype(np.float32),
+        np.exp(rng.uniform(-3, 5, 999)).astype(np.float32),
+    )
+    for f in pynn.igamma, pynn.igammac:
+        want = f(pynn.tensor(a).double(), pynn.tensor(x).double()).numpy()
+        np.testing.assert_allclose(f(pynn.tensor(a), pynn.tensor(x)).numpy(), want, rtol=2e-7, atol=1e-37)

@@ -184,9 +184,15 @@ bool is_usable(const MapArgs& args, const Job& job, int k, Strides s, const Tili
 bool run_tiles(const MapArgs& args, const Job& job) {
   Tiling tiling = make_tiling(args);
   bool usable[kMaxOperands], all = true;
-  for (int k = 0; k < args.noperands; ++k) all &= usable[k] = is_usable(args, job, k, tiling.strides[k], tiling);
-  const int64_t bytes = tiling.crossed ? kScratchBytes : kUsualBytes;
-  make_tiles(tiling, all ? even_lines(args.numel, kDirectElements) : bytes / static_cast<int64_t>(item_size(job.type)));
+  int64_t item = 2;  // of the widest scratch; of bools half of what would fit, since the operands are to stay in L1 too
+  for (int k = 0; k < args.noperands; ++k) {
+    usable[k] = is_usable(args, job, k, tiling.strides[k], tiling);
+    if (usable[k]) continue;
+    all = false;
+    item = max_of(item, static_cast<int64_t>(item_size(k == 0 ? job.result : job.type)));
+  }
+  make_tiles(tiling,
+             all ? even_lines(args.numel, kDirectElements) : (tiling.crossed ? kScratchBytes : kUsualBytes) / item);
   bool ok = true;
   const auto work = [&](int64_t begin, int64_t end) {
     TileRunner runner(args, tiling, job, usable);

@@ -145,10 +145,8 @@ template <class P, class T>
 [[gnu::noinline]] void fold_piece(const P& fold, const Source<T>& x, int64_t base, int64_t inner, int64_t r0,
                                   int64_t r1, int64_t c0, int64_t c1, const T* shift, Total<T>* out) {
   using W = Total<T>;
-  if (inner == 1) {
-    out[0] = fold_row(fold, x, base + r0, r1 - r0, shift ? shift[0] : T(0));
-    return;
-  }
+  if (fills_lanes<T>(inner) && (inner == 1 || (r1 - r0) * inner >= kNarrow))
+    return fold_row(fold, x, base + r0 * inner, (r1 - r0) * inner, inner, shift, out);
   if (r1 - r0 <= kBlockRows && !x.converts())
     return fold_short_columns(fold, x, base + r0 * inner + c0, r1 - r0, inner, c1 - c0, shift, out);
   const W start = static_cast<W>(fold.start()[0]);

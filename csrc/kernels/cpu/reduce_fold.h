@@ -154,32 +154,29 @@ struct AddSquares : Add<T> {  // of x - s
   }
 };
 
-template <class P, class T>
-PYNN_INLINE Total<T> merge_lanes(Vec<T> acc) {
-  using W = Total<T>;
+// out[c] = fold of the lanes c, c + period, ...; period is a power of 2.
+template <class P, class W>
+PYNN_INLINE void merge_lanes(Vec<W> acc, int64_t period, W* out) {
   constexpr int L = Vec<W>::kSize;
-  Vec<W> wide;
-  if constexpr (std::is_same_v<T, float>) {
-    VecD high;
-    widen(acc, wide, high);
-    wide = P::merge(wide, high);
-  } else {
-    wide = acc;
-  }
   W lanes[L];
-  wide.store(lanes);
+  acc.store(lanes);
+  if (period > 1) [[unlikely]] {
+    for (int64_t l = period; l < L; ++l) lanes[l & (period - 1)] = P::merge(lanes[l & (period - 1)], lanes[l]);
+    for (int64_t l = 0; l < period; ++l) out[l] = lanes[l];
+    return;
+  }
 #pragma GCC unroll 4
   for (int half = L / 2; half; half /= 2)
 #pragma GCC unroll 4
     for (int l = 0; l < half; ++l) lanes[l] = P::merge(lanes[l], lanes[l + half]);
-  return lanes[0];
+  *out = lanes[0];
 }
 
+// n elements into as many lanes as a register of totals has: element i into lane i modulo those.
 template <class P, class S, class T = Wide<S>>
-[[gnu::noinline]] Total<T> fold_block(const P& fold, const S* x, int64_t n, T shift) {
+[[gnu::noinline]] Vec<Total<T>> fold_block(const P& fold, const S* x, int64_t n, Vec<T> s) {
   using V = Vec<T>;
   constexpr int L = V::kSize, U = P::kUnroll;
-  const V s(shift);
   V acc[U];
   int64_t i = 0;
   acc[0] = fold.start();
@@ -199,30 +196,55 @@ template <class P, class S, class T = Wide<S>>
     const V rest = select(V::iota(T(0)) < V(static_cast<T>(n - i)), load_wide(x + i, n - i), fold.identity(s));
     acc[0] = fold.step(acc[0], rest, s);
   }
-  return merge_lanes<P>(acc[0]);
+  if constexpr (std::is_same_v<T, float>) {
+    VecD low, high;
+    widen(acc[0], low, high);
+    return P::merge(low, high);
+  } else {
+    return acc[0];
+  }
 }
 
-// n elements from `offset` on.
+// Rows of so few columns that a register of totals holds whole ones are folded like a single column.
+template <class T>
+constexpr bool fills_lanes(int64_t columns) {
+  return Vec<Total<T>>::kSize % columns == 0;
+}
+
+// shift[c] in the lanes c, c + columns, ...; 0 without shifts.
+template <class T>
+PYNN_INLINE Vec<T> repeated(const T* shift, int64_t columns) {
+  if (!shift || columns == 1) return Vec<T>(shift ? *shift : T(0));
+  T lanes[Vec<T>::kSize];
+  for (int64_t l = 0; l < Vec<T>::kSize; ++l) lanes[l] = shift[l & (columns - 1)];
+  return Vec<T>::load(lanes);
+}
+
+// out[c] = fold of the elements c, c + columns, ... of n from `offset` on; fills_lanes(columns).
 template <class P, class T>
-[[gnu::noinline]] Total<T> fold_row(const P& fold, const Source<T>& x, int64_t offset, int64_t n, T shift) {
-  constexpr int64_t block = kBlockRows * 8 * Vec<T>::kSize;
+[[gnu::noinline]] void fold_row(const P& fold, const Source<T>& x, int64_t offset, int64_t n, int64_t columns,
+                                const T* shift, Total<T>* out) {
+  using W = Total<T>;
+  constexpr int64_t L = Vec<T>::kSize, block = kBlockRows * 8 * L;
   T buffer[block];
-  Total<T> total = static_cast<Total<T>>(fold.start()[0]);
+  const Vec<T> s = repeated(shift, columns);
+  Vec<W> total(static_cast<W>(fold.start()[0]));
   x.by_storage([&](auto storage) {
     using S = decltype(storage);
     for (int64_t i = 0; i < n; i += block) {
       const int64_t b = min_of(block, n - i);
-      total = P::merge(total, fold_block(fold, x.template get_as<S>(offset + i, b, buffer), b, shift));
+      total = P::merge(total, fold_block(fold, x.template get_as<S>(offset + i, b, buffer), b, s));
     }
   });
-  return total;
+  merge_lanes<P>(total, columns, out);
 }
 
-// out[r] = fold of row r, for rows of n <= kBlockRows * W elements next to each other: W rows at a time, whose
-// accumulators are transposed and merged. A row's result does not depend on its place among the others.
-template <class P, class T>
+// The same of each of many matrices of n <= kBlockRows * L elements next to each other: L of them at a time, whose
+// accumulators are transposed and merged. A result does not depend on its place among the others.
+template <bool kOneColumn, class P, class T>
 [[gnu::noinline]] void fold_short_rows(const P& fold, const Source<T>& x, int64_t offset, int64_t rows, int64_t n,
-                                       const T* shift, Total<T>* out) {
+                                       int64_t columns, const T* shift, Total<T>* out) {
+  if (kOneColumn) columns = 1;
   using V = Vec<T>;
   constexpr int L = V::kSize, R = P::kUnroll < 4 ? P::kUnroll : L < 4 ? L : 4;
   const int64_t whole = n / L * L;
@@ -244,7 +266,7 @@ template <class P, class T>
         const int64_t k = min_of<int64_t>(g + r, last);
         row[r] = p + k * n;
         a[r] = fold.start();
-        s[r] = V(shift ? shift[r0 + k] : T(0));
+        s[r] = repeated(shift ? shift + (r0 + k) * columns : nullptr, columns);
       }
       for (int64_t i = 0; i < whole; i += L)
 #pragma GCC unroll 4
@@ -258,10 +280,14 @@ template <class P, class T>
     }
     transpose(acc);
 #pragma GCC unroll 4
-    for (int half = L / 2; half; half /= 2)
+    for (int half = L / 2; half; half /= 2) {
+      if (half < columns) break;
 #pragma GCC unroll 8
       for (int l = 0; l < half; ++l) acc[l] = P::merge(acc[l], acc[l + half]);
-    for (int64_t r = 0; r <= last; ++r) out[r0 + r] = static_cast<Total<T>>(acc[0][static_cast<int>(r)]);
+    }
+    for (int64_t c = 0; c < columns; ++c)
+      for (int64_t r = 0; r <= last; ++r)
+        out[(r0 + r) * columns + c] = static_cast<Total<T>>(acc[c][static_cast<int>(r)]);
   }
 }
 

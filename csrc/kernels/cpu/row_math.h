@@ -94,7 +94,10 @@ PYNN_INLINE double row_dot(const T* x, const T* y, int64_t n) {
 // NaN wins; -inf for an empty row.
 template <class T>
 T row_max(const T* x, int64_t n) {
-  return static_cast<T>(fold_block(Extreme<T, true>{}, x, n, T(0)));
+  using Fold = Extreme<T, true>;
+  Total<T> m;
+  merge_lanes<Fold>(fold_block(Fold{}, x, n, Vec<T>(T(0))), 1, &m);
+  return static_cast<T>(m);
 }
 // The same where what follows finds NaN by itself: it may be passed over here.
 template <class T>

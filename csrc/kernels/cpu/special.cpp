@@ -87,24 +87,33 @@ PYNN_INLINE VecF erfinv(VecF x) {
   const VecF y = erfinv_short(x, -log((VecF(1) - x) * (VecF(1) + x)));  // NaN for |x| > 1
   return select(abs(x) == VecF(1), x * VecF(__builtin_huge_valf()), y);
 }
-// That, then a step by Halley on erf, or near 1 on erfc. Where w is beyond what the polynomials were made for, two from
-// the root of w + log 2 - log(pi (w + log 2)) / 2.
+// x + x p(w - 5 / 2), p to 2^-55. Where w is above 5: the short one, then a step by Halley on erfc; and beyond what
+// that was made for, two steps from the root of w + log 2 - log(pi (w + log 2)) / 2.
 PYNN_INLINE VecD erfinv(VecD x) {
-  const VecD a = abs(x), one(1), half(0.5), w = -log((one - a) * (one + a));
-  const auto small = a<half, far = w> VecD(16);
-  VecD y = erfinv_short(a, w);
-  int steps = 1;
-  if (any(far)) {
-    const VecD u = w + VecD(kLn2);
-    y = select(far, sqrt(u - half * log(VecD(3.14159265358979323846) * u)), y);
-    steps = 2;
-  }
-  for (; steps > 0; --steps) {
-    const VecD inner = erf_inner(y);
-    VecD gap = inner - a;  // erf(y) - a
-    if (!all(small)) gap = select(small, gap, (one - a) - select(y < half, one - inner, erfc_outer(y)));
-    const VecD u = gap * exp(y * y) * VecD(0.88622692545275801365);  // sqrt(pi) / 2
-    y = y - u / fma(y, u, one);
+  const VecD a = abs(x), one(1), half(0.5);
+  const VecD w = -log(kHasFma ? fnma(a, a, one) : (one - a) * (one + a)), v = w - VecD(2.5);
+  VecD y =
+      fma(poly_by_two(v, 0.5014093511107919, 0.246640276744167, -0.004177317724382887, -0.0012527079078109066,
+                      0.00021825026433935945, -4.996079599279791e-06, -3.416619584862394e-06, 4.78725219198754e-07,
+                      1.3416788811913557e-08, -1.0861169521763927e-08, 9.073147838739175e-10, 1.1960729171935375e-10,
+                      -3.110795974484731e-11, 9.114669783363668e-13, 5.3717803411669e-13, -7.610626530191807e-14,
+                      -3.177077584174987e-15, 1.8941456297431503e-15, -1.0138086192836234e-16, -2.6645648809770092e-17,
+                      2.538203868845463e-18, 1.64533799430872e-19),
+          a, a);
+  const auto outer = w > VecD(5), far = w > VecD(16);
+  if (any(outer)) [[unlikely]] {
+    VecD z = erfinv_short(a, w);
+    int steps = 1;
+    if (any(far)) {
+      const VecD u = w + VecD(kLn2);
+      z = select(far, sqrt(u - half * log(VecD(3.14159265358979323846) * u)), z);
+      steps = 2;
+    }
+    for (; steps > 0; --steps) {
+      const VecD u = ((one - a) - erfc_outer(z)) * exp(z * z) * VecD(0.88622692545275801365);  // sqrt(pi) / 2
+      z = z - u / fma(z, u, one);
+    }
+    y = select(outer, z, y);
   }
   return copysign(select(a == one, VecD(__builtin_huge_val()), y), x);
 }
@@ -298,6 +307,7 @@ void run2(Special2 op, void* y, const void* a, const void* b, int64_t n) {
   if (op == Special2::Xlog1py) return in_registers([](V s, V t) { return times_log(s, t, log1p(t)); });
   if constexpr (std::is_same_v<T, float>)
     if (op == Special2::Hypot) return in_registers([](V s, V t) { return hypot(s, t); });
+  constexpr double tiny = sizeof(T) == 4 ? 1e-10 : kTiny;
   switch (op) {
 #define PYNN_CASE(name, expr)                           \
   case Special2::name:                                  \
@@ -308,8 +318,8 @@ void run2(Special2 op, void* y, const void* a, const void* b, int64_t n) {
     });
     PYNN_CASE(Hypot, __builtin_hypot(u, v))
     PYNN_CASE(Zeta, zeta(u, v))
-    PYNN_CASE(Igamma, igamma(u, v, false))
-    PYNN_CASE(Igammac, igamma(u, v, true))
+    PYNN_CASE(Igamma, igamma(u, v, false, tiny))
+    PYNN_CASE(Igammac, igamma(u, v, true, tiny))
     PYNN_CASE(ChebyshevT, chebyshev(u, v, 0))
     PYNN_CASE(ChebyshevU, chebyshev(u, v, 1))
     PYNN_CASE(ChebyshevV, chebyshev(u, v, 2))

@@ -71,10 +71,13 @@ PYNN_INLINE F64 trunc(F64 x) { return _mm512_roundscale_pd(x, _MM_FROUND_TO_ZERO
 PYNN_INLINE F32 scale(F32 x, F32 k) { return _mm512_scalef_ps(x, k); }
 PYNN_INLINE F64 scale(F64 x, F64 k) { return _mm512_scalef_pd(x, k); }
 
-// table[i % 32]
+// table[i % 32], table[i % 16]
 #define PYNN_HAS_LOOKUP 1
 PYNN_INLINE F32 lookup(const float (&table)[32], I32 i) {
   return _mm512_permutex2var_ps(_mm512_load_ps(table), (__m512i)i, _mm512_load_ps(table + 16));
+}
+PYNN_INLINE F64 lookup(const double (&table)[16], I64 i) {
+  return _mm512_permutex2var_pd(_mm512_load_pd(table), (__m512i)i, _mm512_load_pd(table + 8));
 }
 
 PYNN_INLINE F32 permute(F32 x, I32 at) { return _mm512_permutexvar_ps((__m512i)at, x); }

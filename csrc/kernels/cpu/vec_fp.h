@@ -51,6 +51,19 @@ template <class V, class... C>
 PYNN_INLINE V poly(V x, double c0, C... c) {
   return fma(poly(x, c...), x, constant<V>(c0));
 }
+// The same by even and odd powers, of at least two coefficients: long chains would fill the scheduler with what waits.
+template <class V, class... C>
+PYNN_INLINE V poly_by_two(V x, C... coefficients) {
+  constexpr int n = sizeof...(C);
+  const double c[n] = {coefficients...};
+  const V square = x * x;
+  V even = constant<V>(c[(n - 1) / 2 * 2]), odd = constant<V>(c[n / 2 * 2 - 1]);
+#pragma GCC unroll 32
+  for (int k = (n - 1) / 2 * 2 - 2; k >= 0; k -= 2) even = fma(even, square, constant<V>(c[k]));
+#pragma GCC unroll 32
+  for (int k = n / 2 * 2 - 3; k >= 0; k -= 2) odd = fma(odd, square, constant<V>(c[k]));
+  return fma(odd, x, even);
+}
 // The C library's function, lane by lane.
 #define PYNN_LIBM(name, T, function)                                                                 \
   PYNN_INLINE Vec<T> name(Vec<T> x) {                                                                \

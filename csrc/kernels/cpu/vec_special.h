@@ -1,6 +1,6 @@
-// vec_special.h -- hyperbolic functions and their inverses, erf, erfc, pow. See vec_math.h.
+// vec_special.h -- hyperbolic functions and their inverses, pow. See vec_math.h.
 #pragma once
-#include "kernels/cpu/vec_exp.h"
+#include "kernels/cpu/vec_erf.h"
 
 namespace PYNN_CPU_NAMESPACE {
 
@@ -51,111 +51,7 @@ PYNN_INLINE Vec<T> atanh(Vec<T> x) {
   return copysign(constant<V>(0.5) * log1p(fma(twice, a / (V(1) - a), twice)), x);
 }
 
-// ---- erf
-
-// a b - near, near being about a b
-template <class T>
-PYNN_INLINE Vec<T> product_rest(Vec<T> a, Vec<T> b, Vec<T> near) {
-  if constexpr (kHasFma) return fma(a, b, -near);
-  using I = Vec<typename Vec<T>::Int>;
-  const I upper(sizeof(T) == 4 ? -1 << 12 : -1ll << 27);
-  const Vec<T> a1 = from_bits<T>(bits(a) & upper), b1 = from_bits<T>(bits(b) & upper), a2 = a - a1, b2 = b - b1;
-  return ((a1 * b1 - near) + (a1 * b2 + a2 * b1)) + a2 * b2;
-}
-
-// |x| < 1: x + x q(x^2); beyond: 1 - exp(-p(|x|)), p = -log(erfc).
-PYNN_INLINE VecF erf(VecF x) {
-  const VecF a = min(VecF(4), abs(x));
-  const VecF z = a * a;
-  const VecF inner =
-      fma(poly(z, 1.2837917e-01, -3.7612626e-01, 1.12836e-01, -2.6854444e-02, 5.189535e-03, -8.02084e-04, 7.889113e-05),
-          x, x);
-  const VecF p = poly(a, -1.8803294e-04, 1.1295784e+00, 6.3321996e-01, 1.0841852e-01, -2.520822e-02, 4.2045484e-03,
-                      -4.413338e-04, 2.1686641e-05);
-  return select(a < VecF(1), inner, copysign(VecF(1) - exp(-p), x));
-}
-// double: erf(x) = x + x q(x^2) for |x| < 1/2; erfc(a) = exp(-a^2) g(t) / (a + 2), t = (a - 2) / (a + 2),
-// for a >= 1/2.
-PYNN_INLINE VecD erf_inner(VecD x) {
-  const VecD q = poly(x * x, 0.1283791670955126, -0.3761263890318375, 0.1128379167095487, -0.02686617064500007,
-                      0.005223977622023461, -0.0008548326511406058, 0.00012055286243325919, -1.4923004808361972e-05,
-                      1.6371261008121684e-06, -1.4621112923386238e-07);
-  return fma(q, x, x);
-}
-PYNN_INLINE VecD erfc_outer(VecD a) {
-  // Most values are sums v + v_rest, v of 25 bits, whose products are exact: roundings would add up to 5 ULP.
-  const auto head = [](VecD v) __attribute__((always_inline)) {
-    return from_bits<double>(bits(v) & Vec<int64_t>(-1ll << 28));
-  };
-  a = min(VecD(27.3), a);
-  const VecD one(1), two(2), four(4), c0(1.021582705242023), c1(-0.6871606844138106);
-  const VecD sum = a + two, inverse = one / sum;
-  const VecD i = head(inverse), s = head(sum), i_rest = inverse * (one - s * i - (a - (s - two)) * i);
-  const VecD t = one - four * i, t_rest = -four * i_rest, t_all = t + t_rest;
-  const VecD u = fnma(four, inverse, one), u2 = u * u;  // t in short, and two sums: the sooner the rest is known
-  const VecD tail =
-      fma(u,
-          poly(u2, -0.036442231506889494, 0.006479185068427027, -0.0008372960832281719, 3.437177806522342e-05,
-               3.414553930512889e-05, -1.6100481786945183e-05, 3.5662682167881044e-06, 1.794177191791148e-07,
-               -5.455943249265548e-07, 2.1937377108844817e-07),
-          poly(u2, 0.2794720925560581, -0.02151066188976844, 0.003090612068422665, -0.0006630736552356005,
-               0.0001444720982264161, -2.170313328946975e-05, -1.10704530783769e-06, 1.9892294624068052e-06,
-               -6.330180753440869e-07, 1.6389608823309005e-07, -8.216501950909815e-08));
-  const VecD h_all = fma(t_all, tail, c1), h = head(h_all), h_rest = fma(t_all, tail, c1 - h);
-  const VecD g = head(c0 + t * h), g_rest = (c0 - g + t * h) + fma(t, h_rest, t_rest * h_all);
-  const VecD w = g * i, w_rest = fma(g, i_rest, g_rest * inverse);
-  const VecD square = a * a;
-  const ExpParts<double> e(-square);
-  const VecD lost = fma(e.k, VecD(Fp<double>::kLn2Lo), product_rest(a, a, square));
-  const VecD p = expm1_poly(fnma(e.k, VecD(Fp<double>::kLn2Hi), -square) - lost);
-  return scale(w + fma(p, w, fma(p, w_rest, w_rest)), e.k, e.n);
-}
-PYNN_INLINE VecD erf(VecD x) {
-  const VecD a = abs(x);
-  return select(a < VecD(0.5), erf_inner(x), copysign(VecD(1) - erfc_outer(a), x));
-}
-PYNN_INLINE VecD erfc(VecD x) {
-  const VecD a = abs(x), outer = erfc_outer(a);
-  return select(a < VecD(0.5), VecD(1) - erf_inner(x), select(x < VecD(0), VecD(2) - outer, outer));
-}
-
-// ---- erfc, pow: in double, to some 30 bits
-
-// 2^e
-PYNN_INLINE VecD exp2_short(VecD e) {
-  e = min(VecD(300), max(VecD(-300), e));
-  const VecD magic(Fp<double>::kMagic);
-  const VecD t = e + magic;
-  const VecD f = e - (t - magic);
-  const VecD q = f * poly(f, 0.6931471805416296, 0.24022651076297993, 0.055504109626964254, 0.009618036838560612,
-                          0.0013333430668253758, 0.0001546713538828385, 1.5314976730830546e-05);
-  return (VecD(1) + q) * power_of_2<double>(bits(t) - bits(magic));
-}
-// log2 of a normal a > 0
-PYNN_INLINE VecD log2_short(VecD a) {
-  const LogParts<double> p(a);
-  const VecD s = p.f / (VecD(2) + p.f);
-  const VecD z = s * s;
-  const VecD r =
-      z * poly(z, 0.666666666758403, 0.399999956061739, 0.28572111015595925, 0.22176103833675068, 0.19585468176823126);
-  return fma(s * (VecD(2) + r), VecD(kLog2E), p.k);
-}
-
-// exp(-x^2) g(t), t = (|x| - 3) / (|x| + 3), g the polynomial of exp(x^2) erfc(x); 2 minus that for x < 0.
-PYNN_INLINE VecD erfc_short(VecD x) {
-  const VecD a = min(VecD(10.2), abs(x));
-  const VecD t = (a - VecD(3)) / (a + VecD(3));
-  const VecD g = poly(t, 0.17900115112316972, -0.32623356143424814, 0.2456038121046489, -0.15011587883469205,
-                      0.07166558886773914, -0.024393254586671645, 0.0042710375202404385, 0.0007124329699511778,
-                      -0.0006023567731048941, 3.0890637123306015e-05, 6.630003987215534e-05, 4.9035289607253e-06);
-  const VecD y = exp2_short(a * a * VecD(-kLog2E)) * g;
-  return select(x < VecD(0), VecD(2) - y, y);
-}
-PYNN_INLINE VecF erfc(VecF x) {
-  VecD lo, hi;
-  widen(x, lo, hi);
-  return narrow(erfc_short(lo), erfc_short(hi));
-}
+// ---- pow
 
 // |x|^y = 2^(y log2 |x|), then the many special cases.
 PYNN_INLINE VecF pow(VecF x, VecF y) {
