@@ -147,3 +147,25 @@ def test_names_beside_others():
     x = pynn.arange(6.0)
     assert [part.tolist() for part in x.split(split_size=4)] == [[0.0, 1.0, 2.0, 3.0], [4.0, 5.0]]
     assert x.view(size=(2, 3)).shape == (2, 3) and x[:1].expand(size=(2, 1)).shape == (2, 1)
+
+
+def test_distributed_nn_of_one_process():
+    import pynn.distributed as dist
+    from pynn.distributed import nn as dist_nn
+
+    x = pynn.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(ValueError, match="init_process_group"):
+        dist_nn.all_reduce(x)
+    dist.init_process_group(world_size=1)
+    try:
+        y = dist_nn.all_reduce(x) * 3 + dist_nn.functional.all_gather(x)[0] + dist_nn.scatter([x])
+    finally:
+        dist.destroy_process_group()
+    y.sum().backward()
+    assert x.grad.tolist() == [5.0, 5.0]
+
+
+def test_old_home_of_vmap():
+    from pynn._vmap_internals import _vmap
+
+    assert _vmap(pynn.dot, (0, None))(pynn.eye(2), pynn.tensor([3.0, 4.0])).tolist() == [3.0, 4.0]

@@ -525,3 +525,19 @@ def test_without_notes_an_error_goes_on_as_it_was():
     with pytest.raises(Old, match="broken") as caught:
         nn.Sequential(Inner())(pynn.zeros(1))
     assert vars(caught.value) == {}
+
+
+def test_the_class_hides_members_of_its_names():
+    class Net(nn.Module):
+        encoder = None
+
+        def __init__(self):
+            super().__init__()
+            self.parameters = nn.ParameterList([nn.Parameter(pynn.ones(2))])
+            self.encoder = nn.Linear(2, 2)
+
+    net = Net()
+    assert [p.shape for p in net.parameters()] == [(2,), (2, 2), (2,)] and net.encoder is None
+    assert list(net.state_dict()) == ["parameters.0", "encoder.weight", "encoder.bias"]
+    del net.encoder
+    assert list(net._modules) == ["parameters"] and net.encoder is None

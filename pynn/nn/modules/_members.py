@@ -36,8 +36,8 @@ class Members(dict):
     def __setitem__(self, name: str, value: Any) -> None:
         dict.__setitem__(self, name, value)
         owner = self._owner()
-        # A data descriptor of the class (a property) hides a member of its name, as in PyTorch.
-        if owner is not None and not hasattr(getattr(type(owner), name, None), "__set__"):
+        # What the class has (a property, a method) hides a member of its name, as in PyTorch.
+        if owner is not None and not hasattr(type(owner), name):
             _set(owner, name, value)
 
     def _forget(self, name: str, value: Any) -> None:
