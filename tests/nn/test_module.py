@@ -533,7 +533,8 @@ def test_the_class_hides_members_of_its_names():
 
         def __init__(self):
             super().__init__()
-            self.parameters = nn.ParameterList([nn.Parameter(pynn.ones(2))])
+            self.parameters = [nn.Parameter(pynn.ones(2))]
+            self.parameters = nn.ParameterList(self.parameters)
             self.encoder = nn.Linear(2, 2)
 
     net = Net()

@@ -195,6 +195,8 @@ class Module(CallHooks, State, Traverse, Convert):
             if params is None:
                 raise AttributeError("cannot assign module before Module.__init__() call")
             _remove(self, name, "_parameters", "_buffers")
+            if hasattr(type(self), name):  # which hides the module: nothing else may stand in its place
+                _remove_plain(self, name)
             _members_of(self, "_modules")[name] = value
         elif params is None:
             super().__setattr__(name, value)
