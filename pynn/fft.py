@@ -54,7 +54,8 @@ def _ufuncs() -> Any:
         from numpy.fft import _pocketfft_umath  # type: ignore[attr-defined]
     except ImportError:
         return None
-    return _pocketfft_umath
+    names = "fft", "ifft", "rfft_n_even", "rfft_n_odd", "irfft"
+    return _pocketfft_umath if all(hasattr(_pocketfft_umath, name) for name in names) else None
 
 
 def _along(name: str, a: Any, out: Any, dim: int, norm: str) -> None:

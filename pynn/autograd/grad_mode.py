@@ -17,11 +17,12 @@ class _Mode:
     """A switch that a with block or a call of the decorated function sets and sets back."""
 
     __slots__ = ("_before",)
+    _before: bool
 
     def __enter__(self) -> None:
         raise NotImplementedError
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         raise NotImplementedError
 
     def _clone(self) -> _Mode:
@@ -125,7 +126,7 @@ class set_grad_enabled(_Mode):
     def __enter__(self) -> None:
         _set_grad_enabled(bool(self.mode))
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         _set_grad_enabled(self._before)
 
 
@@ -150,6 +151,6 @@ class inference_mode(_Mode):
         self._inference = _C._set_inference(self.mode)
         self._before = _set_grad_enabled(not self.mode)
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         _C._set_inference(self._inference)
         _set_grad_enabled(self._before)
