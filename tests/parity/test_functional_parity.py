@@ -83,17 +83,6 @@ FUNCTIONAL = {
     "jacobian, vectorized": lambda fw, t: fw.autograd.functional.jacobian(
         two(fw), (t(A), t(B)), vectorize=True
     ),
-    "jacfwd of several": lambda fw, t: fw.func.jacfwd(
-        lambda a, b: {"y": fw.outer(a, b.sum(0)), "z": a.repeat(9).sin()}, argnums=(1, 0)
-    )(t(A), t(B)),
-    "jacfwd of few outputs": lambda fw, t: fw.func.jacfwd(lambda a: ((a**3).sum(), a.sum()))(t(A)),
-    "jacfwd of a constant": lambda fw, t: fw.func.jacfwd(lambda a: fw.ones(9, dtype=fw.float64))(t(A)),
-    "jacfwd with aux": lambda fw, t: fw.func.jacfwd(lambda a: (a.repeat(3), a * 2), has_aux=True)(t(A)),
-    "jacfwd of jacfwd": lambda fw, t: fw.func.jacfwd(fw.func.jacfwd(lambda a: a.sin().outer(a)))(t(A)),
-    "grad of jacfwd": lambda fw, t: fw.func.grad(
-        lambda x: (fw.func.jacfwd(lambda a: a.sin().outer(a))(x) ** 2).sum()
-    )(t(A)),
-    "hessian of many outputs": lambda fw, t: fw.func.hessian(lambda a: a.sin().outer(a**2))(t(A)),
     "hessian": lambda fw, t: fw.autograd.functional.hessian(number(fw), (t(A), t(B))),
     "hessian of one": lambda fw, t: fw.autograd.functional.hessian(lambda a: (a**3).prod(), t(A)),
     "hessian, linear": lambda fw, t: fw.autograd.functional.hessian(lambda a: a.sum(), t(A)),
