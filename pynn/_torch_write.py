@@ -164,7 +164,7 @@ class _Pickle:
         width = t.element_size()
         address, nbytes = _C._storage(t)
         whole, offset = t.detach(), t.storage_offset()
-        if nbytes % width or (t.numel() and t.data_ptr() != address + offset * width):
+        if nbytes % width:
             whole, offset = t.detach().clone().reshape(-1), 0  # not a whole number of such elements
             address, nbytes = _C._storage(whole)
         count = nbytes // width

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pynn
-from pynn import Tensor, _safetensors, _torch_files, _torch_globals
+from pynn import _C, Tensor, _safetensors, _torch_files, _torch_globals
 from pynn._safetensors import File, Stored, code_of, dtype_name, dtype_named
 
 __all__ = [
@@ -251,7 +251,8 @@ class _Encoder:
         wide = (
             dtype_name(t.dtype) == "complex128"
         )  # the format has no code for it: stored as pairs of float64
-        memory = (t.data_ptr(), str(t.device), t.dtype, tuple(t.shape), tuple(t.stride()))
+        place = (_C._storage(t)[0], t.storage_offset(), str(t.device))
+        memory = (*place, t.dtype, tuple(t.shape), tuple(t.stride()))
         name = self._name_of.get(memory) if t.numel() else None
         if name is None:
             name = _unused(".".join(map(str, path)) or "tensor", self.stored)

@@ -34,7 +34,7 @@ class UntypedStorage:
 
     def data_ptr(self) -> int:
         """The address of the first byte, 0 without one."""
-        return self._address if self._nbytes else 0
+        return self._as(_C.uint8).data_ptr()
 
     def nbytes(self) -> int:
         """The number of bytes."""

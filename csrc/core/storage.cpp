@@ -14,6 +14,8 @@ constexpr size_t kHeader = 64;  // keeps inline data aligned
 constexpr size_t kInlineLimit = 960;
 static_assert(sizeof(Storage) <= kHeader);
 
+void drop_original(void* storage) { Ref<Storage>::adopt(static_cast<Storage*>(storage)); }
+
 }  // namespace
 
 Ref<Storage> Storage::allocate(size_t nbytes, Device device) {
@@ -49,9 +51,24 @@ Ref<Storage> Storage::wrap(void* data, size_t nbytes, Device device, void (*rele
 
 Ref<Storage> Storage::alias(const Ref<Storage>& other) {
   Ref<Storage> keep = other;
-  return wrap(
-      other->data_, other->nbytes_, other->device_, [](void* p) { Ref<Storage>::adopt(static_cast<Storage*>(p)); },
-      keep.release());
+  return wrap(other->data_, other->nbytes_, other->device_, drop_original, keep.release());
+}
+
+Storage* Storage::original() {
+  Storage* s = this;
+  while (s->release_ == drop_original) s = static_cast<Storage*>(s->context_);
+  return s;
+}
+void Storage::lend() { original()->lent_.fetch_add(1, std::memory_order_relaxed); }
+void Storage::give_back() {
+  Storage* s = original();
+  s->writes_.fetch_add(1, std::memory_order_relaxed);
+  s->lent_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+Derived* Storage::attach(std::unique_ptr<Derived> derived) {
+  Derived* first = nullptr;
+  return derived_.compare_exchange_strong(first, derived.get(), std::memory_order_acq_rel) ? derived.release() : first;
 }
 
 void Storage::resize(size_t nbytes) {
@@ -83,6 +100,7 @@ void Storage::free_data() noexcept {
 }
 
 void Storage::destroy(Storage* s) {
+  delete s->derived();
   if (s->release_) s->release_(s->context_);
   s->free_data();
   size_t inline_bytes = s->inline_bytes_;

@@ -19,10 +19,15 @@ struct GemmArgs {
   double alpha = 1, beta = 0;  // beta 0: C is not read (it may hold NaN)
   const void* bias = nullptr;  // [n], added to each row
   Epilogue epilogue = Epilogue::None;
+  const void* b_ready = nullptr;  // B as gemm_make_ready left it
   // Batched: batch products, steps in elements (0: shared operand).
   int64_t batch = 1, a_batch = 0, b_batch = 0, c_batch = 0;
 };
 PYNN_KERNEL(void, gemm, (const GemmArgs& args));
+// B made ready ahead, for a weight that many products share; the results are the same. Bytes that it takes: 0 where
+// this product has no use for it.
+PYNN_CPU_ONLY_KERNEL(size_t, gemm_ready_bytes, (const GemmArgs& args));
+PYNN_CPU_ONLY_KERNEL(void, gemm_make_ready, (const GemmArgs& args, void* to));
 PYNN_KERNEL(void, gemm_int8, (const GemmArgs& args));  // A of int8 or uint8 (dtype), B of int8, C of int32, which wraps
 
 }  // namespace pynn

@@ -9,6 +9,7 @@
 #include "ops/binary.h"
 #include "ops/complex.h"
 #include "ops/creation.h"
+#include "ops/prepacked.h"
 #include "ops/reduce.h"
 #include "ops/unary.h"
 #include "ops/view.h"
@@ -71,9 +72,11 @@ GemmArgs gemm_args(const Tensor& c, const Tensor& a, const Tensor& b) {
 }  // namespace
 
 void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& bias, double alpha, double beta,
-              bool relu) {
+              bool relu, bool weight) {
   if (c.numel() == 0 || c.device().is_meta()) return;
   GemmArgs g = gemm_args(c, a, b);
+  const Tensor ready = weight ? prepacked(b, g) : Tensor();
+  g.b_ready = ready.defined() ? ready.data() : nullptr;
   g.alpha = alpha, g.beta = beta;
   g.bias = bias.defined() ? bias.data() : nullptr;
   g.epilogue = relu ? Epilogue::Relu : Epilogue::None;
@@ -184,18 +187,20 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b, bool relu) {
   DimVector sizes(x.sizes());
   sizes.back() = out;
   Tensor y = empty(sizes, x.dtype(), x.device());
+  const auto operands = inputs(x, w, b);
+  const bool inference = !detail::wants_graph(operands);
   {
     GradMode off(false);
     // Rows of x as a matrix; raw aliases, since the record below is of the whole op.
     const Tensor flat = x.dim() == 2 ? x : as_rows(x);
     const Tensor c = y.dim() == 2 ? y : alias(y, DimVector{flat.size(0), out}, DimVector{out, 1}, 0);
     const Tensor wt = alias(w, DimVector{in, out}, DimVector{w.stride(1), w.stride(0)}, w.offset());
-    run_gemm(c, flat, wt, b, 1, 0, relu && !is_complex(x.dtype()));
+    run_gemm(c, flat, wt, b, 1, 0, relu && !is_complex(x.dtype()), inference);
   }
   y = record(
       // As PyTorch composes it.
-      x.dim() == 2 ? (b.defined() ? "addmm" : "mm") : (b.defined() ? "view" : "unsafe_view"), std::move(y),
-      inputs(x, w, b), save(needed_by(w, x), needed_by(x, w)),
+      x.dim() == 2 ? (b.defined() ? "addmm" : "mm") : (b.defined() ? "view" : "unsafe_view"), std::move(y), operands,
+      save(needed_by(w, x), needed_by(x, w)),
       [](const Tensor& g, const Tensor&, const Tensor& w) { return matmul(g, conj(w)); },
       [](const Tensor& g, const Tensor& x, const Tensor&) {
         if (g.dim() == 2) return mm(transpose(g, 0, 1), conj(x));

@@ -209,6 +209,8 @@ PyObject* frombuffer(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObjec
 
 // What an exported buffer points to.
 struct Export {
+  explicit Export(const Tensor& t) : storage(t.storage()), sizes(t.sizes()), strides(t.strides()) { storage->lend(); }
+  ~Export() { storage->give_back(); }
   Ref<Storage> storage;
   DimVector sizes, strides;  // strides in bytes
 };
@@ -275,7 +277,7 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
     return -1;
   }
   return guard([&] {
-    auto* kept = new Export{t.storage(), t.sizes(), t.strides()};
+    auto* kept = new Export(t);
     const auto item = static_cast<int64_t>(item_size(t.dtype()));
     for (int64_t& s : kept->strides) s *= item;
     view->buf = t.data();

@@ -64,8 +64,12 @@ struct Exported {
 template <class M>
 PyObject* export_as(const Tensor& t, bool copied) {
   auto* e = new Exported<M>{{}, t, t.sizes(), t.strides()};
+  t.storage()->lend();
   e->managed.context = e;
-  e->managed.deleter = [](M* m) { delete static_cast<Exported<M>*>(m->context); };
+  e->managed.deleter = [](M* m) {
+    const std::unique_ptr<Exported<M>> e(static_cast<Exported<M>*>(m->context));
+    e->tensor.storage()->give_back();
+  };
   if constexpr (std::is_same_v<M, ManagedVersioned>) {
     e->managed.major = 1;
     e->managed.minor = 0;
@@ -83,7 +87,7 @@ PyObject* export_as(const Tensor& t, bool copied) {
     auto* m = static_cast<M*>(PyCapsule_GetPointer(c, kName<M>));
     m->deleter(m);
   });
-  if (!capsule) delete e;
+  if (!capsule) e->managed.deleter(&e->managed);
   return checked(capsule);
 }
 

@@ -61,6 +61,12 @@ PyObject* is_contiguous(PyObject* self, PyObject* const* args, Py_ssize_t nargs,
   });
 }
 
+// Whoever has the address may write there at any time.
+void* lent_for_good(const Tensor& t) {
+  if (!t.storage()->lent()) t.storage()->lend();
+  return t.data();
+}
+
 #define PYNN_ASK(name, expr)                  \
   PyObject* name(PyObject* self, PyObject*) { \
     return guard([&]() -> PyObject* {         \
@@ -72,7 +78,7 @@ PYNN_ASK(ask_dim, PyLong_FromLongLong(t.dim()))
 PYNN_ASK(ask_numel, PyLong_FromLongLong(t.numel()))
 PYNN_ASK(ask_element_size, PyLong_FromSize_t(item_size(t.dtype())))
 PYNN_ASK(ask_storage_offset, PyLong_FromLongLong(t.offset()))
-PYNN_ASK(ask_data_ptr, PyLong_FromVoidPtr(t.device().is_meta() || t.numel() == 0 ? nullptr : t.data()))
+PYNN_ASK(ask_data_ptr, PyLong_FromVoidPtr(t.device().is_meta() || t.numel() == 0 ? nullptr : lent_for_good(t)))
 PYNN_ASK(ask_is_floating_point, PyBool_FromLong(is_floating(t.dtype())))
 PYNN_ASK(ask_is_complex, PyBool_FromLong(pynn::is_complex(t.dtype())))
 PYNN_ASK(ask_is_signed, PyBool_FromLong(pynn::is_signed(t.dtype())))

@@ -33,7 +33,8 @@ Product<T> product_of(const GemmArgs& g, int64_t b) {
           g.b_rs,
           g.b_cs,
           {const_cast<T*>(step<T>(g.c, b * g.c_batch)), g.c_rs, g.c_cs, static_cast<Wide<T>>(g.alpha),
-           static_cast<Wide<T>>(g.beta), static_cast<const T*>(g.bias), 0, 1, g.epilogue == Epilogue::Relu}};
+           static_cast<Wide<T>>(g.beta), static_cast<const T*>(g.bias), 0, 1, g.epilogue == Epilogue::Relu},
+          g.b_ready};
 }
 
 // f(b) for each product of the batch; W elements to a vector.
@@ -236,6 +237,20 @@ void gemm(const GemmArgs& g) {
       default:
         no_loop("gemm", g.dtype);
     }
+}
+
+size_t gemm_ready_bytes([[maybe_unused]] const GemmArgs& g) {
+#ifdef PYNN_VEC_DOT
+  const size_t bytes = SplitAhead::bytes(g.n, g.k);
+  if (g.dtype == DType::Float32 && g.batch == 1 && bytes <= kMostAhead && takes_split(product_of<float>(g, 0)))
+    return bytes;
+#endif
+  return 0;
+}
+void gemm_make_ready([[maybe_unused]] const GemmArgs& g, [[maybe_unused]] void* to) {
+#ifdef PYNN_VEC_DOT
+  split_ahead(product_of<float>(g, 0), to);
+#endif
 }
 
 void gemm_int8(const GemmArgs& g) {

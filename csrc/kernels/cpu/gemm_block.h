@@ -21,6 +21,7 @@ struct Product {
   const T *a, *b;
   int64_t a_rs, a_cs, b_rs, b_cs;
   GemmOut<T> out;
+  const void* b_ready = nullptr;  // gemm_split.h
 };
 
 PYNN_INLINE double multiply_adds(int64_t m, int64_t n, int64_t k) {

@@ -5,7 +5,8 @@
 //
 // The shorter side of C makes the panel, which stays split in L2; the other one passes by in pieces that stay near.
 // What comes next is split beside the blocks (split_queue.h): the next piece, and where there is room a share of the
-// next panel. Sums wait in C where they can. A block whose operands do not split is computed by FMAs.
+// next panel. A weight may have been split ahead (SplitAhead). Sums wait in C where they can. A block whose operands do
+// not split is computed by FMAs.
 #pragma once
 #include "kernels/cpu/gemm_block.h"
 #include "kernels/cpu/gemm_regions.h"
@@ -20,6 +21,28 @@ namespace {
 constexpr int64_t kSplitSteps = 12;       // of k in a block
 constexpr int64_t kSplitPanel = 1 << 18;  // words
 constexpr int64_t kSplitRows = 2048;      // of C at a time, for what waits elsewhere
+constexpr size_t kMostAhead =
+    5 << 17;  // bytes; larger ones come from L3, 1.5 times the weight, and took 1.1 of the time
+
+// B split ahead: [32 columns][steps of k] parts, then the largest element of each 32 columns.
+class SplitAhead {
+ public:
+  SplitAhead(const void* memory, int64_t n, int64_t k)
+      : parts_(static_cast<int32_t*>(const_cast<void*>(memory))),
+        columns_(ceil_div(n, kAmxSize)),
+        steps_(ceil_div(k, kSplitK)) {}
+  static size_t bytes(int64_t n, int64_t k) {
+    return static_cast<size_t>(ceil_div(n, kAmxSize) * (ceil_div(k, kSplitK) * kSplitStep + 1)) * sizeof(int32_t);
+  }
+  explicit operator bool() const { return parts_; }
+  int64_t columns() const { return columns_; }
+  int32_t* at(int64_t c, int64_t s) const { return parts_ + (c * steps_ + s) * kSplitStep; }
+  float& most(int64_t c) const { return reinterpret_cast<float*>(at(columns_, 0))[c]; }
+
+ private:
+  int32_t* const parts_;
+  const int64_t columns_, steps_;
+};
 
 // Rows [i0, i1) and columns [j0, j1) of C.
 class SplitRegion {
@@ -38,7 +61,7 @@ class SplitRegion {
 
   void run() {
     Panel now{0, 0, 0};
-    ask_panel(now, 0, most_);
+    if (!ahead_) ask_panel(now, 0, most_);
     ask_other(now, 0);
     queue_.finish();
     while (now.first < lines_) {
@@ -103,7 +126,8 @@ class SplitRegion {
     const bool in_c = sums_in_c_ && whole && (plain_ || steps_ > block_);
     float* const sums = in_c ? p_.out.c + i * p_.out.c_rs + j : place(l, o);
     const int64_t row = in_c ? p_.out.c_rs : S;  // of sums
-    const int32_t *const far = far_of(q, l), *const near = near_of(1 - near_);
+    const int64_t column = j / S;                // where B is split ahead, it makes the panel
+    const int32_t *const far = ahead_ ? ahead_.at(column, q.s) : far_of(q, l), *const near = near_of(1 - near_);
     const auto multiply_to = [&](float* to, int64_t to_row) {
       const int64_t lines = S / width(q) + (buffers_ == 2 ? S / others_ : 0);  // to be split with each step
       const auto multiply = rows <= S / 2 ? &SplitRegion::multiply<false, 8>
@@ -126,7 +150,7 @@ class SplitRegion {
       all = to;
     }
     if (!last) return;
-    if (!splits(seen_[q.first + l].most(), seen_[lines_ + o].most()))
+    if (!splits(ahead_ ? ahead_.most(column) : seen_[q.first + l].most(), seen_[lines_ + o].most()))
       gemm_region(p_, plan_of(p_), i, i + rows, j, j + cols);
     else if (!plain_ || !in_c)
       store_tile(p_.out, i, j, reinterpret_cast<const V*>(all), static_cast<int>(rows), S / V::kSize, cols);
@@ -135,7 +159,8 @@ class SplitRegion {
   const Product<float>& p_;
   const int64_t i0_, j0_;
   const SplitSide a_, b_;
-  const bool few_rows_ = a_.count <= 128 && 2 * a_.count <= b_.count;
+  const SplitAhead ahead_{p_.b_ready, p_.n, p_.k};
+  const bool few_rows_ = !ahead_ && a_.count <= 128 && 2 * a_.count <= b_.count;
   const SplitSide &panel_ = few_rows_ ? a_ : b_, &other_ = few_rows_ ? b_ : a_;
   const bool sums_in_c_ = p_.out.c_cs == 1 && p_.out.beta == 0;
   const bool plain_ = p_.out.alpha == 1 && !p_.out.bias && !p_.out.relu;
@@ -143,7 +168,7 @@ class SplitRegion {
   const int64_t piece_ = block_ * kSplitStep;  // words
   const int64_t lines_ = ceil_div(panel_.count, S), others_ = ceil_div(other_.count, S);
   const int64_t most_ = min_of(lines_, max_of<int64_t>(1, kSplitPanel / piece_));  // of the panel at a time
-  const int64_t buffers_ = 2 * most_ * piece_ <= kSplitPanel ? 2 : 1;
+  const int64_t buffers_ = ahead_ ? 0 : 2 * most_ * piece_ <= kSplitPanel ? 2 : 1;
   const Scratch<int32_t> parts_{(buffers_ * most_ + 2) * piece_};
   const Scratch<float> sums_{places() * S * S};
   const Scratch<Magnitude> seen_{lines_ + others_};
@@ -168,8 +193,21 @@ inline bool takes_split(const Product<float>& p) {
   return 1.12 * static_cast<double>(ceil_div(p.k, kSplitK)) * step + 50 * rows * columns + 300 < fma + copy;
 }
 
+inline void split_ahead(const Product<float>& p, void* to) {
+  const SplitAhead ahead(to, p.n, p.k);
+  const double ns = (p.b_cs == 1 ? kAlongNs : kAcrossNs) * static_cast<double>(ceil_div(p.k, kSplitK));
+  parallel_for(0, ahead.columns(), grain_for(ns), [&](int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; ++c) {
+      Magnitude seen;
+      split_steps<false>(p.b + c * kAmxSize * p.b_cs, p.b_cs, p.b_rs, min_of(kAmxSize, p.n - c * kAmxSize), p.k,
+                         ahead.at(c, 0), seen);
+      ahead.most(c) = seen.most();
+    }
+  });
+}
+
 inline void gemm_split(const Product<float>& p) {
-  const double of_a = p.a_cs == 1 ? kAlongNs : kAcrossNs, of_b = p.b_cs == 1 ? kAlongNs : kAcrossNs;
+  const double of_a = p.a_cs == 1 ? kAlongNs : kAcrossNs, of_b = p.b_ready ? 0 : p.b_cs == 1 ? kAlongNs : kAcrossNs;
   const int64_t steps = ceil_div(p.k, kSplitK) * static_cast<int64_t>(kBlockNs / kVectorNs);
   for_regions<kAmxSize>(ceil_div(p.m, kAmxSize), p.n, steps, of_a / kBlockNs + kAmxSize * row_cost<float>(p.n, steps),
                         of_b / kBlockNs, [&](int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
