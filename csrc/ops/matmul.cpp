@@ -1,6 +1,8 @@
 // matmul.cpp -- mm, bmm, matmul and linear over the one gemm kernel; any strides, no copies.
 #include "ops/matmul.h"
 
+#include <utility>
+
 #include "autograd/named.h"
 #include "autograd/record.h"
 #include "core/shape.h"
@@ -69,14 +71,25 @@ GemmArgs gemm_args(const Tensor& c, const Tensor& a, const Tensor& b) {
   }
   return g;
 }
+
+// c = a w^T + bias
+void run_linear(const Tensor& c, const Tensor& a, const Tensor& w, const Tensor& bias, bool relu, bool inference) {
+  if (c.numel() == 0 || c.device().is_meta()) return;
+  GemmArgs g = gemm_args(c, a, w);
+  std::swap(g.b_rs, g.b_cs);
+  g.bias = bias.defined() ? bias.data() : nullptr;
+  g.epilogue = relu ? Epilogue::Relu : Epilogue::None;
+  if (is_complex(c.dtype())) return complex_gemm(c.device(), g);
+  const Tensor ready = inference ? prepacked(w, g) : Tensor();
+  g.b_ready = ready.defined() ? ready.data() : nullptr;
+  kernels::gemm(c.device(), g);
+}
 }  // namespace
 
 void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& bias, double alpha, double beta,
-              bool relu, bool weight) {
+              bool relu) {
   if (c.numel() == 0 || c.device().is_meta()) return;
   GemmArgs g = gemm_args(c, a, b);
-  const Tensor ready = weight ? prepacked(b, g) : Tensor();
-  g.b_ready = ready.defined() ? ready.data() : nullptr;
   g.alpha = alpha, g.beta = beta;
   g.bias = bias.defined() ? bias.data() : nullptr;
   g.epilogue = relu ? Epilogue::Relu : Epilogue::None;
@@ -175,7 +188,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b, bool relu) {
   if (w.dim() < 2) return composed(b.defined() ? add(matmul(x, w), b) : matmul(x, w));
   check_operands("linear", x, w);
   check_inner("linear", x, w, x.size(-1), w.size(1));
-  const int64_t out = w.size(0), in = w.size(1);
+  const int64_t out = w.size(0);
   if (b.defined()) {
     PYNN_CHECK(b.dtype() == x.dtype(), "linear: bias must have the input's dtype, got ", dtype_name(b.dtype()), " and ",
                dtype_name(x.dtype()));
@@ -194,8 +207,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b, bool relu) {
     // Rows of x as a matrix; raw aliases, since the record below is of the whole op.
     const Tensor flat = x.dim() == 2 ? x : as_rows(x);
     const Tensor c = y.dim() == 2 ? y : alias(y, DimVector{flat.size(0), out}, DimVector{out, 1}, 0);
-    const Tensor wt = alias(w, DimVector{in, out}, DimVector{w.stride(1), w.stride(0)}, w.offset());
-    run_gemm(c, flat, wt, b, 1, 0, relu && !is_complex(x.dtype()), inference);
+    run_linear(c, flat, w, b, relu && !is_complex(x.dtype()), inference);
   }
   y = record(
       // As PyTorch composes it.

@@ -14,8 +14,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, bool re
 void check_operands(const char* op, const Tensor& a, const Tensor& b);
 void check_inner(const char* op, const Tensor& a, const Tensor& b, int64_t k, int64_t k2);
 // c = alpha * a b + beta * c + bias, or at least 0 (relu); values only. a [.., n, k], b [.., k, m], c [.., n, m]:
-// matrices, or batches of them. weight: b is one that may be met again, and is kept ready then.
+// matrices, or batches of them.
 void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& bias, double alpha = 1, double beta = 0,
-              bool relu = false, bool weight = false);
+              bool relu = false);
 
 }  // namespace pynn::ops
