@@ -15,7 +15,7 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-constexpr int64_t kPieceElements = 1 << 16;
+constexpr int64_t kPieceElements = 1 << 17;
 
 template <class T>
 struct AddExp : Add<T> {  // of x - s

@@ -151,6 +151,17 @@ template <class P, class T>
     return fold_short_columns(fold, x, base + r0 * inner + c0, r1 - r0, inner, c1 - c0, shift, out);
   const W start = static_cast<W>(fold.start()[0]);
   for (int64_t c = 0; c < c1 - c0; ++c) out[c] = start;
+  if (inner >= kNarrow && !x.converts()) {  // rows are read a few lines at a time: accumulators stay in registers
+    W block[kMaxColumns];
+    for (int64_t r = r0; r < r1; r += kBlockRows)
+      for (int64_t c = c0; c < c1; c += kMaxColumns) {
+        const int64_t n = min_of(kMaxColumns, c1 - c);
+        fold_short_columns(fold, x, base + r * inner + c, min_of(kBlockRows, r1 - r), inner, n,
+                           shift ? shift + (c - c0) : nullptr, block);
+        merge_totals<P>(out + (c - c0), block, n);
+      }
+    return;
+  }
   if (inner >= kNarrow || r1 - r0 < 8) {
     for (int64_t c = c0; c < c1; c += kMaxColumns)
       fold_columns(fold, x, base + r0 * inner + c, r1 - r0, inner, min_of(kMaxColumns, c1 - c),
