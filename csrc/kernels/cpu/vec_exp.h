@@ -149,11 +149,12 @@ PYNN_INLINE Vec<T> sigmoid(Vec<T> x) {
 
 // ---- log
 
-// log(1 + f) = f - (f^2 / 2 - s (f^2 / 2 + R)), s = f / (2 + f), for 1 + f in [sqrt(1/2), sqrt(2)): the terms behind f.
+// log(1 + f) = f - (f^2 / 2 - rest) for 1 + f in [sqrt(1/2), sqrt(2)): the terms behind f. The rest is f^3 P(f) for
+// float32, without a division; for float64 s (f^2 / 2 + R), s = f / (2 + f), which asks for half as many terms.
 template <class T>
 struct LogParts {
   Vec<T> f, k;  // the argument is 2^k (1 + f)
-  Vec<T> f_plus_2, half_square, s_term;
+  Vec<T> f_plus_2, half_square, rest;
 
   // x: positive, finite, normal
   PYNN_INLINE explicit LogParts(Vec<T> x) {
@@ -171,22 +172,24 @@ struct LogParts {
     f = m - Vec<T>(1);
     f_plus_2 = m + Vec<T>(1);  // sooner than by way of f, and the same
   }
-  // s_term is what s multiplies, plus `small`.
+  // rest: with `small` added.
   PYNN_INLINE void series(Vec<T> small) {
-    const Vec<T> s = f / f_plus_2;
-    const Vec<T> z = s * s;
-    Vec<T> p;
-    if constexpr (sizeof(T) == 4)
-      p = poly(z, 0.66666776, 0.39977331, 0.29878037);
-    else
-      p = poly(z, 0.6666666666666735, 0.3999999999941153, 0.2857142874317925, 0.22222198483574468, 0.18183569382386433,
-               0.15313911660249568, 0.14797429410261878);
-    half_square = constant<Vec<T>>(0.5) * f * f;
-    s_term = fma(s, fma(z, p, half_square), small);
+    const Vec<T> square = f * f;
+    half_square = constant<Vec<T>>(0.5) * square;
+    if constexpr (sizeof(T) == 4) {
+      const Vec<T> p = poly(f, 0.3333333134651184, -0.2500081956386566, 0.20001226663589478, -0.16623356938362122,
+                            0.14201757311820984, -0.13160182535648346, 0.1276157647371292, -0.07634496688842773);
+      rest = fma(f * square, p, small);
+    } else {
+      const Vec<T> s = f / f_plus_2, z = s * s;
+      const Vec<T> p = poly(z, 0.6666666666666735, 0.3999999999941153, 0.2857142874317925, 0.22222198483574468,
+                            0.18183569382386433, 0.15313911660249568, 0.14797429410261878);
+      rest = fma(s, fma(z, p, half_square), small);
+    }
   }
 };
 
-// Logarithms to base 2 or 10: 1 / log(base) and log(2) / log(base), each as hi + lo, hi times 12 (26) bits being exact.
+// Logarithms to base 2 or 10: 1 / log(base) and log(2) / log(base), each as hi + lo; k ln2_hi is exact.
 struct LogBase {
   double inverse_hi, inverse_lo, ln2_hi, ln2_lo;
 };
@@ -213,38 +216,36 @@ PYNN_INLINE Vec<T> log(Vec<T> x) {
     LogParts<T> p(normal);
     const V k = p.k - shift;
     p.series(k * constant<V>(Fp<T>::kLn2Lo));
-    return fma(k, constant<V>(Fp<T>::kLn2Hi), p.f - (p.half_square - p.s_term));
+    return fma(k, constant<V>(Fp<T>::kLn2Hi), p.f - (p.half_square - p.rest));
   });
 }
 template <class T>
 PYNN_INLINE Vec<T> log_base(Vec<T> x, LogBase base) {
   using V = Vec<T>;
-  using I = typename V::Int;
   return log_with_specials(x, [=](V normal, V shift) __attribute__((always_inline)) {
     LogParts<T> p(normal);
     p.series(V(0));
     const V k = p.k - shift;
-    const Vec<I> upper(~((I(1) << (sizeof(T) == 4 ? 12 : 27)) - 1));
-    const V hi = from_bits<T>(bits(p.f - p.half_square) & upper);
-    const V lo = (p.f - hi) - p.half_square + p.s_term;
-    const V large = k * constant<V>(base.ln2_hi), main = hi * constant<V>(base.inverse_hi);
-    const V sum = large + main;
-    V small =
-        fma(k, constant<V>(base.ln2_lo), fma(lo + hi, constant<V>(base.inverse_lo), lo * constant<V>(base.inverse_hi)));
-    small = small + ((large - sum) + main);
-    return sum + small;
+    const V hi = p.f - p.half_square, lo = (p.f - hi) - p.half_square + p.rest;
+    V small = fma(lo, constant<V>(base.inverse_hi), hi * constant<V>(base.inverse_lo));
+    // Powers of ten come out exactly: what rounding loses is added. Of base 2, k is exact and keeps those of two right.
+    if (base.ln2_lo == 0) return fma(hi, constant<V>(base.inverse_hi), k + small);
+    const V inverse = constant<V>(base.inverse_hi), large = k * constant<V>(base.ln2_hi), sum = fma(hi, inverse, large);
+    V lost = fma(hi, inverse, large - sum);
+    if (!kHasFma) lost = lost + product_rest(hi, inverse, hi * inverse);
+    return sum + (lost + fma(k, constant<V>(base.ln2_lo), small));
   });
 }
 template <class T>
 PYNN_INLINE Vec<T> log2(Vec<T> x) {
-  if constexpr (sizeof(T) == 4) return log_base(x, {1.44287109375, -0.00017605286103659264, 1, 0});
-  return log_base(x, {1.4426950514316559, -1.0542692476429138e-08, 1, 0});
+  if constexpr (sizeof(T) == 4) return log_base(x, {1.4426950216293335, 1.925963033500011e-08, 1, 0});
+  return log_base(x, {1.4426950408889634, 2.0355273740931033e-17, 1, 0});
 }
 template <class T>
 PYNN_INLINE Vec<T> log10(Vec<T> x) {
   if constexpr (sizeof(T) == 4)
-    return log_base(x, {0.434326171875, -3.168997174817235e-05, 0.30103302001953125, -3.0243555500547862e-06});
-  return log_base(x, {0.4342944845557213, -2.6524694553078553e-09, 0.3010299956658855, -1.9043128467164274e-12});
+    return log_base(x, {0.4342944920063019, -1.0103049952192578e-08, 0.30103302001953125, -3.0243555500547862e-06});
+  return log_base(x, {0.4342944819032518, 1.098319650216765e-17, 0.3010299956658855, -1.9043128467164274e-12});
 }
 // log(1 + x - excess): the rounding errors of u = 1 + x and of x itself, divided by u, are added to log(u).
 template <class T>
@@ -255,7 +256,7 @@ PYNN_INLINE Vec<T> log1p(Vec<T> x, Vec<T> excess = Vec<T>(0)) {
     LogParts<T> p(normal);
     const V error = quotient(select(x < V(1), x - (u - V(1)), V(1) - (u - x)) - excess, u);
     p.series(fma(p.k, constant<V>(Fp<T>::kLn2Lo), error));
-    return fma(p.k, constant<V>(Fp<T>::kLn2Hi), p.f - (p.half_square - p.s_term));
+    return fma(p.k, constant<V>(Fp<T>::kLn2Hi), p.f - (p.half_square - p.rest));
   });
   return select(abs(x) < constant<V>(sizeof(T) == 4 ? 0x1p-26 : 0x1p-55), x, y);
 }
