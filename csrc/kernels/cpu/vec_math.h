@@ -6,8 +6,8 @@
 // tests/ops/test_vector_math.py).
 //
 //             exp  exp2  expm1  log  log2  log10  log1p  tanh  sigmoid  erf  erfc  sin  cos  tan  sinh  cosh
-//   float     1.1   1.1    1.7  0.9   1.4    0.7    0.9   1.4      1.8  1.5   0.6  1.6  1.6  2.0   1.7   1.5
-//   double    1.1   1.3    2.0  0.9   0.9    0.8    0.9   1.4      1.7  1.3   2.0  1.5  1.5  1.8   1.8   1.5
+//   float     1.1   1.1    1.7  0.9   1.4    0.7    0.9   1.4      1.8  1.5   1.6  1.6  1.6  2.0   1.7   1.5
+//   double    1.1   1.3    2.0  0.9   1.3    0.8    0.9   1.4      1.7  1.3   2.0  1.5  1.5  1.8   1.8   1.5
 //
 //             asin  acos  atan  atan2  asinh  acosh  atanh  pow
 //   float      1.3   1.3   1.4    1.6    1.8    1.7    1.8  0.6
