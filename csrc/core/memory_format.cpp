@@ -1,5 +1,7 @@
 #include "core/memory_format.h"
 
+#include <algorithm>
+
 #include "core/shape.h"
 
 namespace pynn {
@@ -56,6 +58,16 @@ MemoryFormat suggested_format(const Tensor& x) {
   if (x.dim() == 4 && looks_channels_last(x)) return MemoryFormat::ChannelsLast;
   if (x.dim() == 5 && looks_channels_last(x)) return MemoryFormat::ChannelsLast3d;
   return MemoryFormat::Contiguous;
+}
+
+DimVector memory_dims(MemoryFormat format, int64_t ndim) {
+  DimVector dims;
+  if (format == MemoryFormat::Contiguous)
+    for (int64_t d = ndim; d-- > 0;) dims.push_back(d);
+  else
+    dims = channels_last_order(ndim);
+  std::reverse(dims.begin(), dims.end());
+  return dims;
 }
 
 Tensor empty(Dims sizes, DType dtype, Device device, MemoryFormat format) {

@@ -11,6 +11,8 @@ DimVector strides_of(MemoryFormat format, Dims sizes);  // RuntimeError for anot
 bool is_contiguous_in(MemoryFormat format, const Tensor& x);
 // Channels last if the strides tell so, else contiguous.
 MemoryFormat suggested_format(const Tensor& x);
+// The dims of a tensor of this format from the outermost in memory inwards.
+DimVector memory_dims(MemoryFormat format, int64_t ndim);
 
 Tensor empty(Dims sizes, DType dtype, Device device, MemoryFormat format);
 Tensor empty_like(const Tensor& x, DType dtype, MemoryFormat format);

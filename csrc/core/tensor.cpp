@@ -1,5 +1,6 @@
 #include "core/tensor.h"
 
+#include <algorithm>
 #include <cassert>
 #include <numeric>
 
@@ -104,6 +105,40 @@ Tensor empty_like(const Tensor& x, DType dtype) {
     step *= x.size(d);
   }
   return empty_strided(x.sizes(), dense ? x.strides() : Dims(strides), dtype, x.device());
+}
+
+Tensor empty_for(std::initializer_list<const Tensor*> operands, Dims sizes, DType dtype, Device device) {
+  const auto is_plain = [](const Tensor* t) { return !t || t->is_contiguous(); };
+  if (std::all_of(operands.begin(), operands.end(), is_plain)) return empty(sizes, dtype, device);
+  const auto n = static_cast<int64_t>(sizes.size());
+  const auto stride = [&](const Tensor& t, int64_t d) {  // 0: broadcast
+    const int64_t own = d - (n - t.dim());
+    return own < 0 || (t.size(own) == 1 && sizes[d] != 1) ? 0 : t.stride(own);
+  };
+  // Positive: a lies outside of b.
+  const auto compare = [&](int64_t a, int64_t b) {
+    for (const Tensor* t : operands) {
+      const int64_t sa = t ? stride(*t, a) : 0, sb = t ? stride(*t, b) : 0;
+      if (sa == 0 || sb == 0) continue;
+      if (sa != sb) return sa < sb ? -1 : 1;
+      if (sizes[a] > sizes[b]) return 1;
+    }
+    return 0;
+  };
+  DimVector order;  // from the innermost outwards
+  for (int64_t i = 0; i < n; ++i) {
+    order.push_back(n - 1 - i);
+    for (int64_t at = i, j = i - 1; j >= 0; --j) {
+      const int c = compare(order[j], order[at]);
+      if (c < 0) break;
+      if (c > 0) std::swap(order[j], order[at]), at = j;
+    }
+  }
+  checked_numel(sizes);
+  DimVector strides(n, 1);
+  int64_t step = 1;
+  for (int64_t d : order) strides[d] = step, step *= std::max<int64_t>(sizes[d], 1);
+  return empty_strided(sizes, strides, dtype, device);
 }
 
 Tensor alias(const Tensor& x, Dims sizes, Dims strides, int64_t offset) {

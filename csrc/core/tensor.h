@@ -2,6 +2,7 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <initializer_list>
 
 #include "core/dims.h"
 #include "core/dtype.h"
@@ -108,6 +109,9 @@ class Destination {
 Tensor empty_strided(Dims sizes, Dims strides, DType dtype, Device device = {});
 Tensor empty_like(const Tensor& x);  // contiguous, or in x's own dense order
 Tensor empty_like(const Tensor& x, DType dtype);
+// For a map's result of these sizes: its dims lie in memory as those of the operands (nullptr: none), of which the
+// first that has an order decides.
+Tensor empty_for(std::initializer_list<const Tensor*> operands, Dims sizes, DType dtype, Device device);
 // Shares x's storage; offset in elements from the storage's start. No view relation is noted (see autograd/view.h).
 Tensor alias(const Tensor& x, Dims sizes, Dims strides, int64_t offset);
 inline Tensor alias(const Tensor& x) { return alias(x, x.sizes(), x.strides(), x.offset()); }

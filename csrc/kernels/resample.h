@@ -1,4 +1,4 @@
-// resample.h -- a sparse linear map along one dim: pooling by averages, interpolation, and their gradients.
+// resample.h -- sparse linear maps along one dim or two: pooling by averages, interpolation, and their gradients.
 #pragma once
 #include <cstdint>
 
@@ -17,5 +17,19 @@ struct ResampleArgs {
   const double* weight;
 };
 PYNN_KERNEL(void, resample, (const ResampleArgs& args));
+
+// Along two dims that lie next to each other, [outer, rows, columns, inner], without a tensor between them.
+struct ResamplePlaneArgs {
+  const void* x;
+  void* y;
+  DType dtype;
+  int64_t outer, inner;
+  struct Map {
+    int64_t in, out;
+    const int64_t *start, *first;
+    const double* weight;
+  } rows, columns;
+};
+PYNN_CPU_ONLY_KERNEL(void, resample_plane, (const ResamplePlaneArgs& args));
 
 }  // namespace pynn

@@ -30,8 +30,8 @@ Tensor new_result(const char* op, Other a, Other b, DType type) {
   const Tensor &x = *a.tensor, &y = *b.tensor;
   // A CPU tensor without dims goes along with any device, as a number would.
   const Device device = x.device().is_cpu() ? y.device() : x.device();
-  if (same(x.sizes(), y.sizes())) return empty_like(x.device() == device ? x : y, type);
-  return empty(broadcast_sizes(op, x.sizes(), y.sizes()), type, device);
+  if (!same(x.sizes(), y.sizes())) return empty_for({&x, &y}, broadcast_sizes(op, x.sizes(), y.sizes()), type, device);
+  return x.is_contiguous() ? empty(x.sizes(), type, device) : empty_for({&x, &y}, x.sizes(), type, device);
 }
 
 // Both contiguous, one type that has a loop, same shape or a number: no plan needed.

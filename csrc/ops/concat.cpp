@@ -3,6 +3,7 @@
 
 #include "autograd/named.h"
 #include "autograd/record.h"
+#include "core/memory_format.h"
 #include "core/shape.h"
 #include "kernels/concat.h"
 #include "ops/assign.h"
@@ -16,21 +17,37 @@ namespace {
 // PyTorch lets empty 1-D tensors of size 0 join anything.
 bool is_legacy_empty(const Tensor& t) { return t.dim() == 1 && t.size(0) == 0; }
 
-// All parts in one pass, where they lie as they are needed.
-bool copy_parts(const Tensor& y, int64_t dim, TensorSpan tensors, const std::vector<int64_t>& lengths) {
+// That of all tensors, else contiguous.
+MemoryFormat common_format(TensorSpan tensors) {
+  std::optional<MemoryFormat> all;
+  for (const Tensor& t : tensors) {
+    if (is_legacy_empty(t)) continue;
+    const MemoryFormat format = suggested_format(t);
+    if (format == MemoryFormat::Contiguous || all.value_or(format) != format) return MemoryFormat::Contiguous;
+    all = format;
+  }
+  return all.value_or(MemoryFormat::Contiguous);
+}
+
+// All parts in one pass, where they lie as they are needed: in y's format.
+bool copy_parts(const Tensor& y, MemoryFormat format, int64_t dim, TensorSpan tensors,
+                const std::vector<int64_t>& lengths) {
   constexpr int64_t kShort = 8;  // bytes of a row below which a loop over strides is faster
   if (!(y.device().is_cpu() || y.device().is_cuda()) || y.numel() == 0) return false;
   const int64_t bytes = y.stride(dim) * static_cast<int64_t>(item_size(y.dtype()));
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (lengths[i] == 0) continue;
-    if (!tensors[i].is_contiguous() || tensors[i].dtype() != y.dtype()) return false;
+    if (!is_contiguous_in(format, tensors[i]) || tensors[i].dtype() != y.dtype()) return false;
     if (y.device().is_cpu() && lengths[i] * bytes <= kShort) return false;
   }
   ConcatArgs a;
   a.n = 0;
   a.y = y.data();
   a.outer = 1;
-  for (int64_t d = 0; d < dim; ++d) a.outer *= y.size(d);
+  for (int64_t d : memory_dims(format, y.dim())) {
+    if (d == dim) break;
+    a.outer *= y.size(d);
+  }
   a.y_row = y.size(dim) * bytes;
   int64_t at = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
@@ -80,9 +97,10 @@ Tensor cat(TensorSpan tensors, int64_t dim) {
     lengths.push_back(t.size(dim));
     sizes[dim] += t.size(dim);
   }
-  Tensor y = empty(sizes, type, first->device());
+  const MemoryFormat format = common_format(tensors);
+  Tensor y = empty(sizes, type, first->device(), format);
   int64_t at = 0;
-  const bool done = copy_parts(y, dim, tensors, lengths);
+  const bool done = copy_parts(y, format, dim, tensors, lengths);
   for (size_t i = 0; i < tensors.size() && !done; ++i) {
     if (lengths[i] == 0) continue;
     DimVector part(sizes);

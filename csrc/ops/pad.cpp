@@ -3,6 +3,7 @@
 #include "kernels/pad.h"
 
 #include "autograd/record.h"
+#include "core/memory_format.h"
 #include "core/shape.h"
 #include "ops/assign.h"
 #include "ops/binary.h"
@@ -65,11 +66,18 @@ Tensor sources(PadMode mode, const End& e, Device device) {
   return add(remainder(sub(at, Scalar(e.first())), Scalar(e.kept())), Scalar(e.first()));
 }
 
-// `padded` and `plain` are contiguous, `plain` has `sizes`.
-void run(const Stub<void(const PadArgs&)>& kernel, PadMode mode, const Tensor& padded, const Tensor& plain, Dims sizes,
-         Dims pads, const void* value) {
+// `padded` and `plain` are contiguous in `format`.
+void run(const Stub<void(const PadArgs&)>& kernel, PadMode mode, MemoryFormat format, const Tensor& padded,
+         const Tensor& plain, Dims pads, const void* value) {
   if (padded.device().is_meta()) return;
-  std::vector<End> ends = ends_of(sizes, pads);
+  DimVector sizes, its_pads;  // of the dims as they lie in memory
+  for (int64_t d : memory_dims(format, plain.dim())) {
+    const size_t at = 2 * static_cast<size_t>(plain.dim() - 1 - d);
+    sizes.push_back(plain.size(d));
+    for (size_t side : {size_t{1}, size_t{0}}) its_pads.push_back(at < pads.size() ? pads[at + side] : 0);
+  }
+  std::reverse(its_pads.begin(), its_pads.end());
+  std::vector<End> ends = ends_of(sizes, its_pads);
   while (ends.size() > 1 && !ends.back().padded()) ends.pop_back();
   PadArgs a{};
   a.planes = 1;
@@ -116,10 +124,11 @@ Tensor pad_map(const Tensor& input, Dims pads, PadMode mode) {
       if (e.padded()) y = index_select(y, e.dim, sources(mode, e, y.device()));
     return y;
   }
-  const Tensor x = contiguous(input);
-  Tensor y = empty(padded_sizes(x.sizes(), ends), x.dtype(), x.device());
+  const MemoryFormat format = mode == PadMode::Circular ? MemoryFormat::Contiguous : suggested_format(input);
+  const Tensor x = contiguous(input, format);
+  Tensor y = empty(padded_sizes(x.sizes(), ends), x.dtype(), x.device(), format);
   const char unused[16] = {};
-  if (y.numel()) run(kernels::pad, mode, y, x, x.sizes(), pads, unused);
+  if (y.numel()) run(kernels::pad, mode, format, y, x, pads, unused);
   constexpr const char* names[][3] = {{"reflection_pad1d", "reflection_pad2d", "reflection_pad3d"},
                                       {"replication_pad1d", "replication_pad2d", "replication_pad3d"},
                                       {"circular_pad1d", "circular_pad2d", "circular_pad3d"}};
@@ -130,9 +139,10 @@ Tensor pad_map(const Tensor& input, Dims pads, PadMode mode) {
 
 // The transposed map; on CUDA autograd makes it of index_select.
 Tensor pad_sum(const Tensor& input, Dims sizes, Dims pads, PadMode mode) {
-  const Tensor g = contiguous(input);
-  Tensor x = g.numel() ? empty(sizes, g.dtype(), g.device()) : zeros(sizes, g.dtype(), g.device());
-  if (g.numel()) run(kernels::pad_sum, mode, g, x, sizes, pads, nullptr);
+  const MemoryFormat format = suggested_format(input);
+  const Tensor g = contiguous(input, format);
+  Tensor x = g.numel() ? empty(sizes, g.dtype(), g.device(), format) : zeros(sizes, g.dtype(), g.device());
+  if (g.numel()) run(kernels::pad_sum, mode, format, g, x, pads, nullptr);
   return record("pad_backward", std::move(x), inputs(g), save(pads, mode),
                 [](const Tensor& g, Dims pads, PadMode mode) { return pad_map(g, pads, mode); });
 }
@@ -140,9 +150,10 @@ Tensor pad_sum(const Tensor& input, Dims sizes, Dims pads, PadMode mode) {
 Tensor pad_constant(const Tensor& x, Dims pads, Scalar value) {
   const std::vector<End> ends = ends_of(x.sizes(), pads);
   const Tensor filling = element_tensor("pad", value, x.dtype());
-  Tensor y = empty(padded_sizes(x.sizes(), ends), x.dtype(), x.device());
-  if (x.device().is_cpu() && x.is_contiguous() && !ends.empty()) {
-    if (y.numel()) run(kernels::pad, PadMode::Constant, y, x, x.sizes(), pads, filling.data());
+  const MemoryFormat format = suggested_format(x);
+  Tensor y = empty(padded_sizes(x.sizes(), ends), x.dtype(), x.device(), format);
+  if (x.device().is_cpu() && is_contiguous_in(format, x) && !ends.empty()) {
+    if (y.numel()) run(kernels::pad, PadMode::Constant, format, y, x, pads, filling.data());
   } else {
     GradMode off(false);
     copy_data(y, filling);

@@ -228,24 +228,12 @@ std::tuple<Tensor, Tensor> adaptive_max_pool(const Tensor& x, Dims output_size) 
 
 // ---- averages -----------------------------------------------------------------------------------------------------
 
-// x [N, C, ...] as [N, ..., C], and back.
-Tensor channels_to_back(const Tensor& x) {
-  DimVector order{0};
-  for (int64_t d = 2; d < x.dim(); ++d) order.push_back(d);
-  order.push_back(1);
-  return permute(x, Dims(order));
-}
-Tensor channels_to_front(const Tensor& x) {
-  DimVector order{0, x.dim() - 1};
-  for (int64_t d = 1; d < x.dim() - 1; ++d) order.push_back(d);
-  return permute(x, Dims(order));
-}
-
-// Sums over windows of the dims from `lead` on, each divided by its count of every dim, or all by `divisor`.
-Tensor average(const Tensor& input, const std::vector<Windows>& windows, int64_t lead, std::optional<int64_t> divisor) {
-  const int64_t dims = static_cast<int64_t>(windows.size());
+// Sums over windows of the last dims, each divided by its count of every dim, or all by `divisor`.
+Tensor average(const Tensor& input, const std::vector<Windows>& windows, std::optional<int64_t> divisor) {
+  const int64_t dims = static_cast<int64_t>(windows.size()), lead = input.dim() - dims;
   const bool whole = !is_floating(input.dtype());
   Tensor x = to_dtype(input, computed_in(input.dtype()));
+  std::vector<DimTaps> maps;
   for (int64_t i = 0; i < dims; ++i) {
     const Windows& w = windows[i];
     auto taps = std::make_shared<Taps>();
@@ -257,8 +245,9 @@ Tensor average(const Tensor& input, const std::vector<Windows>& windows, int64_t
       weights.assign(static_cast<size_t>(n), whole ? 1.0 : 1.0 / static_cast<double>(by));
       taps->add(w.start[o], weights.data(), n);
     }
-    x = resample(x, lead + i, taps);
+    maps.push_back({lead + i, taps});
   }
+  x = resample(x, maps);
   if (whole) {
     Tensor by = full({}, Scalar(divisor.value_or(1)), DType::Int64, x.device());
     for (int64_t i = 0; i < dims && !divisor; ++i) {
@@ -273,12 +262,6 @@ Tensor average(const Tensor& input, const std::vector<Windows>& windows, int64_t
     x = trunc_divide(x, by);
   }
   return to_dtype(x, input.dtype());
-}
-
-Tensor average(const Tensor& x, const std::vector<Windows>& windows, std::optional<int64_t> divisor) {
-  const int64_t dims = static_cast<int64_t>(windows.size());
-  if (format_of(x, dims) == MemoryFormat::Contiguous) return average(x, windows, x.dim() - dims, divisor);
-  return channels_to_front(average(channels_to_back(x), windows, 1, divisor));
 }
 
 template <int N>
@@ -305,9 +288,9 @@ Tensor adaptive_avg_pool(const Tensor& x, Dims output_size) {
   DimVector over;
   for (int64_t i = 0; i < N; ++i) one &= windows[i].out() == 1, over.push_back(i - N);
   if (!one) return average(x, windows, std::nullopt);
-  if (format_of(x, N) == MemoryFormat::Contiguous) return mean(x, Dims(over), true);
-  for (int64_t& d : over) --d;
-  return channels_to_front(mean(channels_to_back(x), Dims(over), true));
+  const Tensor y = mean(x, Dims(over), true);
+  y.impl()->set_geometry(y.sizes(), strides_of(format_of(x, N), y.sizes()), y.offset());  // sizes of 1 have any stride
+  return y;
 }
 
 }  // namespace

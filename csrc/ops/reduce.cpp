@@ -2,6 +2,8 @@
 // form of kernels/reduce.h.
 #include "ops/reduce.h"
 
+#include <algorithm>
+#include <bit>
 #include <numeric>
 
 #include "autograd/record.h"
@@ -107,10 +109,35 @@ bool reduce_in_steps(Reduce op, const Tensor& x, int64_t mask, const Tensor& y) 
   return true;
 }
 
+// x with its dims as they lie in memory, and the mask of those, if that makes it contiguous and leaves the kept dims in
+// order; else undefined.
+Tensor as_it_lies(const Tensor& x, int64_t mask, int64_t& its_mask) {
+  DimVector order(x.dim(), 0);
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return x.stride(a) > x.stride(b); });
+  DimVector sizes, strides;
+  int64_t kept = -1;
+  its_mask = 0;
+  for (size_t i = 0; i < order.size(); ++i) {
+    const int64_t d = order[i];
+    sizes.push_back(x.size(d)), strides.push_back(x.stride(d));
+    if (mask >> d & 1) {
+      its_mask |= int64_t{1} << i;
+    } else if (x.size(d) != 1) {
+      if (d < kept) return {};
+      kept = d;
+    }
+  }
+  return is_contiguous(sizes, strides) ? alias(x, sizes, strides, x.offset()) : Tensor();
+}
+
 }  // namespace
 
 void run_reduce(Reduce op, const Tensor& x, int64_t mask, const Tensor& y, int64_t* index, double param) {
   if (y.numel() == 0 || y.device().is_meta()) return;
+  if (int64_t its_mask; !x.is_contiguous() && (!index || std::popcount(static_cast<uint64_t>(mask)) == 1))
+    if (const Tensor lying = as_it_lies(x, mask, its_mask); lying.defined())
+      return run_reduce(op, lying, its_mask, y, index, param);
   if (is_complex(x.dtype())) return run_complex_reduce(op, x, mask, y);
   if (!index && reduce_in_steps(op, x, mask, y)) return;
   const ReducePlan p(x, mask);

@@ -1,6 +1,7 @@
-// resample.h -- sparse linear maps along one dim.
+// resample.h -- sparse linear maps along dims.
 #pragma once
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "ops/op.h"
@@ -23,7 +24,11 @@ struct Taps {
 };
 using TapsRef = std::shared_ptr<const Taps>;
 
-// x float32, float64 or int64.
-Tensor resample(const Tensor& x, int64_t dim, const TapsRef& taps);
+struct DimTaps {
+  int64_t dim;
+  TapsRef taps;
+};
+// One map after the other, of different dims. x float32, float64 or int64.
+Tensor resample(const Tensor& x, std::span<const DimTaps> maps);
 
 }  // namespace pynn::ops

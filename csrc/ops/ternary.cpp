@@ -43,7 +43,7 @@ Tensor where(const Tensor& condition, Other a, Other b) {
   Device device = condition.device();
   for (const Other& o : {a, b})
     if (o.tensor && device.is_cpu()) device = o.tensor->device();
-  Tensor y = empty(common_sizes("where", {condition, a, b}), t, device);
+  Tensor y = empty_for({&condition, a.tensor, b.tensor}, common_sizes("where", {condition, a, b}), t, device);
   run_ternary(Ternary::Where, y, condition, a, b, t);
   return record(
       "where", std::move(y), inputs(input(a), input(b)), save(condition),
@@ -59,7 +59,7 @@ Tensor lerp(const Tensor& a, const Tensor& b, Other w) {
              dtype_name(b.dtype()));
   PYNN_CHECK(!w.tensor || w.tensor->dtype() == a.dtype(), "lerp: expected dtype ", dtype_name(a.dtype()),
              " for `weight` but got dtype ", dtype_name(w.tensor ? w.tensor->dtype() : a.dtype()));
-  Tensor y = empty(common_sizes("lerp", {a, b, w}), a.dtype(), a.device());
+  Tensor y = empty_for({&a, &b, w.tensor}, common_sizes("lerp", {a, b, w}), a.dtype(), a.device());
   run_ternary(Ternary::Lerp, y, a, b, w, a.dtype());
   return record(
       w.tensor ? "lerp.1" : "lerp", std::move(y), inputs(a, b, input(w)), save(a, b, input(w), w.scalar),
@@ -79,7 +79,7 @@ Tensor addc(const char* op, Ternary kind, const Tensor& x, const Tensor& a, cons
   PYNN_CHECK(kind != Ternary::Addcdiv || !is_integral(a.dtype()) || !is_integral(b.dtype()),
              "addcdiv: integer division with addcdiv is no longer supported (convert the operands to a floating type)");
   value = as_element(op, value, t);
-  Tensor y = empty(common_sizes(op, {x, a, b}), t, x.device());
+  Tensor y = empty_for({&x, &a, &b}, common_sizes(op, {x, a, b}), t, x.device());
   const Complex128 z = is_complex(t) ? value.to_complex() : Complex128{value.to_double(), 0};
   const double params[4] = {z.re, z.im, 0, 0};
   run_ternary(kind, y, x, a, b, t, params);
@@ -148,7 +148,7 @@ Tensor op_clamp_tensors(const Tensor& x, const Tensor& min_in, const Tensor& max
   DimVector sizes(x.sizes());
   if (min.defined()) sizes = broadcast_sizes("clamp", sizes, min.sizes());
   if (max.defined()) sizes = broadcast_sizes("clamp", sizes, max.sizes());
-  Tensor y = empty(sizes, t, x.device());
+  Tensor y = empty_for({&x, min.defined() ? &min : nullptr, max.defined() ? &max : nullptr}, sizes, t, x.device());
   for (Tensor* bound : {&min, &max})  // an integer of a wider type wraps
     if (bound->defined() && bound->dim() == 0 && is_integral(t)) *bound = to_dtype(*bound, t);
   constexpr double inf = std::numeric_limits<double>::infinity();

@@ -4,6 +4,8 @@
 // as in PyTorch, so that both round to the same neighbours.
 #include <cmath>
 
+#include "core/memory_format.h"
+#include "ops/assign.h"
 #include "ops/binary.h"
 #include "ops/convolution.h"
 #include "ops/creation.h"
@@ -165,6 +167,8 @@ Tensor upsample(const Tensor& input, Dims size, std::string_view mode_name, bool
     std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
       return size[a] * input.size(lead + b) < size[b] * input.size(lead + a);
     });
+  std::vector<DimTaps> maps;
+  const auto apply = [&] { x = resample(x, maps), maps.clear(); };
   for (int64_t i : order) {
     Axis axis{input.size(lead + i), size[i], scales[i], align_corners};
     // In two dims PyTorch's nearest takes no scale where the size stays or doubles.
@@ -177,10 +181,11 @@ Tensor upsample(const Tensor& input, Dims size, std::string_view mode_name, bool
     Taps taps = taps_of(mode, axis, antialias, wide || rounded);
     const int bits = rounded ? fixed_point(taps) : 0;
     if (bits > 15) x = to_dtype(x, DType::Float64);  // twice 255 * 2^bits must be exact
-    x = resample(x, lead + i, std::make_shared<Taps>(std::move(taps)));
-    if (rounded) x = to_dtype(clamp(floor(add(x, Scalar(0.5))), Scalar(0), Scalar(255)), DType::Float32);
+    maps.push_back({lead + i, std::make_shared<Taps>(std::move(taps))});
+    if (rounded) apply(), x = to_dtype(clamp(floor(add(x, Scalar(0.5))), Scalar(0), Scalar(255)), DType::Float32);
   }
-  return x.same(input) ? clone_contiguous(x) : to_dtype(x, input.dtype());
+  apply();
+  return x.same(input) ? clone_of(x, suggested_format(x)) : to_dtype(x, input.dtype());
 }
 
 }  // namespace

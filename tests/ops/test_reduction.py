@@ -1,5 +1,6 @@
 """Reductions over all elements, one dim, several dims; with keepdim, dtypes, ties, NaN and empty inputs."""
 
+import itertools
 import math
 
 import numpy as np
@@ -432,3 +433,20 @@ def test_whole_rows_in_a_register(rows, columns, dtype):
         np.testing.assert_allclose(ours.logsumexp(1).numpy(), np.log(np.exp(x).sum(1)), rtol=1e-5)
         x[1, rows // 2, 1] = np.nan
         np.testing.assert_array_equal(np.isnan(pynn.tensor(x).amax(1).numpy()), np.isnan(x.max(1)))
+
+
+@pytest.mark.parametrize("order", itertools.permutations(range(4)), ids=str)
+def test_dims_in_any_order_in_memory(order):
+    """A dense tensor is reduced where it lies, or copied, but its dims keep their meaning."""
+    values = np.random.default_rng(3).standard_normal((3, 5, 4, 6))
+    x = pynn.tensor(values.transpose(order).copy()).permute(tuple(np.argsort(order)))
+    assert np.array_equal(x.numpy(), values)
+    for count in range(1, 5):
+        for dims in itertools.combinations(range(4), count):
+            np.testing.assert_allclose(x.sum(dims).numpy(), values.sum(dims), rtol=1e-12, atol=1e-12)
+            assert np.array_equal(x.amax(dims, keepdim=True).numpy(), values.max(dims, keepdims=True))
+            np.testing.assert_allclose(x.var(dims).numpy(), values.var(dims, ddof=1), rtol=1e-12)
+    assert x.argmax().item() == values.argmax() and x.argmin().item() == values.argmin()
+    for d in range(4):
+        assert np.array_equal(x.argmax(d).numpy(), values.argmax(d))
+        assert np.array_equal(x.round().max(d)[1].numpy(), values.round().argmax(d))  # the first of equals

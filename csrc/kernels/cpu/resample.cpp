@@ -9,37 +9,39 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
+// to[i] = sum_k w[k] x[k * stride + i], i < n
+template <class T>
+void sum_rows(const T* x, int64_t stride, const T* w, int64_t taps, int64_t n, T* to) {
+  using V = Vec<T>;
+  constexpr int64_t run = 4 * V::kSize;
+  int64_t i = 0;
+  for (; i + run <= n; i += run) {
+    V acc[4] = {V(T(0)), V(T(0)), V(T(0)), V(T(0))};
+    for (int64_t k = 0; k < taps; ++k)
+#pragma GCC unroll 4
+      for (int u = 0; u < 4; ++u) acc[u] = fma(V(w[k]), V::load(x + k * stride + i + u * V::kSize), acc[u]);
+#pragma GCC unroll 4
+    for (int u = 0; u < 4; ++u) acc[u].store(to + i + u * V::kSize);
+  }
+  for (; i < n; i += V::kSize) {
+    V acc(T(0));
+    for (int64_t k = 0; k < taps; ++k) acc = fma(V(w[k]), V::load(x + k * stride + i, n - i), acc);
+    acc.store(to + i, n - i);
+  }
+}
+
 // Rows of `inner` elements: vectors along them.
 template <class T>
 void resample_rows(const ResampleArgs& a, const T* weight) {
-  using V = Vec<T>;
-  constexpr int64_t run = 4 * V::kSize;
   const T* x = static_cast<const T*>(a.x);
   T* y = static_cast<T*>(a.y);
   const double taps = static_cast<double>(a.first[a.out]) / static_cast<double>(a.out);
   parallel_for(0, a.outer * a.out, grain_for((taps + 1) * static_cast<double>(a.inner) / 8 + 5),
                [&](int64_t begin, int64_t end) {
                  for (int64_t r = begin; r < end; ++r) {
-                   const int64_t o = r % a.out, n = a.first[o + 1] - a.first[o];
-                   const T* from = x + (r / a.out * a.in + a.start[o]) * a.inner;
-                   const T* w = weight + a.first[o];
-                   T* to = y + r * a.inner;
-                   int64_t i = 0;
-                   for (; i + run <= a.inner; i += run) {
-                     V acc[4] = {V(T(0)), V(T(0)), V(T(0)), V(T(0))};
-                     for (int64_t k = 0; k < n; ++k)
-#pragma GCC unroll 4
-                       for (int u = 0; u < 4; ++u)
-                         acc[u] = fma(V(w[k]), V::load(from + k * a.inner + i + u * V::kSize), acc[u]);
-#pragma GCC unroll 4
-                     for (int u = 0; u < 4; ++u) acc[u].store(to + i + u * V::kSize);
-                   }
-                   for (; i < a.inner; i += V::kSize) {
-                     V acc(T(0));
-                     for (int64_t k = 0; k < n; ++k)
-                       acc = fma(V(w[k]), V::load(from + k * a.inner + i, a.inner - i), acc);
-                     acc.store(to + i, a.inner - i);
-                   }
+                   const int64_t o = r % a.out;
+                   sum_rows(x + (r / a.out * a.in + a.start[o]) * a.inner, a.inner, weight + a.first[o],
+                            a.first[o + 1] - a.first[o], a.inner, y + r * a.inner);
                  }
                });
 }
@@ -172,11 +174,42 @@ void resample_last(const ResampleArgs& a, const T* weight) {
 }
 
 template <class T>
+struct Weights : Scratch<T> {
+  Weights(const double* weight, int64_t n) : Scratch<T>(n) {
+    for (int64_t i = 0; i < n; ++i) (*this)[i] = static_cast<T>(weight[i]);
+  }
+};
+
+template <class T>
 void resample_as(const ResampleArgs& a) {
-  const int64_t n = a.first[a.out];
-  const Scratch<T> weight(n);
-  for (int64_t i = 0; i < n; ++i) weight[i] = static_cast<T>(a.weight[i]);
+  const Weights<T> weight(a.weight, a.first[a.out]);
   a.inner == 1 ? resample_last<T>(a, weight.get()) : resample_rows<T>(a, weight.get());
+}
+
+// Row by row of the result: the sums of its rows of x stay in the cache.
+template <class T>
+void resample_plane_as(const ResamplePlaneArgs& a) {
+  const auto &rows = a.rows, &columns = a.columns;
+  const Weights<T> row_weight(rows.weight, rows.first[rows.out]),
+      column_weight(columns.weight, columns.first[columns.out]);
+  const T* x = static_cast<const T*>(a.x);
+  T* y = static_cast<T*>(a.y);
+  const int64_t n = columns.in * a.inner;
+  const double taps =
+      static_cast<double>(rows.first[rows.out]) / static_cast<double>(rows.out) * static_cast<double>(columns.in) +
+      static_cast<double>(columns.first[columns.out] + columns.out);
+  parallel_for(0, a.outer * rows.out, grain_for(taps * static_cast<double>(a.inner) / 8 + 20),
+               [&](int64_t begin, int64_t end) {
+                 const Scratch<T> sums(n);
+                 for (int64_t r = begin; r < end; ++r) {
+                   const int64_t o = r % rows.out;
+                   sum_rows(x + (r / rows.out * rows.in + rows.start[o]) * n, n, row_weight.get() + rows.first[o],
+                            rows.first[o + 1] - rows.first[o], n, sums.get());
+                   for (int64_t c = 0; c < columns.out; ++c)
+                     sum_rows(sums.get() + columns.start[c] * a.inner, a.inner, column_weight.get() + columns.first[c],
+                              columns.first[c + 1] - columns.first[c], a.inner, y + (r * columns.out + c) * a.inner);
+                 }
+               });
 }
 
 }  // namespace
@@ -185,6 +218,11 @@ void resample(const ResampleArgs& a) {
   a.dtype == DType::Float32   ? resample_as<float>(a)
   : a.dtype == DType::Float64 ? resample_as<double>(a)
                               : resample_as<int64_t>(a);
+}
+void resample_plane(const ResamplePlaneArgs& a) {
+  a.dtype == DType::Float32   ? resample_plane_as<float>(a)
+  : a.dtype == DType::Float64 ? resample_plane_as<double>(a)
+                              : resample_plane_as<int64_t>(a);
 }
 
 }  // namespace PYNN_CPU_NAMESPACE
