@@ -23,6 +23,7 @@ struct ChannelNormArgs {
   int64_t stats, chunks, length, stat_step, chunk_step;
   int64_t groups;  // 0: one weight per statistic
   int64_t channels;
+  bool channels_last;  // group, on the CPU: x is [N, L, C]
   double eps;
   bool measure;  // mean and rstd are computed from x (and depend on it in backward), not given
   // Moved by `momentum` towards mean and the unbiased variance when `measure`; nullable.

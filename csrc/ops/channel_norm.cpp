@@ -35,10 +35,8 @@ struct Layout {
 
 DType computed_in(DType t) { return t == DType::Float64 ? t : DType::Float32; }
 
-// The order that the kernel reads x in: batch norm takes channels last as rows of channels.
-MemoryFormat format_of(const Layout& l, const Tensor& x) {
-  return l.batch && x.device().is_cpu() ? suggested_format(x) : MemoryFormat::Contiguous;
-}
+// The order that the kernel reads x in: channels last as rows of channels, but on CUDA.
+MemoryFormat format_of(const Tensor& x) { return x.device().is_cpu() ? suggested_format(x) : MemoryFormat::Contiguous; }
 
 ChannelNormArgs kernel_args(const Layout& l, const Tensor& x, const Tensor& w, const Tensor& mean, const Tensor& rstd) {
   ChannelNormArgs a{};
@@ -54,7 +52,9 @@ ChannelNormArgs kernel_args(const Layout& l, const Tensor& x, const Tensor& w, c
   a.chunk_step = l.batch ? l.groups * l.length : l.length;
   a.groups = l.batch ? 0 : l.groups;
   a.channels = l.channels();
-  if (format_of(l, x) != MemoryFormat::Contiguous) {
+  const bool last = format_of(x) != MemoryFormat::Contiguous;
+  a.channels_last = last && !l.batch;
+  if (last && l.batch) {
     a.chunks *= a.length;
     a.length = a.stat_step = 1;
     a.chunk_step = a.channels;
@@ -100,7 +100,7 @@ Gradients backward(const Grads& grads, const Tensor& input, const Tensor& weight
                    const Tensor& rstd, const Layout& l) {
   if (thread_state.grad_enabled) return composite_backward(grads, input, weight, mean, rstd, l);
   const DType dtype = computed_in(input.dtype()), wide = read_as(input);
-  const MemoryFormat format = format_of(l, input);
+  const MemoryFormat format = format_of(input);
   const Tensor x = operand(input, wide, format), w = operand(weight, dtype), g = operand(grads[0], wide, format);
   ChannelNormArgs a = kernel_args(l, x, w, mean, rstd);
   a.dy = g.data();
@@ -148,7 +148,7 @@ Tensor normalize(const char* op, const Tensor& input, const Tensor& weight, cons
   Tensor y;
   {
     GradMode off(false);
-    const MemoryFormat format = format_of(l, input);
+    const MemoryFormat format = format_of(input);
     const Tensor x = operand(input, wide, format), w = operand(weight, dtype), b = operand(bias, dtype);
     y = empty(x.sizes(), wide, x.device(), format);
     if (l.measure) {

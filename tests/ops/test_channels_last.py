@@ -105,6 +105,44 @@ def test_batch_norm_second_derivative():
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "shape,groups",
+    [
+        ((2, 8, 5, 5), 2),
+        ((1, 64, 20, 30), 8),
+        ((3, 12, 9, 7), 12),
+        ((2, 12, 1, 3), 1),
+        ((1, 37, 40, 41), 1),
+        ((2, 96, 16, 17), 32),
+        ((2, 6, 3, 4, 2), 3),
+        ((0, 8, 3, 3), 2),
+    ],
+    ids=str,
+)
+def test_group_norm(shape, groups):
+    x, w, b = arr(*shape) + 3, arr(shape[1], seed=5), arr(shape[1], seed=6)
+    for dtype, tol in ((pynn.float32, 2e-5), (pynn.float64, 1e-10)):
+        both(lambda x: F.group_norm(x, groups), x, dtype=dtype, tol=tol)
+        both(lambda x, w, b: F.group_norm(x, groups, w, b), x, w, b, dtype=dtype, tol=tol)
+    both(lambda x, w, b: F.group_norm(x, groups, w, b), x, w, b, dtype=pynn.bfloat16, tol=4e-2, keeps=False)
+    last = tensor(x, pynn.float32).contiguous(
+        memory_format=pynn.channels_last if x.ndim == 4 else pynn.channels_last_3d
+    )
+    with_threads = []
+    for threads in (1, 2, 3):
+        pynn.set_num_threads(threads)
+        with_threads.append(F.group_norm(last, groups))
+    assert same_bits(with_threads[0], with_threads[1]) and same_bits(with_threads[0], with_threads[2])
+
+
+def test_group_norm_of_what_is_no_number():
+    x = arr(2, 8, 6, 5)
+    x[0, 1, 2, 3], x[1, 6, 0, 0] = np.nan, np.inf
+    planes = F.group_norm(tensor(x, pynn.float32), 4)
+    last = F.group_norm(tensor(x, pynn.float32).contiguous(memory_format=pynn.channels_last), 4)
+    np.testing.assert_allclose(to_numpy(last), to_numpy(planes), rtol=1e-5, atol=1e-5)
+
+
 POOLS = {
     "max 3/2": lambda x: F.max_pool2d(x, 3, 2, 1),
     "max dilated, ceil": lambda x: F.max_pool2d(x, (2, 3), (2, 1), (1, 0), (2, 1), ceil_mode=True),

@@ -53,6 +53,7 @@ CASES = {
     "average padded": lambda t, f, x: f.avg_pool2d(x, 3, 2, 1),
     "average to one": lambda t, f, x: f.adaptive_avg_pool2d(x, 1),
     "average to 3": lambda t, f, x: f.adaptive_avg_pool2d(x, 3),
+    "group norm": lambda t, f, x: f.group_norm(x, 2, t.arange(8.0), t.ones(8)),
     "mean of pictures": lambda t, f, x: x.mean((2, 3)),
     "mean, kept": lambda t, f, x: x.mean((2, 3), keepdim=True),
     "sum": lambda t, f, x: x.sum(),

@@ -8,7 +8,7 @@
 // channel_norm_columns.h), or rows of weights of their own (group: norm_rows.h).
 #include "kernels/channel_norm.h"
 
-#include "kernels/cpu/channel_norm_columns.h"
+#include "kernels/cpu/channel_norm_groups.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
@@ -71,6 +71,7 @@ void forward_half(const ChannelNormArgs& a) {
 template <class T>
 void forward(const ChannelNormArgs& a) {
   const Norm<T> p(a);
+  if (a.channels_last) return forward_groups(p);
   if (p.columns()) return forward_columns(p);
   if (p.rows()) return norm_rows_forward<T>(p.row_args(), a.groups);
   if (!a.measure && !a.groups) {  // runs in the order of memory
@@ -99,6 +100,7 @@ template <class T>
 void backward(const ChannelNormArgs& a) {
   using V = Vec<T>;
   const Norm<T> p(a);
+  if (a.channels_last) return backward_groups(p);
   if (p.columns()) return backward_columns(p);
   if (p.rows()) return norm_rows_backward<T>(p.row_args(), a.groups);
   const Scratch<double> sums(2 * a.stats * a.chunks);  // of each run: sum dy, sum dy (x - mean)

@@ -204,6 +204,36 @@ void forward_columns(const Norm<T>& p) {
   apply_columns(p, p.x, p.y);
 }
 
+// The sums of dy and of dy (x - mean) over `rows` rows.
+template <class T, int NV>
+void sum_gradients(const T* dy, const T* x, int64_t step, int64_t rows, int64_t n, const T* mean, double* total,
+                   double* total_x) {
+  using V = Vec<T>;
+  constexpr int64_t W = V::kSize;
+  const auto load = [n](const T* at) { return NV == 1 ? V::load(at, n) : V::load(at); };
+  const int64_t many = (NV - 1) * W + n;
+  for (int64_t l = 0; l < many; ++l) total[l] = total_x[l] = 0;
+  V m[NV];
+  for (int v = 0; v < NV; ++v) m[v] = load(mean + v * W);
+  for (int64_t b = 0; b < rows; b += kSumBlock) {
+    V sum[NV], by_x[NV];
+    for (int v = 0; v < NV; ++v) sum[v] = by_x[v] = V(T(0));
+    for (int64_t r = b; r < min_of(rows, b + kSumBlock); ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) {
+        const V d = load(dy + r * step + v * W);
+        sum[v] += d;
+        by_x[v] = fma(d, load(x + r * step + v * W) - m[v], by_x[v]);
+      }
+    T sums[NV * W], sums_x[NV * W];
+    for (int v = 0; v < NV; ++v) sum[v].store(sums + v * W), by_x[v].store(sums_x + v * W);
+    for (int64_t l = 0; l < many; ++l) {
+      total[l] += static_cast<double>(sums[l]);
+      total_x[l] += static_cast<double>(sums_x[l]);
+    }
+  }
+}
+
 template <class T>
 void backward_columns(const Norm<T>& p) {
   using V = Vec<T>;
@@ -214,30 +244,9 @@ void backward_columns(const Norm<T>& p) {
   const Scratch<double> g(tiles.parts * columns), gx(tiles.parts * columns);  // sum dy, sum dy (x - mean)
   tiles.each([&](int64_t part, int64_t r0, int64_t r1, int64_t c0, int64_t c1) {
     for_columns<T>(c0, c1, [&](int64_t c, auto vectors, int64_t n) {
-      constexpr int NV = decltype(vectors)::value;
-      const auto load = [n](const T* at) { return NV == 1 ? V::load(at, n) : V::load(at); };
-      double *const total = g.get() + part * columns + c, *const total_x = gx.get() + part * columns + c;
-      const int64_t many = (NV - 1) * W + n;
-      for (int64_t l = 0; l < many; ++l) total[l] = total_x[l] = 0;
-      V mean[NV];
-      for (int v = 0; v < NV; ++v) mean[v] = load(p.mean + c + v * W);
-      for (int64_t b = r0; b < r1; b += kSumBlock) {
-        V sum[NV], by_x[NV];
-        for (int v = 0; v < NV; ++v) sum[v] = by_x[v] = V(T(0));
-        for (int64_t r = b; r < min_of(r1, b + kSumBlock); ++r)
-#pragma GCC unroll 4
-          for (int v = 0; v < NV; ++v) {
-            const V d = load(p.dy + r * step + c + v * W);
-            sum[v] += d;
-            by_x[v] = fma(d, load(p.x + r * step + c + v * W) - mean[v], by_x[v]);
-          }
-        T sums[NV * W], sums_x[NV * W];
-        for (int v = 0; v < NV; ++v) sum[v].store(sums + v * W), by_x[v].store(sums_x + v * W);
-        for (int64_t l = 0; l < many; ++l) {
-          total[l] += static_cast<double>(sums[l]);
-          total_x[l] += static_cast<double>(sums_x[l]);
-        }
-      }
+      sum_gradients<T, decltype(vectors)::value>(p.dy + r0 * step + c, p.x + r0 * step + c, step, r1 - r0, n,
+                                                 p.mean + c, g.get() + part * columns + c,
+                                                 gx.get() + part * columns + c);
     });
   });
   const Scratch<T> scale(columns), by_x(columns), shift(columns);
