@@ -3,6 +3,7 @@
 #include "ops/pair_loss.h"
 
 #include "autograd/record.h"
+#include "core/memory_format.h"
 #include "core/shape.h"
 #include "ops/binary.h"
 #include "ops/creation.h"
@@ -47,35 +48,36 @@ std::optional<Tensor> pair_loss(PairLoss loss, const char* name, const Tensor& x
       x_in.dtype() != y_in.dtype() || !is_floating(x_in.dtype()) || is_complex(x_in.dtype()) ||
       !same(x_in.sizes(), y_in.sizes()) || label)
     return {};
-  const Tensor x = contiguous(x_in), y = contiguous(y_in);
+  const MemoryFormat format = suggested_format(x_in);
+  const Tensor x = contiguous(x_in, format), y = contiguous(y_in, format);
   const bool reduce = reduction != Reduction::None;
   const double scale = reduction == Reduction::Mean ? 1 / static_cast<double>(x.numel()) : 1;
-  const Tensor out = reduce ? empty({}, x.dtype(), x.device()) : empty(x.sizes(), x.dtype(), x.device());
+  const Tensor out = reduce ? empty({}, x.dtype(), x.device()) : empty(x.sizes(), x.dtype(), x.device(), format);
   PairLossArgs a = arguments(loss, x, y, reduce, param, scale);
   a.out = out.data();
   if (out.numel()) kernels::pair_loss_forward(x.device(), a);
-  return record(
-      name, out, inputs(x, y), save(x, y, loss, reduce, param, scale),
-      [](const Grads& grads, const Tensor& x, const Tensor& y, PairLoss loss, bool reduce, double param, double scale) {
-        Gradients d(2);
-        if (thread_state.grad_enabled) {
-          const Tensor dx = mul(mul(slope(loss, x, y, param), grads[0]), scale);
-          if (grads.needs(0)) d[0] = dx;
-          if (grads.needs(1)) d[1] = neg(dx);
-          return d;
-        }
-        const Tensor g = contiguous(grads[0]);
-        PairLossArgs a = arguments(loss, x, y, reduce, param, scale);
-        a.grad = g.data();
-        const auto make = [&](size_t i) -> void* {
-          if (!grads.needs(i)) return nullptr;
-          d[i] = empty(x.sizes(), x.dtype(), x.device());
-          return d[i].data();
-        };
-        a.dx = make(0), a.dy = make(1);
-        kernels::pair_loss_backward(x.device(), a);
-        return d;
-      });
+  return record(name, out, inputs(x, y), save(x, y, loss, reduce, param, scale, format),
+                [](const Grads& grads, const Tensor& x, const Tensor& y, PairLoss loss, bool reduce, double param,
+                   double scale, MemoryFormat format) {
+                  Gradients d(2);
+                  if (thread_state.grad_enabled) {
+                    const Tensor dx = mul(mul(slope(loss, x, y, param), grads[0]), scale);
+                    if (grads.needs(0)) d[0] = dx;
+                    if (grads.needs(1)) d[1] = neg(dx);
+                    return d;
+                  }
+                  const Tensor g = reduce ? grads[0] : contiguous(grads[0], format);
+                  PairLossArgs a = arguments(loss, x, y, reduce, param, scale);
+                  a.grad = g.data();
+                  const auto make = [&](size_t i) -> void* {
+                    if (!grads.needs(i)) return nullptr;
+                    d[i] = empty(x.sizes(), x.dtype(), x.device(), format);
+                    return d[i].data();
+                  };
+                  a.dx = make(0), a.dy = make(1);
+                  kernels::pair_loss_backward(x.device(), a);
+                  return d;
+                });
 }
 
 }  // namespace pynn::ops

@@ -229,3 +229,19 @@ def test_saved_and_copied_weights():
     check(x, other, repeated(x, other))
     w.resize_(128, 64)
     check(x[:, :64], w, repeated(x[:, :64], w))
+
+
+def test_memory_goes_with_the_weight_and_with_its_values():
+    x, w, _ = operands(64, 128, 784)
+    repeated(x, w)
+    kept = pynn.memory_allocated()
+    w.mul_(2)
+    with pynn.no_grad():
+        linear(x, w)
+    changed = pynn.memory_allocated()
+    repeated(x, w)
+    assert pynn.memory_allocated() == kept and changed <= kept
+    held = kept - changed
+    assert held <= 640 << 10
+    del w
+    assert pynn.memory_allocated() <= changed - 4 * 128 * 784

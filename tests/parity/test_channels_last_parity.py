@@ -53,6 +53,11 @@ CASES = {
     "average padded": lambda t, f, x: f.avg_pool2d(x, 3, 2, 1),
     "average to one": lambda t, f, x: f.adaptive_avg_pool2d(x, 1),
     "average to 3": lambda t, f, x: f.adaptive_avg_pool2d(x, 3),
+    "loss of pairs": lambda t, f, x: f.mse_loss(x, t.ones(2, 8, 4, 5)),
+    "losses of pairs": lambda t, f, x: f.smooth_l1_loss(x, t.ones(2, 8, 4, 5), reduction="none"),
+    "losses of labels": lambda t, f, x: f.binary_cross_entropy_with_logits(
+        x, x.detach() * 0 + 1, reduction="none"
+    ),
     "group norm": lambda t, f, x: f.group_norm(x, 2, t.arange(8.0), t.ones(8)),
     "mean of pictures": lambda t, f, x: x.mean((2, 3)),
     "mean, kept": lambda t, f, x: x.mean((2, 3), keepdim=True),
