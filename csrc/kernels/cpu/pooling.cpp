@@ -166,16 +166,25 @@ template <class T>
 void max_pool_backward_of(const MaxPoolGradArgs& a) {
   constexpr int64_t kRun = 64;  // channels of a task, where there are many
   const int64_t runs = ceil_div(a.channels, kRun), width = min_of(a.channels, kRun);
+  const T* const g = static_cast<const T*>(a.g);
   const double ns = static_cast<double>(a.in * width) / 8 + static_cast<double>(a.out * width);
   parallel_for(0, a.planes * runs, grain_for(ns), [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t p = task / runs, c0 = task % runs * kRun, c1 = min_of(a.channels, c0 + kRun);
       T* x = static_cast<T*>(a.x) + p * a.in * a.channels;
-      for (int64_t i = 0; i < a.in; ++i)
-        for (int64_t c = c0; c < c1; ++c) x[i * a.channels + c] = T(0);
-      for (int64_t i = p * a.out; i < (p + 1) * a.out; ++i)
-        for (int64_t c = c0, at = i * a.channels; c < c1; ++c)
-          x[a.index[at + c] * a.channels + c] += static_cast<const T*>(a.g)[at + c];
+      if (runs == 1) {
+        __builtin_memset(x, 0, static_cast<size_t>(a.in * a.channels) * sizeof(T));
+      } else {
+        for (int64_t i = 0; i < a.in; ++i)
+          __builtin_memset(x + i * a.channels + c0, 0, static_cast<size_t>(c1 - c0) * sizeof(T));
+      }
+      const int64_t first = p * a.out, last = first + a.out;
+      if (a.channels == 1) {
+        for (int64_t i = first; i < last; ++i) x[a.index[i]] += g[i];
+        continue;
+      }
+      for (int64_t i = first; i < last; ++i)
+        for (int64_t c = c0, at = i * a.channels; c < c1; ++c) x[a.index[at + c] * a.channels + c] += g[at + c];
     }
   });
 }
