@@ -33,21 +33,19 @@ MemoryFormat common_format(TensorSpan tensors) {
 bool copy_parts(const Tensor& y, MemoryFormat format, int64_t dim, TensorSpan tensors,
                 const std::vector<int64_t>& lengths) {
   constexpr int64_t kShort = 8;  // bytes of a row below which a loop over strides is faster
+  const bool plain = format == MemoryFormat::Contiguous;
   if (!(y.device().is_cpu() || y.device().is_cuda()) || y.numel() == 0) return false;
   const int64_t bytes = y.stride(dim) * static_cast<int64_t>(item_size(y.dtype()));
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (lengths[i] == 0) continue;
-    if (!is_contiguous_in(format, tensors[i]) || tensors[i].dtype() != y.dtype()) return false;
+    const bool lies_so = plain ? tensors[i].is_contiguous() : is_contiguous_in(format, tensors[i]);
+    if (!lies_so || tensors[i].dtype() != y.dtype()) return false;
     if (y.device().is_cpu() && lengths[i] * bytes <= kShort) return false;
   }
   ConcatArgs a;
   a.n = 0;
   a.y = y.data();
-  a.outer = 1;
-  for (int64_t d : memory_dims(format, y.dim())) {
-    if (d == dim) break;
-    a.outer *= y.size(d);
-  }
+  a.outer = y.numel() / (y.size(dim) * y.stride(dim));
   a.y_row = y.size(dim) * bytes;
   int64_t at = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
@@ -80,7 +78,7 @@ Tensor cat(TensorSpan tensors, int64_t dim) {
   lengths.reserve(tensors.size());
   for (size_t i = 0; i < tensors.size(); ++i) {
     const Tensor& t = tensors[i];
-    type = promote(type, t.dtype());
+    if (t.dtype() != type) type = promote(type, t.dtype());
     PYNN_CHECK(t.dim() > 0, "cat: zero-dimensional tensor (at position ", i, ") cannot be concatenated");
     if (is_legacy_empty(t)) {
       lengths.push_back(0);
@@ -97,8 +95,9 @@ Tensor cat(TensorSpan tensors, int64_t dim) {
     lengths.push_back(t.size(dim));
     sizes[dim] += t.size(dim);
   }
-  const MemoryFormat format = common_format(tensors);
-  Tensor y = empty(sizes, type, first->device(), format);
+  const MemoryFormat format = sizes.size() < 4 ? MemoryFormat::Contiguous : common_format(tensors);
+  const bool plain = format == MemoryFormat::Contiguous;
+  Tensor y = plain ? empty(sizes, type, first->device()) : empty(sizes, type, first->device(), format);
   int64_t at = 0;
   const bool done = copy_parts(y, format, dim, tensors, lengths);
   for (size_t i = 0; i < tensors.size() && !done; ++i) {
