@@ -202,11 +202,14 @@ void resample_plane_as(const ResamplePlaneArgs& a) {
                [&](int64_t begin, int64_t end) {
                  const Scratch<T> sums(n);
                  for (int64_t r = begin; r < end; ++r) {
-                   const int64_t o = r % rows.out;
-                   sum_rows(x + (r / rows.out * rows.in + rows.start[o]) * n, n, row_weight.get() + rows.first[o],
-                            rows.first[o + 1] - rows.first[o], n, sums.get());
+                   const int64_t o = r % rows.out, first = rows.first[o], taps = rows.first[o + 1] - first;
+                   const T* row = x + (r / rows.out * rows.in + rows.start[o]) * n;
+                   if (taps != 1 || row_weight[first] != T(1)) {
+                     sum_rows(row, n, row_weight.get() + first, taps, n, sums.get());
+                     row = sums.get();
+                   }
                    for (int64_t c = 0; c < columns.out; ++c)
-                     sum_rows(sums.get() + columns.start[c] * a.inner, a.inner, column_weight.get() + columns.first[c],
+                     sum_rows(row + columns.start[c] * a.inner, a.inner, column_weight.get() + columns.first[c],
                               columns.first[c + 1] - columns.first[c], a.inner, y + (r * columns.out + c) * a.inner);
                  }
                });
