@@ -5,7 +5,7 @@ Kinds: values (of a dtype), gradient, noncontiguous, out, inplace, method, error
 
 LAPACK = "PyTorch's matrices of LAPACK are column-major, NumPy's row-major"
 FFT = "PyTorch leaves the transformed dims innermost"
-CHANNELS = "channels_last is followed by copies, maps, convolution, pooling and batch norm alone"
+CHANNELS = "channels_last is followed in other cases"
 INDEX = "PyTorch transposes what it found"
 
 OTHER_STRIDES = {
@@ -20,9 +20,7 @@ OTHER_STRIDES = {
         "fft.fft fft.fft2 fft.fftn fft.hfft fft.hfft2 fft.hfftn fft.ifft fft.ifft2 fft.ifftn fft.ihfft fft.ihfft2 "
         "fft.ihfftn fft.irfft fft.irfft2 fft.irfftn fft.rfft fft.rfft2 fft.rfftn"
     ).split(),
-    CHANNELS: (
-        "cat nn.functional.interpolate.nearest nn.functional.interpolate.nearest-exact nn.functional.max_unpool2d"
-    ).split(),
+    CHANNELS: "cat nn.functional.max_unpool2d".split(),
     INDEX: "argwhere histogram nanquantile nonzero quantile unique unique_consecutive".split(),
     "the result of a product of strided complex matrices": ["baddbmm"],
     "PyTorch gives an out with gaps another layout": ["nn.functional.linear"],

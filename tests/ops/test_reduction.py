@@ -435,7 +435,7 @@ def test_whole_rows_in_a_register(rows, columns, dtype):
         np.testing.assert_array_equal(np.isnan(pynn.tensor(x).amax(1).numpy()), np.isnan(x.max(1)))
 
 
-@pytest.mark.parametrize("order", itertools.permutations(range(4)), ids=str)
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=str)
 def test_dims_in_any_order_in_memory(order):
     """A dense tensor is reduced where it lies, or copied, but its dims keep their meaning."""
     values = np.random.default_rng(3).standard_normal((3, 5, 4, 6))
