@@ -1,5 +1,6 @@
 #include "core/shape.h"
 
+#include <algorithm>
 #include <numeric>
 
 namespace pynn {
@@ -33,6 +34,19 @@ bool is_contiguous(Dims sizes, Dims strides) {
   }
   if (step >= 0) return true;
   return std::find(sizes.begin(), sizes.end(), 0) != sizes.end();
+}
+
+bool is_dense(Dims sizes, Dims strides) {
+  DimVector order(sizes.size(), 0);
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return strides[a] < strides[b]; });
+  int64_t step = 1;
+  for (int64_t d : order) {
+    if (sizes[d] == 1) continue;
+    if (strides[d] != step) return false;
+    step *= sizes[d];
+  }
+  return true;
 }
 
 int64_t checked_numel(Dims sizes) {

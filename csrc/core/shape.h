@@ -8,7 +8,8 @@ namespace pynn {
 
 DimVector contiguous_strides(Dims sizes);
 bool is_contiguous(Dims sizes, Dims strides);
-int64_t checked_numel(Dims sizes);  // throws for negative sizes and overflow
+bool is_dense(Dims sizes, Dims strides);  // contiguous in some order of the dims
+int64_t checked_numel(Dims sizes);        // throws for negative sizes and overflow
 
 // dim counted from the end if negative; IndexError outside [-ndim, ndim). A 0-d tensor takes 0 and -1.
 int64_t wrap_dim(const char* op, int64_t dim, int64_t ndim);

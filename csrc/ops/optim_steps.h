@@ -15,7 +15,8 @@ inline void check_lists(const char* op, size_t n, std::initializer_list<size_t> 
     PYNN_CHECK_KIND(Value, s == n, op, ": every list must hold one item per parameter, got ", s, " for ", n);
 }
 
-// The kernels take dense memory of one layout. A parameter that is not contiguous is stepped on a contiguous copy.
+// The kernels take dense memory of one layout, the parameter's where it is dense. What lies otherwise is stepped on a
+// copy.
 class Steps {
  public:
   Steps(const char* op, size_t n) : op_(op) { items_.reserve(n); }
@@ -28,8 +29,8 @@ class Steps {
     PYNN_CHECK(!is_integral(param.dtype()), op_, ": parameters must be of a floating point type, got ",
                dtype_name(param.dtype()));
     OptimTensor t{};
-    t.param = writable(param);
-    t.grad = readable(grad);
+    t.param = writable(param, param);
+    t.grad = readable(grad, param);
     t.n = param.numel() * (is_complex(param.dtype()) ? 2 : 1);  // complex numbers are stepped as pairs
     t.dtype = real_of(param.dtype());
     autograd::bump_version(param);
@@ -45,7 +46,7 @@ class Steps {
     PYNN_CHECK(s.device() == param.device(), op_, ": state must be on its parameter's device, got ", s.device().str(),
                " for ", param.device().str());
     autograd::bump_version(s);
-    return writable(s);
+    return writable(s, param);
   }
   // The kernel on all tensors, those of one device together where they stand together.
   template <class Kernel, class Args>
@@ -62,14 +63,25 @@ class Steps {
   }
 
  private:
-  void* writable(const Tensor& t) {
-    if (t.is_contiguous()) return t.data();
-    copies_.push_back({t, clone_contiguous(t)});
+  static bool lies_well(const Tensor& t, const Tensor& param) {
+    if (param.is_contiguous()) return t.is_contiguous();
+    for (int64_t d = 0; d < t.dim(); ++d)
+      if (t.size(d) != 1 && t.stride(d) != param.stride(d)) return false;
+    return is_dense(param.sizes(), param.strides());
+  }
+  static Tensor copied(const Tensor& t, const Tensor& param) {
+    const Tensor y = empty_like(param);  // the same dense layout for all of a parameter's
+    copy_data(y, t);
+    return y;
+  }
+  void* writable(const Tensor& t, const Tensor& param) {
+    if (lies_well(t, param)) return t.data();
+    copies_.push_back({t, copied(t, param)});
     return copies_.back().second.data();
   }
-  const void* readable(const Tensor& t) {
-    if (t.is_contiguous()) return t.data();
-    kept_.push_back(clone_contiguous(t));
+  const void* readable(const Tensor& t, const Tensor& param) {
+    if (lies_well(t, param)) return t.data();
+    kept_.push_back(copied(t, param));
     return kept_.back().data();
   }
   const char* op_;
