@@ -37,10 +37,16 @@ Product<T> transposed(const Product<T>& p) {
 // How a whole product is cut; its sizes alone decide, so that each thread cuts the sums alike.
 struct BlockPlan {
   int64_t kc, nc;  // rows and columns of a panel
-  int64_t nv;      // vectors of a tile's row
+  int64_t mr, nv;  // rows of a tile, vectors of its row
   bool pack;       // B is copied
   bool far;        // B is read from memory, in steps that no prefetcher follows
 };
+
+// Rows of four vectors make one tile of 6 rows, rather than two of 8.
+template <class T>
+bool four_wide(const Product<T>& p) {
+  return GemmBlocks::nv_of(6) == 4 && ceil_div(p.n, Vec<T>::kSize) == 4;
+}
 
 template <class T>
 BlockPlan plan_of(const Product<T>& p) {
@@ -49,10 +55,13 @@ BlockPlan plan_of(const Product<T>& p) {
   // Rows of B that lie pages apart meet in few sets of L2, too: they are fetched anew for each tile of rows.
   const int64_t few = p.b_rs * size % 4096 == 0 ? 3 * GemmBlocks::mr : 8 * GemmBlocks::mr;
   const bool large = p.k * p.n * size > fits;
+  const bool four = four_wide(p);
   // A row of less than a tile's width with a part of a vector at its end makes one tile if it is copied.
-  const bool narrow = p.k > 0 && p.n % W != 0 && p.n > W && p.n < GemmBlocks::nv * W && p.m > GemmBlocks::mr;
+  const int64_t widest = (four ? 4 : GemmBlocks::nv) * W;
+  const bool narrow = p.k > 0 && p.n % W != 0 && p.n > W && p.n < widest && p.m > GemmBlocks::mr;
   b.pack = p.b_cs != 1 || narrow || (large && p.m > few);
-  b.nv = b.pack ? GemmBlocks::nv : GemmBlocks::nv_of(p.m);
+  b.mr = four ? 6 : GemmBlocks::mr;
+  b.nv = four ? 4 : b.pack ? GemmBlocks::nv : p.m <= 2 ? GemmBlocks::nv_of(p.m) : GemmBlocks::nv;
   b.kc = ceil_div(p.k, max_of<int64_t>(1, ceil_div(p.k, GemmBlocks::max_k)));
   b.nc = large || b.pack ? max_of<int64_t>(1, GemmBlocks::panel_bytes / (b.kc * size) / (b.nv * W)) * b.nv * W : p.n;
   if (large && !b.pack && p.m <= 2 && p.n >= 512) {
@@ -80,10 +89,12 @@ PYNN_INLINE GemmOut<T> out_of_block(const Product<T>& p, int64_t p0, int64_t kb)
 template <class T>
 void pack_columns(int64_t vectors, const T* x, int64_t r_stride, int64_t k_stride, int64_t cols, int64_t k, T* out) {
   constexpr int W = Vec<T>::kSize;
-  static_assert(GemmBlocks::nv <= 3);
   if (vectors == 1) return pack_sliver<T, W>(x, r_stride, k_stride, cols, k, out);
   if (vectors == 2) return pack_sliver<T, 2 * W>(x, r_stride, k_stride, cols, k, out);
-  pack_sliver<T, GemmBlocks::nv * W>(x, r_stride, k_stride, cols, k, out);
+  if constexpr (GemmBlocks::nv > 2) {
+    if (vectors == 3) return pack_sliver<T, 3 * W>(x, r_stride, k_stride, cols, k, out);
+    pack_sliver<T, 4 * W>(x, r_stride, k_stride, cols, k, out);
+  }
 }
 
 // Rows [i0, i1) and columns [j0, j1) of C.
@@ -98,7 +109,7 @@ void gemm_region(const Product<T>& p, const BlockPlan& plan, int64_t i0, int64_t
     gemm_region(p, plan, i0, middle, j0, j1);
     return gemm_region(p, plan, middle, i1, j0, j1);
   }
-  const int64_t tiles = ceil_div(i1 - i0, MR);  // of rows, as equal as can be
+  const int64_t tiles = ceil_div(i1 - i0, plan.mr);  // of rows, as equal as can be
   const auto row = [&](int64_t t) { return i0 + (i1 - i0) * t / tiles; };
   // Slivers of columns, as equally wide as can be, and panels of about as many slivers each. A last vector of B that
   // lies there in part is copied, filled up with zeros.

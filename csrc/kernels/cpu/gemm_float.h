@@ -175,15 +175,16 @@ bool few_rows(const Product<T>& p) {
 }
 
 // Multiply-adds of vectors per step of k: whole vectors of C's rows, copies of B, and stores to C across its memory.
-// On Zen 4, a copy across B's memory took 5 to 9 where it fits L2 (1 MB), else 11 to 25. Tiles of less than the full
-// width have more loads to each: on Sapphire Rapids 8 x 16 floats reach half of 8 x 48's speed, 8 x 32 three quarters.
+// Copies across B's memory took 15 on Sapphire Rapids where it fits L2 (1 MB), else 40; on Zen 4 5 to 9, and 11 to 25.
+// Tiles of less than the full width have more loads to each: there 8 x 16 floats reach half of 8 x 48's speed, 8 x 32
+// three quarters.
 template <class T>
 double block_cost(const Product<T>& p) {
   constexpr int64_t W = Vec<T>::kSize, NV = GemmBlocks::nv;
-  const double copies = p.b_cs == 1 ? 1 : p.k * p.n * static_cast<int64_t>(sizeof(T)) <= 1 << 20 ? 7 : 24;
-  const double stores = p.out.c_cs == 1 ? 0 : 8 * multiply_adds(p.m, p.n, 1) / W;
+  const double copies = p.b_cs == 1 ? 1 : p.k * p.n * static_cast<int64_t>(sizeof(T)) <= 1 << 20 ? 15 : 36;
+  const double stores = p.out.c_cs == 1 ? 0 : 40 * multiply_adds(p.m, p.n, 1) / W;
   const auto vectors = static_cast<double>(ceil_div(p.n, W)),
-             width = vectors / static_cast<double>(ceil_div(p.n, NV * W));
+             width = four_wide(p) ? NV : vectors / static_cast<double>(ceil_div(p.n, NV * W));
   return (static_cast<double>(p.m) * (1 + 0.3 * (NV - width)) + copies) * vectors +
          stores / static_cast<double>(max_of<int64_t>(p.k, 1));
 }

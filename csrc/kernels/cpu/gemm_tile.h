@@ -38,8 +38,8 @@ struct GemmBlocks {
   static constexpr int64_t panel_bytes = 256 << 10;
 #endif
   static constexpr int64_t max_k = 640;  // of a block: longer sums are cut into equal blocks
-  // Wider tiles where there are only one or two rows, to hide the FMA's latency.
-  static constexpr int nv_of(int64_t rows) { return rows == 1 ? 8 : rows == 2 ? 4 : nv; }
+  // Wider tiles where there are only one or two rows, to hide the FMA's latency, and rows of four vectors in one.
+  static constexpr int nv_of(int64_t rows) { return rows == 1 ? 8 : rows == 2 || (nv == 3 && rows <= 6) ? 4 : nv; }
 };
 
 // Where results go and what is done to them on the way. S: the type of C in memory.
@@ -172,16 +172,21 @@ void gemm_tile(const GemmTileArgs<T>& t, const GemmOut<T>& out, int64_t i0, int6
     }
   for (; left > 0; --left) step();
 
-  if (t.cols == NV * W && out.c_cs == 1 && (!out.bias || out.bias_cs)) [[likely]] {
-    const int64_t c_rs = out.c_rs;  // a copy, as above
+  const bool plain = out.alpha == T(1) && out.beta == T(0) && !out.bias && !out.relu;
+  if (plain && out.c_cs == 1) [[likely]] {
+    const int64_t c_rs = out.c_rs, last = t.cols - (NV - 1) * W;  // a copy, as above
     T* c = out.c + i0 * c_rs + j0;
-    if (out.alpha == T(1) && out.beta == T(0) && !out.bias && !out.relu) {
 #pragma GCC unroll 16
-      for (int i = 0; i < MR; ++i, c += c_rs)
+    for (int i = 0; i < MR; ++i, c += c_rs) {
 #pragma GCC unroll 8
-        for (int v = 0; v < NV; ++v) acc[i][v].store(c + v * W);
-      return;
+      for (int v = 0; v < NV - 1; ++v) acc[i][v].store(c + v * W);
+      acc[i][NV - 1].store(c + (NV - 1) * W, last);
     }
+    return;
+  }
+  if (t.cols == NV * W && out.c_cs == 1 && (!out.bias || out.bias_cs)) {
+    const int64_t c_rs = out.c_rs;
+    T* c = out.c + i0 * c_rs + j0;
     const Vec<T> alpha(out.alpha), beta(out.beta), low(out.relu ? T(0) : -T(__builtin_huge_val()));
     Vec<T> bias[NV];
 #pragma GCC unroll 8
