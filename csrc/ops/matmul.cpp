@@ -72,6 +72,14 @@ GemmArgs gemm_args(const Tensor& c, const Tensor& a, const Tensor& b) {
   return g;
 }
 
+// For inference, B may be a weight that comes again.
+void multiply(const Tensor& c, const Tensor& b, GemmArgs g, bool inference) {
+  if (is_complex(c.dtype())) return complex_gemm(c.device(), g);
+  const Tensor ready = inference ? prepacked(b, g) : Tensor();
+  g.b_ready = ready.defined() ? ready.data() : nullptr;
+  kernels::gemm(c.device(), g);
+}
+
 // c = a w^T + bias
 void run_linear(const Tensor& c, const Tensor& a, const Tensor& w, const Tensor& bias, bool relu, bool inference) {
   if (c.numel() == 0 || c.device().is_meta()) return;
@@ -79,10 +87,7 @@ void run_linear(const Tensor& c, const Tensor& a, const Tensor& w, const Tensor&
   std::swap(g.b_rs, g.b_cs);
   g.bias = bias.defined() ? bias.data() : nullptr;
   g.epilogue = relu ? Epilogue::Relu : Epilogue::None;
-  if (is_complex(c.dtype())) return complex_gemm(c.device(), g);
-  const Tensor ready = inference ? prepacked(w, g) : Tensor();
-  g.b_ready = ready.defined() ? ready.data() : nullptr;
-  kernels::gemm(c.device(), g);
+  multiply(c, w, g, inference);
 }
 }  // namespace
 
@@ -93,10 +98,7 @@ void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& b
   g.alpha = alpha, g.beta = beta;
   g.bias = bias.defined() ? bias.data() : nullptr;
   g.epilogue = relu ? Epilogue::Relu : Epilogue::None;
-  if (is_complex(c.dtype()))
-    complex_gemm(c.device(), g);
-  else
-    kernels::gemm(c.device(), g);
+  multiply(c, b, g, false);
 }
 
 Tensor mm(const Tensor& a, const Tensor& b) {
@@ -105,9 +107,10 @@ Tensor mm(const Tensor& a, const Tensor& b) {
   check_operands("mm", a, b);
   check_inner("mm", a, b, a.size(1), b.size(0));
   Tensor c = empty(DimVector{a.size(0), b.size(1)}, a.dtype(), a.device());
-  run_gemm(c, a, b, kUndefined);
+  const auto operands = inputs(a, b);
+  if (c.numel() && !c.device().is_meta()) multiply(c, b, gemm_args(c, a, b), !detail::wants_graph(operands));
   return record(
-      "mm", std::move(c), inputs(a, b), save(needed_by(b, a), needed_by(a, b)),
+      "mm", std::move(c), operands, save(needed_by(b, a), needed_by(a, b)),
       [](const Tensor& g, const Tensor&, const Tensor& b) { return mm(g, conj(transpose(b, 0, 1))); },
       [](const Tensor& g, const Tensor& a, const Tensor&) { return mm(conj(transpose(a, 0, 1)), g); });
 }

@@ -28,10 +28,14 @@ def operands(m, n, k):
     return pynn.randn(m, k), pynn.randn(n, k), pynn.randn(n)
 
 
-def repeated(x, w, b=None, relu=False):
+def mm(x, w):
+    return x @ w.t()
+
+
+def repeated(x, w, *args, of=linear, **options):
     """Of three calls, of which the first meets the weight, the second makes it ready, and the third uses it only."""
     with pynn.no_grad():
-        results = [linear(x, w, b, relu=relu) for _ in range(3)]
+        results = [of(x, w, *args, **options) for _ in range(3)]
     assert all(same_bits(results[0], y) for y in results[1:])
     return results[0]
 
@@ -55,7 +59,7 @@ def test_repeated_calls(shape, threads):
     )
     other = w.t().contiguous().t()  # the weight's columns are contiguous
     assert np.allclose(to_numpy(repeated(x, other)), to_numpy(plain), rtol=1e-4, atol=1e-3)
-    assert same_bits(linear(x, w), plain)
+    assert same_bits(linear(x, w), plain) and same_bits(repeated(x, w, of=mm), plain)
 
 
 def test_several_batches_and_layers_share_one_weight():
@@ -114,20 +118,21 @@ WRITES = {
 }
 
 
+@pytest.mark.parametrize("of", [linear, mm])
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-def test_every_write_is_seen(write):
+def test_every_write_is_seen(write, of):
     x, w, _ = operands(64, 128, 128)
-    before = repeated(x, w)
+    before = repeated(x, w, of=of)
     for _ in range(2):
         with pynn.no_grad():
             write(w)
-        after = repeated(x, w)
+        after = repeated(x, w, of=of)
         check(x, w, after)
         assert not same_bits(before, after)
-        before = repeated(x, w + 0)
+        before = repeated(x, w + 0, of=of)
         assert same_bits(before, after)
         w.sub_(pynn.rand(w.shape))
-        before = repeated(x, w)
+        before = repeated(x, w, of=of)
         check(x, w, before)
 
 
@@ -138,25 +143,38 @@ def splits_products():
 
 
 @pytest.mark.skipif(not splits_products(), reason="products go by AMX alone where weights are kept")
-def test_what_is_kept_is_used():
+@pytest.mark.parametrize("of", [linear, mm])
+def test_what_is_kept_is_used(of):
     """A write past everything that counts them shows which calls read the weight itself."""
     x, w, _ = operands(64, 128, 128)
     address = pynn._C._storage(w)[0]
     values = ctypes.cast(address, ctypes.POINTER(ctypes.c_float))
     with pynn.no_grad():
         for _ in range(2):
-            kept = linear(x, w)
+            kept = of(x, w)
         values[0] += 1.0
-        assert same_bits(linear(x, w), kept)
+        assert same_bits(of(x, w), kept)
         with pynn.enable_grad():  # nothing is kept where there is a graph
-            assert not same_bits(linear(x.clone().requires_grad_(), w).detach(), kept)
+            assert not same_bits(of(x.clone().requires_grad_(), w).detach(), kept)
         w.mul_(1)
-        assert not same_bits(linear(x, w), kept)
+        assert not same_bits(of(x, w), kept)
         large = pynn.randn(1024, 1024)  # of which parts would come from beyond L2
         y = pynn.randn(64, 1024)
-        before = [linear(y, large) for _ in range(3)][-1]
+        before = [of(y, large) for _ in range(3)][-1]
         ctypes.cast(pynn._C._storage(large)[0], ctypes.POINTER(ctypes.c_float))[0] += 1.0
-        assert not same_bits(linear(y, large), before)
+        assert not same_bits(of(y, large), before)
+
+
+@pytest.mark.skipif(not splits_products(), reason="products go by AMX alone where weights are kept")
+def test_backward_keeps_nothing():
+    x, w, _ = operands(64, 128, 128)
+    x.requires_grad_()
+    y, g = linear(x, w), pynn.randn(64, 128)
+    before = pynn.memory_allocated()
+    grads = [pynn.autograd.grad(y, x, g, retain_graph=True)[0] for _ in range(3)]
+    assert same_bits(grads[0], grads[2])
+    del grads
+    assert pynn.memory_allocated() == before
 
 
 def test_an_array_that_is_held_writes_later():

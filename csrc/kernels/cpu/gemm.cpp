@@ -76,16 +76,31 @@ constexpr double kTiny = 64;
 
 template <class T>
 void gemm_tiny(const GemmArgs& g, int64_t batch) {
-  const GemmOut<T> out = product_of<T>(g, batch).out;
-  const T *a = step<T>(g.a, batch * g.a_batch), *b = step<T>(g.b, batch * g.b_batch);
-  for (int64_t i = 0; i < g.m; ++i)
-    for (int64_t j = 0; j < g.n; ++j) {
+  using V = Vec<T>;
+  const Product<T> p = product_of<T>(g, batch);
+  if (p.n <= V::kSize && p.n > 2 && p.out.c_cs == 1) {
+    T copy[static_cast<int64_t>(kTiny) * V::kSize];
+    const bool by_rows = p.b_cs == 1;
+    if (!by_rows)
+      for (int64_t l = 0; l < p.k; ++l)
+        for (int64_t j = 0; j < p.n; ++j) copy[l * V::kSize + j] = p.b[l * p.b_rs + j * p.b_cs];
+    const T* const b = by_rows ? p.b : copy;
+    const int64_t row = by_rows ? p.b_rs : V::kSize;
+    for (int64_t i = 0; i < p.m; ++i) {
+      V sum(T(0));
+      for (int64_t l = 0; l < p.k; ++l) sum = fma(V(p.a[i * p.a_rs + l * p.a_cs]), V::load(b + l * row, p.n), sum);
+      store_vector(p.out, i, 0, sum, p.n);
+    }
+    return;
+  }
+  for (int64_t i = 0; i < p.m; ++i)
+    for (int64_t j = 0; j < p.n; ++j) {
       T sum = 0;
-      for (int64_t p = 0; p < g.k; ++p) sum += a[i * g.a_rs + p * g.a_cs] * b[p * g.b_rs + j * g.b_cs];
-      T* c = out.c + i * out.c_rs + j * out.c_cs;
-      T y = out.alpha * sum + (out.bias ? out.bias[j] : T(0));
-      if (out.beta != T(0)) y += out.beta * *c;
-      *c = out.relu && y < T(0) ? T(0) : y;
+      for (int64_t l = 0; l < p.k; ++l) sum += p.a[i * p.a_rs + l * p.a_cs] * p.b[l * p.b_rs + j * p.b_cs];
+      T* c = p.out.c + i * p.out.c_rs + j * p.out.c_cs;
+      T y = p.out.alpha * sum + (p.out.bias ? p.out.bias[j] : T(0));
+      if (p.out.beta != T(0)) y += p.out.beta * *c;
+      *c = p.out.relu && y < T(0) ? T(0) : y;
     }
 }
 
