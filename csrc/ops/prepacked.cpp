@@ -31,7 +31,9 @@ Prepacked& of(Storage& s) {
 Tensor prepacked(const Tensor& b, const GemmArgs& g) {
   Storage& s = *b.storage();
   // Backward meets activations and weights that the next step changes.
-  if (thread_state.in_backward || g.m <= 16 || g.dtype != DType::Float32 || !b.device().is_cpu() || s.foreign() || s.lent()) return {};
+  if (thread_state.in_backward || g.m <= 16 || g.dtype != DType::Float32 || !b.device().is_cpu() || s.foreign() ||
+      s.lent())
+    return {};
   const size_t bytes = kernels::gemm_ready_bytes(b.device(), g);
   if (bytes == 0) return {};
   Prepacked& kept = of(s);

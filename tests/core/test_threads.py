@@ -52,6 +52,8 @@ WORK = {
     "sort": lambda: X.sort(1).values,
     "index": lambda: X[INDEX],
     "index_add": lambda: pynn.zeros(300, 500).index_add(0, INDEX, X[INDEX]),
+    "index_add to few places": lambda: pynn.zeros(300, 500).index_add(0, INDEX // 100, X[INDEX]),
+    "assignment to rows that repeat": lambda: pynn.zeros(300, 500).index_put((INDEX,), X[INDEX]),
     "scatter_add": lambda: pynn.zeros(300).scatter_add(0, INDEX, X[INDEX, 0]),
     "nonzero": lambda: (LONG > 1).nonzero(),
     "layer_norm": lambda: pynn.nn.functional.layer_norm(X, (500,)),

@@ -35,21 +35,44 @@ PYNN_INLINE T fold_difference(const T* a, const T* b, int64_t n, F more) {
 // Elements of a vector that goes into a lane; more than kFewElements only if enough others meet it there.
 constexpr int64_t kShort = 1024, kFewElements = 32, kEnough = 32;
 
-// R vectors of x1 and, transposed, a register of those of x2: n of them.
-template <class T, int R, class F, class G>
+// R vectors of x1 and, transposed, N registers of those of x2: n of them.
+template <class T, int R, int N, class F, class G>
 PYNN_INLINE void distances_to_lanes(const T* x1, const T* x2, int64_t length, T* y, int64_t y_step, int64_t n, F more,
                                     G finish) {
   using V = Vec<T>;
-  V s[R];
+  constexpr int W = V::kSize;
+  V s[R][N];
 #pragma GCC unroll 4
-  for (int r = 0; r < R; ++r) s[r] = V(T(0));
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < N; ++v) s[r][v] = V(T(0));
   for (int64_t k = 0; k < length; ++k) {
-    const V b = V::load(x2 + k * V::kSize);
+    V b[N];
+#pragma GCC unroll 2
+    for (int v = 0; v < N; ++v) b[v] = V::load(x2 + (k * N + v) * W);
 #pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) s[r] = more(s[r], V(x1[r * length + k]) - b);
+    for (int r = 0; r < R; ++r) {
+      const V a(x1[r * length + k]);
+#pragma GCC unroll 2
+      for (int v = 0; v < N; ++v) s[r][v] = more(s[r][v], a - b[v]);
+    }
   }
 #pragma GCC unroll 4
-  for (int r = 0; r < R; ++r) finish(s[r]).store(y + r * y_step, n);
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < N; ++v)
+      if (n > v * W) finish(s[r][v]).store(y + r * y_step + v * W, n - v * W);
+}
+
+// Rows [i0, i1) of x1 and n of x2, transposed N registers wide.
+template <class T, int N, class F, class G>
+void distances_to_block(const DistanceArgs& a, const T* x1, int64_t rows, const T* x2, int64_t n, T* block, T* y,
+                        F more, G finish) {
+  pack_sliver<T, N * Vec<T>::kSize>(x2, a.length, 1, n, a.length, block);
+  for (; rows >= 4; rows -= 4, x1 += 4 * a.length, y += 4 * a.rows2)
+    distances_to_lanes<T, 4, N>(x1, block, a.length, y, a.rows2, n, more, finish);
+  for (; rows > 0; --rows, x1 += a.length, y += a.rows2)
+    distances_to_lanes<T, 1, N>(x1, block, a.length, y, a.rows2, n, more, finish);
 }
 
 template <class T, class F, class G>
@@ -58,22 +81,19 @@ void run_short(const DistanceArgs& a, F more, G finish) {
   const double ns = static_cast<double>(a.rows2 * (a.length + 2)) / 8 + 1;
   // Each task transposes all of x2.
   parallel_for(0, a.batch * a.rows1, max_of(grain_for(ns), kEnough), [&](int64_t begin, int64_t end) {
-    const Scratch<T> block(a.length * W);
+    const Scratch<T> block(a.length * 2 * W);
     for (int64_t i0 = begin, i1; i0 < end; i0 = i1) {
       const int64_t batch = i0 / a.rows1;
       i1 = min_of(end, (batch + 1) * a.rows1);
-      const T* x2 = static_cast<const T*>(a.x2) + batch * a.rows2 * a.length;
-      for (int64_t j = 0; j < a.rows2; j += W) {
-        const int64_t n = min_of(W, a.rows2 - j);
-        pack_sliver<T, W>(x2 + j * a.length, a.length, 1, n, a.length, block.get());
-        const T* x1 = static_cast<const T*>(a.x1) + i0 * a.length;
-        T* y = static_cast<T*>(a.y) + i0 * a.rows2 + j;
-        int64_t i = i0;
-        for (; i + 4 <= i1; i += 4, x1 += 4 * a.length, y += 4 * a.rows2)
-          distances_to_lanes<T, 4>(x1, block.get(), a.length, y, a.rows2, n, more, finish);
-        for (; i < i1; ++i, x1 += a.length, y += a.rows2)
-          distances_to_lanes<T, 1>(x1, block.get(), a.length, y, a.rows2, n, more, finish);
-      }
+      const T *x1 = static_cast<const T*>(a.x1) + i0 * a.length,
+              *x2 = static_cast<const T*>(a.x2) + batch * a.rows2 * a.length;
+      T* y = static_cast<T*>(a.y) + i0 * a.rows2;
+      int64_t j = 0;
+      for (; j + W < a.rows2; j += 2 * W)
+        distances_to_block<T, 2>(a, x1, i1 - i0, x2 + j * a.length, min_of(2 * W, a.rows2 - j), block.get(), y + j,
+                                 more, finish);
+      if (j < a.rows2)
+        distances_to_block<T, 1>(a, x1, i1 - i0, x2 + j * a.length, a.rows2 - j, block.get(), y + j, more, finish);
     }
   });
 }

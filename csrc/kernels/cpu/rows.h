@@ -1,11 +1,12 @@
 // rows.h -- moving and adding rows of one tensor to places of another that may repeat.
 //
-// Where places repeat, order matters: threads share out columns, never rows, and each sees the rows in order. So
+// Where places repeat, order matters: threads share out places or columns, and each sees its rows in order. So
 // results do not depend on how many there are.
 #pragma once
 #include "core/parallel.h"
 #include "kernels/cpu/copy.h"
 #include "kernels/cpu/elements.h"
+#include "kernels/cpu/scratch.h"
 #include "kernels/cpu/sizes.h"
 #include "kernels/cpu/vec.h"
 #include "kernels/indexing.h"
@@ -34,22 +35,36 @@ PYNN_INLINE void add_row(S* to, const S* from, int64_t n) {
   }
 }
 
-// f(row of x, row of y, first column, columns) for all rows, in order for each column.
+// f(row of x, row of y, first column, columns) for all rows, in order for each place. Threads share out the places, or
+// columns if a few places get most rows.
 template <class F>
-PYNN_INLINE void each_row_in_order(const RowsArgs& a, F f) {
+void each_row_in_order(const RowsArgs& a, F f) {
   constexpr int64_t line = 16, small = 1 << 15;
-  const auto work = [&](int64_t c, int64_t width) {
-    for (int64_t r = 0; r < a.nindex; ++r) {
-      const int64_t to = wrapped(a.index[r], a.nrows);
-      if (to != a.skip) f(r, to, c, width);
-    }
-  };
   const int64_t threads = num_threads();
-  if (threads == 1 || a.row < 2 * line || a.nindex * a.row < small) return work(0, a.row);
-  const int64_t width = round_up(ceil_div(a.row, threads), line);
-  parallel_for(0, ceil_div(a.row, width), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t k = begin; k < end; ++k) work(k * width, min_of(width, a.row - k * width));
-  });
+  const bool alone = threads == 1 || a.row < 2 * line || a.nindex * a.row < small;
+  const double share = static_cast<double>(threads) / static_cast<double>(a.nrows);
+  const auto owner = [&](int64_t to) { return static_cast<int64_t>(static_cast<double>(to) * share); };
+  bool by_places = false;
+  if (!alone) {
+    const Scratch<int64_t> rows(threads);
+    for (int64_t t = 0; t < threads; ++t) rows[t] = 0;
+    for (int64_t r = 0; r < a.nindex; ++r) ++rows[owner(wrapped(a.index[r], a.nrows))];
+    int64_t most = 0;
+    for (int64_t t = 0; t < threads; ++t) most = max_of(most, rows[t]);
+    by_places = 4 * most * threads <= 5 * a.nindex;
+  }
+  const int64_t width = alone || by_places ? a.row : round_up(ceil_div(a.row, threads), line);
+  parallel_for(0,
+               alone       ? 1
+               : by_places ? threads
+                           : ceil_div(a.row, width),
+               1, [&](int64_t begin, int64_t end) {
+                 for (int64_t k = begin; k < end; ++k)
+                   for (int64_t r = 0; r < a.nindex; ++r) {
+                     const int64_t to = wrapped(a.index[r], a.nrows), c = by_places ? 0 : k * width;
+                     if (to != a.skip && (!by_places || owner(to) == k)) f(r, to, c, min_of(width, a.row - c));
+                   }
+               });
 }
 
 }  // namespace
