@@ -96,30 +96,34 @@ struct SplitSequence : Gates<float, cell> {
     const float* sums;
     int64_t done = 0, pieces = 0;
   };
-  // The gates of one vector of units.
+  // The gates of a line: two vectors of units.
   __attribute__((noinline)) void piece(Strip& s) const {
-    const int64_t line = s.done / 2, from_first = s.i * S + line, r = s.rows->begin + from_first;
-    const int64_t half = s.done % 2 * W, unit = s.g * S + half, next = 1 - s.k % 2, left = n - unit;
-    if (s.done++ % (2 * kTogether) == 0) s.rows->seen_of(next, from_first / kTogether, s.g) = Magnitude();
+    const int64_t line = s.done, from_first = s.i * S + line, r = s.rows->begin + from_first;
+    const int64_t unit = s.g * S, next = 1 - s.k % 2, left = n - unit;
+    if (s.done++ % kTogether == 0) s.rows->seen_of(next, from_first / kTogether, s.g) = Magnitude();
     if constexpr (kForward) {
-      V sums[kGates];
+      V sums[2][kGates];
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v)
 #pragma GCC unroll 4
-      for (int q = 0; q < kGates; ++q) sums[q] = V::load(s.sums + (q * S + line) * S + half);
-      if (left > 0) this->forward(sums, step(s.k), r, unit);
-      if (half) put(*s.rows, next, from_first, s.g, as(a.out) + (at[step(s.k)] + r) * n, s.g);
+        for (int q = 0; q < kGates; ++q) sums[v][q] = V::load(s.sums + (q * S + line) * S + v * W);
+      const int64_t t = step(s.k);
+      this->forward(sums[0], t, r, unit);
+      if (left > W) this->forward(sums[1], t, r, unit + W);
+      put(*s.rows, next, from_first, s.g, as(a.out) + (at[t] + r) * n, s.g);
     } else {
-      if (line < s.ready && left > 0) {
-        float* const y = h.get() + r * n + unit;
-        const V x = V::load(s.sums + line * S + half);
-        (cell == Cell::Gru ? x + V::load(y, left) : x).store(y, left);
-      }
+      if (line < s.ready)
+        for (int64_t v = 0; v < 2 && v * W < left; ++v) {
+          float* const y = h.get() + r * n + unit + v * W;
+          const V x = V::load(s.sums + line * S + v * W);
+          (cell == Cell::Gru ? x + V::load(y, left - v * W) : x).store(y, left - v * W);
+        }
       if (line >= s.end) return;
       const int64_t t = step(s.k), row = at[t] + r;
-      if (left > 0) this->backward(t, r, unit, min_of<int64_t>(n, unit + W));
-      if (half)
-        for (int64_t q = 0; q < kGates; ++q)
-          put(*s.rows, next, from_first, q * groups + s.g,
-              q < kFromX ? as(a.dgates) + (row * kGates + q) * n : as(a.dhn) + row * n, s.g);
+      this->backward(t, r, unit, min_of<int64_t>(n, unit + S));
+      for (int64_t q = 0; q < kGates; ++q)
+        put(*s.rows, next, from_first, q * groups + s.g,
+            q < kFromX ? as(a.dgates) + (row * kGates + q) * n : as(a.dhn) + row * n, s.g);
     }
   }
 
@@ -190,7 +194,7 @@ struct SplitSequence : Gates<float, cell> {
           const auto count = [&](int64_t all) { return min_of(S, max_of<int64_t>(0, all - i * S)); };
           const int64_t g = k % 2 ? first + last - 1 - e : e;
           Strip& s = strips[which];
-          s = {&rows, k, g, i, count(ready), count(end), sums[which], 0, 2 * count(most)};
+          s = {&rows, k, g, i, count(ready), count(end), sums[which], 0, count(most)};
           if (s.ready > 0) product(s, sums[which], strips[1 - which]);
           finish(strips[1 - which]);
         }
