@@ -180,7 +180,7 @@ struct SplitSequence : Gates<float, cell> {
   // The k-th step of some rows: the product of `ready` of them, and the gates of `end`.
   void run_step(const Rows& rows, int64_t k, int64_t ready, int64_t end) const {
     const int64_t most = max_of(ready, end);
-    const double ns = static_cast<double>(round_up(most, S / 2) * kGates * groups * groups) * 5;
+    const double ns = static_cast<double>(round_up(most, S / 2) * kGates * groups * groups * (a.steps - k)) * 5;
     parallel_for(0, groups, ceil_div(groups, threads_for(ns)), [&](int64_t first, int64_t last) {
       const AmxRegisters registers;
       alignas(64) float sums[2][kBlocks * S * S];

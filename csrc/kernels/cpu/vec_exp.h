@@ -144,7 +144,7 @@ PYNN_INLINE Vec<T> sigmoid(Vec<T> x) {
   const ExpParts<T> e(min(constant<V>(60), max(constant<V>(Fp<T>::kExpLow), x)));  // NaN stays
   const V s = scale(one, e.k, e.n), sum = one + s;
   const V p = expm1_poly(-e.r) + (s - (sum - one));  // with what the rounding of the sum lost
-  return scale(one / (sum + p), e.k, e.n);
+  return scale(quotient(one, sum + p), e.k, e.n);
 }
 
 // ---- log
