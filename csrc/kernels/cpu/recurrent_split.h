@@ -7,7 +7,7 @@
 //   backward   operand: gradient of gates   gradient of the state -> gradient of the gates of the step before
 //
 // Every other step goes from the last group to the first, so that what is left of the weights in L2 is used first. The
-// gates of 32 rows are computed while AMX multiplies the next ones.
+// gates of 32 rows are computed while AMX multiplies the next ones, and weights that L2 does not hold are fetched.
 //
 // Parallel over rows, which never wait for each other; over groups, step by step, where rows are too few: AMX takes as
 // long for one row as for 16. Rows that do not split, four together whatever the threads, are multiplied by FMAs.
@@ -33,9 +33,11 @@ struct SplitSequence : Gates<float, cell> {
   static constexpr int64_t S = kAmxSize, kBlocks = kForward ? kGates : 1;  // of 32 x 32 sums for a group
   static constexpr int64_t kTogether = 4;                                  // rows that split or do not
 
-  const int64_t groups = ceil_div(n, S);                                  // of units
-  const int64_t depth = kForward ? groups : kGates * groups;              // steps of k
-  const Scratch<int32_t> weights{kGates * groups * groups * kSplitStep};  // [group][gate][groups] steps
+  const int64_t groups = ceil_div(n, S);                      // of units
+  const int64_t depth = kForward ? groups : kGates * groups;  // steps of k
+  const int64_t of_group = kGates * groups * kSplitStep;      // words of weights
+  const bool fits = groups * of_group <= 7 << 16;             // L2
+  const Scratch<int32_t> weights{groups * of_group};          // [group][gate][groups] steps
   float most_of_weights = 0;
 
   // A task's rows of the batch.
@@ -132,10 +134,16 @@ struct SplitSequence : Gates<float, cell> {
     for (int64_t j = 0; j < groups; ++j) most.see(s.rows->seen_of(s.k % 2, (s.i * S + line) / kTogether, j));
     return splits(most.most(), most_of_weights);
   }
+  // Lines of memory, so many at each pause of the product.
+  struct Ahead {
+    const char* next;
+    int64_t lines;
+  };
   // Meanwhile the strip before is finished.
-  void product(const Strip& s, float* sums, Strip& last) const {
+  void product(const Strip& s, float* sums, Strip& last, Ahead ahead) const {
     const int64_t each = ceil_div(last.pieces, kGates * groups);
     const auto beside = [&](int pause) __attribute__((always_inline)) {
+      for (int64_t l = 0; l < ahead.lines; ++l, ahead.next += kAmxLine) __builtin_prefetch(ahead.next, 0, 2);
       for (int64_t e = 0; pause == 0 && e < each && last.done < last.pieces; ++e) piece(last);
     };
     const auto multiply = [&]<bool kLower>(int64_t q) {
@@ -179,26 +187,31 @@ struct SplitSequence : Gates<float, cell> {
 
   // The k-th step of some rows: the product of `ready` of them, and the gates of `end`.
   void run_step(const Rows& rows, int64_t k, int64_t ready, int64_t end) const {
-    const int64_t most = max_of(ready, end);
+    constexpr int64_t kLines = kSplitStep * 4 / kAmxLine / kPauses<true>;  // all of the next group's weights
+    const int64_t most = max_of(ready, end), strips = ceil_div(most, S);
     const double ns = static_cast<double>(round_up(most, S / 2) * kGates * groups * groups * (a.steps - k)) * 5;
     parallel_for(0, groups, ceil_div(groups, threads_for(ns)), [&](int64_t first, int64_t last) {
       const AmxRegisters registers;
       alignas(64) float sums[2][kBlocks * S * S];
-      Strip strips[2]{};
+      Strip two[2]{};
       int64_t which = 0;
       const auto finish = [&](Strip& s) {
         while (s.done < s.pieces) piece(s);
       };
       for (int64_t e = first; e < last; ++e)
-        for (int64_t i = 0; i * S < most; ++i, which = 1 - which) {
+        for (int64_t i = 0; i < strips; ++i, which = 1 - which) {
           const auto count = [&](int64_t all) { return min_of(S, max_of<int64_t>(0, all - i * S)); };
-          const int64_t g = k % 2 ? first + last - 1 - e : e;
-          Strip& s = strips[which];
-          s = {&rows, k, g, i, count(ready), count(end), sums[which], 0, count(most)};
-          if (s.ready > 0) product(s, sums[which], strips[1 - which]);
-          finish(strips[1 - which]);
+          const auto group = [&](int64_t e) { return k % 2 ? first + last - 1 - e : e; };
+          Ahead ahead{nullptr, 0};
+          if (!fits && strips > 1 && e + 1 < last)
+            ahead = {reinterpret_cast<const char*>(columns(group(e + 1), 0) + of_group * i / strips),
+                     ceil_div(kLines, strips)};
+          Strip& s = two[which];
+          s = {&rows, k, group(e), i, count(ready), count(end), sums[which], 0, count(most)};
+          if (s.ready > 0) product(s, sums[which], two[1 - which], ahead);
+          finish(two[1 - which]);
         }
-      finish(strips[1 - which]);
+      finish(two[1 - which]);
     });
   }
 
@@ -222,8 +235,7 @@ struct SplitSequence : Gates<float, cell> {
       return static_cast<double>(ceil_div(rows, S / 2) * kGates * groups * groups) * 80;
     };
     const double by_groups = product_ns(batch) / static_cast<double>(threads) + 6000;  // others' results are waited for
-    constexpr int64_t kFits = 7 << 16;                                                 // words in L2
-    if (kGates * groups * groups * kSplitStep <= kFits && product_ns(each) < by_groups && by_groups > 2000)
+    if (fits && product_ns(each) < by_groups && by_groups > 2000)
       parallel_for(0, batch, each, [&](int64_t begin, int64_t end) { steps_of(begin, end); });
     else
       steps_of(0, batch);
