@@ -114,6 +114,7 @@ def test_float32(kind):
 LONG = [
     ("lstm", [32, 32, 29], 250),
     ("lstm", [64, 41, 41, 32], 158),
+    ("lstm", [80, 70, 66], 330),  # weights that L2 does not hold
     ("gru", [46, 46, 46], 224),
     ("rnn_tanh", [48, 48, 40], 384),
     ("rnn_relu", [30, 30, 30], 520),
