@@ -64,7 +64,7 @@ PYNN_INLINE void distances_to_lanes(const T* x1, const T* x2, int64_t length, T*
       if (n > v * W) finish(s[r][v]).store(y + r * y_step + v * W, n - v * W);
 }
 
-// Rows [i0, i1) of x1 and n of x2, transposed N registers wide.
+// `rows` vectors of x1 and n of x2, these transposed, N registers wide.
 template <class T, int N, class F, class G>
 void distances_to_block(const DistanceArgs& a, const T* x1, int64_t rows, const T* x2, int64_t n, T* block, T* y,
                         F more, G finish) {
