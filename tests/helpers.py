@@ -112,6 +112,13 @@ def same_bits(a, b):
     )
 
 
+def splits_products():
+    """Whether products of float32 are computed from parts of bfloat16, by AMX."""
+    with open("/proc/cpuinfo") as f:
+        amx = "amx_bf16" in f.read()
+    return amx and pynn.backends.cpu.get_cpu_capability() == "AVX512" and "PYNN_CPU_DOT" not in os.environ
+
+
 def check_words(message, words):
     for word in words:
         assert re.search(word, message), f"{word!r} is not in the message: {message!r}"

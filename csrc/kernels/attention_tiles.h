@@ -20,6 +20,7 @@ struct TiledAttentionArgs {
   Operand q, k, v, out;
   void* lse;    // [batch, heads, rows]: log2 of the sum of 2^score, +inf for a row without anything
   DType dtype;  // of q, k, v, out and their gradients; all else is in float where it is a half type
+  int parts;    // of float32, see GemmArgs
   int64_t batch, heads, kv_heads, rows, columns, size, v_size;
   double scale;
   bool causal;       // row r sees columns 0 to r only

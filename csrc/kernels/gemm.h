@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "core/precision.h"
 #include "kernels/stub.h"
 
 namespace pynn {
@@ -19,7 +20,8 @@ struct GemmArgs {
   double alpha = 1, beta = 0;  // beta 0: C is not read (it may hold NaN)
   const void* bias = nullptr;  // [n], added to each row
   Epilogue epilogue = Epilogue::None;
-  const void* b_ready = nullptr;  // B as gemm_make_ready left it
+  int parts = kAllParts;          // of bfloat16 for each float32, where AMX multiplies them; core/precision.h
+  const void* b_ready = nullptr;  // B as gemm_make_ready left it, of so many parts
   // Batched: batch products, steps in elements (0: shared operand).
   int64_t batch = 1, a_batch = 0, b_batch = 0, c_batch = 0;
 };

@@ -16,6 +16,7 @@ namespace pynn {
 struct SequenceArgs {
   RecurrentCell cell;
   DType dtype;  // Float32 or Float64
+  int parts;    // of float32, see GemmArgs
   int64_t n, steps, total;
   const int64_t* sizes;
   bool reverse;      // from the last step to the first

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/precision.h"
 #include "core/shape.h"
 #include "ops/attention.h"
 #include "ops/creation.h"
@@ -39,7 +40,7 @@ TiledAttentionArgs arguments(const Tensor& q, const Tensor& k, const Tensor& v, 
   TiledAttentionArgs a{};
   a.q = operand(q), a.k = operand(k), a.v = operand(v), a.out = operand(out);
   a.lse = lse.data();
-  a.dtype = q.dtype();
+  a.dtype = q.dtype(), a.parts = float32_parts;
   a.batch = q.size(0), a.heads = q.size(1), a.kv_heads = k.size(1), a.rows = q.size(2), a.columns = k.size(2);
   a.size = q.size(3), a.v_size = v.size(3);
   a.scale = scale, a.causal = causal;

@@ -63,6 +63,7 @@ GemmArgs gemm_args(const Tensor& c, const Tensor& a, const Tensor& b) {
   g.b_rs = b.stride(-2), g.b_cs = b.stride(-1);
   g.c_rs = c.stride(-2), g.c_cs = c.stride(-1);
   g.dtype = a.dtype();
+  g.parts = float32_parts;
   if (c.dim() == 3) {
     g.batch = c.size(0);
     g.a_batch = a.dim() == 3 ? a.stride(0) : 0;
@@ -92,12 +93,11 @@ void run_linear(const Tensor& c, const Tensor& a, const Tensor& w, const Tensor&
 }  // namespace
 
 void run_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& bias, double alpha, double beta,
-              bool relu) {
+              int parts) {
   if (c.numel() == 0 || c.device().is_meta()) return;
   GemmArgs g = gemm_args(c, a, b);
-  g.alpha = alpha, g.beta = beta;
+  g.alpha = alpha, g.beta = beta, g.parts = parts;
   g.bias = bias.defined() ? bias.data() : nullptr;
-  g.epilogue = relu ? Epilogue::Relu : Epilogue::None;
   multiply(c, b, g, false);
 }
 

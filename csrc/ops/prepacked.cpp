@@ -11,6 +11,7 @@ struct Weight {
   const void* data;
   int64_t n, k, row, column;  // strides
   uint32_t writes;
+  int parts;
   bool operator==(const Weight&) const = default;
 };
 
@@ -38,7 +39,7 @@ Tensor prepacked(const Tensor& b, const GemmArgs& g) {
   if (bytes == 0) return {};
   Prepacked& kept = of(s);
   const std::lock_guard lock(kept.mutex);
-  const Weight now{g.b, g.n, g.k, g.b_rs, g.b_cs, s.writes()};
+  const Weight now{g.b, g.n, g.k, g.b_rs, g.b_cs, s.writes(), g.parts};
   if (kept.weight != now) {
     kept.weight = now, kept.parts = {};
   } else if (!kept.parts.defined()) {

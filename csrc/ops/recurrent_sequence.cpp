@@ -5,6 +5,7 @@
 #include "autograd/engine.h"
 #include "autograd/record.h"
 #include "core/parallel.h"
+#include "core/precision.h"
 #include "core/shape.h"
 #include "ops/binary.h"
 #include "ops/concat.h"
@@ -34,7 +35,7 @@ SequenceArgs arguments(Mode mode, const Sizes& sizes, bool reverse, const Tensor
                        const Tensor& c0, const Tensor& gates, const Tensor& hn, const Tensor& out,
                        const Tensor& cells) {
   SequenceArgs a{};
-  a.cell = mode, a.dtype = gates.dtype();
+  a.cell = mode, a.dtype = gates.dtype(), a.parts = float32_parts;
   a.n = w_hh.size(1), a.steps = static_cast<int64_t>(sizes.size()), a.total = gates.size(0);
   a.sizes = sizes.data(), a.reverse = reverse;
   a.w_hh = w_hh.data(), a.h0 = h0.data(), a.c0 = data(c0);

@@ -70,7 +70,7 @@ void solve_in_place(const Tensor& a, const Tensor& x, bool upper, bool unit) {
     const Tensor x_known = narrow(x, 1, first, known), x_left = narrow(x, 1, rest, left);
     const Tensor a_rest = narrow(a, 1, rest, left), a_between = narrow(a_rest, 2, first, known);
     solve_in_place(narrow(narrow(a, 1, first, known), 2, first, known), x_known, upper, unit);
-    run_gemm(x_left, a_between, x_known, {}, -1, 1);
+    run_gemm(x_left, a_between, x_known, {}, -1, 1, kAllParts);
     return solve_in_place(narrow(a_rest, 2, rest, left), x_left, upper, unit);
   }
   if (!is_complex(a.dtype())) return solve_real(a, x, upper, unit);

@@ -3,6 +3,7 @@
 
 #include "core/allocator.h"
 #include "core/parallel.h"
+#include "core/precision.h"
 #include "kernels/isa.h"
 #include "ops/binary.h"
 #include "python/caster.h"
@@ -88,6 +89,13 @@ void init_settings(py::module_& m) {
         set_num_threads(n);
       },
       "Sets how many threads ops may use; results do not depend on it.");
+  m.def(
+      "_set_float32_parts",
+      [](int parts) {
+        PYNN_CHECK(parts >= 1 && parts <= 3, "_set_float32_parts: 1, 2 or 3 is required, got ", parts);
+        float32_parts = parts;
+      },
+      "core/precision.h");
   m.def("memory_stats", memory_stats_dict, "Bytes and calls of the allocator, as a dict.");
   m.def("memory_allocated", [] { return memory_stats().allocated; }, "Bytes in use by tensors and the graph.");
   m.def("max_memory_allocated", [] { return memory_stats().peak_allocated; }, "The most bytes in use at one time.");

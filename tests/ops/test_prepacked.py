@@ -1,12 +1,11 @@
 """Weights that inference keeps ready for products: the same bits, and every write is seen."""
 
 import ctypes
-import os
 import threading
 
 import numpy as np
 import pytest
-from helpers import same_bits, to_numpy
+from helpers import same_bits, splits_products, to_numpy
 
 import pynn
 
@@ -134,12 +133,6 @@ def test_every_write_is_seen(write, of):
         w.sub_(pynn.rand(w.shape))
         before = repeated(x, w, of=of)
         check(x, w, before)
-
-
-def splits_products():
-    with open("/proc/cpuinfo") as f:
-        amx = "amx_bf16" in f.read()
-    return amx and pynn.backends.cpu.get_cpu_capability() == "AVX512" and "PYNN_CPU_DOT" not in os.environ
 
 
 @pytest.mark.skipif(not splits_products(), reason="products go by AMX alone where weights are kept")

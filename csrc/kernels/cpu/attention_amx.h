@@ -1,5 +1,5 @@
 // attention_amx.h -- the products of tiled attention by AMX, see attention_forward.cpp: of bfloat16 (gemm_amx.h), and
-// of float32 as three parts (split.h).
+// of float32 as parts (split.h).
 //
 // Slivers are of 32 queries. Keys, and values transposed, are copied block by block as blocks of A; the queries once,
 // and the weights, as words of two along the sum. Operands that do not split are for the tiles of vectors.
@@ -36,11 +36,7 @@ PYNN_INLINE void tile_products(const int32_t* a, bool new_a, const int32_t* b, b
 // kPair from each other. rows(), columns(): steps from memory; row(), pair(): one row of A's step, and a vector of
 // column pairs of B's rows `k` and k + kPair; product(): the i-th of the
 // kProducts of a step, one after another.
-template <class S>
-struct AmxSteps;
-
-template <>
-struct AmxSteps<BFloat16> {
+struct Bf16Steps {
   static constexpr int64_t S = kAmxSize, kStep = S * kWords, kPair = 1, kProducts = 1;  // words of a step
   struct Seen {};
 
@@ -64,17 +60,18 @@ struct AmxSteps<BFloat16> {
   static bool accurate(Seen, Seen, Seen, Seen) { return true; }
 };
 
-template <>
-struct AmxSteps<float> {
-  static constexpr int64_t S = kAmxSize, kStep = kSplitStep, kPair = kWords, kProducts = 6;
+template <int kParts>
+struct SplitSteps {
+  static constexpr int64_t S = kAmxSize, kStep = kSplitStep<kParts>, kPair = kWords,
+                           kProducts = kParts * (kParts + 1) / 2;
   using Seen = Magnitude;
 
   static void rows(const float* x, int64_t r_stride, int64_t k_stride, int64_t n, int64_t k, int32_t* to, Seen& seen) {
-    split_steps<true>(x, r_stride, k_stride, n, k, to, seen);
+    split_steps<kParts, true>(x, r_stride, k_stride, n, k, to, seen);
   }
   static void columns(const float* x, int64_t c_stride, int64_t k_stride, int64_t n, int64_t k, int32_t* to,
                       Seen& seen) {
-    split_steps<false>(x, c_stride, k_stride, n, k, to, seen);
+    split_steps<kParts, false>(x, c_stride, k_stride, n, k, to, seen);
   }
   PYNN_INLINE static void row(int32_t* step, int64_t r, VecF first, VecF second) {
     put(step + r * kWords, first, second);
@@ -83,11 +80,10 @@ struct AmxSteps<float> {
     put(steps + k / S * kStep + k % S * kWords + column / kWords * kTile, x, y);
   }
   PYNN_INLINE static void product(const int32_t* a, const int32_t* b, int64_t i) {
-    constexpr int64_t high = 0, middle = 2 * kTile, low = 4 * kTile;
-    static constexpr int64_t of_a[] = {high, high, middle, middle, low, high};
-    static constexpr int64_t of_b[] = {low, middle, middle, high, high, high};
+    // Of three parts; of two, B's middle and high ones take the place of its low and middle ones.
+    static constexpr int64_t of_a[] = {0, 0, 1, 1, 2, 0}, of_b[] = {2, 1, 1, 0, 0, 0};
     const bool b_only = i == 1 || i == 3, a_only = i > 0 && !b_only;
-    tile_products(a + of_a[i], !b_only, b + of_b[i], !a_only, kAmxLine, kTile);
+    tile_products(a + of_a[i] * 2 * kTile, !b_only, b + (of_b[i] + kParts - 3) * 2 * kTile, !a_only, kAmxLine, kTile);
   }
   static bool accurate(const Seen& q, const Seen& k, const Seen& v) {
     return splits(q.most(), k.most()) && splits(1, v.most());
@@ -99,9 +95,9 @@ struct AmxSteps<float> {
 
  private:
   PYNN_INLINE static void put(int32_t* to, VecF first, VecF second) {
-    Vec<int32_t> words[3];
+    Vec<int32_t> words[kParts];
     split(first, second, words);
-    for (int64_t i = 0; i < 3; ++i) words[i].store(to + i * 2 * kTile);
+    for (int64_t i = 0; i < kParts; ++i) words[i].store(to + i * 2 * kTile);
   }
 };
 
@@ -165,10 +161,8 @@ inline bool amx_takes(const TiledAttentionArgs& a) {
   return seen * (2 * size - padded - 43) > 64 * size;
 }
 
-template <class T>
+template <class T, class Steps>
 class AmxProducts {
-  using Steps = AmxSteps<T>;
-
  public:
   static constexpr int64_t S = kAmxSize, kVectors = S / kWords, kStep = Steps::kStep;
   static constexpr int64_t kBlock = 128;                          // of keys

@@ -11,9 +11,8 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-template <class T>
+template <class T, class Steps>
 class AmxGradients {
-  using Steps = AmxSteps<T>;
   static constexpr int64_t S = kAmxSize, kStepWords = Steps::kStep;
 
  public:

@@ -325,7 +325,10 @@ void tiled_attention_backward(const TiledAttentionArgs& a) {
   switch (a.dtype) {
     case DType::Float32:
 #ifdef PYNN_VEC_DOT
-      if (amx_takes(a) && backward<float, AmxGradients<float>>(a)) return;
+      if (amx_takes(a) && with_parts(a.parts, [&](auto parts) {
+            return backward<float, AmxGradients<float, SplitSteps<parts>>>(a);
+          }))
+        return;
 #endif
       backward<float, VectorGradients<float>>(a);
       return;
@@ -335,7 +338,7 @@ void tiled_attention_backward(const TiledAttentionArgs& a) {
 #ifdef PYNN_VEC_DOT
     case DType::BFloat16:
       if (!cpu_features().amx_bf16) break;
-      backward<BFloat16, AmxGradients<BFloat16>>(a);
+      backward<BFloat16, AmxGradients<BFloat16, Bf16Steps>>(a);
       return;
 #endif
     default:

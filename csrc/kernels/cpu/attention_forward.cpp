@@ -268,7 +268,10 @@ void tiled_attention_forward(const TiledAttentionArgs& a) {
     case DType::Float32:
       if (some) return attend_rows<float>(a);
 #ifdef PYNN_VEC_DOT
-      if (amx_takes(a) && forward<float, AmxProducts<float>>(a)) return;
+      if (amx_takes(a) && with_parts(a.parts, [&](auto parts) {
+            return forward<float, AmxProducts<float, SplitSteps<parts>>>(a);
+          }))
+        return;
 #endif
       forward<float, VectorProducts<float>>(a);
       return;
@@ -282,7 +285,7 @@ void tiled_attention_forward(const TiledAttentionArgs& a) {
     case DType::BFloat16:
       if (some) return attend_rows<BFloat16>(a);
 #ifdef PYNN_VEC_DOT
-      forward<BFloat16, AmxProducts<BFloat16>>(a);
+      forward<BFloat16, AmxProducts<BFloat16, Bf16Steps>>(a);
       return;
 #endif
       break;

@@ -109,7 +109,7 @@ void conv_amx_block(const AmxStep* steps, int64_t count, const char* a, int64_t 
     const char *const x = a + s->a, *const w = b + s->b;
     keep_awake();
     if constexpr (kParts<T> == 3) {
-      split_step_products<kLower>(x, a_row, lower, a_part, w, b_row, kAmxLine, b_part);
+      split_step_products<3, kLower>(x, a_row, lower, a_part, w, b_row, kAmxLine, b_part);
     } else {
       PYNN_AMX_LOAD_ONCE(6, w, b_row);
       PYNN_AMX_LOAD(4, x, a_row);

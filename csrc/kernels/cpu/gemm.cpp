@@ -34,7 +34,8 @@ Product<T> product_of(const GemmArgs& g, int64_t b) {
           g.b_cs,
           {const_cast<T*>(step<T>(g.c, b * g.c_batch)), g.c_rs, g.c_cs, static_cast<Wide<T>>(g.alpha),
            static_cast<Wide<T>>(g.beta), static_cast<const T*>(g.bias), 0, 1, g.epilogue == Epilogue::Relu},
-          g.b_ready};
+          g.b_ready,
+          g.parts};
 }
 
 // f(b) for each product of the batch; W elements to a vector.
@@ -256,7 +257,7 @@ void gemm(const GemmArgs& g) {
 
 size_t gemm_ready_bytes([[maybe_unused]] const GemmArgs& g) {
 #ifdef PYNN_VEC_DOT
-  const size_t bytes = SplitAhead::bytes(g.n, g.k);
+  const size_t bytes = SplitAhead(nullptr, g.n, g.k, g.parts).bytes();
   if (g.dtype == DType::Float32 && g.batch == 1 && bytes <= kMostAhead && takes_split(product_of<float>(g, 0)))
     return bytes;
 #endif

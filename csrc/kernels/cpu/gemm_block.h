@@ -8,6 +8,7 @@
 // copied just before its first tile. While the first tile of a sliver is computed, the next sliver's source is fetched.
 // A region shares nothing with others, so that no thread waits for another.
 #pragma once
+#include "core/precision.h"
 #include "kernels/cpu/gemm_pack.h"
 #include "kernels/cpu/gemm_tile.h"
 #include "kernels/cpu/scratch.h"
@@ -21,7 +22,8 @@ struct Product {
   const T *a, *b;
   int64_t a_rs, a_cs, b_rs, b_cs;
   GemmOut<T> out;
-  const void* b_ready = nullptr;  // gemm_split.h
+  const void* b_ready = nullptr;  // gemm_split.h, and
+  int parts = kAllParts;          // of each float there
 };
 
 PYNN_INLINE double multiply_adds(int64_t m, int64_t n, int64_t k) {
@@ -31,7 +33,7 @@ PYNN_INLINE double multiply_adds(int64_t m, int64_t n, int64_t k) {
 // C^T = B^T A^T
 template <class T>
 Product<T> transposed(const Product<T>& p) {
-  return {p.n, p.m, p.k, p.b, p.a, p.b_cs, p.b_rs, p.a_cs, p.a_rs, transposed(p.out)};
+  return {p.n, p.m, p.k, p.b, p.a, p.b_cs, p.b_rs, p.a_cs, p.a_rs, transposed(p.out), nullptr, p.parts};
 }
 
 // How a whole product is cut; its sizes alone decide, so that each thread cuts the sums alike.

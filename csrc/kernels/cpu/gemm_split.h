@@ -18,7 +18,7 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-constexpr int64_t kSplitSteps = 12;       // of k in a block
+constexpr int64_t kSplitPiece = 36;       // parts of steps of k in a block
 constexpr int64_t kSplitPanel = 1 << 18;  // words
 constexpr int64_t kSplitRows = 2048;      // of C at a time, for what waits elsewhere
 constexpr size_t kMostAhead = 5 << 17;    // bytes; more, 1.5 times the weight's, came from L3 in 1.1 of the time
@@ -26,24 +26,24 @@ constexpr size_t kMostAhead = 5 << 17;    // bytes; more, 1.5 times the weight's
 // B split ahead: [32 columns][steps of k] parts, then the largest element of each 32 columns.
 class SplitAhead {
  public:
-  SplitAhead(const void* memory, int64_t n, int64_t k)
+  SplitAhead(const void* memory, int64_t n, int64_t k, int64_t parts)
       : parts_(static_cast<int32_t*>(const_cast<void*>(memory))),
         columns_(ceil_div(n, kAmxSize)),
-        steps_(ceil_div(k, kSplitK)) {}
-  static size_t bytes(int64_t n, int64_t k) {
-    return static_cast<size_t>(ceil_div(n, kAmxSize) * (ceil_div(k, kSplitK) * kSplitStep + 1)) * sizeof(int32_t);
-  }
+        steps_(ceil_div(k, kSplitK)),
+        step_(2 * parts * kTile) {}
+  size_t bytes() const { return static_cast<size_t>(columns_ * (steps_ * step_ + 1)) * sizeof(int32_t); }
   explicit operator bool() const { return parts_; }
   int64_t columns() const { return columns_; }
-  int32_t* at(int64_t c, int64_t s) const { return parts_ + (c * steps_ + s) * kSplitStep; }
+  int32_t* at(int64_t c, int64_t s) const { return parts_ + (c * steps_ + s) * step_; }
   float& most(int64_t c) const { return reinterpret_cast<float*>(at(columns_, 0))[c]; }
 
  private:
   int32_t* const parts_;
-  const int64_t columns_, steps_;
+  const int64_t columns_, steps_, step_;
 };
 
 // Rows [i0, i1) and columns [j0, j1) of C.
+template <int kParts>
 class SplitRegion {
   using V = Vec<float>;
   static constexpr int64_t S = kAmxSize;
@@ -113,9 +113,9 @@ class SplitRegion {
 
   template <bool kLower, int L>
   __attribute__((noinline)) void multiply(const int32_t* a, const int32_t* b, int64_t steps, float* sums, int64_t row) {
-    split_block<kLower>(a, b, steps, reinterpret_cast<char*>(sums), 4 * row,
+    split_block<kParts, kLower>(a, b, steps, reinterpret_cast<char*>(sums), 4 * row,
                         [&](const int32_t* x, const int32_t* y)
-                            __attribute__((always_inline)) { split_step_beside<kLower, L>(x, y, queue_); });
+                            __attribute__((always_inline)) { split_step_beside<kParts, kLower, L>(x, y, queue_); });
   }
   // The l-th 32 of the panel by the o-th of the other side.
   void block(const Panel& q, int64_t l, int64_t o) {
@@ -158,33 +158,39 @@ class SplitRegion {
   const Product<float>& p_;
   const int64_t i0_, j0_;
   const SplitSide a_, b_;
-  const SplitAhead ahead_{p_.b_ready, p_.n, p_.k};
+  const SplitAhead ahead_{p_.b_ready, p_.n, p_.k, kParts};
   const bool few_rows_ = !ahead_ && a_.count <= 128 && 2 * a_.count <= b_.count;
   const SplitSide &panel_ = few_rows_ ? a_ : b_, &other_ = few_rows_ ? b_ : a_;
   const bool sums_in_c_ = p_.out.c_cs == 1 && p_.out.beta == 0;
   const bool plain_ = p_.out.alpha == 1 && !p_.out.bias && !p_.out.relu;
-  const int64_t steps_ = ceil_div(p_.k, kSplitK), block_ = ceil_div(steps_, ceil_div(steps_, kSplitSteps));
-  const int64_t piece_ = block_ * kSplitStep;  // words
+  const int64_t steps_ = ceil_div(p_.k, kSplitK), block_ = ceil_div(steps_, ceil_div(steps_ * kParts, kSplitPiece));
+  const int64_t piece_ = block_ * kSplitStep<kParts>;  // words
   const int64_t lines_ = ceil_div(panel_.count, S), others_ = ceil_div(other_.count, S);
   const int64_t most_ = min_of(lines_, max_of<int64_t>(1, kSplitPanel / piece_));  // of the panel at a time
   const int64_t buffers_ = ahead_ ? 0 : 2 * most_ * piece_ <= kSplitPanel ? 2 : 1;
   const Scratch<int32_t> parts_{(buffers_ * most_ + 2) * piece_};
   const Scratch<float> sums_{places() * S * S};
   const Scratch<Magnitude> seen_{lines_ + others_};
-  SplitQueue queue_;
+  SplitQueue<kParts> queue_;
   int64_t near_ = 0;  // the buffer of the piece that is split now
   const AmxRegisters registers_;
 };
 
 // Nanoseconds on one thread, roughly: of a step of a block, and of splitting 32 rows or columns for it.
-constexpr double kBlockNs = 160, kAlongNs = 190, kAcrossNs = 280;
+struct SplitCosts {
+  double block, along, across;
+};
+constexpr SplitCosts split_costs(int parts) {
+  return parts == 3 ? SplitCosts{160, 190, 280} : parts == 2 ? SplitCosts{85, 140, 230} : SplitCosts{35, 90, 180};
+}
 
 // The choice may not depend on the number of threads, so it has some room for what they split each for themselves.
 inline bool takes_split(const Product<float>& p) {
   if (p.m <= 16 || p.n <= 16 || !cpu_features().amx_bf16) return false;
   const auto rows = static_cast<double>(ceil_div(p.m, 16)) / 2, columns = static_cast<double>(ceil_div(p.n, kAmxSize));
-  const double of_a = p.a_cs == 1 ? kAlongNs : kAcrossNs, of_b = p.b_cs == 1 ? kAlongNs : kAcrossNs;
-  const double step = rows * columns * kBlockNs + rows * of_a + columns * of_b;
+  const SplitCosts ns = split_costs(p.parts);
+  const double of_a = p.a_cs == 1 ? ns.along : ns.across, of_b = p.b_cs == 1 ? ns.along : ns.across;
+  const double step = rows * columns * ns.block + rows * of_a + columns * of_b;
   const double fma = 0.0118 * multiply_adds(p.m, round_up(p.n, Vec<float>::kSize), p.k);
   // FMAs want a copy of a B that lies across memory, or does not fit L2 and so is slow to read for both.
   const bool large = multiply_adds(4, p.n, p.k) > (1 << 20);
@@ -193,26 +199,32 @@ inline bool takes_split(const Product<float>& p) {
 }
 
 inline void split_ahead(const Product<float>& p, void* to) {
-  const SplitAhead ahead(to, p.n, p.k);
-  const double ns = (p.b_cs == 1 ? kAlongNs : kAcrossNs) * static_cast<double>(ceil_div(p.k, kSplitK));
+  const SplitAhead ahead(to, p.n, p.k, p.parts);
+  const SplitCosts costs = split_costs(p.parts);
+  const double ns = (p.b_cs == 1 ? costs.along : costs.across) * static_cast<double>(ceil_div(p.k, kSplitK));
   parallel_for(0, ahead.columns(), grain_for(ns), [&](int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; ++c) {
       Magnitude seen;
-      split_steps<false>(p.b + c * kAmxSize * p.b_cs, p.b_cs, p.b_rs, min_of(kAmxSize, p.n - c * kAmxSize), p.k,
-                         ahead.at(c, 0), seen);
+      with_parts(p.parts, [&](auto parts) {
+        split_steps<parts, false>(p.b + c * kAmxSize * p.b_cs, p.b_cs, p.b_rs, min_of(kAmxSize, p.n - c * kAmxSize),
+                                  p.k, ahead.at(c, 0), seen);
+      });
       ahead.most(c) = seen.most();
     }
   });
 }
 
 inline void gemm_split(const Product<float>& p) {
-  const double of_a = p.a_cs == 1 ? kAlongNs : kAcrossNs, of_b = p.b_ready ? 0 : p.b_cs == 1 ? kAlongNs : kAcrossNs;
-  const int64_t steps = ceil_div(p.k, kSplitK) * static_cast<int64_t>(kBlockNs / kVectorNs);
-  for_regions<kAmxSize>(ceil_div(p.m, kAmxSize), p.n, steps, of_a / kBlockNs + kAmxSize * row_cost<float>(p.n, steps),
-                        of_b / kBlockNs, [&](int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
+  const SplitCosts ns = split_costs(p.parts);
+  const double of_a = p.a_cs == 1 ? ns.along : ns.across, of_b = p.b_ready ? 0 : p.b_cs == 1 ? ns.along : ns.across;
+  const int64_t steps = ceil_div(p.k, kSplitK) * static_cast<int64_t>(ns.block / kVectorNs);
+  for_regions<kAmxSize>(ceil_div(p.m, kAmxSize), p.n, steps, of_a / ns.block + kAmxSize * row_cost<float>(p.n, steps),
+                        of_b / ns.block, [&](int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
                           const int64_t end = min_of(i1 * kAmxSize, p.m);
                           for (int64_t i = i0 * kAmxSize; i < end; i += kSplitRows)
-                            SplitRegion(p, i, min_of(i + kSplitRows, end), j0, j1).run();
+                            with_parts(p.parts, [&](auto parts) {
+                              SplitRegion<parts>(p, i, min_of(i + kSplitRows, end), j0, j1).run();
+                            });
                         });
 }
 

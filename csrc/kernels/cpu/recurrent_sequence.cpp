@@ -225,8 +225,11 @@ template <class T, Cell cell>
 void run(const SequenceArgs& a, bool forward) {
 #ifdef PYNN_VEC_DOT
   if constexpr (std::is_same_v<T, float>)
-    if (SplitSequence<cell, true>::takes(a))
-      return forward ? SplitSequence<cell, true>(a).run_forward() : SplitSequence<cell, false>(a).run_backward();
+    if (takes_split(a))
+      return with_parts(a.parts, [&](auto parts) {
+        forward ? SplitSequence<cell, true, parts>(a).run_forward()
+                : SplitSequence<cell, false, parts>(a).run_backward();
+      });
 #endif
   Sequence<T, cell> s(a);
   forward ? s.run_forward() : s.run_backward();

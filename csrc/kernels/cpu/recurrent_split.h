@@ -24,7 +24,14 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-template <Cell cell, bool kForward>
+// Short steps are over before threads have met; AMX takes 16 rows, 32 units and 32 steps of k at a time.
+inline bool takes_split(const SequenceArgs& a) {
+  const int64_t rows = a.total / a.steps, units = round_up(a.n, kAmxSize), work = rows * a.n * a.n;
+  return cpu_features().amx_bf16 && a.steps > 1 && work * gates_of(a.cell) >= 1 << 22 &&
+         3 * round_up(rows, kAmxSize / 2) * units * units <= 4 * work;
+}
+
+template <Cell cell, bool kForward, int kParts>
 struct SplitSequence : Gates<float, cell> {
   using Base = Gates<float, cell>;
   using V = Vec<float>;
@@ -35,7 +42,7 @@ struct SplitSequence : Gates<float, cell> {
 
   const int64_t groups = ceil_div(n, S);                      // of units
   const int64_t depth = kForward ? groups : kGates * groups;  // steps of k
-  const int64_t of_group = kGates * groups * kSplitStep;      // words of weights
+  const int64_t of_group = kGates * groups * kSplitStep<kParts>;      // words of weights
   const bool fits = groups * of_group <= 7 << 16;             // L2
   const Scratch<int32_t> weights{groups * of_group};          // [group][gate][groups] steps
   float most_of_weights = 0;
@@ -44,21 +51,14 @@ struct SplitSequence : Gates<float, cell> {
   struct Rows {
     int64_t begin, end, groups, depth;
     int64_t strips = ceil_div(end - begin, S), bundles = ceil_div(end - begin, kTogether);
-    Scratch<int32_t> operand{2 * strips * depth * kSplitStep};  // [2][strip][depth] steps
+    Scratch<int32_t> operand{2 * strips * depth * kSplitStep<kParts>};  // [2][strip][depth] steps
     Scratch<Magnitude> seen{2 * bundles * groups};              // of the operand: [2][bundle][group]
 
-    int32_t* strip(int64_t half, int64_t i) const { return operand.get() + (half * strips + i) * depth * kSplitStep; }
+    int32_t* strip(int64_t half, int64_t i) const { return operand.get() + (half * strips + i) * depth * kSplitStep<kParts>; }
     Magnitude& seen_of(int64_t half, int64_t bundle, int64_t g) const {
       return seen[(half * bundles + bundle) * groups + g];
     }
   };
-
-  // Short steps are over before threads have met; AMX takes 16 rows, 32 units and 32 steps of k at a time.
-  static bool takes(const SequenceArgs& a) {
-    const int64_t rows = a.total / a.steps, units = round_up(a.n, S), work = rows * a.n * a.n;
-    return cpu_features().amx_bf16 && a.steps > 1 && work * kGates >= 1 << 22 &&
-           3 * round_up(rows, S / 2) * units * units <= 4 * work;
-  }
 
   explicit SplitSequence(const SequenceArgs& args) : Base(args) {
     const Scratch<Magnitude> of_group(groups);
@@ -67,7 +67,7 @@ struct SplitSequence : Gates<float, cell> {
       for (int64_t g = first; g < last; ++g) {
         of_group[g] = Magnitude();
         for (int64_t q = 0; q < kGates; ++q)
-          split_steps<false>(weight(g, q), kForward ? n : 1, kForward ? 1 : n, min_of(S, n - g * S), n, columns(g, q),
+          split_steps<kParts, false>(weight(g, q), kForward ? n : 1, kForward ? 1 : n, min_of(S, n - g * S), n, columns(g, q),
                              of_group[g]);
       }
     });
@@ -77,18 +77,18 @@ struct SplitSequence : Gates<float, cell> {
   }
 
   const float* weight(int64_t g, int64_t q) const { return as(a.w_hh) + q * n * n + g * S * (kForward ? n : 1); }
-  int32_t* columns(int64_t g, int64_t q) const { return weights.get() + (g * kGates + q) * groups * kSplitStep; }
+  int32_t* columns(int64_t g, int64_t q) const { return weights.get() + (g * kGates + q) * groups * kSplitStep<kParts>; }
   int64_t step(int64_t k) const { return a.reverse == kForward ? a.steps - 1 - k : k; }  // the k-th in order
 
   // Units of group g, x[unit], of a line of the operand: step s of its k.
   PYNN_INLINE void put(const Rows& rows, int64_t half, int64_t line_of, int64_t s, const float* x, int64_t g) const {
-    int32_t* const line = rows.strip(half, line_of / S) + s * kSplitStep + line_of % S / W * kTile + line_of % W * W;
+    int32_t* const line = rows.strip(half, line_of / S) + s * kSplitStep<kParts> + line_of % S / W * kTile + line_of % W * W;
     Magnitude& most = rows.seen_of(half, line_of / kTogether, g);
     const int64_t left = n - g * S;
     if (left >= S)
-      split_line<true>(x + g * S, W, W, W, line, 2 * kTile, most);
+      split_line<kParts, true>(x + g * S, W, W, W, line, 2 * kTile, most);
     else
-      split_line<false>(x + g * S, W, min_of<int64_t>(W, left), min_of<int64_t>(W, left - W), line, 2 * kTile, most);
+      split_line<kParts, false>(x + g * S, W, min_of<int64_t>(W, left), min_of<int64_t>(W, left - W), line, 2 * kTile, most);
   }
 
   // Rows of a strip whose sums are there, [block][32][32]; of the product, and of the gates of the k-th step.
@@ -147,9 +147,9 @@ struct SplitSequence : Gates<float, cell> {
       for (int64_t e = 0; pause == 0 && e < each && last.done < last.pieces; ++e) piece(last);
     };
     const auto multiply = [&]<bool kLower>(int64_t q) {
-      split_block<kLower>(
+      split_block<kParts, kLower>(
           s.rows->strip(s.k % 2, s.i), columns(s.g, q), depth, reinterpret_cast<char*>(sums + q * S * S), 4 * S,
-          [&](const int32_t* x, const int32_t* y) __attribute__((always_inline)) { split_step<kLower>(x, y, beside); });
+          [&](const int32_t* x, const int32_t* y) __attribute__((always_inline)) { split_step<kParts, kLower>(x, y, beside); });
     };
     for (int64_t q = 0; q < kBlocks; ++q)
       s.ready > S / 2 ? multiply.template operator()<true>(q) : multiply.template operator()<false>(q);
@@ -187,7 +187,7 @@ struct SplitSequence : Gates<float, cell> {
 
   // The k-th step of some rows: the product of `ready` of them, and the gates of `end`.
   void run_step(const Rows& rows, int64_t k, int64_t ready, int64_t end) const {
-    constexpr int64_t kLines = kSplitStep * 4 / kAmxLine / kPauses<true>;  // all of the next group's weights
+    constexpr int64_t kLines = kSplitStep<kParts> * 4 / kAmxLine / kPauses<kParts, true>;  // all of the next group's weights
     const int64_t most = max_of(ready, end), strips = ceil_div(most, S);
     const double ns = static_cast<double>(round_up(most, S / 2) * kGates * groups * groups * (a.steps - k)) * 5;
     parallel_for(0, groups, ceil_div(groups, threads_for(ns)), [&](int64_t first, int64_t last) {
@@ -230,9 +230,9 @@ struct SplitSequence : Gates<float, cell> {
   }
   void steps() const {
     const int64_t threads = num_threads(), each = round_up(ceil_div(batch, threads), kTogether);
-    // Nanoseconds of a step: AMX takes 80 for 16 rows and 32 x 32 weights.
+    // Nanoseconds of a step: AMX takes 80 for 16 rows and 32 x 32 weights of three parts.
     const auto product_ns = [&](int64_t rows) {
-      return static_cast<double>(ceil_div(rows, S / 2) * kGates * groups * groups) * 80;
+      return static_cast<double>(ceil_div(rows, S / 2) * kGates * groups * groups) * 80 * kParts / 3;
     };
     const double by_groups = product_ns(batch) / static_cast<double>(threads) + 6000;  // others' results are waited for
     if (fits && product_ns(each) < by_groups && by_groups > 2000)

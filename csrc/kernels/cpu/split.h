@@ -6,7 +6,9 @@
 // rule and without a bias, and sums are rounded less often than by a chain of FMAs, so that errors are about theirs,
 // mostly less (tests/ops/test_gemm.py). AMX does the six in 6/16 of the time of the FMAs.
 //
-// It knows no subnormal numbers, and infinity has no such parts. So a block of C is computed this way only where the
+// Programs may ask for less (core/precision.h): two parts and their three larger products, or one.
+//
+// AMX knows no subnormal numbers, and infinity has no such parts. So a block of C is computed this way only where the
 // largest elements of its rows of A and columns of B are of moderate size (Magnitude): products below 2^-126, which get
 // lost, are then less than 2^-66 of the largest.
 //
@@ -21,9 +23,10 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-constexpr int64_t kSplitK = 32;                // elements of k in a step
-constexpr int64_t kTile = kWords * kWords;     // words
-constexpr int64_t kSplitStep = 2 * 3 * kTile;  // of 32 rows of A or columns of B: [part][2 tiles]
+constexpr int64_t kSplitK = 32;             // elements of k in a step
+constexpr int64_t kTile = kWords * kWords;  // words
+template <int kParts>
+constexpr int64_t kSplitStep = 2 * kParts * kTile;  // of 32 rows of A or columns of B: [part][2 tiles]
 
 // The largest absolute value that was seen. NaN does not count: a part of it is NaN, and so are its products.
 class Magnitude {
@@ -49,31 +52,39 @@ PYNN_INLINE bool splits(float a, float b) {
   return moderate(a) && moderate(b) && moderate(a * b);
 }
 
-// Three words per lane of two elements, the first in its lower half.
-PYNN_INLINE void split(Vec<float> first, Vec<float> second, Vec<int32_t> (&part)[3]) {
-  const Vec<int32_t> upper(static_cast<int32_t>(0xffff0000)), half(0x8000);
+// Words of two elements per lane, the first in its lower half: their high parts, middle ones, low ones. What is left
+// over is rounded away.
+PYNN_INLINE void split(Vec<float> first, Vec<float> second, Vec<int32_t> (&part)[1]) {
+  part[0] = pairs_of(first, second);
+}
+template <int kParts>
+PYNN_INLINE void split(Vec<float> first, Vec<float> second, Vec<int32_t> (&part)[kParts]) {
+  const Vec<int32_t> upper(static_cast<int32_t>(0xffff0000)), half(0x8000), lower(0xffff);
   const Vec<int32_t> h0 = (bits(first) + half) & upper, h1 = (bits(second) + half) & upper;
   const Vec<float> r0 = first - from_bits<float>(h0), r1 = second - from_bits<float>(h1);
-  const Vec<int32_t> m0 = bits(r0) & upper, m1 = bits(r1) & upper;
-  const Vec<int32_t> l0 = bits(r0 - from_bits<float>(m0)), l1 = bits(r1 - from_bits<float>(m1));
-  const Vec<int32_t> lower(0xffff);
   part[0] = ((h0 >> 16) & lower) | h1;
-  part[1] = ((m0 >> 16) & lower) | m1;
-  part[2] = ((l0 >> 16) & lower) | (l1 & upper);
+  if constexpr (kParts == 2) {
+    part[1] = pairs_of(r0, r1);
+  } else {
+    const Vec<int32_t> m0 = bits(r0) & upper, m1 = bits(r1) & upper;
+    const Vec<int32_t> l0 = bits(r0 - from_bits<float>(m0)), l1 = bits(r1 - from_bits<float>(m1));
+    part[1] = ((m0 >> 16) & lower) | m1;
+    part[2] = ((l0 >> 16) & lower) | (l1 & upper);
+  }
 }
 
-// x[e] joined with x[e + other], e < n (n1 of the second ones), to three words of each, `part` from each other.
-template <bool kFull>
+// x[e] joined with x[e + other], e < n (n1 of the second ones), to a word of each part, `part` from each other.
+template <int kParts, bool kFull>
 PYNN_INLINE void split_line(const float* x, int64_t other, int64_t n, int64_t n1, int32_t* to, int64_t part,
                             Magnitude& seen) {
   using V = Vec<float>;
   const V x0 = kFull ? V::load(x) : n > 0 ? V::load(x, n) : V(0.0f);
   const V x1 = kFull ? V::load(x + other) : n1 > 0 ? V::load(x + other, n1) : V(0.0f);
-  Vec<int32_t> words[3];
+  Vec<int32_t> words[kParts];
   seen.see(x0, x1);
   split(x0, x1, words);
 #pragma GCC unroll 3
-  for (int64_t i = 0; i < 3; ++i) words[i].store(to + i * part);
+  for (int64_t i = 0; i < kParts; ++i) words[i].store(to + i * part);
 }
 
 // x[e * line + l], e < 16, become line l: `lines` lines of n elements are there, else zeros.
@@ -97,8 +108,9 @@ struct SplitLines {
   int64_t line, other;
   int32_t* to;
   PYNN_INLINE SplitLines from(int64_t l) const { return {x + l * line, line, other, to + l * kWords}; }
+  template <int kParts>
   PYNN_INLINE void split(int64_t l, Magnitude& seen) const {
-    split_line<true>(x + l * line, other, kWords, kWords, to + l * kWords, 2 * kTile, seen);
+    split_line<kParts, true>(x + l * line, other, kWords, kWords, to + l * kWords, 2 * kTile, seen);
   }
 };
 
@@ -106,7 +118,7 @@ constexpr int64_t kTileRoom = 4 * kTile;
 
 // A step of k of 16 rows of A (kOfA) or columns of B, of which `rows` and `k` elements are there: a tile that is not
 // full is split, else its lines are left, in `room` (kTileRoom) if they were turned.
-template <bool kOfA>
+template <int kParts, bool kOfA>
 bool begin_tile(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, int32_t* to, float* room,
                 SplitLines& left, Magnitude& seen) {
   constexpr int64_t W = kWords;
@@ -114,7 +126,7 @@ bool begin_tile(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows
     float* const copy = room + 2 * kTile;
     for (int64_t r = 0; r < min_of(rows, W); ++r)
       for (int64_t i = 0; i < min_of(k, kSplitK); ++i) copy[r * kSplitK + i] = x[r * r_stride + i * k_stride];
-    return begin_tile<kOfA>(copy, kSplitK, 1, rows, k, to, room, left, seen);
+    return begin_tile<kParts, kOfA>(copy, kSplitK, 1, rows, k, to, room, left, seen);
   }
   const bool along_k = k_stride == 1;
   const int64_t line = along_k ? r_stride : k_stride, other = W * k_stride;
@@ -129,21 +141,29 @@ bool begin_tile(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows
   left = {x, line, other, to};
   if (rows >= W && k >= kSplitK) return true;
   for (int64_t l = 0; l < W; ++l, x += line, to += W)
-    split_line<false>(x, other, l < lines ? n : 0, l < lines1 ? n1 : 0, to, 2 * kTile, seen);
+    split_line<kParts, false>(x, other, l < lines ? n : 0, l < lines1 ? n1 : 0, to, 2 * kTile, seen);
   return false;
 }
 
 // Steps of k, k elements in all, of 32 rows or columns.
-template <bool kOfA>
+template <int kParts, bool kOfA>
 void split_steps(const float* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, int32_t* to,
                  Magnitude& seen) {
   alignas(kAmxLine) float room[kTileRoom];
   SplitLines tile;
-  for (; k > 0; k -= kSplitK, x += kSplitK * k_stride, to += kSplitStep)
+  for (; k > 0; k -= kSplitK, x += kSplitK * k_stride, to += kSplitStep<kParts>)
     for (int64_t r = 0; r < 2; ++r)
-      if (begin_tile<kOfA>(x + r * kWords * r_stride, r_stride, k_stride, rows - r * kWords, k, to + r * kTile, room,
+      if (begin_tile<kParts, kOfA>(x + r * kWords * r_stride, r_stride, k_stride, rows - r * kWords, k, to + r * kTile, room,
                            tile, seen))
-        for (int64_t l = 0; l < kWords; ++l) tile.split(l, seen);
+        for (int64_t l = 0; l < kWords; ++l) tile.split<kParts>(l, seen);
+}
+
+// f(std::integral_constant<int, parts>{}), as the precision asks.
+template <class F>
+auto with_parts(int parts, F f) {
+  return parts == 3   ? f(std::integral_constant<int, 3>{})
+         : parts == 2 ? f(std::integral_constant<int, 2>{})
+                      : f(std::integral_constant<int, 1>{});
 }
 
 // What storing AMX's registers needs goes to sleep after 850 ns without it, and takes 280 ns to wake up.
@@ -151,16 +171,16 @@ PYNN_INLINE void keep_awake() {
   asm volatile("vpxord %%zmm16, %%zmm16, %%zmm16\n\tvfmadd231ps %%zmm16, %%zmm16, %%zmm16" ::: "xmm16");
 }
 
-template <bool kLower>
-constexpr int kPauses = kLower ? 12 : 6;
+template <int kParts, bool kLower>
+constexpr int kPauses = (kLower ? 2 : 1) * kParts * (kParts + 1) / 2;
 struct Nothing {
   PYNN_INLINE void operator()(int) const {}
 };
 
-// One step of k of a block: two tiles of A (kLower; else one), `a_lower` from each other, by two of B, of three parts
+// One step of k of a block: two tiles of A (kLower; else one), `a_lower` from each other, by two of B, of kParts parts
 // each; strides in bytes. beside(i), i < kPauses, is called after each two products: AMX and the vectors' units work
 // side by side where instructions of both are among the few hundred that a core looks at.
-template <bool kLower, class F = Nothing>
+template <int kParts, bool kLower, class F = Nothing>
 PYNN_INLINE void split_step_products(const char* a, int64_t a_row, int64_t a_lower, int64_t a_part, const char* b,
                                      int64_t b_row, int64_t b_right, int64_t b_part, F beside = {}) {
   using P = AmxProduct<Bf16Pairs>;
@@ -188,24 +208,27 @@ PYNN_INLINE void split_step_products(const char* a, int64_t a_row, int64_t a_low
     if constexpr (kLower) P::lower_right();
     beside(pause + kLower);
   };
-  PYNN_AMX_LOAD_ONCE(6, b + 2 * b_part, b_row);
-  PYNN_AMX_LOAD_ONCE(7, b + 2 * b_part + b_right, b_row);
+  PYNN_AMX_LOAD_ONCE(6, b + (kParts - 1) * b_part, b_row);
+  PYNN_AMX_LOAD_ONCE(7, b + (kParts - 1) * b_part + b_right, b_row);
   constexpr int each = kLower ? 2 : 1;
-  next_a(0, 0), next_b(1, each), next_a(1, 2 * each), next_b(0, 3 * each), next_a(2, 4 * each), next_a(0, 5 * each);
+  next_a(0, 0);
+  if constexpr (kParts == 3)
+    next_b(1, each), next_a(1, 2 * each), next_b(0, 3 * each), next_a(2, 4 * each), next_a(0, 5 * each);
+  if constexpr (kParts == 2) next_b(0, each), next_a(1, 2 * each);
 }
 // A step of 32 rows (kLower: else 16) of A by 32 columns of B.
-template <bool kLower, class F>
+template <int kParts, bool kLower, class F>
 PYNN_INLINE void split_step(const int32_t* a, const int32_t* b, F beside) {
   constexpr int64_t tile = 4 * kTile;
-  split_step_products<kLower>(reinterpret_cast<const char*>(a), kAmxLine, tile, 2 * tile,
+  split_step_products<kParts, kLower>(reinterpret_cast<const char*>(a), kAmxLine, tile, 2 * tile,
                               reinterpret_cast<const char*>(b), kAmxLine, tile, 2 * tile, beside);
 }
 
 // sums[32][32] (kLower: else [16][32]) = `steps` calls of step(a, b), which is to do a split_step.
-template <bool kLower, class F>
+template <int kParts, bool kLower, class F>
 PYNN_INLINE void split_block(const int32_t* a, const int32_t* b, int64_t steps, char* sums, int64_t row, F step) {
   begin_sums<kLower>(sums, row, true);
-  for (; steps > 0; --steps, a += kSplitStep, b += kSplitStep) {
+  for (; steps > 0; --steps, a += kSplitStep<kParts>, b += kSplitStep<kParts>) {
     keep_awake();
     step(a, b);
   }

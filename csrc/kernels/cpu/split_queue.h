@@ -17,7 +17,8 @@ struct SplitSide {
   bool of_a;
 };
 
-// Splits what was asked for, one 32 rows after the other: some lines of a tile at a time, or all at once.
+// Splits what was asked for into so many parts, one 32 rows after the other: some lines of a tile at a time, or all at once.
+template <int kParts>
 class SplitQueue {
  public:
   // Rows [r, r_end) of k in [k, k_end): each 32 to a piece of so many words, whose largest element is seen.
@@ -54,7 +55,7 @@ class SplitQueue {
     if (line_ == kWords) return;
     const SplitLines tile = tile_;
     Magnitude seen;
-    for (int64_t l = line_; l < kWords; ++l) tile.split(l, seen);
+    for (int64_t l = line_; l < kWords; ++l) tile.split<kParts>(l, seen);
     line_ = kWords;
     saw(seen);
   }
@@ -64,9 +65,9 @@ class SplitQueue {
       Rows& t = waiting_[next_];
       const SplitSide& s = *t.side;
       const int64_t r = t.r + half_ * kWords, k = t.k + step_ * kSplitK;
-      const auto begin_it = s.of_a ? begin_tile<true> : begin_tile<false>;
+      const auto begin_it = s.of_a ? begin_tile<kParts, true> : begin_tile<kParts, false>;
       const bool left = begin_it(s.x + r * s.r_stride + k * s.k_stride, s.r_stride, s.k_stride, t.r_end - r,
-                                 t.k_end - k, t.to + step_ * kSplitStep + half_ * kTile, room_, tile_, *t.seen);
+                                 t.k_end - k, t.to + step_ * kSplitStep<kParts> + half_ * kTile, room_, tile_, *t.seen);
       seen_ = t.seen;
       half_ = 1 - half_;
       if (half_ == 0 && k + kSplitK < t.k_end) {
@@ -92,14 +93,14 @@ class SplitQueue {
 };
 
 // split_step with the next L lines of the queue beside it.
-template <bool kLower, int L>
-PYNN_INLINE void split_step_beside(const int32_t* a, const int32_t* b, SplitQueue& queue) {
+template <int kParts, bool kLower, int L>
+PYNN_INLINE void split_step_beside(const int32_t* a, const int32_t* b, SplitQueue<kParts>& queue) {
   SplitLines lines;
-  if (!queue.take<L>(lines)) return split_step<kLower>(a, b, Nothing());
+  if (!queue.template take<L>(lines)) return split_step<kParts, kLower>(a, b, Nothing());
   Magnitude seen;
-  split_step<kLower>(a, b, [&](int pause) __attribute__((always_inline)) {
-    constexpr int n = kPauses<kLower>;
-    for (int l = pause * L / n; l < (pause + 1) * L / n; ++l) lines.split(l, seen);
+  split_step<kParts, kLower>(a, b, [&](int pause) __attribute__((always_inline)) {
+    constexpr int n = kPauses<kParts, kLower>;
+    for (int l = pause * L / n; l < (pause + 1) * L / n; ++l) lines.split<kParts>(l, seen);
   });
   queue.saw(seen);
 }
