@@ -21,6 +21,7 @@ struct GemmArgs {
   const void* bias = nullptr;  // [n], added to each row
   Epilogue epilogue = Epilogue::None;
   int parts = kAllParts;          // of bfloat16 for each float32, where AMX multiplies them; core/precision.h
+  bool b_stays = false;           // B is a weight that comes again, and will be made ready if that is of use
   const void* b_ready = nullptr;  // B as gemm_make_ready left it, of so many parts
   // Batched: batch products, steps in elements (0: shared operand).
   int64_t batch = 1, a_batch = 0, b_batch = 0, c_batch = 0;

@@ -73,11 +73,15 @@ GemmArgs gemm_args(const Tensor& c, const Tensor& a, const Tensor& b) {
   return g;
 }
 
-// For inference, B may be a weight that comes again.
-void multiply(const Tensor& c, const Tensor& b, GemmArgs g, bool inference) {
+// For inference, B may be a weight that comes again; `stays`: that of a layer does.
+void multiply(const Tensor& c, const Tensor& b, GemmArgs g, bool inference, bool stays = false) {
   if (is_complex(c.dtype())) return complex_gemm(c.device(), g);
-  const Tensor ready = inference ? prepacked(b, g) : Tensor();
-  g.b_ready = ready.defined() ? ready.data() : nullptr;
+  Tensor ready;
+  if (inference && keeps(b, g)) {
+    g.b_stays = stays;
+    ready = prepacked(b, g);
+    g.b_ready = ready.defined() ? ready.data() : nullptr;
+  }
   kernels::gemm(c.device(), g);
 }
 
@@ -88,7 +92,7 @@ void run_linear(const Tensor& c, const Tensor& a, const Tensor& w, const Tensor&
   std::swap(g.b_rs, g.b_cs);
   g.bias = bias.defined() ? bias.data() : nullptr;
   g.epilogue = relu ? Epilogue::Relu : Epilogue::None;
-  multiply(c, w, g, inference);
+  multiply(c, w, g, inference, true);
 }
 }  // namespace
 

@@ -29,12 +29,14 @@ Prepacked& of(Storage& s) {
 
 }  // namespace
 
+bool keeps(const Tensor& b, const GemmArgs& g) {
+  const Storage& s = *b.storage();
+  return !thread_state.in_backward && g.m > 16 && g.dtype == DType::Float32 && b.device().is_cpu() && !s.foreign() &&
+         !s.lent();
+}
+
 Tensor prepacked(const Tensor& b, const GemmArgs& g) {
   Storage& s = *b.storage();
-  // Backward meets activations and weights that the next step changes.
-  if (thread_state.in_backward || g.m <= 16 || g.dtype != DType::Float32 || !b.device().is_cpu() || s.foreign() ||
-      s.lent())
-    return {};
   const size_t bytes = kernels::gemm_ready_bytes(b.device(), g);
   if (bytes == 0) return {};
   Prepacked& kept = of(s);

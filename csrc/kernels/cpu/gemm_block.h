@@ -24,6 +24,7 @@ struct Product {
   GemmOut<T> out;
   const void* b_ready = nullptr;  // gemm_split.h, and
   int parts = kAllParts;          // of each float there
+  bool b_stays = false;
 };
 
 PYNN_INLINE double multiply_adds(int64_t m, int64_t n, int64_t k) {

@@ -114,8 +114,9 @@ class SplitRegion {
   template <bool kLower, int L>
   __attribute__((noinline)) void multiply(const int32_t* a, const int32_t* b, int64_t steps, float* sums, int64_t row) {
     split_block<kParts, kLower>(a, b, steps, reinterpret_cast<char*>(sums), 4 * row,
-                        [&](const int32_t* x, const int32_t* y)
-                            __attribute__((always_inline)) { split_step_beside<kParts, kLower, L>(x, y, queue_); });
+                                [&](const int32_t* x, const int32_t* y) __attribute__((always_inline)) {
+                                  split_step_beside<kParts, kLower, L>(x, y, queue_);
+                                });
   }
   // The l-th 32 of the panel by the o-th of the other side.
   void block(const Panel& q, int64_t l, int64_t o) {
@@ -163,7 +164,7 @@ class SplitRegion {
   const SplitSide &panel_ = few_rows_ ? a_ : b_, &other_ = few_rows_ ? b_ : a_;
   const bool sums_in_c_ = p_.out.c_cs == 1 && p_.out.beta == 0;
   const bool plain_ = p_.out.alpha == 1 && !p_.out.bias && !p_.out.relu;
-  const int64_t steps_ = ceil_div(p_.k, kSplitK), block_ = ceil_div(steps_, ceil_div(steps_ * kParts, kSplitPiece));
+  const int64_t steps_ = ceil_div(p_.k, kSplitK), block_ = ceil_div(steps_, ceil_div(steps_* kParts, kSplitPiece));
   const int64_t piece_ = block_ * kSplitStep<kParts>;  // words
   const int64_t lines_ = ceil_div(panel_.count, S), others_ = ceil_div(other_.count, S);
   const int64_t most_ = min_of(lines_, max_of<int64_t>(1, kSplitPanel / piece_));  // of the panel at a time
@@ -176,32 +177,33 @@ class SplitRegion {
   const AmxRegisters registers_;
 };
 
-// Nanoseconds on one thread, roughly: of a step of a block, and of splitting 32 rows or columns for it.
+// Nanoseconds on one thread, roughly: of a step of a block, and of splitting 32 rows or columns for it, whose k lies
+// along memory or across.
 struct SplitCosts {
   double block, along, across;
 };
 constexpr SplitCosts split_costs(int parts) {
-  return parts == 3 ? SplitCosts{160, 190, 280} : parts == 2 ? SplitCosts{85, 140, 230} : SplitCosts{35, 90, 180};
+  return parts == 3 ? SplitCosts{160, 170, 250} : parts == 2 ? SplitCosts{110, 140, 205} : SplitCosts{50, 85, 145};
 }
 
-// The choice may not depend on the number of threads, so it has some room for what they split each for themselves.
+// The choice may not depend on the number of threads, so it has some room for what they split each for themselves; nor
+// on whether B's parts are there, but on whether they will be. Costs are fitted to both ways' times of 220 products.
 inline bool takes_split(const Product<float>& p) {
   if (p.m <= 16 || p.n <= 16 || !cpu_features().amx_bf16) return false;
   const auto rows = static_cast<double>(ceil_div(p.m, 16)) / 2, columns = static_cast<double>(ceil_div(p.n, kAmxSize));
   const SplitCosts ns = split_costs(p.parts);
-  const double of_a = p.a_cs == 1 ? ns.along : ns.across, of_b = p.b_cs == 1 ? ns.along : ns.across;
-  const double step = rows * columns * ns.block + rows * of_a + columns * of_b;
-  const double fma = 0.0118 * multiply_adds(p.m, round_up(p.n, Vec<float>::kSize), p.k);
-  // FMAs want a copy of a B that lies across memory, or does not fit L2 and so is slow to read for both.
-  const bool large = multiply_adds(4, p.n, p.k) > (1 << 20);
-  const double copy = (large ? 0.25 : p.b_cs == 1 ? 0 : 0.08) * multiply_adds(1, p.n, p.k);
-  return 1.12 * static_cast<double>(ceil_div(p.k, kSplitK)) * step + 50 * rows * columns + 300 < fma + copy;
+  const bool kept = p.b_stays && SplitAhead(nullptr, p.n, p.k, p.parts).bytes() <= kMostAhead;
+  const double step = rows * columns * ns.block + rows * (p.a_cs == 1 ? ns.along : ns.across) +
+                      (kept ? 0 : columns * (p.b_cs == 1 ? ns.along : ns.across));
+  const double split = static_cast<double>(ceil_div(p.k, kSplitK)) * step + 30 * rows * columns + 800;
+  const double fma = 0.0123 * multiply_adds(p.m, round_up(p.n, Vec<float>::kSize), p.k) +
+                     0.03 * multiply_adds(p.m, p.n, 1) + (p.b_cs == 1 ? 0 : 0.08) * multiply_adds(1, p.n, p.k) + 400;
+  return 1.15 * split < fma;
 }
 
 inline void split_ahead(const Product<float>& p, void* to) {
   const SplitAhead ahead(to, p.n, p.k, p.parts);
-  const SplitCosts costs = split_costs(p.parts);
-  const double ns = (p.b_cs == 1 ? costs.along : costs.across) * static_cast<double>(ceil_div(p.k, kSplitK));
+  const double ns = split_costs(p.parts).across * static_cast<double>(ceil_div(p.k, kSplitK));
   parallel_for(0, ahead.columns(), grain_for(ns), [&](int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; ++c) {
       Magnitude seen;
@@ -218,14 +220,13 @@ inline void gemm_split(const Product<float>& p) {
   const SplitCosts ns = split_costs(p.parts);
   const double of_a = p.a_cs == 1 ? ns.along : ns.across, of_b = p.b_ready ? 0 : p.b_cs == 1 ? ns.along : ns.across;
   const int64_t steps = ceil_div(p.k, kSplitK) * static_cast<int64_t>(ns.block / kVectorNs);
-  for_regions<kAmxSize>(ceil_div(p.m, kAmxSize), p.n, steps, of_a / ns.block + kAmxSize * row_cost<float>(p.n, steps),
-                        of_b / ns.block, [&](int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
-                          const int64_t end = min_of(i1 * kAmxSize, p.m);
-                          for (int64_t i = i0 * kAmxSize; i < end; i += kSplitRows)
-                            with_parts(p.parts, [&](auto parts) {
-                              SplitRegion<parts>(p, i, min_of(i + kSplitRows, end), j0, j1).run();
-                            });
-                        });
+  for_regions<kAmxSize>(
+      ceil_div(p.m, kAmxSize), p.n, steps, of_a / ns.block + kAmxSize * row_cost<float>(p.n, steps), of_b / ns.block,
+      [&](int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
+        const int64_t end = min_of(i1 * kAmxSize, p.m);
+        for (int64_t i = i0 * kAmxSize; i < end; i += kSplitRows)
+          with_parts(p.parts, [&](auto parts) { SplitRegion<parts>(p, i, min_of(i + kSplitRows, end), j0, j1).run(); });
+      });
 }
 
 }  // namespace
