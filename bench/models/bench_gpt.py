@@ -64,3 +64,16 @@ def train(fw, width, layers, heads, tokens, batch):
         optimizer.step()
 
     return call
+
+
+@bench(params=SIZES[:1], flops=flops)
+def train_medium(fw, *size):
+    """float32 products of factors rounded to bfloat16, as the program asks."""
+    step = train(fw, *size)
+
+    def run():
+        fw.set_float32_matmul_precision("medium")
+        step()
+        fw.set_float32_matmul_precision("highest")
+
+    return run

@@ -39,10 +39,34 @@ def square_dtype(fw, dtype, n):
     return lambda: a @ b
 
 
+@bench(params=(("high", 512), ("medium", 64), ("medium", 512), ("medium", 1024)), flops=lambda precision, n: 2 * n**3)
+def square_precision(fw, precision, n):
+    """Products of float32 for programs that ask for less; PyTorch takes "high" as "highest" on CPUs."""
+    a, b, choose = fw.randn(n, n), fw.randn(n, n), fw.set_float32_matmul_precision
+
+    def run():
+        choose(precision)
+        a @ b
+        choose("highest")
+
+    return run
+
+
 @bench(params=(512,), flops=lambda n: 2 * n**3 / 4)
 def int8(fw, n):
     a, b = (fw.randint(-128, 128, (n, n)).to(fw.int8) for _ in "ab")
     return lambda: fw._int_mm(a, b.t())
+
+
+@bench(params=((20, 784, 128), (32, 256, 256)), flops=lambda m, k, n: 2 * m * k * n)
+def linear_inference(fw, m, k, n):
+    x, layer = fw.randn(m, k), fw.nn.Linear(k, n)
+
+    def run():
+        with fw.no_grad():
+            layer(x)
+
+    return run
 
 
 @bench(

@@ -48,7 +48,7 @@ struct AmxConv {
         slivers(ceil_div(channels, kAmxSize)) {
     reads = forward && w.dilation == 1 ? ceil_div(w.kernel, kAmxSize / lanes) : w.kernel;
     joined = ceil_div(w.kernel, reads);
-    while (kParts<T> == 1 && w.kernel % joined) --joined;  // else a weight of 0 would meet an infinity
+    while (kPartsOf<T> == 1 && w.kernel % joined) --joined;  // else a weight of 0 would meet an infinity
     reads = ceil_div(w.kernel, joined);
     step = joined * lanes / 2 * kAmxSize;
     across = round_up(w.last(w.out) - w.first(0) + 1 + reads * joined - w.kernel, w.in_step());
@@ -56,7 +56,7 @@ struct AmxConv {
     const auto rows = [&] { return h.last(height) - h.first(0) + 1; };
     const auto halve = [&] { height = round_up(ceil_div(height, 2), h.out_step()); };
     height = h.out;
-    while (height > h.out_step() && 2 * kParts<T> * blocks * lanes * across * rows() > kCopyBytes) halve();
+    while (height > h.out_step() && 2 * kPartsOf<T> * blocks * lanes * across * rows() > kCopyBytes) halve();
     while (a.batch * ceil_div(h.out, height) < kFewTasks && height > h.out_step() && height * w.out > 512) halve();
     parts = ceil_div(h.out, height);
     high = ceil_div(rows(), h.in_step());
@@ -68,10 +68,10 @@ struct AmxConv {
 
   // Of a sliver of results: [blocks, steps of taps, parts, pairs of terms, 32 channels], in the order of reading.
   int64_t weight_at(int64_t b, int64_t th, int64_t tw) const {
-    return ((b * h.kernel + th) * reads + tw / joined) * kParts<T> * step;
+    return ((b * h.kernel + th) * reads + tw / joined) * kPartsOf<T> * step;
   }
   int64_t weight_size() const { return weight_at(blocks, 0, 0); }
-  int64_t copy_size() const { return kParts<T> * part_size; }
+  int64_t copy_size() const { return kPartsOf<T> * part_size; }
   void pack(int64_t group, int64_t sliver, int32_t* to, Magnitude& seen) const {
     const T* const all = static_cast<const T*>(a.w);
     const T* const end = all + a.groups * a.co * a.ci * taps;
@@ -89,7 +89,7 @@ struct AmxConv {
                                  const int64_t th = tap / w.kernel, tw = tap % w.kernel;
                                  int32_t* const at =
                                      to + weight_at(b, th, tw) + (tw % joined * (lanes / 2) + p) * kAmxSize + l;
-                                 for (int64_t q = 0; q < kParts<T>; ++q) words[q * kWords].store(at + q * step);
+                                 for (int64_t q = 0; q < kPartsOf<T>; ++q) words[q * kWords].store(at + q * step);
                                });
         }
       }
@@ -108,14 +108,14 @@ struct AmxConv {
     };
     for (int64_t b = 0; b < blocks; ++b, to += size) {
       for (int64_t r = first; r <= last; ++r)
-        for (int64_t q = 0; q < kParts<T>; ++q) {
+        for (int64_t q = 0; q < kPartsOf<T>; ++q) {
           BFloat16* const row = to + q * part_size + row_at(r - first);
           const bool inside = r >= r0 && r < r1 && c0 < c1;
           clear(row, inside ? left + c0 : across);
           if (inside) clear(row + (left + c1) * lanes, across - left - c1);
         }
       const int64_t n = min_of(lanes, terms - b * lanes);
-      if (kParts<T> == 3 && lanes == 4 && from.pixel == 1) {  // few channels: nothing is transposed
+      if (kPartsOf<T> == 3 && lanes == 4 && from.pixel == 1) {  // few channels: nothing is transposed
         for (int64_t r = r0; r < r1; ++r)
           load_quads(reinterpret_cast<const float*>(x) + r * w.in + c0, plane, n, c1 - c0,
                      to + row_at(r - first) + (left + c0) * lanes, seen);
@@ -124,12 +124,12 @@ struct AmxConv {
       int64_t r = r0, c = 0;
       BFloat16* row = to + row_at(r - first) + left * lanes;
       const auto store = [&](int64_t, const Vec<int32_t>* words) __attribute__((always_inline)) {
-        for (int64_t q = 0; q < (c >= c0 && c < c1 ? kParts<T> : 0); ++q)
+        for (int64_t q = 0; q < (c >= c0 && c < c1 ? kPartsOf<T> : 0); ++q)
           words[q * kWords].store(reinterpret_cast<int32_t*>(row + q * part_size + c * lanes), lanes / 2);
         if (++c == w.in) c = 0, ++r, row = to + row_at(r - first) + left * lanes;
       };
       const T* const at = x + b * lanes * from.channel + r0 * w.in * from.pixel;
-      if constexpr (kParts<T> == 3)
+      if constexpr (kPartsOf<T> == 3)
         if (from.channel == 1) {
           for_pixel_pairs(at, from.pixel, n, (r1 - r0) * w.in, seen, store);
           continue;
@@ -222,9 +222,9 @@ struct AmxConv {
     const Scratch<BFloat16> shared_copies(by_channels ? total * copy_size() + beyond : 0);
     const Scratch<Magnitude> of_weights(slivers), of_copies(total);
     const auto positions = static_cast<double>(height * wide);
-    const double load_ns = 0.1 * kParts<T> * static_cast<double>(terms) * positions;
+    const double load_ns = 0.1 * kPartsOf<T> * static_cast<double>(terms) * positions;
     const double pack_ns = 0.3 * static_cast<double>(weight_size());
-    const double multiply_ns = ((kParts<T> == 3 ? 2e-3 : 1e-3) * static_cast<double>(weight_size()) + 4) * positions;
+    const double multiply_ns = ((kPartsOf<T> == 3 ? 2e-3 : 1e-3) * static_cast<double>(weight_size()) + 4) * positions;
     int bad = 0;
     for (int64_t group = 0; group < a.groups; ++group) {
       const auto load_part = [&](int64_t part, BFloat16* to) {
@@ -240,7 +240,7 @@ struct AmxConv {
       const auto multiply_part = [&](int64_t part, int64_t s, const BFloat16* copy, const int32_t* weights,
                                      AmxStep* list, float* sums) {
         const int64_t h0 = part % parts * height;
-        if (kParts<T> == 3 && !splits(of_copies[part].most(), of_weights[s].most()))
+        if (kPartsOf<T> == 3 && !splits(of_copies[part].most(), of_weights[s].most()))
           return __atomic_store_n(&bad, 1, __ATOMIC_RELAXED);
         multiply(part / parts * a.groups + group, h0, min_of(h.out, h0 + height), s, copy, weights, list, sums);
       };

@@ -13,7 +13,7 @@ namespace PYNN_CPU_NAMESPACE {
 namespace {
 
 template <class T>
-constexpr int64_t kParts = sizeof(T) == 4 ? 3 : 1;
+constexpr int64_t kPartsOf = sizeof(T) == 4 ? 3 : 1;
 
 PYNN_INLINE bool fits_amx(const ConvArgs& a) {
   const ConvGeometry& g = a.g;
@@ -101,27 +101,13 @@ struct AmxStep {
 template <class T, bool kLower>
 void conv_amx_block(const AmxStep* steps, int64_t count, const char* a, int64_t a_row, int64_t a_part, const char* b,
                     int64_t b_part, char* sums, int64_t sums_row, bool first) {
-  using P = AmxProduct<Bf16Pairs>;
   constexpr int64_t b_row = 4 * kAmxSize;
   const int64_t lower = 16 * a_row;
   begin_sums<kLower>(sums, sums_row, first);
   for (const AmxStep* s = steps; s < steps + count; ++s) {
     const char *const x = a + s->a, *const w = b + s->b;
     keep_awake();
-    if constexpr (kParts<T> == 3) {
-      split_step_products<3, kLower>(x, a_row, lower, a_part, w, b_row, kAmxLine, b_part);
-    } else {
-      PYNN_AMX_LOAD_ONCE(6, w, b_row);
-      PYNN_AMX_LOAD(4, x, a_row);
-      P::upper_left();
-      PYNN_AMX_LOAD_ONCE(7, w + kAmxLine, b_row);
-      P::upper_right();
-      if constexpr (kLower) {
-        PYNN_AMX_LOAD(5, x + lower, a_row);
-        P::lower_left();
-        P::lower_right();
-      }
-    }
+    split_step_products<kPartsOf<T>, kLower>(x, a_row, lower, a_part, w, b_row, kAmxLine, b_part);
   }
   end_sums<kLower>(sums, sums_row);
 }

@@ -101,7 +101,7 @@ struct AmxWeight {
     const auto fit = [&] {
       high = ceil_div(reach(h, height), h.stride);
       pixels = images * high * wide;
-      return pixels <= kPixels && 2 * kParts<T> * pixels * (a.ci * h_phases * w_phases + a.co) <= kPartBytes;
+      return pixels <= kPixels && 2 * kPartsOf<T> * pixels * (a.ci * h_phases * w_phases + a.co) <= kPartBytes;
     };
     while (!fit() && height > 1) height = ceil_div(height, 2);
     if (height == h.out)
@@ -150,7 +150,7 @@ struct AmxWeight {
 
   // [ci, phases, images, rows, columns]
   void load_x(int64_t group, const Part& p, BFloat16* to, Magnitude&) const
-    requires(kParts<T> == 1)
+    requires(kPartsOf<T> == 1)
   {
     __builtin_memset(static_cast<void*>(to), 0, 2 * static_cast<size_t>(a.ci * plane + pixels));
     const T* const end = static_cast<const T*>(a.x) + a.batch * a.groups * a.ci * h.in * w.in;
@@ -168,7 +168,7 @@ struct AmxWeight {
   // [parts, ci, phases, images, rows, columns]. Rows are put next to each other with their padding, and split then:
   // those of two phases of columns at once, more are taken apart before.
   void load_x(int64_t group, const Part& p, BFloat16* to, Magnitude& seen) const
-    requires(kParts<T> == 3)
+    requires(kPartsOf<T> == 3)
   {
     const int64_t left = w.first(0), c0 = max_of<int64_t>(0, left), c1 = min_of(w.in, left + reach(w, w.out));
     const int64_t run = images * high * wide;  // of a phase
@@ -210,7 +210,7 @@ struct AmxWeight {
 
   // [parts, slivers, pairs of pixels, 32 channels]
   void load_dy(int64_t group, const Part& p, int64_t s0, int64_t s1, int32_t* to, Magnitude& seen) const {
-    for (int64_t q = 0; q < kParts<T>; ++q)
+    for (int64_t q = 0; q < kPartsOf<T>; ++q)
       __builtin_memset(to + q * dy_part(), 0, 2 * static_cast<size_t>((s1 - s0) * pixels * kAmxSize));
     const auto* const y = static_cast<const T*>(a.y);
     for (int64_t s = s0; s < s1; ++s, to += pixels / 2 * kAmxSize)
@@ -255,12 +255,13 @@ struct AmxWeight {
   bool run() const {
     int bad = 0;
     const Scratch<float> sums(shares * size);
-    const double ns = (kParts<T> == 3 ? 3e-3 : 6e-4) * static_cast<double>(size) * static_cast<double>(parts * pixels);
+    const double ns =
+        (kPartsOf<T> == 3 ? 3e-3 : 6e-4) * static_cast<double>(size) * static_cast<double>(parts * pixels);
     for (int64_t group = 0; group < a.groups; ++group) {
       parallel_for(0, shares * runs, grain_for(ns / static_cast<double>(shares * runs)),
                    [&](int64_t begin, int64_t end) {
-                     const Scratch<BFloat16> x(kParts<T> * x_part());
-                     const Scratch<int32_t> dy(kParts<T> * dy_part());
+                     const Scratch<BFloat16> x(kPartsOf<T> * x_part());
+                     const Scratch<int32_t> dy(kPartsOf<T> * dy_part());
                      const Scratch<AmxStep> steps(pixels / kAmxSize);
                      for (int64_t i = 0; i < pixels / kAmxSize; ++i) steps[i] = {i * kAmxLine, i * kAmxLine * kAmxSize};
                      const AmxRegisters registers;
@@ -273,7 +274,7 @@ struct AmxWeight {
                          Magnitude of_x, of_dy;
                          load_x(group, p, x.get(), of_x);
                          load_dy(group, p, s0, s1, dy.get(), of_dy);
-                         if (kParts<T> == 3 && !splits(of_x.most(), of_dy.most()))
+                         if (kPartsOf<T> == 3 && !splits(of_x.most(), of_dy.most()))
                            __atomic_store_n(&bad, 1, __ATOMIC_RELAXED);
                          multiply(s0, s1, x.get(), dy.get(), steps.get(), sums.get() + share * size, i == first);
                        }
