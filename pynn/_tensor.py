@@ -139,6 +139,18 @@ def retain_grad(self: Tensor) -> None:
     _C._retain_grad(self)
 
 
+def _init_subclass(cls: Any, **kwargs: Any) -> None:
+    super(Tensor, cls).__init_subclass__(**kwargs)
+    _C._overriding_class(cls)
+
+
+def _torch_function(cls: Any, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    """Keeps what functions make of tensors of a class in the class. Same as torch.Tensor.__torch_function__."""
+    from pynn.overrides import _of_class
+
+    return _of_class(cls, func, types, args, kwargs)
+
+
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     """Set whether gradients are computed for this leaf."""
     return _C._requires_grad_(self, requires_grad)
@@ -445,6 +457,8 @@ for _name, _function in {
     "__reduce_ex__": __reduce_ex__,
     "__repr__": __repr__,
     "__reversed__": __reversed__,
+    "__init_subclass__": classmethod(_init_subclass),
+    "__torch_function__": classmethod(_torch_function),
 }.items():
     setattr(Tensor, _name, _function)
 

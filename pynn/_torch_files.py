@@ -224,3 +224,28 @@ def _read_legacy(f: IO[bytes], name: str, place: Place, encoding: str) -> Any:
         for flat, there in moved:
             there.copy_(flat)
     return result
+
+
+class PyTorchFileReader:
+    """The records of a file that torch.save wrote, by their names in it. Same as torch.PyTorchFileReader."""
+
+    def __init__(self, file: Any) -> None:
+        import zipfile
+
+        self._archive = zipfile.ZipFile(file)
+        names = self._archive.namelist()
+        if not names:
+            raise ValueError("PyTorchFileReader: the archive is empty")
+        self._root = names[0].split("/")[0] + "/"
+
+    def get_all_records(self) -> list[str]:
+        """Their names."""
+        return [name.removeprefix(self._root) for name in self._archive.namelist()]
+
+    def has_record(self, name: str) -> bool:
+        """Whether there is one of that name."""
+        return self._root + name in self._archive.namelist()
+
+    def get_record(self, name: str) -> bytes:
+        """Its bytes."""
+        return self._archive.read(self._root + name)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["wrap"]
+__all__ = ["GraphModule", "wrap"]
+
+
+class GraphModule:
+    """A traced module, of which there is none."""
 
 
 def wrap(fn_or_name: Any) -> Any:

@@ -37,7 +37,7 @@ _interop_threads: int | None = None
 def set_float32_matmul_precision(precision: str) -> None:
     """How much of the factors of float32 matrix products counts: all of it with "highest", the default.
 
-    "high": 16 bits, as sums of two bfloat16, in about half the time; "medium": 8, as bfloat16, in a fifth. For CPUs
+    "high": 16 bits, as sums of two bfloat16, in 0.6 of the time; "medium": 8, as bfloat16, in 0.3. For CPUs
     with AMX; others keep all bits. CUDA rounds factors to TF32 (11 bits) with either. Sums are of float32, and
     convolutions of the CPU stay exact. Same as torch.set_float32_matmul_precision, where "high" has no effect on CPUs.
     """

@@ -9,6 +9,7 @@
 #include "ops/device.h"
 #include "python/arguments.h"
 #include "python/interop.h"
+#include "python/overrides.h"
 
 namespace pynn::python {
 
@@ -156,14 +157,16 @@ PyObject* type_as(PyObject* self, PyObject* other) {
   });
 }
 
-#define PYNN_TYPE_METHOD(name, T) \
-  {name, PYNN_FASTCALL(to_type<DType::T>), "The values as " #T ". Same as torch.Tensor." name "."}
+#define PYNN_TYPE_METHOD(name, T)                                  \
+  {name, PYNN_FASTCALL(PYNN_OVERRIDABLE(name, to_type<DType::T>)), \
+   "The values as " #T ". Same as torch.Tensor." name "."}
 PyMethodDef methods[] = {
-    {"to", PYNN_FASTCALL(to),
+    {"to", PYNN_FASTCALL(PYNN_OVERRIDABLE("to", to)),
      "to(dtype), to(device=None, dtype=None) or to(other), each with non_blocking=False, copy=False -> Tensor\n\n"
      "With another dtype or device; the tensor itself if nothing changes. Same as torch.Tensor.to."},
-    {"cpu", PYNN_FASTCALL(cpu), "cpu() -> Tensor\n\nIn host memory. Same as torch.Tensor.cpu."},
-    {"cuda", PYNN_FASTCALL(cuda),
+    {"cpu", PYNN_FASTCALL(PYNN_OVERRIDABLE("cpu", cpu)),
+     "cpu() -> Tensor\n\nIn host memory. Same as torch.Tensor.cpu."},
+    {"cuda", PYNN_FASTCALL(PYNN_OVERRIDABLE("cuda", cuda)),
      "cuda(device=None, non_blocking=False) -> Tensor\n\nIn GPU memory. Same as torch.Tensor.cuda."},
     {"type_as", type_as, METH_O,
      "type_as(other) -> Tensor\n\nWith the other's dtype and device. Same as torch.Tensor.type_as."},

@@ -12,6 +12,7 @@
 #include "python/interop.h"
 #include "python/node_type.h"
 #include "python/observe.h"
+#include "python/overrides.h"
 
 namespace py = pybind11;
 
@@ -158,6 +159,7 @@ PYBIND11_MODULE(_C, m) {
   init_random(m.ptr());
   init_interop(m.ptr());
   init_op_functions(m.ptr());
+  init_overrides(m.ptr());
   init_optim(m.ptr());
   init_observe(m.ptr());
   pynn::python::init_settings(m);

@@ -11,6 +11,7 @@
 #include "ops/assign.h"
 #include "python/fastcall.h"
 #include "python/hooks.h"
+#include "python/overrides.h"
 
 #include <structmember.h>  // after Python.h
 
@@ -134,46 +135,58 @@ PyObject* call_slow(OpFunction* f, const Schema& s, Frame& frame, PyObject* out)
   return wrap_result(s, r);
 }
 
+PYNN_INLINE PyObject* call(OpFunction* f, PyObject* const* args, size_t nargs, PyObject* kwnames) {
+  // out= is taken out of the arguments, so that schemas need not name it.
+  PyObject* out = nullptr;
+  SmallVector<PyObject*, 16> rest;
+  Object names;
+  if (kwnames && f->takes_out) {
+    static PyObject* const out_name = PyUnicode_InternFromString("out");
+    const Py_ssize_t nkw = PyTuple_GET_SIZE(kwnames);
+    for (Py_ssize_t k = 0; k < nkw; ++k) {
+      if (!is_name(PyTuple_GET_ITEM(kwnames, k), out_name)) continue;
+      out = args[nargs + k];
+      if (out == Py_None) out = nullptr;
+      for (size_t i = 0; i < nargs; ++i) rest.push_back(args[i]);
+      names = Object(checked(PyTuple_New(nkw - 1)));
+      for (Py_ssize_t j = 0, to = 0; j < nkw; ++j) {
+        if (j == k) continue;
+        rest.push_back(args[nargs + j]);
+        PyTuple_SET_ITEM(names.get(), to++, Py_NewRef(PyTuple_GET_ITEM(kwnames, j)));
+      }
+      args = rest.data();
+      kwnames = names.get();
+      break;
+    }
+  }
+  const bool quiet = f->overloads.size() > 1;
+  for (const Schema* s : f->overloads) {
+    Frame frame;
+    if (!parse(*s, frame, args, nargs, kwnames, quiet)) continue;
+    if (out || f->form >= Form::Inplace) [[unlikely]]
+      return call_slow(f, *s, frame, out);
+    Result r;
+    call_op(*s->def, frame.values, r);
+    if (kwnames && s->accepts_layout) [[unlikely]]
+      r.tensor = pinned_if_asked(r.tensor, pin_argument(args, nargs, kwnames));
+    return wrap_result(*s, r);
+  }
+  no_overload(f, args, nargs, kwnames);
+}
+
 PyObject* op_vectorcall(PyObject* callable, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   return guard([&]() -> PyObject* {
     auto* f = reinterpret_cast<OpFunction*>(callable);
-    size_t nargs = PyVectorcall_NARGS(nargsf);
-    // out= is taken out of the arguments, so that schemas need not name it.
-    PyObject* out = nullptr;
-    SmallVector<PyObject*, 16> rest;
-    Object names;
-    if (kwnames && f->takes_out) {
-      static PyObject* const out_name = PyUnicode_InternFromString("out");
-      const Py_ssize_t nkw = PyTuple_GET_SIZE(kwnames);
-      for (Py_ssize_t k = 0; k < nkw; ++k) {
-        if (!is_name(PyTuple_GET_ITEM(kwnames, k), out_name)) continue;
-        out = args[nargs + k];
-        if (out == Py_None) out = nullptr;
-        for (size_t i = 0; i < nargs; ++i) rest.push_back(args[i]);
-        names = Object(checked(PyTuple_New(nkw - 1)));
-        for (Py_ssize_t j = 0, to = 0; j < nkw; ++j) {
-          if (j == k) continue;
-          rest.push_back(args[nargs + j]);
-          PyTuple_SET_ITEM(names.get(), to++, Py_NewRef(PyTuple_GET_ITEM(kwnames, j)));
-        }
-        args = rest.data();
-        kwnames = names.get();
-        break;
-      }
+    const size_t nargs = PyVectorcall_NARGS(nargsf);
+    if (may_be_overridden()) [[unlikely]]
+      if (PyObject* result = overridden(callable, args, nargs, kwnames)) return result;
+    try {
+      return call(f, args, nargs, kwnames);
+    } catch (const Error&) {  // for want of a tensor, in whose place another class may stand
+      if (!may_be_overridden())
+        if (PyObject* result = overridden(callable, args, nargs, kwnames)) return result;
+      throw;
     }
-    const bool quiet = f->overloads.size() > 1;
-    for (const Schema* s : f->overloads) {
-      Frame frame;
-      if (!parse(*s, frame, args, nargs, kwnames, quiet)) continue;
-      if (out || f->form >= Form::Inplace) [[unlikely]]
-        return call_slow(f, *s, frame, out);
-      Result r;
-      call_op(*s->def, frame.values, r);
-      if (kwnames && s->accepts_layout) [[unlikely]]
-        r.tensor = pinned_if_asked(r.tensor, pin_argument(args, nargs, kwnames));
-      return wrap_result(*s, r);
-    }
-    no_overload(f, args, nargs, kwnames);
   });
 }
 

@@ -14,6 +14,7 @@
 #include "python/interop.h"
 #include "python/node_type.h"
 #include "python/observe.h"
+#include "python/overrides.h"
 
 #include <structmember.h>  // after Python.h
 
@@ -122,6 +123,8 @@ bool large(const Value& a, const Value& b) {
 template <class F>
 PyObject* binary_slot(const char* name, PyObject* a, PyObject* b, F&& f) {
   return guard([&]() -> PyObject* {
+    if (may_be_overridden()) [[unlikely]]
+      if (PyObject* result = overridden_operator(name, a, b)) return result;
     Value x, y;
     if (!other_of(a, x) || !other_of(b, y)) Py_RETURN_NOTIMPLEMENTED;
     Tensor out;
@@ -138,6 +141,8 @@ PyObject* binary_slot(const char* name, PyObject* a, PyObject* b, F&& f) {
 template <class F>
 PyObject* inplace_slot(const char* name, PyObject* a, PyObject* b, F&& f) {
   return guard([&]() -> PyObject* {
+    if (may_be_overridden()) [[unlikely]]
+      if (PyObject* result = overridden_operator(name, a, b)) return result;
     Value y;
     if (!other_of(b, y)) Py_RETURN_NOTIMPLEMENTED;
     const Tensor self = tensor_of(a);
@@ -259,11 +264,19 @@ Py_ssize_t mp_length(PyObject* self) {
   });
 }
 PyObject* mp_subscript(PyObject* self, PyObject* index) {
-  return guard([&] { return wrap(get_item(tensor_of(self), index)); });
+  return guard([&] {
+    if (may_be_overridden()) [[unlikely]]
+      if (PyObject* result = overridden_operator("__getitem__", self, index)) return result;
+    return wrap(get_item(tensor_of(self), index));
+  });
 }
 int mp_ass_subscript(PyObject* self, PyObject* index, PyObject* value) {
   return guard([&] {
     if (!value) fail(ErrorKind::Type, "del: Tensor does not support deleting items");
+    if (may_be_overridden()) [[unlikely]] {
+      PyObject* const args[] = {self, index, value};
+      if (const Object result(overridden_method("__setitem__", args, 3, nullptr)); result) return 0;
+    }
     set_item(tensor_of(self), index, value);
     return 0;
   });
@@ -279,12 +292,14 @@ PyObject* tp_iter(PyObject* self) {
 
 // Attributes.
 
-#define PYNN_GET(name, expr)                              \
-  PyObject* get_##name(PyObject* self, void*) {           \
-    return guard([&]() -> PyObject* {                     \
-      [[maybe_unused]] const Tensor& t = tensor_of(self); \
-      return expr;                                        \
-    });                                                   \
+#define PYNN_GET(name, expr)                                                                                   \
+  PyObject* get_##name(PyObject* self, void* attribute) {                                                      \
+    return guard([&]() -> PyObject* {                                                                          \
+      if (may_be_overridden()) [[unlikely]]                                                                    \
+        if (PyObject* result = overridden_attribute(static_cast<const char*>(attribute), self)) return result; \
+      [[maybe_unused]] const Tensor& t = tensor_of(self);                                                      \
+      return expr;                                                                                             \
+    });                                                                                                        \
   }
 PYNN_GET(shape, wrap_size(t.sizes()))
 PYNN_GET(dtype, wrap(t.dtype()))
@@ -526,6 +541,8 @@ void set_requires_grad(const Tensor& t, bool on) {
 
 void init_tensor_type(PyObject* module) {
   TensorImpl::pystash_free = free_stash;
+  for (PyGetSetDef& g : getset)
+    if (g.name) g.closure = const_cast<char*>(g.name);
   TensorType = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&spec)));
   PyModule_AddObjectRef(module, "Tensor", reinterpret_cast<PyObject*>(TensorType));
 }

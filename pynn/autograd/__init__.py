@@ -136,6 +136,8 @@ def grad(
 class Variable(Tensor):
     """A tensor under its old name: Variable(t) is t. Same as torch.autograd.Variable."""
 
+    __torch_function__ = _C._disabled_torch_function_impl
+
     def __new__(cls, data: Tensor, requires_grad: bool = False, volatile: bool = False) -> Tensor:  # type: ignore[misc]
         return data.requires_grad_() if requires_grad else data
 

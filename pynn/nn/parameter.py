@@ -36,6 +36,8 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         TypeError: `data` is not a tensor.
     """
 
+    __torch_function__ = _C._disabled_torch_function_impl
+
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
         if data is None:
             data = pynn.empty(0)
@@ -85,6 +87,8 @@ class Buffer(Tensor, metaclass=_BufferMeta):
         data: the values; the buffer shares their memory. None gives an empty tensor.
         persistent: whether it belongs to the module's state dict.
     """
+
+    __torch_function__ = _C._disabled_torch_function_impl
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Buffer:
         if data is None:
@@ -163,6 +167,8 @@ class UninitializedParameter(_Uninitialized, Parameter):  # type: ignore[misc]
 
 class UninitializedBuffer(_Uninitialized, Tensor):  # type: ignore[misc]
     """A buffer whose shape the first forward decides. Same as torch.nn.parameter.UninitializedBuffer."""
+
+    __torch_function__ = _C._disabled_torch_function_impl
 
     def __new__(
         cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True

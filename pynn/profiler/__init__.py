@@ -216,3 +216,8 @@ class profile:
 
     def preset_metadata_json(self, key: str, value: str) -> None:
         """Accepted without effect."""
+
+
+def kineto_available() -> bool:
+    """True: `profile` records."""
+    return True

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pynn
-from pynn import Tensor
+from pynn import _C, Tensor
 
 from ..parameter import Parameter
 
@@ -134,3 +134,6 @@ def _parse_to(
     if dtype is not None and not isinstance(dtype, pynn.dtype):
         raise TypeError(f"to: dtype must be a dtype, got {type(dtype).__name__}")
     return device, dtype, non_blocking, memory_format
+
+
+_C._nn._parse_to = _parse_to  # type: ignore[attr-defined]  # where subclasses of Module look for it

@@ -134,7 +134,7 @@ class DataLoader(Generic[T_co]):
         self.collate_fn = collate_fn
         self.persistent_workers = persistent_workers
         self._known_length: int | None = None
-        self._iterator: _Iterator | None = None
+        self._iterator: _BaseDataLoaderIter | None = None
         self._initialized = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -164,16 +164,16 @@ class DataLoader(Generic[T_co]):
     def _index_sampler(self) -> Any:
         return self.batch_sampler if self._auto_collation else self.sampler
 
-    def _new_iterator(self) -> _Iterator:
+    def _new_iterator(self) -> _BaseDataLoaderIter:
         if self.num_workers == 0:
-            return _Iterator(self)
+            return _BaseDataLoaderIter(self)
         if self.multiprocessing_context == "thread":
             from pynn.utils.data.threads import ThreadIterator
 
             return ThreadIterator(self)
-        from pynn.utils.data.parallel import WorkerIterator
+        from pynn.utils.data.parallel import _MultiProcessingDataLoaderIter
 
-        return WorkerIterator(self)
+        return _MultiProcessingDataLoaderIter(self)
 
     def __iter__(self) -> Iterator[Any]:
         if not self.persistent_workers:
@@ -201,7 +201,7 @@ class _Endless(Sampler[None]):
         return repeat(None)
 
 
-class _Iterator:
+class _BaseDataLoaderIter:
     """One pass over a loader."""
 
     def __init__(self, loader: DataLoader[Any]) -> None:
@@ -233,7 +233,7 @@ class _Iterator:
     def _next(self) -> Any:
         return self._fetch(next(self._indices))
 
-    def __iter__(self) -> _Iterator:
+    def __iter__(self) -> _BaseDataLoaderIter:
         return self
 
     def __next__(self) -> Any:
@@ -306,3 +306,11 @@ def _check_context(context: Any, num_workers: int) -> Any:
             f"start method, but got multiprocessing_context={context}"
         )
     return context
+
+
+def __getattr__(name: str) -> Any:
+    if name == "_MultiProcessingDataLoaderIter":
+        from pynn.utils.data.parallel import _MultiProcessingDataLoaderIter
+
+        return _MultiProcessingDataLoaderIter
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,7 +13,7 @@ import signal
 import time
 from typing import Any
 
-from pynn.utils.data.dataloader import DataLoader, _Iterator
+from pynn.utils.data.dataloader import DataLoader, _BaseDataLoaderIter
 from pynn.utils.data.worker import RaisedInWorker, Resume, StreamEnded, work
 
 _PATIENCE = 5.0  # seconds until a worker that does not end is terminated
@@ -53,7 +53,7 @@ class _Worker:
         self.outstanding = 0  # tasks whose batch has not been given out
 
 
-class WorkerIterator(_Iterator):
+class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
     """A pass over a loader whose batches come from worker processes."""
 
     _workers: list[Any]
@@ -69,7 +69,7 @@ class WorkerIterator(_Iterator):
             for i in range(loader.num_workers):
                 self._workers.append(self._launch(i, loader))
         except BaseException:
-            self._shutdown()
+            self._shutdown_workers()
             raise
 
     def _launch(self, index: int, loader: DataLoader[Any]) -> Any:
@@ -120,7 +120,7 @@ class WorkerIterator(_Iterator):
             sentinels = {w.process.sentinel: w for w in self._workers if w.active or w.process.is_alive()}
             ready = multiprocessing.connection.wait([*by_connection, *sentinels], self._timeout)
             if not ready:
-                self._shutdown()
+                self._shutdown_workers()
                 raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")
             for connection in ready:
                 if connection in by_connection:
@@ -130,7 +130,7 @@ class WorkerIterator(_Iterator):
                         pass
             dead = [w for w in self._workers if not w.process.is_alive()]
             if dead:
-                self._shutdown()
+                self._shutdown_workers()
                 raise RuntimeError(_last_words([w.process for w in dead]))
 
     def _next(self) -> Any:
@@ -143,7 +143,7 @@ class WorkerIterator(_Iterator):
                 self._given += 1
             else:
                 if not self._persistent:
-                    self._shutdown()
+                    self._shutdown_workers()
                 raise StopIteration
             if entry[1] is not _WAITING:
                 del self._tasks[self._given]
@@ -153,7 +153,7 @@ class WorkerIterator(_Iterator):
                 raise StopIteration  # shut down by an error
             number, value = self._receive()
             if number < 0:
-                self._shutdown()
+                self._shutdown_workers()
                 value.reraise()
             entry = self._tasks[number]
             if isinstance(value, StreamEnded):
@@ -172,7 +172,7 @@ class WorkerIterator(_Iterator):
             value.reraise()
         return value
 
-    def _shutdown(self) -> None:
+    def _shutdown_workers(self) -> None:
         """End all workers; those that are writing a batch are read from until they are done."""
         workers, self._workers = self._workers, []
         for worker in workers:
@@ -203,7 +203,7 @@ class WorkerIterator(_Iterator):
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # at the interpreter's end modules are half gone
             if self._workers:
-                self._shutdown()
+                self._shutdown_workers()
 
 
 def _last_words(processes: list[Any]) -> str:

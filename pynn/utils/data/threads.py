@@ -7,7 +7,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from pynn.utils.data.dataloader import DataLoader
-from pynn.utils.data.parallel import WorkerIterator
+from pynn.utils.data.parallel import _MultiProcessingDataLoaderIter
 from pynn.utils.data.worker import WorkerInfo, work_in_thread
 
 _PATIENCE = 5.0  # seconds until a thread that does not end is left alone
@@ -45,7 +45,7 @@ class _Worker:
         self.outstanding = 0
 
 
-class ThreadIterator(WorkerIterator):
+class ThreadIterator(_MultiProcessingDataLoaderIter):
     """A pass over a loader whose batches come from threads."""
 
     def _start(self, loader: DataLoader[Any]) -> None:
@@ -59,10 +59,10 @@ class ThreadIterator(WorkerIterator):
         try:
             return self._results.get(timeout=self._timeout)
         except Empty:
-            self._shutdown()
+            self._shutdown_workers()
             raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds") from None
 
-    def _shutdown(self) -> None:
+    def _shutdown_workers(self) -> None:
         workers, self._workers = self._workers, []
         for worker in workers:
             worker.tasks.send(None)

@@ -1,0 +1,138 @@
+"""Counts the floating point operations of products, convolutions and attention. Names as in torch.utils.flop_counter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import pynn
+from pynn import Tensor
+from pynn.overrides import TorchFunctionMode
+
+__all__ = ["FlopCounterMode"]
+
+
+def _product(a: Sequence[int], b: Sequence[int], out: Sequence[int]) -> int:
+    return 2 * prod(out) * a[-1]
+
+
+def _added_product(c: Sequence[int], a: Sequence[int], b: Sequence[int], out: Sequence[int]) -> int:
+    return _product(a, b, out)
+
+
+def _linear(x: Sequence[int], w: Sequence[int], *rest: Sequence[int]) -> int:
+    return 2 * prod(x) * w[0]
+
+
+def _convolution(x: Sequence[int], w: Sequence[int], *rest: Sequence[int]) -> int:
+    return 2 * prod(rest[-1]) * prod(w[1:])  # of each output: the weights that meet it
+
+
+def _transposed(x: Sequence[int], w: Sequence[int], *rest: Sequence[int]) -> int:
+    return 2 * prod(x) * prod(w[1:])
+
+
+def _attention(q: Sequence[int], k: Sequence[int], v: Sequence[int], *rest: Sequence[int]) -> int:
+    return 2 * prod(q[:-1]) * k[-2] * (q[-1] + v[-1])
+
+
+def _formulas() -> dict[Any, Callable[..., int]]:
+    """Of functions and methods: from the shapes of the arguments that are tensors, and of the result."""
+    nn = pynn.nn.functional
+    names = {
+        _product: ("mm", "bmm"),
+        _added_product: ("addmm", "baddbmm"),
+        _linear: (nn.linear,),
+        _convolution: (nn.conv1d, nn.conv2d, nn.conv3d),
+        _transposed: (nn.conv_transpose1d, nn.conv_transpose2d, nn.conv_transpose3d),
+        _attention: (nn.scaled_dot_product_attention,),
+    }
+    found: dict[Any, Callable[..., int]] = {pynn.matmul: _matmul, Tensor.matmul: _matmul}
+    for formula, functions in names.items():
+        for f in functions:
+            for one in (getattr(pynn, f), getattr(Tensor, f)) if isinstance(f, str) else (f,):
+                found[one] = formula
+    return found
+
+
+def _matmul(a: Sequence[int], b: Sequence[int], out: Sequence[int]) -> int:
+    return _product(a, b, out) if len(a) > 1 and len(b) > 1 else 0  # PyTorch counts no vectors
+
+
+class FlopCounterMode(TorchFunctionMode):
+    """A with block that counts: two operations for each multiplication of a product with its addition.
+
+    What backward does is counted where it runs in the block: as much again for each operand that requires a gradient,
+    and 5/2 of the forward for attention. Same as torch.utils.flop_counter.FlopCounterMode, but that there is one count for
+    all modules, "Global"; einsum and recurrent layers are not counted.
+
+    Args:
+        mods, depth: accepted without effect.
+        display: print the table at the end.
+        custom_mapping: more functions, each with its formula from the shapes of its tensors and out_shape=.
+    """
+
+    def __init__(
+        self,
+        mods: Any = None,
+        depth: int = 2,
+        display: bool = True,
+        custom_mapping: dict[Any, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.display = display
+        self.flop_counts: dict[str, dict[Any, int]] = {"Global": {}}
+        self._formulas = _formulas()
+        self._custom = dict(custom_mapping or {})
+        self._on = False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        tensors = [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
+        shapes = [tuple(t.shape) for t in tensors]
+        if func in self._custom:
+            self._add(func, self._custom[func](*shapes, out_shape=tuple(result.shape)))
+        elif func in self._formulas:
+            flops = self._formulas[func](*shapes, tuple(result.shape))
+            self._add(func, flops)
+            if result.grad_fn is not None:
+                attention = func is pynn.nn.functional.scaled_dot_product_attention
+                operands = tensors[1:3] if self._formulas[func] is _added_product else tensors[:2]
+                again = flops * 5 // 2 if attention else flops * sum(t.requires_grad for t in operands)
+                result.grad_fn.register_prehook(
+                    lambda gradients: self._add(func, again) if self._on else None
+                )
+        return result
+
+    def _add(self, func: Any, flops: int) -> None:
+        counts = self.flop_counts["Global"]
+        counts[func] = counts.get(func, 0) + flops
+
+    def __enter__(self) -> FlopCounterMode:
+        self.flop_counts["Global"].clear()
+        self._on = True
+        return super().__enter__()
+
+    def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
+        super().__exit__(exc_type, exc_value, traceback)
+        self._on = False
+        if self.display:
+            print(self.get_table())
+
+    def get_total_flops(self) -> int:
+        """All that was counted."""
+        return sum(self.flop_counts["Global"].values())
+
+    def get_flop_counts(self) -> dict[str, dict[Any, int]]:
+        """{"Global": {function: operations}}."""
+        return {name: dict(counts) for name, counts in self.flop_counts.items()}
+
+    def get_table(self, depth: int | None = None) -> str:
+        """A line for each function."""
+        total = self.get_total_flops()
+        lines = [f"{'Function':40}{'FLOP':>20}{'% Total':>10}", f"{'Global':40}{total:>20,}{100.0:>9.2f}%"]
+        for func, flops in self.flop_counts["Global"].items():
+            lines.append(f" - {func.__name__:37}{flops:>20,}{100 * flops / max(total, 1):>9.2f}%")
+        return "\n".join(lines)
