@@ -39,8 +39,10 @@ def is_torch_file(prefix: bytes) -> bool:
     return prefix[:4] == b"PK\x03\x04" or prefix[:1] == b"\x80"
 
 
-def read(f: str | os.PathLike[str] | IO[bytes], place: Place, mmap: bool, encoding: str) -> Any:
-    """The object in a file that is_torch_file.
+def read(
+    f: str | os.PathLike[str] | IO[bytes], place: Place, mmap: bool, encoding: str, trusted: bool = False
+) -> Any:
+    """The object in a file that is_torch_file; trusted: what it names may run.
 
     Raises:
         UnsafeFileError: it asks for something else than data.
@@ -49,13 +51,13 @@ def read(f: str | os.PathLike[str] | IO[bytes], place: Place, mmap: bool, encodi
     if isinstance(f, (str, os.PathLike)):
         name = os.fspath(f)
         with open(name, "rb") as source:
-            return _read_open(source, name, place, mmap, encoding)
+            return _read_open(source, name, place, mmap, encoding, trusted)
     name = str(getattr(f, "name", "the file object"))
     whole = hasattr(f, "readinto") and f.seekable()
-    return _read_open(f if whole else io.BytesIO(f.read()), name, place, False, encoding)
+    return _read_open(f if whole else io.BytesIO(f.read()), name, place, False, encoding, trusted)
 
 
-def _read_open(f: IO[bytes], name: str, place: Place, mmap: bool, encoding: str) -> Any:
+def _read_open(f: IO[bytes], name: str, place: Place, mmap: bool, encoding: str, trusted: bool) -> Any:
     import zipfile
     import zlib
 
@@ -64,7 +66,7 @@ def _read_open(f: IO[bytes], name: str, place: Place, mmap: bool, encoding: str)
     f.seek(here)
     try:
         if prefix == b"PK\x03\x04":
-            return _read_zip(f, name, place, mmap, encoding)
+            return _read_zip(f, place, mmap, encoding, trusted)
         return _read_legacy(f, name, place, encoding)
     except UnsafeFileError as e:
         raise UnsafeFileError(f"{e} (in {name})") from None
@@ -101,7 +103,7 @@ class _Storages:
         return Storage(strided(known[2], offset, (size,), (1,)))
 
 
-def _read_zip(f: IO[bytes], name: str, place: Place, mmap: bool, encoding: str) -> Any:
+def _read_zip(f: IO[bytes], place: Place, mmap: bool, encoding: str, trusted: bool) -> Any:
     import zipfile
 
     total = f.seek(0, os.SEEK_END)
@@ -142,8 +144,15 @@ def _read_zip(f: IO[bytes], name: str, place: Place, mmap: bool, encoding: str) 
             return flat
 
         data = _record(f, records[pickles[0]])
-        storages = _Storages(place, fill)  # type: ignore[arg-type]
-        return _unpickle.Unpickler(Source(io.BytesIO(data)), find_global, storages, encoding).load()
+        try:
+            storages = _Storages(place, fill)  # type: ignore[arg-type]
+            return _unpickle.Unpickler(Source(io.BytesIO(data)), find_global, storages, encoding).load()
+        except UnsafeFileError:
+            if not trusted:
+                raise
+        from pynn._torch_objects import Unpickler
+
+        return Unpickler(io.BytesIO(data), _Storages(place, fill), encoding).load()  # type: ignore[arg-type]
 
 
 def _start_of(f: IO[bytes], entry: Any) -> int:

@@ -1,20 +1,26 @@
-"""Files that torch.load(weights_only=True) reads: a zip archive of a pickle and one entry per storage.
+"""Files that torch.load reads: a zip archive of a pickle and one entry per storage.
 
-The pickle is written opcode by opcode, from the types that `save` knows; no object is asked how to pickle itself.
+The pickle is written opcode by opcode. Of plain state no object is asked how to pickle itself, and
+torch.load(weights_only=True) reads it; other objects, such as a whole Module, are taken apart as pickle does, and their
+classes go by PyTorch's names where they are pynn's.
 """
 
 from __future__ import annotations
 
+import copyreg
 import os
+import pickle
 import struct
+import sys
 import zlib
 from collections import OrderedDict
-from typing import IO, Any
+from contextlib import nullcontext
+from typing import IO, Any, cast
 
 import pynn
 from pynn import Tensor
 from pynn._files import atomic_write
-from pynn._safetensors import dtype_name
+from pynn._safetensors import File, dtype_name
 from pynn._torch_globals import STORAGES
 
 _MAX_DEPTH = 100
@@ -32,7 +38,7 @@ class _Pickle:
         ] = {}  # (address, device) -> key, tensor over all of it
         self._seen: dict[
             int, tuple[int, Any]
-        ] = {}  # id of a tensor -> memo number; the tensor keeps the id its own
+        ] = {}  # id -> memo number of an object, which keeps the id its own
 
     def done(self) -> bytes:
         return bytes(self.out) + b"."
@@ -52,6 +58,10 @@ class _Pickle:
             out += b"G" + struct.pack(">d", float(x))
         elif isinstance(x, complex):
             self._call("builtins", "complex", x.real, x.imag)
+        elif type(x) is bytes:
+            self._call("_codecs", "encode", x.decode("latin1"), "latin1")
+        elif id(x) in self._seen:
+            self._known(x)
         elif isinstance(x, Tensor):
             self._tensor(x, path)
         elif isinstance(x, pynn.dtype):
@@ -62,7 +72,7 @@ class _Pickle:
             self._container(x, path)
 
     def _container(self, x: Any, path: tuple[Any, ...]) -> None:
-        from pynn.serialization import _hint, _show
+        from pynn.serialization import _show
 
         if len(path) == _MAX_DEPTH:
             raise ValueError(
@@ -76,10 +86,6 @@ class _Pickle:
                 self._call("collections", "OrderedDict")
             out += b"("
             for key, value in x.items():
-                if not isinstance(key, (str, int, float, bool, tuple, type(None))):
-                    raise TypeError(
-                        f"save: a key must be a str, number, tuple or None, got {type(key).__name__} in {_show(path)}"
-                    )
                 self.write(key, (*path, key))
                 self.write(value, (*path, key))
             out += b"u"
@@ -100,7 +106,79 @@ class _Pickle:
         elif kind is pynn.Size:
             self._call("torch", "Size", tuple(x))
         else:
-            raise TypeError(f"save: {_hint(x)}, got {kind.__module__}.{kind.__qualname__} at {_show(path)}")
+            self._object(x, path)
+
+    def _object(self, x: Any, path: tuple[Any, ...]) -> None:
+        """An object of any class, by what pickle would ask it: a function and arguments, then its state."""
+        from pynn.serialization import _show
+
+        if isinstance(x, type) or hasattr(x, "__qualname__") and hasattr(x, "__code__"):
+            self._named(x, x.__module__, x.__qualname__, path)
+            return
+        reduce = copyreg.dispatch_table.get(type(x))
+        try:
+            parts = reduce(x) if reduce else x.__reduce_ex__(2)
+        except Exception as e:
+            kind = type(x)
+            raise pickle.PicklingError(
+                f"save: {kind.__module__}.{kind.__qualname__} at {_show(path)} cannot be pickled: {e}"
+            ) from e
+        if isinstance(parts, str):
+            self._named(x, getattr(x, "__module__", None) or type(x).__module__, parts, path)
+            return
+        function, args, state, items, pairs = (*parts, None, None, None)[:5]
+        if getattr(function, "__name__", "") == "__newobj__":
+            self.write(args[0], (*path, "class"))
+            self.write(tuple(args[1:]), (*path, "args"))
+            self.out += b"\x81"
+        else:
+            self.write(function, (*path, "function"))
+            self.write(tuple(args), (*path, "args"))
+            self.out += b"R"
+        self._remember(x)
+        for item in items or ():
+            self.write(item, (*path, "item"))
+            self.out += b"a"
+        for key, value in pairs or ():
+            self.write(key, (*path, key))
+            self.write(value, (*path, key))
+            self.out += b"s"
+        if state is not None:
+            self.write(state, (*path, "state"))
+            self.out += b"b"
+
+    def _named(self, x: Any, module: str, name: str, path: tuple[Any, ...]) -> None:
+        """A class, function or constant: by its name in its module."""
+        from pynn.serialization import _show
+
+        found: Any = sys.modules.get(module)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is not x:
+            raise pickle.PicklingError(f"save: {module}.{name} at {_show(path)} cannot be found by its name")
+        if name.startswith("_C."):  # an op
+            from pynn.overrides import resolve_name
+
+            module, _, name = (resolve_name(x) or "").rpartition(".")
+        if module.split(".")[0] == "pynn":
+            module = "torch.nn" if getattr(pynn.nn, name, None) is x else "torch" + module[4:]
+        first, *rest = name.split(".")
+        for _ in rest:
+            self._global("builtins", "getattr")
+            self.out += b"("
+        self._global(module, first)
+        for part in rest:
+            self.write(part)
+            self.out += b"tR"
+        self._remember(x)
+
+    def _remember(self, x: Any) -> None:
+        number = len(self._seen)
+        self._seen[id(x)] = number, x
+        self.out += b"r" + struct.pack("<I", number)
+
+    def _known(self, x: Any) -> None:
+        self.out += b"j" + struct.pack("<I", self._seen[id(x)][0])
 
     def _int(self, n: int) -> None:
         if -(2**31) <= n < 2**31:
@@ -123,10 +201,6 @@ class _Pickle:
         from pynn.nn import Parameter
         from pynn.serialization import _show
 
-        known = self._seen.get(id(t))
-        if known is not None:
-            self.out += b"j" + struct.pack("<I", known[0])
-            return
         kind = _KIND_OF.get(dtype_name(t.dtype))
         if kind is None and dtype_name(t.dtype) not in ("uint16", "uint32", "uint64"):
             raise TypeError(
@@ -153,9 +227,7 @@ class _Pickle:
             self.write(t.requires_grad)
             self._call("collections", "OrderedDict")
             self.out += b"tR"
-        number = len(self._seen)
-        self._seen[id(t)] = number, t
-        self.out += b"r" + struct.pack("<I", number)
+        self._remember(t)
 
     def _storage(self, t: Tensor, kind: str) -> int:
         """Writes the persistent id of the storage of `t`; gives the offset of `t` in it, in elements."""
@@ -182,16 +254,17 @@ class _Pickle:
         return offset
 
 
-def write(obj: object, f: str | os.PathLike[str]) -> None:
-    """Save `obj` to the path `f`. Raises as `save` does."""
-    pickle = _Pickle()
-    pickle.write(obj)
-    name = os.path.splitext(os.path.basename(os.fspath(f)))[0] or "archive"
-    with atomic_write(f) as out:
-        zip = _Zip(out, name)
-        zip.add("data.pkl", pickle.done())
+def write(obj: object, f: File) -> None:
+    """Save `obj` to the path or file object `f`. Raises as `save` does."""
+    pickled = _Pickle()
+    pickled.write(obj)
+    path = f if isinstance(f, (str, os.PathLike)) else None
+    name = os.path.splitext(os.path.basename(os.fspath(path)))[0] if path is not None else ""
+    with atomic_write(path) if path is not None else nullcontext(cast(IO[bytes], f)) as out:
+        zip = _Zip(out, name or "archive")
+        zip.add("data.pkl", pickled.done())
         zip.add("byteorder", b"little")
-        for key, flat in pickle.storages.values():
+        for key, flat in pickled.storages.values():
             data = memoryview(flat.cpu().view(pynn.uint8).numpy()) if flat.numel() else b""  # type: ignore[arg-type]
             zip.add(f"data/{key}", data)
         zip.add("version", b"3\n")

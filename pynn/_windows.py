@@ -11,7 +11,7 @@ from pynn._C import Tensor
 __all__ = ["bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window"]
 
 
-def _phase(name: str, n: int, periodic: bool, dtype: Any) -> tuple[Tensor, Any] | None:
+def _phase(name: str, n: int, periodic: bool, dtype: Any, device: Any) -> tuple[Tensor, Any] | None:
     """0 .. 1 over the window in float64, and the dtype of the result; None for windows of less than two."""
     dtype = _C.get_default_dtype() if dtype is None else dtype
     if not dtype.is_floating_point:
@@ -20,11 +20,11 @@ def _phase(name: str, n: int, periodic: bool, dtype: Any) -> tuple[Tensor, Any] 
         raise RuntimeError(f"{name}: {name} requires non-negative window_length, got window_length={n}")
     if n < 2:
         return None
-    return _C.arange(n, dtype=_C.float64) / (n if periodic else n - 1), dtype
+    return _C.arange(n, dtype=_C.float64, device=device) / (n if periodic else n - 1), dtype
 
 
-def _finish(values: Tensor, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
-    out = values.to(device or "cpu", dtype)
+def _finish(values: Tensor, dtype: Any, requires_grad: bool) -> Tensor:
+    out = values.to(dtype)
     return out.requires_grad_() if requires_grad else out
 
 
@@ -42,14 +42,14 @@ def _cosines(
     requires_grad: bool,
 ) -> Tensor:
     """The sum of (-1)^k w_k cos(2 pi k t)."""
-    found = _phase(name, n, periodic, dtype)
+    found = _phase(name, n, periodic, dtype, device)
     if found is None:
         return _short(n, dtype, device, requires_grad)
     t, kind = found
     total = _C.zeros_like(t)
     for k, w in enumerate(weights):
         total = total + (-1) ** k * w * (2 * math.pi * k * t).cos()
-    return _finish(total, kind, device, requires_grad)
+    return _finish(total, kind, requires_grad)
 
 
 def hann_window(
@@ -109,11 +109,11 @@ def bartlett_window(
     requires_grad: bool = False,
 ) -> Tensor:
     """1 - |2 n / N - 1|, a triangle. Same as torch.bartlett_window."""
-    found = _phase("bartlett_window", window_length, periodic, dtype)
+    found = _phase("bartlett_window", window_length, periodic, dtype, device)
     if found is None:
         return _short(window_length, dtype, device, requires_grad)
     t, kind = found
-    return _finish(1 - (2 * t - 1).abs(), kind, device, requires_grad)
+    return _finish(1 - (2 * t - 1).abs(), kind, requires_grad)
 
 
 def kaiser_window(
@@ -128,9 +128,9 @@ def kaiser_window(
     requires_grad: bool = False,
 ) -> Tensor:
     """I0(beta sqrt(1 - (2 n / N - 1)^2)) / I0(beta). Same as torch.kaiser_window."""
-    found = _phase("kaiser_window", window_length, periodic, dtype)
+    found = _phase("kaiser_window", window_length, periodic, dtype, device)
     if found is None:
         return _short(window_length, dtype, device, requires_grad)
     t, kind = found
-    y = _C.i0(beta * (1 - (2 * t - 1) ** 2).clamp_min(0.0).sqrt()) / _C.i0(_C.tensor(beta, dtype=_C.float64))
-    return _finish(y, kind, device, requires_grad)
+    y = _C.i0(beta * (1 - (2 * t - 1) ** 2).clamp_min(0.0).sqrt()) / _C.i0(_C.tensor(beta, dtype=_C.float64, device=t.device))
+    return _finish(y, kind, requires_grad)

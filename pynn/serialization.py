@@ -50,10 +50,10 @@ def save(
 
     A path that ends in .pt, .pth or .pth.tar becomes a file that torch.load(f, weights_only=True) reads, too.
 
-    Like torch.save, but never pickle: `obj` is made of dict, OrderedDict, list, tuple, str, int, float,
-    complex, bool, None, Size, dtype, device and tensors. A tensor met several times, or under several names
-    with the same memory and layout, is stored once and is shared again after `load`; any other view is stored
-    on its own.
+    State is made of dict, OrderedDict, list, tuple, str, int, float, complex, bool, None, Size, dtype, device and tensors.
+    A tensor met several times, or under several names with the same memory and layout, is stored once and is shared again
+    after `load`; any other view is stored on its own. With anything else in it, such as a whole Module, `obj` becomes a
+    pickle in PyTorch's format, which only load(f, weights_only=False) reads: better save a state_dict().
 
     Args:
         obj: what to save, for example `model.state_dict()`.
@@ -62,7 +62,8 @@ def save(
         pickle_module, pickle_protocol: accepted without effect.
 
     Raises:
-        TypeError: an object of another type, named by its place in `obj`.
+        TypeError: a tensor without data, or of a dtype that the format does not have.
+        pickle.PicklingError: an object that cannot be pickled, such as a lambda, named by its place in `obj`.
         ValueError: more than 100 nested containers, or a container inside itself.
     """
     if isinstance(f, (str, os.PathLike)) and os.fspath(f).lower().endswith(_PYTORCH_NAMES):
@@ -71,7 +72,13 @@ def save(
         write(obj, f)
         return
     encoder = _Encoder()
-    root = encoder.encode(obj, ())
+    try:
+        root = encoder.encode(obj, ())
+    except _NotPlain:
+        from pynn._torch_write import write
+
+        write(obj, f)
+        return
     text = json.dumps({"version": _VERSION, "tensors": encoder.objects, "root": root}, separators=(",", ":"))
     _safetensors.write(f, encoder.stored, {"format": "pt", "pynn": text})
 
@@ -88,14 +95,15 @@ def load(
     """Load what `save` or torch.save wrote, or any safetensors file as a dict from name to tensor. Like torch.load.
 
     Of a file of torch.save, in the present or the older format, all that torch.load(weights_only=True) allows is read,
-    and NumPy arrays and scalars; no code in it runs.
+    and NumPy arrays and scalars; no code in it runs, unless weights_only=False.
 
     Args:
         f: a path, or a file object open for reading bytes.
         map_location: where the tensors go: a device, a dict from saved to new device, or a function of
             (tensor, saved device) giving a tensor. None: where they were saved.
         pickle_module: accepted without effect.
-        weights_only: both values read alike, since nothing but data is ever read.
+        weights_only: False reads whole objects as well, which runs the code that the file names: only for files that you
+            trust, and in the zip format that torch.save writes since PyTorch 1.6.
         mmap: map the file instead of reading it; bytes are read when touched, and writing to a tensor never
             changes the file. Needs a path.
         encoding: of byte strings that Python 2 pickled.
@@ -110,7 +118,9 @@ def load(
     if not isinstance(f, (str, os.PathLike)) and not f.seekable():
         f = io.BytesIO(f.read())
     if _torch_files.is_torch_file(_first_bytes(f)):
-        return _torch_files.read(f, lambda t, saved: _place(t, saved, map_location), bool(mmap), encoding)
+        return _torch_files.read(
+            f, lambda t, saved: _place(t, saved, map_location), bool(mmap), encoding, weights_only is False
+        )
     tensors, metadata, name = _safetensors.read(f, bool(mmap))
     text = metadata.get("pynn")
     if text is None:
@@ -189,6 +199,10 @@ def load_weights(f: File) -> dict[str, Tensor]:
     return _safetensors.read(f)[0]
 
 
+class _NotPlain(Exception):
+    """An object that the structure's JSON has no form for."""
+
+
 class _Encoder:
     """Turns nested state into JSON: scalars as they are, a list as an array, all else as {"kind": content}.
 
@@ -234,13 +248,11 @@ class _Encoder:
         if kind is list or kind is tuple or kind is pynn.Size:
             values = [self.encode(v, (*path, i)) for i, v in enumerate(x)]
             return values if kind is list else {"tuple" if kind is tuple else "size": values}
-        raise TypeError(f"save: {_hint(x)}, got {kind.__module__}.{kind.__qualname__} at {_show(path)}")
+        raise _NotPlain
 
     def _key(self, k: object, path: Path) -> Any:
         if not isinstance(k, (str, int, float, bool, tuple, type(None))):
-            raise TypeError(
-                f"save: a key must be a str, number, tuple or None, got {type(k).__name__} in {_show(path)}"
-            )
+            raise _NotPlain
         return self.encode(k, (*path, k))
 
     def _tensor(self, t: Tensor, path: Path) -> int:
@@ -357,11 +369,3 @@ def _unused(name: str, taken: Stored) -> str:
     while out in taken or out == "__metadata__":
         out, n = f"{name}#{n}", n + 1
     return out
-
-
-def _hint(x: object) -> str:
-    if hasattr(x, "state_dict"):
-        return "plain state is required (save its state_dict())"
-    if hasattr(x, "__array_interface__"):
-        return "a tensor or plain number is required (use pynn.from_numpy or .item())"
-    return "dict, list, tuple, str, number, bool, None or tensor is required"

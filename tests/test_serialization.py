@@ -4,8 +4,10 @@ import io
 import json
 import math
 import os
+import pickle
 import random
 import stat
+import threading
 from collections import OrderedDict
 
 import pytest
@@ -206,17 +208,14 @@ def test_misaligned_data_are_read(path):
 @pytest.mark.parametrize(
     "make, place",
     [
-        (lambda: {"a": [0, {1, 2}]}, r"got builtins.set at obj\['a'\]\[1\]"),
-        (lambda: b"bytes", r"got builtins.bytes at obj$"),
-        (lambda: {"net": nn.Linear(1, 1)}, r"state_dict\(\)\), got .*Linear at obj\['net'\]"),
-        (lambda: [pynn.ones(2).numpy()], r"from_numpy.*, got numpy.ndarray at obj\[0\]"),
-        (lambda: {frozenset(): 1}, r"a key must be .*, got frozenset in obj"),
+        (lambda: {"a": [0, lambda: 1]}, r"<lambda> at obj\['a'\]\[1\] cannot be found by its name"),
+        (lambda: [threading.Lock()], r"lock at obj\[0\] cannot be pickled"),
         (lambda: {"m": pynn.empty(2, device="meta")}, r"meta device at obj\['m'\]"),
     ],
 )
 def test_unsupported_objects_are_named_by_their_place(make, place, path):
     path.write_bytes(b"old")
-    with pytest.raises(TypeError, match=place):
+    with pytest.raises((TypeError, pickle.PicklingError), match=place):
         pynn.save(make(), path)
     assert path.read_bytes() == b"old"
 

@@ -295,8 +295,8 @@ def test_a_part_of_a_pt_file_takes_its_storage_along(tmp_path):
 def test_failed_saves_leave_the_old_file(tmp_path):
     path = tmp_path / "x.pt"
     pynn.save([1], path)
-    for bad in ({"net": nn.Linear(1, 1)}, [b"bytes"], {frozenset(): 1}, pynn.ones(1, device="meta")):
-        with pytest.raises(TypeError, match="save: "):
+    for bad in ({"f": lambda: 1}, [(i for i in "ab")], pynn.ones(1, device="meta")):
+        with pytest.raises((TypeError, pickle.PicklingError), match="save: "):
             pynn.save(bad, path)
     cycle = []
     cycle.append(cycle)
@@ -443,8 +443,6 @@ def test_hostile_pickles_are_refused(body, tmp_path, monkeypatch):
         with pytest.raises((RuntimeError, pickle.UnpicklingError)) as error:
             load(data)
         assert len(str(error.value)) < 1000 and not isinstance(error.value, pynn.OutOfMemoryError)
-        with pytest.raises(RuntimeError):
-            load(data, weights_only=False)
     assert time.monotonic() - started < 60 and os.listdir(tmp_path) == []
 
 

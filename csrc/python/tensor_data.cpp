@@ -12,6 +12,7 @@
 #include "python/convert.h"
 #include "python/hooks.h"
 #include "python/interop.h"
+#include "python/overrides.h"
 #include "python/values.h"
 
 namespace pynn::python {
@@ -291,12 +292,29 @@ PyObject* legacy_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   return wrap_as(type, legacy_from(args, kwargs, default_dtype()));
 }
 
+// The module's function of that name, unless a mode takes it over.
+PyObject* function_or_override(const char* name, FastMethod* f, PyObject* module, PyObject* const* args,
+                               Py_ssize_t nargs, PyObject* kwnames) {
+  if (!may_be_overridden()) return f(module, args, nargs, kwnames);
+  return guard([&] {
+    Object own(checked(PyObject_GetAttrString(module, name)));
+    PyObject* const result = overridden(own.get(), args, static_cast<size_t>(nargs), kwnames);
+    return result ? result : f(module, args, nargs, kwnames);
+  });
+}
+PyObject* overridable_tensor(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  return function_or_override("tensor", new_tensor, module, args, nargs, kwnames);
+}
+PyObject* overridable_as_tensor(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  return function_or_override("as_tensor", as_tensor, module, args, nargs, kwnames);
+}
+
 void init_tensor_data(PyObject* module) {
   static PyMethodDef functions[] = {
-      {"tensor", PYNN_FASTCALL(new_tensor),
+      {"tensor", PYNN_FASTCALL(overridable_tensor),
        "tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False) -> Tensor\n\n"
        "A new tensor with the values of numbers, nested sequences or an array; always a copy. Same as torch.tensor."},
-      {"as_tensor", PYNN_FASTCALL(as_tensor),
+      {"as_tensor", PYNN_FASTCALL(overridable_as_tensor),
        "as_tensor(data, dtype=None, device=None) -> Tensor\n\n"
        "The data as a tensor, without a copy where possible. Same as torch.as_tensor."},
       {"_legacy_new", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(typed_new)), METH_FASTCALL, nullptr},

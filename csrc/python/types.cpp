@@ -132,7 +132,16 @@ Py_hash_t device_hash(PyObject* self) { return static_cast<int>(dev(self).type) 
 PyObject* device_reduce(PyObject* self, PyObject*) {
   return Py_BuildValue("(O(s))", DeviceType_, dev(self).str().c_str());
 }
-PyMethodDef device_methods[] = {{"__reduce__", device_reduce, METH_NOARGS, nullptr}, {}};
+PyObject* call_device_mode(const char* name, PyObject* argument) {
+  Object module(PyImport_ImportModule("pynn.utils._device"));
+  return module ? PyObject_CallMethod(module.get(), name, argument ? "O" : nullptr, argument) : nullptr;
+}
+PyObject* device_enter(PyObject* self, PyObject*) { return call_device_mode("_enter", self); }
+PyObject* device_exit(PyObject*, PyObject*) { return call_device_mode("_leave", nullptr); }
+PyMethodDef device_methods[] = {{"__reduce__", device_reduce, METH_NOARGS, nullptr},
+                                {"__enter__", device_enter, METH_NOARGS, "Makes new tensors on the device."},
+                                {"__exit__", device_exit, METH_VARARGS, nullptr},
+                                {}};
 PyGetSetDef device_getset[] = {
     {"type", [](PyObject* s, void*) { return PyUnicode_FromString(device_type_name(dev(s))); }, nullptr, nullptr,
      nullptr},

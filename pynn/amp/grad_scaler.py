@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from enum import Enum
 from typing import Any
 
 import pynn
 
-_SCALED, _UNSCALED, _STEPPED = range(3)
+
+class OptState(Enum):
+    """What was done with an optimiser's gradients since the last update."""
+
+    READY = 0
+    UNSCALED = 1
+    STEPPED = 2
 
 
 class GradScaler:
@@ -51,7 +58,7 @@ class GradScaler:
         self._growth_interval = growth_interval
         self._growth_tracker = 0
         self._scale_value = init_scale
-        self._states: dict[int, int] = {}  # of optimisers, by id, since the last update
+        self._states: dict[int, OptState] = {}  # of optimisers, by id, since the last update
         self._found_inf: dict[int, bool] = {}
 
     def scale(self, outputs: Any) -> Any:
@@ -68,12 +75,12 @@ class GradScaler:
         """Divide the gradients of an optimiser by the scale, for example to clip them before step()."""
         if not self._enabled:
             return
-        state = self._states.get(id(optimizer), _SCALED)
-        if state == _UNSCALED:
+        state = self._states.get(id(optimizer), OptState.READY)
+        if state == OptState.UNSCALED:
             raise RuntimeError(
                 "unscale_() has already been called on this optimizer since the last update()."
             )
-        if state == _STEPPED:
+        if state == OptState.STEPPED:
             raise RuntimeError("unscale_() is being called after step().")
         grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         if any(g.dtype is pynn.float16 for g in grads):
@@ -87,7 +94,7 @@ class GradScaler:
                 found = bad if found is None else found + bad.to(found.device)
             # One read of the device for all of them.
             self._found_inf[id(optimizer)] = found is not None and not pynn.isfinite(found).item()
-        self._states[id(optimizer)] = _UNSCALED
+        self._states[id(optimizer)] = OptState.UNSCALED
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """optimizer.step(), unless a gradient is infinite or NaN; unscales first if that was not done."""
@@ -95,11 +102,11 @@ class GradScaler:
             return optimizer.step(*args, **kwargs)
         if "closure" in kwargs:
             raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
-        if self._states.get(id(optimizer)) == _STEPPED:
+        if self._states.get(id(optimizer)) == OptState.STEPPED:
             raise RuntimeError("step() has already been called since the last update().")
-        if self._states.get(id(optimizer), _SCALED) == _SCALED:
+        if self._states.get(id(optimizer), OptState.READY) == OptState.READY:
             self.unscale_(optimizer)
-        self._states[id(optimizer)] = _STEPPED
+        self._states[id(optimizer)] = OptState.STEPPED
         return None if self._found_inf[id(optimizer)] else optimizer.step(*args, **kwargs)
 
     def update(self, new_scale: Any = None) -> None:

@@ -102,7 +102,62 @@ def test_views_share_again(new, tmp_path):
 def test_a_whole_module_is_refused_by_name(tmp_path):
     torch.save(MODEL, tmp_path / "x.pt")
     with pytest.raises(pickle.UnpicklingError, match="torch.nn.modules.container.Sequential"):
-        pynn.load(tmp_path / "x.pt", weights_only=False)
+        pynn.load(tmp_path / "x.pt")
+
+
+def layers(lib):
+    nn = lib.nn
+    return {
+        "cnn": (
+            nn.Sequential(
+                nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(256, 5)
+            ),
+            (2, 1, 8, 8),
+        ),
+        "lstm": (nn.LSTM(3, 4, 2, batch_first=True, bidirectional=True), (2, 5, 3)),
+        "gru": (nn.GRU(3, 4), (5, 2, 3)),
+        "transformer": (
+            nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2),
+            (2, 3, 8),
+        ),
+        "norms": (
+            nn.Sequential(nn.GroupNorm(2, 4), nn.LayerNorm(6), nn.GELU(), nn.ConvTranspose1d(4, 2, 3)),
+            (2, 4, 6),
+        ),
+        "embedding": (nn.Embedding(10, 4), None),
+    }
+
+
+@pytest.mark.parametrize("name", list(layers(pynn)))
+def test_whole_modules_of_pytorch_are_read_where_they_are_trusted(name, tmp_path):
+    model, shape = layers(torch)[name]
+    torch.save(model.eval(), tmp_path / "x.pt")
+    got = pynn.load(tmp_path / "x.pt", weights_only=False)
+    assert type(got).__name__ == type(model).__name__ and not got.training
+    x = torch.randn(shape) if shape else torch.arange(6)
+    want, out = model(x), got(pynn.tensor(x.numpy()))
+    want, out = (y[0] if isinstance(y, tuple) else y for y in (want, out))
+    assert np.allclose(out.detach().numpy(), want.detach().numpy(), atol=1e-5)
+    got.train()
+    out = got(pynn.tensor(x.numpy()))
+    (out[0] if isinstance(out, tuple) else out).sum().backward()
+    assert list(got.state_dict()) == list(model.state_dict()) and repr(got)
+
+
+def test_objects_of_other_packages_both_ways(tmp_path):
+    objects = {
+        "array": np.arange(6.0).reshape(2, 3),
+        "set": {1, 2},
+        "bytes": b"ab\xff",
+        "counter": collections.Counter("abca"),
+        "slice": slice(1, 2),
+        "number": np.float32(2.5),
+    }
+    for write, read in ((pynn, torch), (torch, pynn)):
+        write.save(objects, tmp_path / "x.pt")
+        got = read.load(tmp_path / "x.pt", weights_only=False)
+        assert list(got) == list(objects) and (got["array"] == objects["array"]).all()
+        assert all(got[k] == objects[k] and type(got[k]) is type(objects[k]) for k in objects if k != "array")
 
 
 def ours():

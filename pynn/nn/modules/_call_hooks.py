@@ -1,4 +1,4 @@
-"""Forward and backward hooks of a Module. Same as those of torch.nn.Module; global hooks are not there."""
+"""Forward and backward hooks of a Module, and of all modules. Same as those of torch.nn.Module."""
 
 from __future__ import annotations
 
@@ -26,9 +26,12 @@ class _Table:
         return bool(self.pre or self.forward or self.backward or self.backward_pre)
 
 
+_everywhere = _Table()  # the hooks of all modules; CallHooks._hooks while there are any
+
+
 def _table(module: CallHooks) -> _Table:
     table = module._hooks
-    if table is None:
+    if table is None or table is _everywhere:
         table = _Table()
         object.__setattr__(module, "_hooks", table)
     return table
@@ -47,7 +50,7 @@ def _field(name: str) -> Any:
 class CallHooks:
     """What Module inherits for hooks on its call.
 
-    `_hooks` stays None until there is one, which keeps calls fast.
+    `_hooks` stays None until there is one, of the module or of all, which keeps calls fast.
     """
 
     _hooks: _Table | None = None
@@ -132,8 +135,11 @@ class CallHooks:
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         table = self._hooks
+        if table is not _everywhere:
+            if not table:
+                object.__delattr__(self, "_hooks")  # all are gone: calls are fast again
+            table = _joined(_everywhere, table) if _everywhere and table else table or _everywhere
         if not table:
-            object.__setattr__(self, "_hooks", None)  # all are gone: calls are fast again
             return self.forward(*args, **kwargs)
 
         taps = None
@@ -162,6 +168,59 @@ class CallHooks:
 
             hook_last_node(self, table.backward.values(), result)
         return result
+
+
+def _joined(first: _Table, second: _Table) -> _Table:
+    joined = _Table()
+    for name, of_first in vars(first).items():
+        if isinstance(of_first, OrderedDict):
+            setattr(joined, name, of_first | getattr(second, name))
+    joined.backward_is_full = (
+        first.backward_is_full if second.backward_is_full is None else second.backward_is_full
+    )
+    return joined
+
+
+class _HandleOfAll(RemovableHandle):
+    def remove(self) -> None:
+        super().remove()
+        if not _everywhere:
+            CallHooks._hooks = None
+
+
+def _register_for_all(hooks: Any, hook: Callable[..., Any], extra: Any = None) -> RemovableHandle:
+    handle = _HandleOfAll(hooks, extra_dict=extra)
+    hooks[handle.id] = hook
+    CallHooks._hooks = _everywhere
+    return handle
+
+
+def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call `hook(module, args)` before every module's forward. Same as torch.nn.modules.module's."""
+    return _register_for_all(_everywhere.pre, hook)
+
+
+def register_module_forward_hook(
+    hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
+    """Call `hook(module, args, output)` after every module's forward. Same as torch.nn.modules.module's."""
+    flags = [_everywhere.forward_with_kwargs, _everywhere.forward_always]
+    handle = _register_for_all(_everywhere.forward, hook, flags)
+    for wanted, flag in zip((with_kwargs, always_call), flags, strict=True):
+        if wanted:
+            flag[handle.id] = True
+    return handle
+
+
+def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call `hook(module, grad_output)` before every module's backward. Same as torch.nn.modules.module's."""
+    return _register_for_all(_everywhere.backward_pre, hook)
+
+
+def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call `hook(module, grad_input, grad_output)` in every module's backward. Same as torch.nn.modules.module's."""
+    _everywhere.backward_is_full = True
+    return _register_for_all(_everywhere.backward, hook)
 
 
 def _register(

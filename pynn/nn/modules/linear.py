@@ -80,6 +80,9 @@ class Linear(Module):
         )
 
 
+NonDynamicallyQuantizableLinear = Linear  # as files of PyTorch's whole modules call that of attention
+
+
 class Bilinear(Module):
     """y = x1^T A x2 + b, one matrix A for each output. Same as torch.nn.Bilinear.
 

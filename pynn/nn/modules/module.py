@@ -20,6 +20,10 @@ from pynn import _C, Tensor
 
 from ..parameter import Buffer, Parameter
 from ._call_hooks import CallHooks
+from ._call_hooks import register_module_forward_hook as register_module_forward_hook
+from ._call_hooks import register_module_forward_pre_hook as register_module_forward_pre_hook
+from ._call_hooks import register_module_full_backward_hook as register_module_full_backward_hook
+from ._call_hooks import register_module_full_backward_pre_hook as register_module_full_backward_pre_hook
 from ._convert import Convert
 from ._members import Members
 from ._state import State, _IncompatibleKeys
@@ -84,9 +88,10 @@ class Module(CallHooks, State, Traverse, Convert):
         if self._parameters is not None:  # a second __init__ (a diamond of classes) begins anew
             for field in _FIELDS:
                 getattr(self, field).clear()
+            if "_hooks" in vars(self):
+                object.__delattr__(self, "_hooks")
         owner = ref(self)
         _set(self, "training", True)
-        _set(self, "_hooks", None)
         _set(self, "_parameters", Members(owner))
         _set(self, "_buffers", Members(owner))
         _set(self, "_modules", Members(owner))
@@ -235,7 +240,8 @@ class Module(CallHooks, State, Traverse, Convert):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
-            if name not in _FIELDS:
+            derived = getattr(type(self), name, None)  # what PyTorch's modules keep and ours compute
+            if name not in _FIELDS and not (isinstance(derived, property) and derived.fset is None):
                 _set(self, name, value)
         for field in _FIELDS:
             if field in state:

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 import pynn
 from pynn.utils.data.collate import default_collate, default_convert
 from pynn.utils.data.dataset import Dataset, IterableDataset
-from pynn.utils.data.fetch import make_fetcher
+from pynn.utils.data.fetch import _DatasetKind, make_fetcher
 from pynn.utils.data.pin_memory import pin_memory
 from pynn.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
 
@@ -92,8 +92,9 @@ class DataLoader(Generic[T_co]):
         self.multiprocessing_context = multiprocessing_context
         self.in_order = in_order
 
-        self._iterable = isinstance(dataset, IterableDataset)
-        if self._iterable:
+        iterable = isinstance(dataset, IterableDataset)
+        self._dataset_kind = _DatasetKind.Iterable if iterable else _DatasetKind.Map
+        if iterable:
             options = {"shuffle": shuffle or None, "sampler": sampler, "batch_sampler": batch_sampler}
             for name, value in options.items():
                 if value is not None:
@@ -115,7 +116,7 @@ class DataLoader(Generic[T_co]):
                 "batch_size=None option disables auto-batching and is mutually exclusive with drop_last"
             )
         if sampler is None:
-            if self._iterable:
+            if iterable:
                 sampler = _Endless()
             elif shuffle:
                 sampler = RandomSampler(dataset, generator=generator)  # type: ignore[arg-type]
@@ -133,7 +134,7 @@ class DataLoader(Generic[T_co]):
             collate_fn = default_collate if self._auto_collation else default_convert
         self.collate_fn = collate_fn
         self.persistent_workers = persistent_workers
-        self._known_length: int | None = None
+        self._IterableDataset_len_called: int | None = None
         self._iterator: _BaseDataLoaderIter | None = None
         self._initialized = True
 
@@ -166,7 +167,7 @@ class DataLoader(Generic[T_co]):
 
     def _new_iterator(self) -> _BaseDataLoaderIter:
         if self.num_workers == 0:
-            return _BaseDataLoaderIter(self)
+            return _SingleProcessDataLoaderIter(self)
         if self.multiprocessing_context == "thread":
             from pynn.utils.data.threads import ThreadIterator
 
@@ -186,9 +187,9 @@ class DataLoader(Generic[T_co]):
         return self._iterator
 
     def __len__(self) -> int:
-        if not self._iterable:
+        if self._dataset_kind == _DatasetKind.Map:
             return len(self._index_sampler)
-        length = self._known_length = len(self.dataset)  # type: ignore[arg-type]
+        length = self._IterableDataset_len_called = len(self.dataset)  # type: ignore[arg-type]
         if self.batch_size is None:
             return length
         return length // self.batch_size if self.drop_last else math.ceil(length / self.batch_size)
@@ -220,14 +221,14 @@ class _BaseDataLoaderIter:
         self._index_sampler = loader._index_sampler
         self._indices = iter(self._index_sampler)
         self._dataset = loader.dataset
-        self._known_length = loader._known_length
+        self._IterableDataset_len_called = loader._IterableDataset_len_called
         self._pin = loader.pin_memory and pynn.cuda.is_available()
         self._yielded = 0
         self._begin(loader, first)
 
     def _begin(self, loader: DataLoader[Any], first: bool) -> None:
         self._fetch = make_fetcher(
-            loader.dataset, loader.collate_fn, loader._iterable, loader._auto_collation, loader.drop_last
+            loader.dataset, loader.collate_fn, loader._dataset_kind, loader._auto_collation, loader.drop_last
         )
 
     def _next(self) -> Any:
@@ -238,7 +239,7 @@ class _BaseDataLoaderIter:
 
     def __next__(self) -> Any:
         batch = self._next()
-        if self._known_length is not None:
+        if self._IterableDataset_len_called is not None:
             self._check_length()
         return pin_memory(batch) if self._pin else batch
 
@@ -251,10 +252,10 @@ class _BaseDataLoaderIter:
     def _check_length(self) -> None:
         # counts batches against samples, as PyTorch does
         self._yielded += 1
-        assert self._known_length is not None
-        if self._yielded > self._known_length:
+        assert self._IterableDataset_len_called is not None
+        if self._yielded > self._IterableDataset_len_called:
             warnings.warn(
-                f"Length of IterableDataset {self._dataset} was reported to be {self._known_length} "
+                f"Length of IterableDataset {self._dataset} was reported to be {self._IterableDataset_len_called} "
                 f"(when accessing len(dataloader)), but {self._yielded} samples have been fetched.",
                 stacklevel=3,
             )
@@ -306,6 +307,10 @@ def _check_context(context: Any, num_workers: int) -> Any:
             f"start method, but got multiprocessing_context={context}"
         )
     return context
+
+
+class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
+    """A pass without workers."""
 
 
 def __getattr__(name: str) -> Any:

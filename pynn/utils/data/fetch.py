@@ -10,8 +10,12 @@ from pynn.utils.data.collate import default_collate
 from pynn.utils.data.dataset import Subset, TensorDataset
 
 
+class _DatasetKind:
+    Map, Iterable = 0, 1
+
+
 def make_fetcher(
-    dataset: Any, collate: Callable[[Any], Any], iterable: bool, batched: bool, drop_last: bool
+    dataset: Any, collate: Callable[[Any], Any], iterable: int, batched: bool, drop_last: bool
 ) -> Callable[[Any], Any]:
     """The function from an index, or a list of indices, to a sample or batch; a stream ends by StopIteration."""
     if iterable:

@@ -30,7 +30,7 @@ class _Worker:
         self.results, results = context.Pipe(duplex=False)
         method = context.get_start_method()
         mine = [c for w in others for c in (w.tasks, w.results)] + [self.tasks, self.results]
-        fetching = (loader.collate_fn, loader._iterable, loader._auto_collation, loader.drop_last)
+        fetching = (loader.collate_fn, loader._dataset_kind, loader._auto_collation, loader.drop_last)
         self.process = context.Process(
             target=work,
             args=(
@@ -63,7 +63,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._prefetch = int(loader.prefetch_factor or 2)
         self._timeout = loader.timeout or None
         self._in_order = loader.in_order
-        self._iterable = loader._iterable
+        self._iterable = loader._dataset_kind
         self._persistent = loader.persistent_workers
         try:
             for i in range(loader.num_workers):

@@ -32,7 +32,7 @@ class _Worker:
             rng=None,
             worker_method="thread",
         )
-        fetching = (loader.collate_fn, loader._iterable, loader._auto_collation, loader.drop_last)
+        fetching = (loader.collate_fn, loader._dataset_kind, loader._auto_collation, loader.drop_last)
         self.tasks = _Tasks()
         self.thread = threading.Thread(
             target=work_in_thread,
