@@ -24,7 +24,7 @@ _LATER = {
     "spectral_norm": "spectral_norm",
     "weight_norm": "weight_norm",
 }
-_MODULES = ("fusion", "init", "parametrizations", "parametrize", "stateless")
+_MODULES = ("fusion", "init", "parametrizations", "parametrize", "prune", "stateless")
 
 __all__ = [
     "clip_grad_norm",
