@@ -132,5 +132,7 @@ def kaiser_window(
     if found is None:
         return _short(window_length, dtype, device, requires_grad)
     t, kind = found
-    y = _C.i0(beta * (1 - (2 * t - 1) ** 2).clamp_min(0.0).sqrt()) / _C.i0(_C.tensor(beta, dtype=_C.float64, device=t.device))
+    y = _C.i0(beta * (1 - (2 * t - 1) ** 2).clamp_min(0.0).sqrt()) / _C.i0(
+        _C.tensor(beta, dtype=_C.float64, device=t.device)
+    )
     return _finish(y, kind, requires_grad)

@@ -408,13 +408,13 @@ ihfft2 = _two_dims("ihfft2", ihfftn)
 
 
 def _frequencies(
-    name: str, numbers: Tensor, n: int, d: float, out: Any, dtype: Any, device: Any, grad: bool
+    name: str, numbers: Any, n: int, d: float, out: Any, dtype: Any, device: Any, grad: bool
 ) -> Tensor:
     dtype = dtype or _C.get_default_dtype()
     if not (dtype.is_floating_point or dtype.is_complex):
         raise RuntimeError(f"{name} requires a floating point or complex dtype")
     device = out.device if device is None and out is not None else device
-    found = numbers.to(device or "cpu", dtype) * (1.0 / (n * d) if n else math.inf)
+    found = numbers(device).to(dtype) * (1.0 / (n * d) if n else math.inf)
     return _given(name, found.requires_grad_() if grad else found, out)
 
 
@@ -429,7 +429,12 @@ def fftfreq(
     requires_grad: bool = False,
 ) -> Tensor:
     """The frequencies of fft's results, of samples d apart: 0, 1, ... and the negative ones, by 1 / (n d). Same as torch.fft.fftfreq."""
-    numbers = _C.arange(n) if n < 1 else _C.cat([_C.arange((n + 1) // 2), _C.arange(-(n // 2), 0)])
+
+    def numbers(device: Any) -> Tensor:
+        if n < 1:
+            return _C.arange(n, device=device)
+        return _C.cat([_C.arange((n + 1) // 2, device=device), _C.arange(-(n // 2), 0, device=device)])
+
     return _frequencies("fftfreq", numbers, n, d, out, dtype, device, requires_grad)
 
 
@@ -444,7 +449,16 @@ def rfftfreq(
     requires_grad: bool = False,
 ) -> Tensor:
     """The frequencies of rfft's results. Same as torch.fft.rfftfreq."""
-    return _frequencies("rfftfreq", _C.arange(n // 2 + 1), n, d, out, dtype, device, requires_grad)
+    return _frequencies(
+        "rfftfreq",
+        lambda device: _C.arange(n // 2 + 1, device=device),
+        n,
+        d,
+        out,
+        dtype,
+        device,
+        requires_grad,
+    )
 
 
 def _shifted(x: Tensor, dim: Any, back: int) -> Tensor:
