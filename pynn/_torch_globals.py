@@ -5,9 +5,11 @@ What is in a file is not shown in messages: a nest of shared tuples prints witho
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pynn
@@ -316,6 +318,12 @@ _GLOBALS["torch.storage.UntypedStorage"] = _GLOBALS["torch.UntypedStorage"] = St
 def find_global(module: str, name: str) -> Any:
     if (module, name) in user_globals:
         return user_globals[module, name]
+    if user_globals and module.split(".")[0] == "torch":  # a class may have several names
+        with suppress(ImportError, AttributeError):
+            kind = named(module, name)
+            for builder in user_globals.values():
+                if builder.kind is kind:
+                    return builder
     module = {"__builtin__": "builtins"}.get(module, module).replace("numpy._core", "numpy.core")
     full = f"{module}.{name}"
     found = _GLOBALS.get(full)
@@ -337,6 +345,18 @@ def find_global(module: str, name: str) -> Any:
     )
 
 
+def named(module: str, name: str) -> Any:
+    """What PyTorch's class or function of that name is here.
+
+    Raises:
+        ImportError, AttributeError: nothing.
+    """
+    found: Any = importlib.import_module("pynn" + module.removeprefix("torch"))
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
 def user_builder(kind: Any) -> Builder:
     """The Builder of a class that the user trusts."""
 
@@ -344,6 +364,8 @@ def user_builder(kind: Any) -> Builder:
         return kind.__new__(kind, *args, **kwargs) if isinstance(kind, type) else kind(*args, **kwargs)
 
     def set_state(target: Any, state: Any) -> None:
+        if type(state) is dict:  # a class or function that is kept, not called
+            state = {k: getattr(v, "kind", v) if isinstance(v, Builder) else v for k, v in state.items()}
         if hasattr(target, "__setstate__"):
             target.__setstate__(state)
         else:

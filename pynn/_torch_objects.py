@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import pickle
 from collections.abc import Callable
 from typing import IO, Any
@@ -50,17 +49,7 @@ class Unpickler(pickle.Unpickler):
             found = find_global(module, name)
             if isinstance(found, StorageType):
                 return found
-        # PyTorch's layers lie in other files of torch.nn.modules than ours.
-        places = (
-            "pynn" + module.removeprefix("torch"),
-            *["pynn.nn"] * module.startswith("torch.nn.modules."),
-        )
-        for place in places:
-            try:
-                found = importlib.import_module(place)
-                for part in name.split("."):
-                    found = getattr(found, part)
-                return found
-            except (ImportError, AttributeError):
-                pass
-        raise UnsafeFileError(f"load: pynn has no {module}.{name}")
+        try:
+            return _torch_globals.named(module, name)
+        except (ImportError, AttributeError):
+            raise UnsafeFileError(f"load: pynn has no {module}.{name}") from None

@@ -131,6 +131,8 @@ class _Pickle:
             self.write(args[0], (*path, "class"))
             self.write(tuple(args[1:]), (*path, "args"))
             self.out += b"\x81"
+        elif function is dict and not args:
+            self.out += b"}"
         else:
             self.write(function, (*path, "function"))
             self.write(tuple(args), (*path, "args"))

@@ -200,3 +200,28 @@ pynn.save(Gone(), {str(tmp_path / "x.pt")!r})
     run_python(code)
     with pytest.raises(RuntimeError, match="Gone"):
         pynn.load(tmp_path / "x.pt", weights_only=False)
+
+
+def test_classes_that_are_said_to_be_safe(tmp_path):
+    net = nn.TransformerEncoderLayer(8, 2).eval()
+    pynn.save(net, tmp_path / "x.pt")
+    safe = [type(m) for m in net.modules()] + [nn.functional.relu]
+    with pynn.serialization.safe_globals(safe):
+        got = pynn.load(tmp_path / "x.pt")
+    x = pynn.randn(3, 2, 8)
+    assert type(got) is type(net) and got.activation is nn.functional.relu and pynn.equal(got(x), net(x))
+    with pynn.serialization.safe_globals(safe[1:]), pytest.raises(pickle.UnpicklingError, match="refused"):
+        pynn.load(tmp_path / "x.pt")
+
+
+def test_layers_are_found_in_pytorchs_files():
+    from importlib import import_module
+
+    for module, name in (
+        ("activation", "MultiheadAttention"),
+        ("container", "ParameterList"),
+        ("loss", "CTCLoss"),
+    ):
+        assert getattr(import_module(f"pynn.nn.modules.{module}"), name) is getattr(nn, name)
+    with pytest.raises(AttributeError, match="Nonsense"):
+        import_module("pynn.nn.modules.loss").Nonsense

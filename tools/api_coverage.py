@@ -34,6 +34,7 @@ AREAS = [
     "torch.nn.init",
     "torch.nn.parameter",
     "torch.nn.utils",
+    "torch.nn.utils.prune",
     "torch.nn.utils.rnn",
     "torch.nn.utils.parametrize",
     "torch.optim",

@@ -40,20 +40,19 @@ def _attention(q: Sequence[int], k: Sequence[int], v: Sequence[int], *rest: Sequ
 
 def _formulas() -> dict[Any, Callable[..., int]]:
     """Of functions and methods: from the shapes of the arguments that are tensors, and of the result."""
-    nn = pynn.nn.functional
-    names = {
-        _product: ("mm", "bmm"),
-        _added_product: ("addmm", "baddbmm"),
-        _linear: (nn.linear,),
-        _convolution: (nn.conv1d, nn.conv2d, nn.conv3d),
-        _transposed: (nn.conv_transpose1d, nn.conv_transpose2d, nn.conv_transpose3d),
-        _attention: (nn.scaled_dot_product_attention,),
-    }
-    found: dict[Any, Callable[..., int]] = {pynn.matmul: _matmul, Tensor.matmul: _matmul}
-    for formula, functions in names.items():
-        for f in functions:
-            for one in (getattr(pynn, f), getattr(Tensor, f)) if isinstance(f, str) else (f,):
-                found[one] = formula
+    nn, methods = pynn.nn.functional, vars(Tensor)
+    found: dict[Any, Callable[..., int]] = {pynn.matmul: _matmul, methods["matmul"]: _matmul}
+    for name, formula in (
+        ("mm", _product),
+        ("bmm", _product),
+        ("addmm", _added_product),
+        ("baddbmm", _added_product),
+    ):
+        found[getattr(pynn, name)] = found[methods[name]] = formula
+    found[nn.linear], found[nn.scaled_dot_product_attention] = _linear, _attention
+    for n in "123":
+        found[getattr(nn, f"conv{n}d")] = _convolution
+        found[getattr(nn, f"conv_transpose{n}d")] = _transposed
     return found
 
 

@@ -31,4 +31,13 @@ from .upsampling import *
 
 TYPE_CHECKING = False
 if not TYPE_CHECKING:
+
+    def _elsewhere(name):
+        """What PyTorch has in another file than ours."""
+        if name in __all__:
+            return globals()[name]
+        raise AttributeError(f"no module of pynn.nn has {name!r}")
+
+    for _file in "activation batchnorm container conv instancenorm linear loss normalization".split():
+        globals()[_file].__getattr__ = _elsewhere
     __all__ = [name for name, value in list(globals().items()) if isinstance(value, type) and name[0] != "_"]

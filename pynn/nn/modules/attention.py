@@ -10,16 +10,12 @@ from pynn import Tensor
 from .. import init
 from .._attention import additive_mask, multi_head_attention_forward
 from ..parameter import Parameter
-from .linear import Linear
+from .linear import NonDynamicallyQuantizableLinear
 from .module import Module
 
 __all__ = [
     "MultiheadAttention",
 ]
-
-
-class NonDynamicallyQuantizableLinear(Linear):
-    """Linear under the name that PyTorch prints for MultiheadAttention.out_proj."""
 
 
 class MultiheadAttention(Module):

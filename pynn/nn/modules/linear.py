@@ -80,7 +80,8 @@ class Linear(Module):
         )
 
 
-NonDynamicallyQuantizableLinear = Linear  # as files of PyTorch's whole modules call that of attention
+class NonDynamicallyQuantizableLinear(Linear):
+    """Linear under the name that PyTorch prints for MultiheadAttention.out_proj."""
 
 
 class Bilinear(Module):
