@@ -325,9 +325,8 @@ void tiled_attention_backward(const TiledAttentionArgs& a) {
   switch (a.dtype) {
     case DType::Float32:
 #ifdef PYNN_VEC_DOT
-      if (amx_takes(a) && with_parts(a.parts, [&](auto parts) {
-            return backward<float, AmxGradients<float, SplitSteps<parts>>>(a);
-          }))
+      if (amx_takes(a) &&
+          with_parts(a.parts, [&](auto parts) { return backward<float, AmxGradients<float, SplitSteps<parts>>>(a); }))
         return;
 #endif
       backward<float, VectorGradients<float>>(a);

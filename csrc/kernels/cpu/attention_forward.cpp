@@ -268,9 +268,8 @@ void tiled_attention_forward(const TiledAttentionArgs& a) {
     case DType::Float32:
       if (some) return attend_rows<float>(a);
 #ifdef PYNN_VEC_DOT
-      if (amx_takes(a) && with_parts(a.parts, [&](auto parts) {
-            return forward<float, AmxProducts<float, SplitSteps<parts>>>(a);
-          }))
+      if (amx_takes(a) &&
+          with_parts(a.parts, [&](auto parts) { return forward<float, AmxProducts<float, SplitSteps<parts>>>(a); }))
         return;
 #endif
       forward<float, VectorProducts<float>>(a);

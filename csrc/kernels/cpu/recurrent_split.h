@@ -40,11 +40,11 @@ struct SplitSequence : Gates<float, cell> {
   static constexpr int64_t S = kAmxSize, kBlocks = kForward ? kGates : 1;  // of 32 x 32 sums for a group
   static constexpr int64_t kTogether = 4;                                  // rows that split or do not
 
-  const int64_t groups = ceil_div(n, S);                      // of units
-  const int64_t depth = kForward ? groups : kGates * groups;  // steps of k
-  const int64_t of_group = kGates * groups * kSplitStep<kParts>;      // words of weights
-  const bool fits = groups * of_group <= 7 << 16;             // L2
-  const Scratch<int32_t> weights{groups * of_group};          // [group][gate][groups] steps
+  const int64_t groups = ceil_div(n, S);                          // of units
+  const int64_t depth = kForward ? groups : kGates * groups;      // steps of k
+  const int64_t of_group = kGates * groups * kSplitStep<kParts>;  // words of weights
+  const bool fits = groups * of_group <= 7 << 16;                 // L2
+  const Scratch<int32_t> weights{groups * of_group};              // [group][gate][groups] steps
   float most_of_weights = 0;
 
   // A task's rows of the batch.
@@ -52,9 +52,11 @@ struct SplitSequence : Gates<float, cell> {
     int64_t begin, end, groups, depth;
     int64_t strips = ceil_div(end - begin, S), bundles = ceil_div(end - begin, kTogether);
     Scratch<int32_t> operand{2 * strips * depth * kSplitStep<kParts>};  // [2][strip][depth] steps
-    Scratch<Magnitude> seen{2 * bundles * groups};              // of the operand: [2][bundle][group]
+    Scratch<Magnitude> seen{2 * bundles * groups};                      // of the operand: [2][bundle][group]
 
-    int32_t* strip(int64_t half, int64_t i) const { return operand.get() + (half * strips + i) * depth * kSplitStep<kParts>; }
+    int32_t* strip(int64_t half, int64_t i) const {
+      return operand.get() + (half * strips + i) * depth * kSplitStep<kParts>;
+    }
     Magnitude& seen_of(int64_t half, int64_t bundle, int64_t g) const {
       return seen[(half * bundles + bundle) * groups + g];
     }
@@ -67,8 +69,8 @@ struct SplitSequence : Gates<float, cell> {
       for (int64_t g = first; g < last; ++g) {
         of_group[g] = Magnitude();
         for (int64_t q = 0; q < kGates; ++q)
-          split_steps<kParts, false>(weight(g, q), kForward ? n : 1, kForward ? 1 : n, min_of(S, n - g * S), n, columns(g, q),
-                             of_group[g]);
+          split_steps<kParts, false>(weight(g, q), kForward ? n : 1, kForward ? 1 : n, min_of(S, n - g * S), n,
+                                     columns(g, q), of_group[g]);
       }
     });
     Magnitude all;
@@ -77,18 +79,22 @@ struct SplitSequence : Gates<float, cell> {
   }
 
   const float* weight(int64_t g, int64_t q) const { return as(a.w_hh) + q * n * n + g * S * (kForward ? n : 1); }
-  int32_t* columns(int64_t g, int64_t q) const { return weights.get() + (g * kGates + q) * groups * kSplitStep<kParts>; }
+  int32_t* columns(int64_t g, int64_t q) const {
+    return weights.get() + (g * kGates + q) * groups * kSplitStep<kParts>;
+  }
   int64_t step(int64_t k) const { return a.reverse == kForward ? a.steps - 1 - k : k; }  // the k-th in order
 
   // Units of group g, x[unit], of a line of the operand: step s of its k.
   PYNN_INLINE void put(const Rows& rows, int64_t half, int64_t line_of, int64_t s, const float* x, int64_t g) const {
-    int32_t* const line = rows.strip(half, line_of / S) + s * kSplitStep<kParts> + line_of % S / W * kTile + line_of % W * W;
+    int32_t* const line =
+        rows.strip(half, line_of / S) + s * kSplitStep<kParts> + line_of % S / W * kTile + line_of % W * W;
     Magnitude& most = rows.seen_of(half, line_of / kTogether, g);
     const int64_t left = n - g * S;
     if (left >= S)
       split_line<kParts, true>(x + g * S, W, W, W, line, 2 * kTile, most);
     else
-      split_line<kParts, false>(x + g * S, W, min_of<int64_t>(W, left), min_of<int64_t>(W, left - W), line, 2 * kTile, most);
+      split_line<kParts, false>(x + g * S, W, min_of<int64_t>(W, left), min_of<int64_t>(W, left - W), line, 2 * kTile,
+                                most);
   }
 
   // Rows of a strip whose sums are there, [block][32][32]; of the product, and of the gates of the k-th step.
@@ -147,9 +153,10 @@ struct SplitSequence : Gates<float, cell> {
       for (int64_t e = 0; pause == 0 && e < each && last.done < last.pieces; ++e) piece(last);
     };
     const auto multiply = [&]<bool kLower>(int64_t q) {
-      split_block<kParts, kLower>(
-          s.rows->strip(s.k % 2, s.i), columns(s.g, q), depth, reinterpret_cast<char*>(sums + q * S * S), 4 * S,
-          [&](const int32_t* x, const int32_t* y) __attribute__((always_inline)) { split_step<kParts, kLower>(x, y, beside); });
+      split_block<kParts, kLower>(s.rows->strip(s.k % 2, s.i), columns(s.g, q), depth,
+                                  reinterpret_cast<char*>(sums + q * S * S), 4 * S,
+                                  [&](const int32_t* x, const int32_t* y)
+                                      __attribute__((always_inline)) { split_step<kParts, kLower>(x, y, beside); });
     };
     for (int64_t q = 0; q < kBlocks; ++q)
       s.ready > S / 2 ? multiply.template operator()<true>(q) : multiply.template operator()<false>(q);
@@ -187,7 +194,8 @@ struct SplitSequence : Gates<float, cell> {
 
   // The k-th step of some rows: the product of `ready` of them, and the gates of `end`.
   void run_step(const Rows& rows, int64_t k, int64_t ready, int64_t end) const {
-    constexpr int64_t kLines = kSplitStep<kParts> * 4 / kAmxLine / kPauses<kParts, true>;  // all of the next group's weights
+    constexpr int64_t kLines =
+        kSplitStep<kParts> * 4 / kAmxLine / kPauses<kParts, true>;  // all of the next group's weights
     const int64_t most = max_of(ready, end), strips = ceil_div(most, S);
     const double ns = static_cast<double>(round_up(most, S / 2) * kGates * groups * groups * (a.steps - k)) * 5;
     parallel_for(0, groups, ceil_div(groups, threads_for(ns)), [&](int64_t first, int64_t last) {

@@ -153,8 +153,8 @@ void split_steps(const float* x, int64_t r_stride, int64_t k_stride, int64_t row
   SplitLines tile;
   for (; k > 0; k -= kSplitK, x += kSplitK * k_stride, to += kSplitStep<kParts>)
     for (int64_t r = 0; r < 2; ++r)
-      if (begin_tile<kParts, kOfA>(x + r * kWords * r_stride, r_stride, k_stride, rows - r * kWords, k, to + r * kTile, room,
-                           tile, seen))
+      if (begin_tile<kParts, kOfA>(x + r * kWords * r_stride, r_stride, k_stride, rows - r * kWords, k, to + r * kTile,
+                                   room, tile, seen))
         for (int64_t l = 0; l < kWords; ++l) tile.split<kParts>(l, seen);
 }
 
@@ -221,7 +221,7 @@ template <int kParts, bool kLower, class F>
 PYNN_INLINE void split_step(const int32_t* a, const int32_t* b, F beside) {
   constexpr int64_t tile = 4 * kTile;
   split_step_products<kParts, kLower>(reinterpret_cast<const char*>(a), kAmxLine, tile, 2 * tile,
-                              reinterpret_cast<const char*>(b), kAmxLine, tile, 2 * tile, beside);
+                                      reinterpret_cast<const char*>(b), kAmxLine, tile, 2 * tile, beside);
 }
 
 // sums[32][32] (kLower: else [16][32]) = `steps` calls of step(a, b), which is to do a split_step.

@@ -17,7 +17,8 @@ struct SplitSide {
   bool of_a;
 };
 
-// Splits what was asked for into so many parts, one 32 rows after the other: some lines of a tile at a time, or all at once.
+// Splits what was asked for into so many parts, one 32 rows after the other: some lines of a tile at a time, or all at
+// once.
 template <int kParts>
 class SplitQueue {
  public:
