@@ -36,6 +36,7 @@ inf = 1e999  # names such as float are dtypes here
 nan = inf - inf
 newaxis = None
 legacy_contiguous_format = _C.contiguous_format
+DeviceObjType = _C.device
 
 _LINALG_NAMES = (
     "chain_matmul cholesky cholesky_inverse cholesky_solve det frobenius_norm geqrf inverse logdet lu lu_solve "
@@ -84,6 +85,7 @@ _LAZY_NAMES = {
         "nn.functional",
     ),
     "compile": "compiler",
+    "Future": "futures",
     "PyTorchFileReader": "_torch_files",
     "ScriptFunction": "jit",
     "ScriptModule": "jit",

@@ -71,6 +71,8 @@ def asarray(
     """
     if isinstance(obj, Tensor):
         shared = obj
+    elif isinstance(obj, UntypedStorage):
+        shared = obj._as(dtype or _C.uint8)
     elif type(obj).__module__ == "numpy":
         shared = _C.as_tensor(obj)
     elif isinstance(obj, (list, tuple, bool, int, float, complex)):

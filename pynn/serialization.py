@@ -35,7 +35,7 @@ _VERSION = 1
 _PYTORCH_NAMES = (".pt", ".pth", ".pt.tar", ".pth.tar")  # by custom files of torch.save
 _MAX_DEPTH = 100  # nested containers, far below the interpreter's recursion limit
 
-MapLocation = Any  # None | str | device | dict[str, str | device] | Callable[[Tensor, str], Tensor | None]
+MAP_LOCATION = Any  # None | str | device | dict[str, str | device] | Callable[[Tensor, str], Tensor | None]
 Path = tuple[object, ...]  # the keys and indices that lead to an object
 
 
@@ -85,7 +85,7 @@ def save(
 
 def load(
     f: File,
-    map_location: MapLocation = None,
+    map_location: MAP_LOCATION = None,
     pickle_module: Any = None,
     *,
     weights_only: bool | None = True,
@@ -296,7 +296,7 @@ class _Restored:
             raise ValueError(f"{self.name} cannot require a gradient")
 
 
-def _restore(objects: list[_Restored], map_location: MapLocation) -> list[Tensor]:
+def _restore(objects: list[_Restored], map_location: MAP_LOCATION) -> list[Tensor]:
     placed: dict[str, Tensor] = {}
     out = []
     for o in objects:
@@ -343,7 +343,7 @@ def _decode(x: Any, objects: list[Any]) -> Any:
     raise ValueError(f"unknown kind {kind!r}")
 
 
-def _place(t: Tensor, saved: str, where: MapLocation) -> Tensor:
+def _place(t: Tensor, saved: str, where: MAP_LOCATION) -> Tensor:
     if isinstance(where, dict):
         where = where.get(saved)
     elif callable(where):

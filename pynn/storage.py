@@ -23,6 +23,13 @@ class UntypedStorage:
         self._hold(tensor)
         return self
 
+    @classmethod
+    def from_file(cls, filename: Any, shared: bool = False, nbytes: int = 0) -> UntypedStorage:
+        """The first bytes of a file, mapped into memory. Same as torch.UntypedStorage.from_file."""
+        from pynn._methods import from_file
+
+        return cls._of(from_file(str(filename), shared, nbytes, dtype=_C.uint8))
+
     def _hold(self, tensor: Tensor) -> None:
         self._tensor = tensor  # keeps the block alive
         self._address, self._nbytes = _C._storage(tensor)
@@ -57,6 +64,10 @@ class UntypedStorage:
     def is_shared(self) -> bool:
         """Whether other processes share it. share_memory_ moves a tensor to such memory, which is not told apart."""
         return False
+
+    def untyped(self) -> UntypedStorage:
+        """Itself."""
+        return self
 
     def tolist(self) -> list[int]:
         """The bytes."""

@@ -610,3 +610,13 @@ def test_nothing_large_is_allocated(tmp_path):
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_file_as_a_storage(tmp_path):
+    path = tmp_path / "x.bin"
+    path.write_bytes(np.arange(4, dtype=np.float32).tobytes())
+    storage = pynn.UntypedStorage.from_file(path, nbytes=16)
+    assert len(storage) == 16 and storage.untyped() is storage
+    assert pynn.asarray(storage[4:12], dtype=pynn.uint8).view(pynn.float32).tolist() == [1, 2]
+    storage.fill_(0)  # a private copy
+    assert np.frombuffer(path.read_bytes(), np.float32).tolist() == [0, 1, 2, 3]

@@ -39,7 +39,10 @@ def square_dtype(fw, dtype, n):
     return lambda: a @ b
 
 
-@bench(params=(("high", 512), ("medium", 64), ("medium", 512), ("medium", 1024)), flops=lambda precision, n: 2 * n**3)
+@bench(
+    params=(("high", 512), ("medium", 64), ("medium", 512), ("medium", 1024)),
+    flops=lambda precision, n: 2 * n**3,
+)
 def square_precision(fw, precision, n):
     """Products of float32 for programs that ask for less; PyTorch takes "high" as "highest" on CPUs."""
     a, b, choose = fw.randn(n, n), fw.randn(n, n), fw.set_float32_matmul_precision

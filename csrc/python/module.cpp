@@ -81,6 +81,7 @@ py::dict memory_stats_dict() {
 void init_settings(py::module_& m) {
   m.def("_build_info", build_info);
   m.def("_op_schemas", op_schemas);
+  m.def("_get_tracing_state", [] { return py::none(); }, "None: nothing is traced.");
   m.def("_log_api_usage_once", [](const py::args&) {}, "Counts nothing; libraries call it as torch._C's.");
   m.def("get_num_threads", num_threads, "How many threads ops may use.");
   m.def(

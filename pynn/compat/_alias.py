@@ -133,7 +133,7 @@ def _is_package(name: str) -> bool:
 
 
 _finder = _Finder()
-_torch = _Torch("pynn", pynn.__doc__)  # its __name__ is where `from torch import x` looks for submodules
+_torch = _Torch("torch", pynn.__doc__)
 _torch.__path__ = pynn.__path__
 _torch.__file__ = pynn.__file__
 _torch.__spec__ = pynn.__spec__

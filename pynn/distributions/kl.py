@@ -22,7 +22,7 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Any], Any]:
     Of several that fit, the one for the nearest classes is used.
     """
     for name, kind in (("type_p", type_p), ("type_q", type_q)):
-        if not (isinstance(kind, type) and issubclass(kind, Distribution)):
+        if not isinstance(kind, type):  # libraries have bases of their own
             raise TypeError(f"Expected {name} to be a Distribution subclass but got {kind}")
 
     def decorator(fun: Any) -> Any:

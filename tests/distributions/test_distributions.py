@@ -344,7 +344,7 @@ def test_registering_divergences():
         pass
 
     with pytest.raises(TypeError, match="type_p"):
-        d.register_kl(int, A)
+        d.register_kl("int", A)
     one = A(0.0, 1.0)
     assert float(d.kl_divergence(one, d.Normal(0.0, 1.0))) == 0  # the base's
     try:

@@ -18,6 +18,8 @@ _set = object.__setattr__
 class Members(dict):
     """A dict of members that are plain attributes of the module too; every change is written through to it.
 
+    Not where the module's class has a `__getattr__` of its own, which PyTorch asks for each member.
+
     The module is held weakly: a strong reference would be a cycle, and weights would live until the next
     garbage collection. Copies and pickles are plain dicts.
     """
@@ -37,7 +39,7 @@ class Members(dict):
         dict.__setitem__(self, name, value)
         owner = self._owner()
         # What the class has (a property, a method) hides a member of its name, as in PyTorch.
-        if owner is not None and not hasattr(type(owner), name):
+        if owner is not None and owner._members_are_attributes and not hasattr(type(owner), name):
             _set(owner, name, value)
 
     def _forget(self, name: str, value: Any) -> None:

@@ -63,18 +63,24 @@ class Module(CallHooks, State, Traverse, Convert):
     _modules: Any = None
     # forward followed by ReLU, of classes whose kernel does both in one pass; see Sequential.
     _with_relu: Any = None
+    _members_are_attributes = True  # but in classes with a __getattr__ of their own
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "forward" in cls.__dict__ and "_with_relu" not in cls.__dict__:
             cls._with_relu = None
-        if cls.__getattr__ is Module.__getattr__ and cls.__getattribute__ is object.__getattribute__:
+        cls._members_are_attributes = cls.__getattr__ is Module.__getattr__
+        if cls._members_are_attributes and cls.__getattribute__ is object.__getattribute__:
             _C._use_plain_getattr(
                 cls
             )  # CPython below 3.12 reads attributes slowly in a class with __getattr__
 
     def __getattr__(self, name: str) -> Any:
-        # Members are plain attributes. This is here for subclasses whose own __getattr__ calls it.
+        # For subclasses whose own __getattr__ calls it: their members are no attributes, so that it is asked for them.
+        for field in _FIELDS:
+            members = object.__getattribute__(self, field)
+            if members is not None and name in members:
+                return members[name]
         return object.__getattribute__(self, name)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -248,7 +254,8 @@ class Module(CallHooks, State, Traverse, Convert):
                 _set(self, field, Members(ref(self), state[field]))
 
     def __dir__(self) -> list[str]:
-        return sorted(name for name in super().__dir__() if not name[0].isdigit())
+        members = (name for field in _FIELDS for name in getattr(self, field) or ())
+        return sorted({name for name in (*super().__dir__(), *members) if not name[:1].isdigit()})
 
     def _get_name(self) -> str:
         return type(self).__name__
