@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pynn._dynamo.eval_frame import OptimizedModule as OptimizedModule
+from pynn._dynamo.eval_frame import is_dynamo_supported as is_dynamo_supported
 from pynn.compiler import allow_in_graph as allow_in_graph
 from pynn.compiler import disable as disable
 from pynn.compiler import is_compiling as is_compiling
@@ -23,10 +25,6 @@ class _Config:
 config = _Config()
 
 
-class OptimizedModule:
-    """What PyTorch's compiler makes of a module: here nothing is one."""
-
-
 def graph_break(msg: str = "") -> None:
     """Nothing to break."""
 
@@ -36,8 +34,3 @@ def mark_static(t: Any, index: Any = None) -> None:
 
 
 mark_static_address = mark_dynamic = maybe_mark_dynamic = mark_static
-
-
-def is_dynamo_supported() -> bool:
-    """False: functions run as they are."""
-    return False
