@@ -172,17 +172,18 @@ def numpy(self: Tensor, *, force: bool = False) -> Any:
         force: detach and copy to host memory first where needed.
 
     Raises:
-        RuntimeError: the tensor requires grad.
+        RuntimeError: the tensor requires grad, outside of no_grad.
         TypeError: it is not in host memory, or of a dtype that NumPy lacks.
     """
     import numpy
 
     if force:
         self = self.detach().cpu()
-    elif self.requires_grad:
+    elif self.requires_grad and _C.is_grad_enabled():
         raise RuntimeError(
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )
+    self = self.detach() if self.requires_grad else self
     if self.device.type != "cpu":
         raise TypeError(
             f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "

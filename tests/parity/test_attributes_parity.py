@@ -179,3 +179,15 @@ def test_window_sums():
     """Periodic Hann windows half a length apart add up to one."""
     w = pynn.hann_window(16, dtype=pynn.float64)
     np.testing.assert_allclose((w + w.roll(8)).numpy(), 1)
+
+
+@pytest.mark.parametrize(
+    "read", ["t.numpy()", "np.asarray(t)", "np.array(t)", "t.__array__()", "np.asarray(t, np.float64)"]
+)
+def test_numpy_of_what_requires_grad(read):
+    for lib in (pynn, torch):
+        t = lib.ones(2, requires_grad=True) * 2
+        with pytest.raises(RuntimeError, match="Can't call numpy"):
+            eval(read, {"t": t, "np": np})
+        with lib.no_grad():
+            assert eval(read, {"t": t, "np": np}).tolist() == [2, 2]
