@@ -41,7 +41,7 @@ class SobolEngine:
     def reset(self) -> SobolEngine:
         """Begin anew, with the same scrambling."""
         try:
-            from scipy.stats import qmc
+            from scipy.stats import qmc  # type: ignore
         except ImportError:
             raise ModuleNotFoundError("SobolEngine needs SciPy (pip install scipy)", name="scipy") from None
         self._points: Any = qmc.Sobol(

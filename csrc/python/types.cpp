@@ -46,7 +46,10 @@ PyObject* dtype_reduce(PyObject* self, PyObject*) {  // pickles as the name in t
 }
 
 // complex64 -> float32, and back.
-PyObject* dtype_to_real(PyObject* self, PyObject*) { return wrap(real_of(type_of(self))); }
+PyObject* dtype_to_real(PyObject* self, PyObject*) {
+  if (const NameOnly* only = name_only(self)) return only->complex ? wrap(DType::Float16) : Py_NewRef(self);
+  return wrap(real_of(type_of(self)));
+}
 PyObject* dtype_to_complex(PyObject* self, PyObject*) {
   return guard([&] {
     const DType t = type_of(self);

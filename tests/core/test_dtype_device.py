@@ -154,3 +154,16 @@ def test_module_constants():
     assert pynn.pi == math.pi and pynn.e == math.e and pynn.inf == math.inf and pynn.nan != pynn.nan
     assert pynn.newaxis is None and isinstance(pynn.__version__, str)
     assert pynn.strided is pynn.zeros(1).layout
+
+
+def test_dtypes_without_tensors_know_their_kind():
+    for name in ("float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu", "uint16", "uint64", "qint8", "complex32"):
+        dtype = getattr(pynn, name)
+        assert dtype.to_real() is (pynn.float16 if name == "complex32" else dtype)
+        with pytest.raises(TypeError, match="not supported"):
+            dtype.to_complex()
+        for limits in (pynn.finfo, pynn.iinfo):
+            try:
+                assert limits(dtype).bits in (8, 16, 64)
+            except TypeError as e:
+                assert "requires" in str(e)

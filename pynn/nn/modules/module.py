@@ -26,6 +26,7 @@ from ._call_hooks import register_module_full_backward_hook as register_module_f
 from ._call_hooks import register_module_full_backward_pre_hook as register_module_full_backward_pre_hook
 from ._convert import Convert
 from ._members import Members
+from ._state import _EXTRA_STATE_KEY_SUFFIX as _EXTRA_STATE_KEY_SUFFIX
 from ._state import State, _IncompatibleKeys
 from ._traverse import Traverse
 
