@@ -84,7 +84,7 @@ _LAZY_NAMES = {
         "threshold threshold_".split(),
         "nn.functional",
     ),
-    "compile": "compiler",
+    **dict.fromkeys("SymBool SymFloat SymInt compile".split(), "compiler"),
     "Future": "futures",
     "PyTorchFileReader": "_torch_files",
     "ScriptFunction": "jit",

@@ -55,3 +55,15 @@ def cudagraph_mark_step_begin() -> None:
 def list_backends(exclude_tags: Any = ()) -> list[str]:
     """None."""
     return []
+
+
+class SymInt:
+    """A number that compiled code leaves open, of which there is none."""
+
+
+class SymFloat(SymInt):
+    """The same of floats."""
+
+
+class SymBool(SymInt):
+    """The same of bools."""

@@ -169,3 +169,39 @@ def test_old_home_of_vmap():
     from pynn._vmap_internals import _vmap
 
     assert _vmap(pynn.dot, (0, None))(pynn.eye(2), pynn.tensor([3.0, 4.0])).tolist() == [3.0, 4.0]
+
+
+def test_what_compiled_programs_ask_for():
+    from pynn._subclasses.fake_tensor import FakeTensor, is_fake
+    from pynn.fx.experimental.proxy_tensor import get_proxy_mode
+
+    assert not isinstance(3, (pynn.SymInt, pynn.SymFloat, pynn.SymBool, FakeTensor)) and not is_fake(
+        pynn.ones(1)
+    )
+    assert get_proxy_mode() is None and pynn._C._get_tracing_state() is None
+    assert not isinstance(nn.Linear(1, 1), pynn._dynamo.eval_frame.OptimizedModule)
+
+
+def test_tensors_by_their_kind():
+    from pynn.utils._foreach_utils import _group_tensors_by_device_and_dtype
+
+    a, b, c = pynn.ones(1), pynn.ones(1).double(), pynn.zeros(2)
+    groups = _group_tensors_by_device_and_dtype([[a, b, c], [1, 2, 3], []], with_indices=True)
+    (single, places), (double, _) = groups[a.device, pynn.float32], groups[a.device, pynn.float64]
+    assert single[0][0] is a and single[0][1] is c and single[1:] == [[1, 3], []] and places == [0, 2]
+    assert double[0][0] is b and double[1] == [2]
+
+
+def test_states_of_generators_of_devices():
+    from pynn.utils.checkpoint import get_device_states, set_device_states
+
+    devices, states = get_device_states(pynn.ones(1), 3)
+    assert devices == [] and states == []
+    set_device_states(devices, states)
+
+
+def test_layers_of_vgg():
+    from pynn.vision.models.vgg import VGG, make_layers
+
+    net = VGG(make_layers([4, "M", 512, "M"], batch_norm=True), num_classes=3)
+    assert net.eval()(pynn.ones(1, 3, 28, 28)).shape == (1, 3) and len(net.features) == 8

@@ -52,7 +52,7 @@ class _Torch(ModuleType):
     __version__ = API_VERSION
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(pynn, name)
+        return self if name == "torch" else getattr(pynn, name)  # PyTorch has torch.torch
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("__") and name.endswith("__"):

@@ -26,7 +26,7 @@ def _half_log_det(scale_tril: Tensor) -> Tensor:
     return scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 
-def precision_to_scale_tril(precision: Tensor) -> Tensor:
+def _precision_to_scale_tril(precision: Tensor) -> Tensor:
     """The lower Cholesky factor of the inverse of a positive definite matrix."""
     # The factor of the matrix with its order reversed is, reversed, an upper factor U of it: P = U U^T.
     upper = pynn.linalg.cholesky(precision.flip((-2, -1))).flip((-2, -1))
@@ -88,7 +88,7 @@ class MultivariateNormal(Distribution):
         elif covariance_matrix is not None:
             self._unbroadcasted_scale_tril = pynn.linalg.cholesky(covariance_matrix)
         else:
-            self._unbroadcasted_scale_tril = precision_to_scale_tril(matrix)
+            self._unbroadcasted_scale_tril = _precision_to_scale_tril(matrix)
 
     def expand(self, batch_shape: Sequence[int], _instance: Any = None) -> Any:
         new = super().expand(batch_shape, _instance)

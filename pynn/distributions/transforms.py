@@ -26,6 +26,7 @@ from ._matrix_transforms import (
     PositiveDefiniteTransform,
 )
 from ._transform_base import Transform, _equal, _SameClass, _with_event
+from ._transform_base import _InverseTransform as _InverseTransform
 from .utils import broadcast_all, lazy_property
 
 __all__ = [

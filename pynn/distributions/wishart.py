@@ -13,7 +13,7 @@ from pynn import Size, Tensor
 
 from . import constraints
 from .exp_family import ExponentialFamily
-from .multivariate_normal import _half_log_det, precision_to_scale_tril
+from .multivariate_normal import _half_log_det, _precision_to_scale_tril
 from .utils import lazy_property
 
 __all__ = ["Wishart"]
@@ -94,7 +94,7 @@ class Wishart(ExponentialFamily):
         elif covariance_matrix is not None:
             self._unbroadcasted_scale_tril = pynn.linalg.cholesky(covariance_matrix)
         else:
-            self._unbroadcasted_scale_tril = precision_to_scale_tril(matrix)
+            self._unbroadcasted_scale_tril = _precision_to_scale_tril(matrix)
         self._dist_chi2 = self._diagonal_chi2(self.df)
 
     def _diagonal_chi2(self, df: Tensor) -> Any:

@@ -17,13 +17,27 @@ __all__ = [
     "CheckpointFunction",
     "checkpoint",
     "checkpoint_sequential",
+    "get_device_states",
     "noop_context_fn",
     "set_checkpoint_early_stop",
+    "set_device_states",
 ]
 
 
 class CheckpointError(RuntimeError):
     """What was computed again is not what the forward pass saved."""
+
+
+def get_device_states(*args: Any) -> tuple[list[int], list[Tensor]]:
+    """The GPUs of the tensors among the arguments, and the states of their generators."""
+    devices = sorted({t.get_device() for t in args if isinstance(t, Tensor) and t.device.type == "cuda"})
+    return devices, [pynn.cuda.get_rng_state(d) for d in devices]
+
+
+def set_device_states(devices: Sequence[int], states: Sequence[Tensor], *, device_type: Any = None) -> None:
+    """Take back what get_device_states gave."""
+    for device, state in zip(devices, states, strict=True):
+        pynn.cuda.set_rng_state(state, device)
 
 
 def noop_context_fn() -> tuple[Any, Any]:

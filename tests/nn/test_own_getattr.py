@@ -88,3 +88,23 @@ def test_a_wrapper_passes_the_rest_on():
     assert pynn.equal(net(pynn.ones(1, 2)), net.module(pynn.ones(1, 2)))
     with pytest.raises(AttributeError):
         net.missing
+
+
+def test_a_class_that_keeps_parameters_in_a_mapping_of_its_own():
+    class Patched(nn.Linear):
+        def __init__(self):
+            super().__init__(2, 1, bias=False)
+            object.__setattr__(self, "_parameters", {"weight": None, "bias": None})
+
+        def __setattr__(self, name, value):
+            if name in self.__dict__.get("_parameters", ()):
+                self._parameters[name] = value
+            else:
+                super().__setattr__(name, value)
+
+    net = Patched()
+    w = pynn.ones(1, 2).requires_grad_()
+    net.weight = w * 2
+    assert net.bias is None and net(pynn.ones(1, 2)).item() == 4
+    net(pynn.ones(1, 2)).sum().backward()
+    assert w.grad.tolist() == [[2, 2]]

@@ -18,7 +18,8 @@ _set = object.__setattr__
 class Members(dict):
     """A dict of members that are plain attributes of the module too; every change is written through to it.
 
-    Not where the module's class has a `__getattr__` of its own, which PyTorch asks for each member.
+    Not where the module's class has a `__getattr__` of its own, which PyTorch asks for each member, or a `__setattr__`,
+    which may replace this mapping by another.
 
     The module is held weakly: a strong reference would be a cycle, and weights would live until the next
     garbage collection. Copies and pickles are plain dicts.

@@ -64,13 +64,15 @@ class Module(CallHooks, State, Traverse, Convert):
     _modules: Any = None
     # forward followed by ReLU, of classes whose kernel does both in one pass; see Sequential.
     _with_relu: Any = None
-    _members_are_attributes = True  # but in classes with a __getattr__ of their own
+    _members_are_attributes = True  # but in classes with a __getattr__ or __setattr__ of their own
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "forward" in cls.__dict__ and "_with_relu" not in cls.__dict__:
             cls._with_relu = None
-        cls._members_are_attributes = cls.__getattr__ is Module.__getattr__
+        cls._members_are_attributes = (
+            cls.__getattr__ is Module.__getattr__ and cls.__setattr__ is Module.__setattr__
+        )
         if cls._members_are_attributes and cls.__getattribute__ is object.__getattribute__:
             _C._use_plain_getattr(
                 cls

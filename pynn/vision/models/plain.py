@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -130,13 +131,15 @@ _VGG = {
 }
 
 
-def _vgg_features(channels: list[int], batch_norm: bool) -> nn.Sequential:
+def make_layers(channels: Sequence[int | str], batch_norm: bool = False) -> nn.Sequential:
+    """Convolutions of so many channels each, and "M" for pooling. Same as torchvision.models.vgg.make_layers."""
     layers: list[nn.Module] = []
     before = 3
     for after in channels:
-        if after == 0:
+        if after in (0, "M"):
             layers.append(nn.MaxPool2d(kernel_size=2, stride=2))
             continue
+        after = int(after)
         layers.append(nn.Conv2d(before, after, kernel_size=3, padding=1))
         if batch_norm:
             layers.append(nn.BatchNorm2d(after))
@@ -196,7 +199,7 @@ class VGG19_BN_Weights(WeightsEnum):
 
 def _vgg(depth: int, batch_norm: bool, weights: type[WeightsEnum]) -> Builder[VGG]:
     def make(**kwargs: Any) -> VGG:
-        return VGG(_vgg_features(_VGG[depth], batch_norm), **kwargs)
+        return VGG(make_layers(_VGG[depth], batch_norm), **kwargs)
 
     name = f"vgg{depth}" + "_bn" * batch_norm
     return builder(name, make, weights, f"VGG of {depth} layers{' with batch norm' * batch_norm}.")
