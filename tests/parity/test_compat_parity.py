@@ -43,11 +43,11 @@ def test_missing_modules_do_not_come_from_the_real_one(alias):
     with pytest.raises(ModuleNotFoundError, match="pynn has no"):
         import torch._inductor
     with pytest.raises(ImportError):
-        from torch import SymInt  # noqa: F401
+        from torch import ScriptObject  # noqa: F401
     with pytest.raises(AttributeError, match="pynn"):
         import torch as ours
 
-        ours.SymInt
+        ours.ScriptObject
 
 
 def test_uninstall_gives_the_real_one_back():
