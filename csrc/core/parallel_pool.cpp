@@ -25,7 +25,12 @@ namespace {
 
 constexpr int kSlots = 8;    // callers at once; further ones work alone
 constexpr int kShares = 16;  // of a region; threads beyond that begin in another's
-constexpr std::chrono::microseconds kWorkerSpin{50}, kCallerSpin{20};
+
+// How long a thread polls before it sleeps: at least so long, since waking one takes a while, and no longer than it has
+// just worked, so that waiting never costs more than the work; in virtual machines a core that idles is given away.
+using Clock = std::chrono::steady_clock;
+constexpr Clock::duration kWorkerSpin = std::chrono::microseconds(50), kCallerSpin = std::chrono::microseconds(20),
+                          kLongestSpin = std::chrono::microseconds(500);
 
 inline void relax() {
 #if defined(_MSC_VER)
@@ -39,14 +44,14 @@ inline void relax() {
 
 // Polls until done() or the time is over; says which.
 template <class Done>
-bool spin(std::chrono::microseconds limit, Done done) {
-  const auto until = std::chrono::steady_clock::now() + limit;
+bool spin(Clock::duration limit, Done done) {
+  const auto until = Clock::now() + limit;
   do {
     for (int i = 0; i < 32; ++i) {
       if (done()) return true;
       relax();
     }
-  } while (std::chrono::steady_clock::now() < until);
+  } while (Clock::now() < until);
   return done();
 }
 
@@ -149,11 +154,12 @@ void Pool::run(Region& region, int threads) {
   epoch_.fetch_add(1);  // sequentially consistent against sleepers_ in work(): either it sees the region or we see it
   if (sleepers_.load() > 0) wake_workers(helpers);
 
+  const auto began = Clock::now();
   in_region = true;
   const bool last = work_on(*slot, 0);
   in_region = false;
   const auto finished = [&] { return slot->finished.load() == region.chunks; };
-  if (!last && !spin(kCallerSpin, finished)) {
+  if (!last && !spin(std::clamp(Clock::now() - began, kCallerSpin, kLongestSpin), finished)) {
     std::unique_lock lock(mutex_);
     slot->owner_sleeps = true;
     slot->owner_wakes.wait(lock, finished);
@@ -167,16 +173,19 @@ void Pool::work(int index) {
   in_region = true;
   // Too many: the one with the highest index leaves first.
   const auto leaves = [&] { return index >= target_.load() && index == workers_.load() - 1; };
+  auto patience = kWorkerSpin;
   for (;;) {
     const uint32_t seen = epoch_.load();
+    const auto began = Clock::now();
     for (Slot& slot : slots_) {
       if (work_on(slot, index + 1) && slot.owner_sleeps.load()) {
         std::lock_guard lock(mutex_);
         slot.owner_wakes.notify_one();
       }
     }
+    patience = std::clamp(std::max(Clock::now() - began, patience * 3 / 4), kWorkerSpin, kLongestSpin);
     const auto called = [&] { return epoch_.load() != seen || leaves(); };
-    if (!spin(kWorkerSpin, called)) {
+    if (!spin(patience, called)) {
       std::unique_lock lock(mutex_);
       ++sleepers_;
       wake_.wait(lock, called);

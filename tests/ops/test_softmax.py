@@ -161,3 +161,33 @@ def test_few_columns_equal_rows(name, shape):
         for columns, rows in zip(*pairs, strict=True):
             np.testing.assert_allclose(columns, rows, rtol=tol, atol=tol)
             assert np.isnan(columns[..., 1]).all() and not np.isnan(columns[..., 0]).any()
+
+
+@pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64])
+@pytest.mark.parametrize("name", OPS)
+@pytest.mark.parametrize("shape", [(2100, 130), (3, 700, 257), (40_001, 3), (70, 1100), (2, 500, 1025)])
+def test_tiles_of_long_columns(name, shape, dtype):
+    """Long columns are cut into tiles: values, gradients, infinities and NaN as along rows, bits for any threads."""
+    a = arr(*shape, low=-9, high=9)
+    n = shape[-2]
+    a[..., : n - 3, 0] = -INF  # whole tiles without a finite number
+    a[..., :, 1] = -INF
+    a[..., n // 2, 2] = NAN
+    a[..., n - 1, -1] = INF if shape[-1] > 3 else NAN
+    x, w = tensor(a, dtype), tensor(arr(*shape, seed=1), dtype)
+    results = []
+    for turned in (False, True):
+        t = (x.transpose(-1, -2).contiguous() if turned else x.clone()).requires_grad_()
+        y = getattr(pynn, name)(t, -1 if turned else -2)
+        (g,) = pynn.autograd.grad(y, t, w.transpose(-1, -2).contiguous() if turned else w)
+        results.append([to_numpy((v.transpose(-1, -2) if turned else v).double()) for v in (y, g)])
+    tol = 1e-11 if dtype == pynn.float64 else 2e-4
+    for columns, rows in zip(*results, strict=True):
+        np.testing.assert_allclose(columns, rows, rtol=tol, atol=tol)
+    threads, first = pynn.get_num_threads(), getattr(pynn, name)(x, -2)
+    try:
+        for count in (1, 3):
+            pynn.set_num_threads(count)
+            assert same_bits(getattr(pynn, name)(x, -2), first)
+    finally:
+        pynn.set_num_threads(threads)

@@ -62,7 +62,8 @@ BlockPlan plan_of(const Product<T>& p) {
   // A row of less than a tile's width with a part of a vector at its end makes one tile if it is copied.
   const int64_t widest = (four ? 4 : GemmBlocks::nv) * W;
   const bool narrow = p.k > 0 && p.n % W != 0 && p.n > W && p.n < widest && p.m > GemmBlocks::mr;
-  b.pack = p.b_cs != 1 || narrow || (large && p.m > few);
+  const int64_t copied = p.b_rs * size % 2048 == 0 ? GemmBlocks::copied_rows_far : GemmBlocks::copied_rows;
+  b.pack = p.b_cs != 1 || narrow || (large && p.m > few) || (p.n >= 64 && p.k >= 64 && p.m >= copied);
   b.mr = four ? 6 : GemmBlocks::mr;
   b.nv = four ? 4 : b.pack ? GemmBlocks::nv : p.m <= 2 ? GemmBlocks::nv_of(p.m) : GemmBlocks::nv;
   b.kc = ceil_div(p.k, max_of<int64_t>(1, ceil_div(p.k, GemmBlocks::max_k)));

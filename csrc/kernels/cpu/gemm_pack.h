@@ -12,7 +12,15 @@ namespace PYNN_CPU_NAMESPACE {
 template <class T, int R>
 void pack_sliver(const T* x, int64_t r_stride, int64_t k_stride, int64_t rows, int64_t k, T* out) {
   constexpr int W = Vec<T>::kSize;
-  if (r_stride == 1) {
+  if (r_stride == 1 && rows == R && R % W == 0) {
+    for (int64_t p = 0; p < k; ++p, x += k_stride, out += R) {
+      Vec<T> v[R / W];
+#pragma GCC unroll 4
+      for (int i = 0; i < R / W; ++i) v[i] = Vec<T>::load(x + i * W);
+#pragma GCC unroll 4
+      for (int i = 0; i < R / W; ++i) v[i].store(out + i * W);
+    }
+  } else if (r_stride == 1) {
     for (int64_t p = 0; p < k; ++p)
 #pragma GCC unroll 4
       for (int r = 0; r < R; r += W)

@@ -37,6 +37,13 @@ struct GemmBlocks {
   static constexpr int mr = 6, nv = 2;
   static constexpr int64_t panel_bytes = 256 << 10;
 #endif
+#if defined(PYNN_ISA_AVX2)
+  // From so many rows on a copy of B pays although it fits L2; fewer where steps of k meet in few sets of L1. On Zen 3
+  // copies cost 4 to 5 rows; in place 192 to 384 rows of n = 128 to 512 take 2 to 25 % longer.
+  static constexpr int64_t copied_rows = 96, copied_rows_far = 36;
+#else
+  static constexpr int64_t copied_rows = INT64_MAX, copied_rows_far = INT64_MAX;
+#endif
   static constexpr int64_t max_k = 640;  // of a block: longer sums are cut into equal blocks
   // Wider tiles where there are only one or two rows, to hide the FMA's latency, and rows of four vectors in one.
   static constexpr int nv_of(int64_t rows) { return rows == 1 ? 8 : rows == 2 || (nv == 3 && rows <= 6) ? 4 : nv; }

@@ -8,9 +8,9 @@
 #include "kernels/softmax.h"
 
 #include "core/parallel.h"
-#include "kernels/cpu/reduce_columns.h"
 #include "kernels/cpu/row_math.h"
 #include "kernels/cpu/scratch.h"
+#include "kernels/cpu/softmax_columns.h"
 
 namespace PYNN_CPU_NAMESPACE {
 namespace {
@@ -67,87 +67,6 @@ void backward_row(T* dx, const T* dy, const T* y, int64_t n, bool log) {
   }
 }
 
-constexpr int64_t kRun = 128;  // columns that are worked on together
-
-// What a run of columns looks like: n rows of w <= kRun, `stride` apart, the last one of only `tail`. Column c of the
-// tensor is every c + i * period of these: few columns count as one wide row where they lie next to each other.
-struct Run {
-  int64_t n, stride, w, tail, period;
-};
-
-// x[c], x[c + period], ... all become f of them.
-template <class T, class F>
-void share(T* x, int64_t w, int64_t period, F f) {
-  for (int64_t c = period; c < w; ++c) x[c % period] = f(x[c % period], x[c]);
-  for (int64_t c = period; c < w; ++c) x[c] = x[c - period];
-}
-
-template <class T>
-void forward_columns(T* y, const T* x, const Run& run, bool log_of) {
-  using V = Vec<T>;
-  const auto [n, stride, w, tail, period] = run;
-  T m[kRun], part[kRun];
-  double sum[kRun];
-  for (int64_t c = 0; c < w; ++c) m[c] = kMinusInfinity<T>, sum[c] = 0;
-  const Extreme<T, true> fold;
-  for (int64_t r = 0; r < n; ++r) {
-    const T* row = x + r * stride;
-    fold_rows<1>(fold, m, &row, r + 1 < n ? w : tail, static_cast<const T*>(nullptr));
-  }
-  share(m, w, period, [](T a, T b) { return static_cast<T>(Extreme<T, true>::merge(Total<T>(a), Total<T>(b))); });
-  for (int64_t r0 = 0; r0 < n; r0 += kBlockRows) {
-    for (int64_t c = 0; c < w; ++c) part[c] = 0;
-    for (int64_t r = r0; r < min_of(n, r0 + kBlockRows); ++r)
-      for (int64_t c = 0, width = r + 1 < n ? w : tail; c < width; c += V::kSize) {
-        const int64_t left = width - c, at = r * stride + c;
-        const V e = exp_negative(V::load(x + at, left) - V::load(m + c, left));
-        if (!log_of) e.store(y + at, left);
-        (V::load(part + c, left) + e).store(part + c, left);
-      }
-    merge_totals<Add<T>>(sum, part, w);
-  }
-  share(sum, w, period, [](double a, double b) { return a + b; });
-  for (int64_t c = 0; c < w; c += VecD::kSize) {
-    const VecD s = VecD::load(sum + c, w - c);
-    (log_of ? log(s) : VecD(1) / s).store(sum + c, w - c);
-  }
-  for (int64_t c = 0; c < w; ++c) part[c] = static_cast<T>(sum[c]);
-  for (int64_t r = 0; r < n; ++r)
-    for (int64_t c = 0, width = r + 1 < n ? w : tail; c < width; c += V::kSize) {
-      const int64_t left = width - c, at = r * stride + c;
-      const V p = V::load(part + c, left);
-      const V v = log_of ? V::load(x + at, left) - V::load(m + c, left) - p : V::load(y + at, left) * p;
-      v.store(y + at, left);
-    }
-}
-
-template <class T>
-void backward_columns(T* dx, const T* dy, const T* y, const Run& run, bool log) {
-  using V = Vec<T>;
-  const auto [n, stride, w, tail, period] = run;
-  T part[kRun];
-  double sum[kRun];
-  for (int64_t c = 0; c < w; ++c) sum[c] = 0;
-  for (int64_t r0 = 0; r0 < n; r0 += kBlockRows) {
-    for (int64_t c = 0; c < w; ++c) part[c] = 0;
-    for (int64_t r = r0; r < min_of(n, r0 + kBlockRows); ++r)
-      for (int64_t c = 0, width = r + 1 < n ? w : tail; c < width; c += V::kSize) {
-        const int64_t left = width - c, at = r * stride + c;
-        const V g = V::load(dy + at, left), p = V::load(part + c, left);
-        (log ? p + g : fma(g, V::load(y + at, left), p)).store(part + c, left);
-      }
-    merge_totals<Add<T>>(sum, part, w);
-  }
-  share(sum, w, period, [](double a, double b) { return a + b; });
-  for (int64_t c = 0; c < w; ++c) part[c] = static_cast<T>(sum[c]);
-  for (int64_t r = 0; r < n; ++r)
-    for (int64_t c = 0, width = r + 1 < n ? w : tail; c < width; c += V::kSize) {
-      const int64_t left = width - c, at = r * stride + c;
-      const V g = V::load(dy + at, left), v = V::load(y + at, left), s = V::load(part + c, left);
-      (log ? fnma(exp(v), s, g) : (g - s) * v).store(dx + at, left);
-    }
-}
-
 // b is nullptr in the forward.
 template <class T>
 void rows_of(T* out, const T* a, const T* b, int64_t rows, int64_t n, bool log) {
@@ -155,17 +74,6 @@ void rows_of(T* out, const T* a, const T* b, int64_t rows, int64_t n, bool log) 
   for (int64_t r = 0; r < rows; ++r)
     b ? backward_row(out + r * n, a + r * n, b + r * n, n, log) : softmax_row(out + r * n, a + r * n, n);
 }
-template <class T>
-void columns(T* out, const T* a, const T* b, int64_t n, int64_t stride, int64_t w, bool log) {
-  Run run{n, stride, w, w, w};
-  const int64_t group = kRun / w, wide = group * w;
-  if (w == stride && w <= 2 * Vec<T>::kSize && n >= 4 * group) {
-    const int64_t rows = ceil_div(n, group);
-    run = {rows, wide, wide, n * w - (rows - 1) * wide, w};
-  }
-  b ? backward_columns(out, a, b, run, log) : forward_columns(out, a, run, log);
-}
-
 template <class T>
 void softmax_typed(const SoftmaxArgs& s, const void* second) {
   T* out = static_cast<T*>(s.out);
@@ -177,12 +85,17 @@ void softmax_typed(const SoftmaxArgs& s, const void* second) {
     });
     return;
   }
-  const int64_t runs = ceil_div(s.inner, kRun);
+  const Columns<T> all{out, a, b, s.log};
+  // Columns beyond a share of L2, or too few to share out, where there are many elements.
+  const int64_t runs = ceil_div(s.inner, kRun),
+                run_bytes = s.n * min_of(kRun, s.inner) * static_cast<int64_t>(sizeof(T));
+  if (run_bytes > 128 << 10 || (s.outer * runs < 8 && s.n * s.inner >= 1 << 16))
+    return softmax_tiles(all, s.outer, s.n, s.inner);
   const double ns = 1.5 * static_cast<double>(s.n) * static_cast<double>(min_of(kRun, s.inner));
   parallel_for(0, s.outer * runs, grain_for(ns), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t c = i % runs * kRun, at = i / runs * s.n * s.inner + c;
-      columns(out + at, a + at, b ? b + at : nullptr, s.n, s.inner, min_of(kRun, s.inner - c), s.log);
+      const int64_t c = i % runs * kRun;
+      all.at(i / runs * s.n * s.inner + c).whole(s.n, s.inner, min_of(kRun, s.inner - c));
     }
   });
 }
@@ -203,7 +116,7 @@ void softmax_half(const SoftmaxArgs& s, const void* second) {
       if (s.inner == 1)
         rows_of<float>(a.get(), a.get(), y, 1, s.n, s.log);
       else
-        columns<float>(a.get(), a.get(), y, s.n, w, w, s.log);
+        Columns<float>{a.get(), a.get(), y, s.log}.whole(s.n, w, w);
       from_float(const_cast<char*>(bytes(s.out, at)), {s.inner, 1}, a.get(), {w, 1}, s.n, w);
     }
   });
