@@ -129,7 +129,7 @@ void reduce_many(Reduce op, const ReduceArgs& a, const Source<T>& x) {
   char* y = static_cast<char*>(a.y);
   const int64_t y_item = static_cast<int64_t>(item_size(a.y_dtype)), matrix = a.nreduce * a.inner;
   const int64_t w = min_of(a.inner, kMaxColumns), chunks = ceil_div(a.inner, w);
-  const bool short_rows = fills_lanes<T>(a.inner) && a.outer > 1 && matrix <= kBlockRows * Vec<T>::kSize;
+  const bool rows = fills_lanes<T>(a.inner) && a.outer > 1;
   const auto body = [&](int64_t begin, int64_t end) {
     T shift[kMaxColumns];
     Total<T> out[kMaxColumns];
@@ -137,8 +137,10 @@ void reduce_many(Reduce op, const ReduceArgs& a, const Source<T>& x) {
     for (int64_t i = begin; i < end; i += group) {
       const int64_t o = i / chunks, c = i % chunks * w, cols = min_of(w, a.inner - c), outers = min_of(group, end - i);
       const auto run = [&](const auto& fold, const T* s, Total<T>* to) {
-        if (short_rows && a.inner == 1) return fold_short_rows<true>(fold, x, o * matrix, outers, matrix, 1, s, to);
-        if (short_rows) return fold_short_rows<false>(fold, x, o * matrix, outers, matrix, a.inner, s, to);
+        if (rows && short_rows<std::decay_t<decltype(fold)>>(x, matrix)) {
+          if (a.inner == 1) return fold_short_rows<true>(fold, x, o * matrix, outers, matrix, 1, s, to);
+          return fold_short_rows<false>(fold, x, o * matrix, outers, matrix, a.inner, s, to);
+        }
         for (int64_t k = 0; k < outers; ++k)
           fold_piece(fold, x, (o + k) * matrix, a.inner, 0, a.nreduce, c, c + cols, s ? s + k * cols : nullptr,
                      to + k * cols);

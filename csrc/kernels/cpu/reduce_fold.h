@@ -116,6 +116,7 @@ struct Extreme {  // NaN wins
   using V = Vec<T>;
   using W = Total<T>;
   static constexpr int kUnroll = 8;
+  static constexpr bool kExact = true;  // however long a lane is
   static constexpr T kStart = kMax ? (kAbs ? T(0) : kMinusInfinity<T>) : kInfinity<T>;
   PYNN_INLINE V start() const { return V(kStart); }
   PYNN_INLINE V identity(V) const { return V(kStart); }
@@ -239,8 +240,17 @@ template <class P, class T>
   merge_lanes<P>(total, columns, out);
 }
 
-// The same of each of many matrices of n <= kBlockRows * L elements next to each other: L of them at a time, whose
-// accumulators are transposed and merged. A result does not depend on its place among the others.
+// Whether fold_short_rows takes matrices of n elements: lanes stay short, unless the fold is exact, and what is converted
+// fits its buffer.
+template <class P, class T>
+bool short_rows(const Source<T>& x, int64_t n) {
+  constexpr int64_t L = Vec<T>::kSize;
+  if constexpr (requires { P::kExact; }) return n <= kBlockRows * L || (n <= 4 * kBlockRows * L && !x.convert);
+  return n <= kBlockRows * L;
+}
+
+// The same of each of many matrices of n elements next to each other: L of them at a time, whose accumulators are
+// transposed and merged. A result does not depend on its place among the others.
 template <bool kOneColumn, class P, class T>
 [[gnu::noinline]] void fold_short_rows(const P& fold, const Source<T>& x, int64_t offset, int64_t rows, int64_t n,
                                        int64_t columns, const T* shift, Total<T>* out) {

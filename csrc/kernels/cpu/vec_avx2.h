@@ -102,6 +102,43 @@ PYNN_INLINE void store_bool(bool* p, I64 m) {
   __builtin_memcpy(p, &bytes, 4);
 }
 
+// Eight numbers as int32, a float or double that it cannot hold as its least value; and int32 as numbers, of which
+// narrower integers take the low bits.
+PYNN_INLINE __m128i load_bits(const void* p, int bytes) {
+  return bytes == 8 ? _mm_loadl_epi64(static_cast<const __m128i*>(p)) : _mm_loadu_si128(static_cast<const __m128i*>(p));
+}
+PYNN_INLINE I32 load_int32(const uint8_t* p) { return (I32)_mm256_cvtepu8_epi32(load_bits(p, 8)); }
+PYNN_INLINE I32 load_int32(const int8_t* p) { return (I32)_mm256_cvtepi8_epi32(load_bits(p, 8)); }
+PYNN_INLINE I32 load_int32(const int16_t* p) { return (I32)_mm256_cvtepi16_epi32(load_bits(p, 16)); }
+PYNN_INLINE I32 load_int32(const int32_t* p) { return (I32)_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+PYNN_INLINE I32 load_int32(const float* p) { return (I32)_mm256_cvttps_epi32(_mm256_loadu_ps(p)); }
+PYNN_INLINE I32 load_int32(const double* p) {
+  return (I32)_mm256_set_m128i(_mm256_cvttpd_epi32(_mm256_loadu_pd(p + 4)), _mm256_cvttpd_epi32(_mm256_loadu_pd(p)));
+}
+PYNN_INLINE __m128i low_half(I32 v) { return _mm256_castsi256_si128((__m256i)v); }
+PYNN_INLINE __m128i high_half(I32 v) { return _mm256_extracti128_si256((__m256i)v, 1); }
+PYNN_INLINE void store_int32(int32_t* p, I32 v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), (__m256i)v); }
+PYNN_INLINE void store_int32(float* p, I32 v) { _mm256_storeu_ps(p, _mm256_cvtepi32_ps((__m256i)v)); }
+PYNN_INLINE void store_int32(double* p, I32 v) {
+  _mm256_storeu_pd(p, _mm256_cvtepi32_pd(low_half(v)));
+  _mm256_storeu_pd(p + 4, _mm256_cvtepi32_pd(high_half(v)));
+}
+PYNN_INLINE void store_int32(int64_t* p, I32 v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_cvtepi32_epi64(low_half(v)));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 4), _mm256_cvtepi32_epi64(high_half(v)));
+}
+PYNN_INLINE void store_int32(int16_t* p, I32 v) {
+  const __m128i words = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm_unpacklo_epi64(_mm_shuffle_epi8(low_half(v), words), _mm_shuffle_epi8(high_half(v), words)));
+}
+PYNN_INLINE void store_int32(uint8_t* p, I32 v) {
+  const __m128i bytes = _mm_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p),
+                   _mm_unpacklo_epi32(_mm_shuffle_epi8(low_half(v), bytes), _mm_shuffle_epi8(high_half(v), bytes)));
+}
+PYNN_INLINE void store_int32(int8_t* p, I32 v) { store_int32(reinterpret_cast<uint8_t*>(p), v); }
+
 PYNN_INLINE F32 load_half(const Half* p) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
