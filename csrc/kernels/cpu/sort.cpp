@@ -5,8 +5,8 @@
 //   n <= kShortLine, of several lines: a register of them side by side is ranked by counting, unless few are wanted
 //   n <= kRanked every pair's place is the number of those that come before it, counted in registers
 //   n < 64        insertion sort (where registers are short)
-//   k <= n / 16   a heap of the k least, which most elements never reach: registers of them are compared with its top
-//   n <= kMerged  runs of kRanked pairs, merged (64-bit keys, unless they are many and differ in 16 bits only)
+//   only_few      a heap of the k least, which most elements never reach: registers of them are compared with its top
+//   n <= kMerged  runs of kRanked pairs, merged, unless they are many and differ in 16 bits only
 //   else          radix sort by bytes of the distance from the least key, least byte first
 // Parallel over rows; columns are copied to rows, a few of them at a time. float32 and narrower: 32-bit keys; float64,
 // int64 and rows of 2^32 elements: 64-bit keys.
@@ -87,7 +87,9 @@ void insertion_sort(Pair<Key>* p, int64_t n) {
 
 // Runs of equal length, each ranked, are merged two by two, from both ends at once. Returns where the result is.
 template <class Key>
-constexpr int64_t kMerged = sizeof(Key) == 8 && PYNN_VEC_BYTES > 16 ? 2048 : 0;
+constexpr int64_t kMerged = PYNN_VEC_BYTES <= 16 ? 0
+                            : sizeof(Key) == 8   ? 2048
+                                                 : 1024;
 template <class Key>
 Pair<Key>* merge_sort(Pair<Key>* p, Pair<Key>* other, int64_t n) {
   int64_t run = n;
@@ -156,6 +158,9 @@ void sift_down(Pair<Key>* heap, int64_t n, int64_t i) {
   heap[i] = x;
 }
 
+// So few of so many elements that a heap of them is fastest.
+PYNN_INLINE bool only_few(int64_t n, int64_t k) { return n >= (PYNN_VEC_BYTES > 32 ? 64 : 48) && k <= n / 16; }
+
 // The pairs of the k least keys, in order, of x.
 template <class Key, class S>
 void least_k(Pair<Key>* heap, int64_t k, const S* x, int64_t n, bool descending) {
@@ -208,7 +213,7 @@ void sort_row(const S* x, int64_t n, int64_t k, bool descending, Pair<Key>* pair
               int64_t* indices) {
   const Key flip = descending ? ~Key(0) : Key(0);
   Pair<Key>* p = pairs;
-  const bool few = n >= 64 && k <= n / 16;
+  const bool few = only_few(n, k);
   for (int64_t i = 0; i < n && !few; ++i) p[i] = {static_cast<Key>(key_of<Key>(x[i]) ^ flip), static_cast<Key>(i)};
   if (few) {
     least_k(p, k, x, n, descending);
@@ -265,7 +270,7 @@ template <class Key, class S>
 void sort_typed(const SortArgs& a) {
   const int64_t n = a.n, k = a.k;
   using Lane = KeyOf<S>;
-  const bool few = n >= 64 && k <= n / 16;
+  const bool few = only_few(n, k);
   if (n <= kShortLine<Lane> && !few && (a.inner > 1 ? a.inner : a.rows) >= Vec<Lane>::kSize / 4)
     return sort_short_lines<S>(a);
   const int64_t width = min_of<int64_t>(a.inner, 16), runs = ceil_div(a.inner, width);
