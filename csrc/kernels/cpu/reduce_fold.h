@@ -240,8 +240,8 @@ template <class P, class T>
   merge_lanes<P>(total, columns, out);
 }
 
-// Whether fold_short_rows takes matrices of n elements: lanes stay short, unless the fold is exact, and what is converted
-// fits its buffer.
+// Whether fold_short_rows takes matrices of n elements: lanes stay short, unless the fold is exact, and what is
+// converted fits its buffer.
 template <class P, class T>
 bool short_rows(const Source<T>& x, int64_t n) {
   constexpr int64_t L = Vec<T>::kSize;
