@@ -260,3 +260,37 @@ def test_transpositions(shape, dtype):
         np.testing.assert_array_equal(x.transpose(*dims).contiguous().numpy(), np.swapaxes(x.numpy(), *dims))
     y = x.transpose(0, -1)
     np.testing.assert_array_equal((y + y.contiguous()).numpy(), 2 * np.swapaxes(x.numpy(), 0, -1))
+
+
+@pytest.mark.parametrize(
+    "source", [pynn.float64, pynn.float32, pynn.float16, pynn.int64, pynn.int32, pynn.int16]
+)
+def test_casts_of_what_does_not_fit(source):
+    """Out of range, NaN and infinite: in registers as one by one, and narrower integers keep the low bits of int32."""
+    if source.is_floating_point:
+        values = [
+            np.nan,
+            np.inf,
+            -np.inf,
+            3e9,
+            -3e9,
+            2.0**31,
+            -(2.0**31),
+            2.0**63,
+            1e30,
+            300.7,
+            -129.2,
+            255.9,
+            65504,
+            -0.0,
+        ]
+    else:
+        limits = np.iinfo(NUMPY_DTYPE[source])
+        values = [limits.min, limits.max, limits.max - 255, 256, -129, 255, 128, -1, 0]
+    x = pynn.tensor(values * 3, dtype=pynn.float64 if source.is_floating_point else pynn.int64).to(source)
+    for target in (pynn.uint8, pynn.int8, pynn.int16, pynn.int32, pynn.int64, pynn.bool, pynn.float32):
+        together, alone = x.to(target), [x[i].to(target).item() for i in range(len(x))]
+        np.testing.assert_array_equal(to_numpy(together), np.array(alone, to_numpy(together).dtype))
+        if target in (pynn.uint8, pynn.int8, pynn.int16):
+            wide = to_numpy(x.to(pynn.int32 if source != pynn.int64 else pynn.int64))
+            np.testing.assert_array_equal(to_numpy(together), wide.astype(NUMPY_DTYPE[target]))

@@ -450,3 +450,16 @@ def test_dims_in_any_order_in_memory(order):
     for d in range(4):
         assert np.array_equal(x.argmax(d).numpy(), values.argmax(d))
         assert np.array_equal(x.round().max(d)[1].numpy(), values.round().argmax(d))  # the first of equals
+
+
+@pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64, pynn.bfloat16, pynn.int32, pynn.uint8])
+@pytest.mark.parametrize("columns", [1, 2, 4])
+def test_extremes_of_rows_of_any_length(dtype, columns):
+    """Rows are folded many at a time up to a length; NaN wins wherever it stands."""
+    for n in (255, 256, 257, 512, 1023, 1024, 1025, 2100):
+        a = arr(19, n, columns, low=0, high=200)
+        if dtype.is_floating_point:
+            a[5, n - 1, 0] = a[7, 0, 0] = a[11, n // 2, 0] = np.nan
+        x = tensor(a, dtype)
+        np.testing.assert_array_equal(to_numpy(x.amax(1)), to_numpy(x).max(1))
+        np.testing.assert_array_equal(to_numpy(x.amin(1)), to_numpy(x).min(1))
