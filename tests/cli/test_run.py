@@ -147,6 +147,7 @@ def test_standard_input_and_ctrl_c(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell may ignore it
     )
     assert child.stdout.readline() == "ready\n"
     time.sleep(0.1)

@@ -432,7 +432,13 @@ def test_ctrl_c(tmp_path):
         """,
     )
     child = subprocess.Popen(
-        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell may ignore it
     )
     lines = [child.stdout.readline() for _ in range(6)]
     pids = {int(line.split()[1]) for line in lines if line.startswith("pid")}
