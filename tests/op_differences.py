@@ -40,7 +40,9 @@ NO_OUT = "a function of Python's layer; PyTorch documents no out= for it"
 DRAWN = "drawn, then copied to out: the order of an out with gaps is not PyTorch's"
 CLASS = "a RuntimeError with the sizes, where PyTorch's index check comes first"
 PRECISE = "computed in float32: PyTorch's sums in the half type overflow or round at each step"
-BY_CPU = "computed in float32, as PyTorch does where oneDNN multiplies float16 on the CPU, but not on others"
+BY_CPU = (
+    "computed in float32, as PyTorch does where oneDNN multiplies the half type on the CPU, but not on others"
+)
 POSITIONS = "positions among elements of half types are computed in float32"
 SEARCH = "half types are binned in float32"
 
@@ -80,7 +82,7 @@ DIFFERENCES = {
     "narrow_copy": {"out": FLAT_OUT, "errors": "an IndexError for a dim out of range, as everywhere"},
     "nn.functional.avg_pool3d": {"out": FLAT_OUT},
     "nn.functional.batch_norm": {"zero": CLASS},
-    "nn.functional.conv_transpose3d": {"values float16": BY_CPU},
+    "nn.functional.conv_transpose3d": {"values float16": BY_CPU, "values bfloat16": BY_CPU},
     "nn.functional.embedding": {"zero": "an IndexError names the row"},
     "nn.functional.embedding_bag": {"zero": CLASS},
     "nn.functional.grid_sample": {"values bfloat16": POSITIONS, "values float16": POSITIONS},
