@@ -26,8 +26,8 @@ namespace {
 constexpr int kSlots = 8;    // callers at once; further ones work alone
 constexpr int kShares = 16;  // of a region; threads beyond that begin in another's
 
-// How long a thread polls before it sleeps: at least so long, since waking one takes a while, and no longer than it has
-// just worked, so that waiting never costs more than the work; in virtual machines a core that idles is given away.
+// How long a thread polls before it sleeps: at least so long, since waking one takes a while, and about as long as it
+// has lately worked, so that waiting costs no more than work does; in virtual machines a core that idles is given away.
 using Clock = std::chrono::steady_clock;
 constexpr Clock::duration kWorkerSpin = std::chrono::microseconds(50), kCallerSpin = std::chrono::microseconds(20),
                           kLongestSpin = std::chrono::microseconds(500);

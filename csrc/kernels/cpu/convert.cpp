@@ -90,8 +90,9 @@ PYNN_INLINE void convert_small_lanes(int64_t* dst, const float* src) {
 #ifdef PYNN_ISA_AVX2
 template <class To, class From>
 constexpr bool kByInt32 =
-    !std::is_same_v<From, To> && !kIsHalf<To> && !std::is_same_v<To, bool> && !std::is_same_v<From, bool> &&
-    !(kIsFloat<From> && (kIsFloat<To> || sizeof(To) == 8)) && requires(const From* p) { native::load_int32(p); };
+    (sizeof(From) > 2 || sizeof(To) > 2) && !std::is_same_v<From, To> && !kIsHalf<To> && !std::is_same_v<To, bool> &&
+    !std::is_same_v<From, bool> && !(kIsFloat<From> && (kIsFloat<To> || sizeof(To) == 8)) &&
+    requires(const From* p) { native::load_int32(p); };
 template <class To, class From>
 PYNN_INLINE void convert_by_int32(To* dst, const From* src) {
   native::store_int32(dst, native::load_int32(src));
