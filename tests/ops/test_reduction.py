@@ -454,7 +454,7 @@ def test_dims_in_any_order_in_memory(order):
 
 @pytest.mark.parametrize("dtype", [pynn.float32, pynn.float64, pynn.bfloat16, pynn.int32, pynn.uint8])
 @pytest.mark.parametrize("columns", [1, 2, 4])
-def test_extremes_of_rows_of_any_length(dtype, columns):
+def test_rows_of_any_length(dtype, columns):
     """Rows are folded many at a time up to a length; NaN wins wherever it stands."""
     for n in (255, 256, 257, 512, 1023, 1024, 1025, 2100):
         a = arr(19, n, columns, low=0, high=200)
@@ -463,3 +463,8 @@ def test_extremes_of_rows_of_any_length(dtype, columns):
         x = tensor(a, dtype)
         np.testing.assert_array_equal(to_numpy(x.amax(1)), to_numpy(x).max(1))
         np.testing.assert_array_equal(to_numpy(x.amin(1)), to_numpy(x).min(1))
+        whole, rtol = to_numpy(x).astype(np.float64), 5e-3 if dtype == pynn.bfloat16 else 1e-6
+        np.testing.assert_allclose(to_numpy(x.sum(1)), whole.sum(1), rtol=rtol)
+        if dtype.is_floating_point:
+            np.testing.assert_allclose(to_numpy(x.mean(1)), whole.mean(1), rtol=rtol)
+            np.testing.assert_allclose(to_numpy(x.var(1)), whole.var(1, ddof=1), rtol=rtol)

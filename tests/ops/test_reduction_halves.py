@@ -12,7 +12,7 @@ import pynn
 @pytest.mark.parametrize("dtype", [pynn.float16, pynn.bfloat16])
 def test_halves_are_read_as_float32(dtype):
     """The same bits as of a float32 copy, whichever loop they go through."""
-    for shape in ((1,), (15,), (17, 5), (40, 130), (3, 1000), (300, 63), (70000,), (5, 2100)):
+    for shape in ((1,), (15,), (17, 5), (40, 130), (3, 1000), (19, 300), (300, 63), (70000,), (5, 2100)):
         x = tensor(arr(*shape), dtype)
         if len(shape) > 1:
             x[0, 0] = math.inf

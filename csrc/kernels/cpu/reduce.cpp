@@ -137,7 +137,7 @@ void reduce_many(Reduce op, const ReduceArgs& a, const Source<T>& x) {
     for (int64_t i = begin; i < end; i += group) {
       const int64_t o = i / chunks, c = i % chunks * w, cols = min_of(w, a.inner - c), outers = min_of(group, end - i);
       const auto run = [&](const auto& fold, const T* s, Total<T>* to) {
-        if (rows && short_rows<std::decay_t<decltype(fold)>>(x, matrix)) {
+        if (rows && is_short_row<T>(matrix)) {
           if (a.inner == 1) return fold_short_rows<true>(fold, x, o * matrix, outers, matrix, 1, s, to);
           return fold_short_rows<false>(fold, x, o * matrix, outers, matrix, a.inner, s, to);
         }

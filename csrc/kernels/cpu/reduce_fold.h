@@ -16,7 +16,8 @@
 namespace PYNN_CPU_NAMESPACE {
 namespace {
 
-constexpr int64_t kBlockRows = 32;  // steps of one lane before it goes to the total
+constexpr int64_t kBlockRows = 32;   // steps of one lane before it goes to the total
+constexpr int64_t kShortBlocks = 2;  // of rows that are folded many at a time
 
 template <class T>
 using Total = std::conditional_t<std::is_same_v<T, int64_t>, int64_t, double>;
@@ -116,7 +117,6 @@ struct Extreme {  // NaN wins
   using V = Vec<T>;
   using W = Total<T>;
   static constexpr int kUnroll = 8;
-  static constexpr bool kExact = true;  // however long a lane is
   static constexpr T kStart = kMax ? (kAbs ? T(0) : kMinusInfinity<T>) : kInfinity<T>;
   PYNN_INLINE V start() const { return V(kStart); }
   PYNN_INLINE V identity(V) const { return V(kStart); }
@@ -240,13 +240,10 @@ template <class P, class T>
   merge_lanes<P>(total, columns, out);
 }
 
-// Whether fold_short_rows takes matrices of n elements: lanes stay short, unless the fold is exact, and what is
-// converted fits its buffer.
-template <class P, class T>
-bool short_rows(const Source<T>& x, int64_t n) {
-  constexpr int64_t L = Vec<T>::kSize;
-  if constexpr (requires { P::kExact; }) return n <= kBlockRows * L || (n <= 4 * kBlockRows * L && !x.convert);
-  return n <= kBlockRows * L;
+// Whether fold_short_rows takes matrices of n elements.
+template <class T>
+bool is_short_row(int64_t n) {
+  return n <= kShortBlocks * kBlockRows * Vec<T>::kSize;
 }
 
 // The same of each of many matrices of n elements next to each other: L of them at a time, whose accumulators are
@@ -258,10 +255,9 @@ template <bool kOneColumn, class P, class T>
   using V = Vec<T>;
   constexpr int L = V::kSize, R = P::kUnroll < 4 ? P::kUnroll : L < 4 ? L : 4;
   const int64_t whole = n / L * L;
-  const auto in_row = V::iota(T(0)) < V(static_cast<T>(n - whole));
-  constexpr int64_t room = kBlockRows * L * L;
+  constexpr int64_t room = kShortBlocks * kBlockRows * L * L;
   T buffer[room];
-  const int64_t together = max_of<int64_t>(room / 8 / max_of<int64_t>(n, 1) / L, 1) * L;  // rows that are converted
+  const int64_t together = max_of<int64_t>(room / 16 / max_of<int64_t>(n, 1) / L, 1) * L;  // rows that are converted
   const T* held = nullptr;
   for (int64_t r0 = 0; r0 < rows; r0 += L) {
     const int64_t last = min_of<int64_t>(L, rows - r0) - 1;
@@ -270,23 +266,32 @@ template <bool kOneColumn, class P, class T>
     V acc[L];
     for (int g = 0; g < L; g += R) {
       const T* row[R];
-      V a[R], s[R];
+      V s[R];
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
         const int64_t k = min_of<int64_t>(g + r, last);
         row[r] = p + k * n;
-        a[r] = fold.start();
+        acc[g + r] = fold.start();
         s[r] = repeated(shift ? shift + (r0 + k) * columns : nullptr, columns);
       }
-      for (int64_t i = 0; i < whole; i += L)
+      for (int64_t i = 0, end; i < whole; i = end) {
+        V a[R];
+        end = min_of(whole, i + kBlockRows * L);
 #pragma GCC unroll 4
-        for (int r = 0; r < R; ++r) a[r] = fold.step(a[r], V::load(row[r] + i), s[r]);
-      if (whole < n)
+        for (int r = 0; r < R; ++r) a[r] = fold.start();
+        for (int64_t k = i; k < end; k += L)
 #pragma GCC unroll 4
-        for (int r = 0; r < R; ++r)
-          a[r] = fold.step(a[r], select(in_row, V::load(row[r] + whole, n - whole), fold.identity(s[r])), s[r]);
+          for (int r = 0; r < R; ++r) a[r] = fold.step(a[r], V::load(row[r] + k), s[r]);
 #pragma GCC unroll 4
-      for (int r = 0; r < R; ++r) acc[g + r] = a[r];
+        for (int r = 0; r < R; ++r) acc[g + r] = P::merge(acc[g + r], a[r]);
+      }
+    }
+    // Here, so that its constants take no registers of the loop above.
+    for (int64_t r = 0; whole < n && r < L; ++r) {
+      const int64_t k = min_of(r, last);
+      const V s = repeated(shift ? shift + (r0 + k) * columns : nullptr, columns);
+      const V rest = V::load(p + k * n + whole, n - whole);
+      acc[r] = fold.step(acc[r], select(V::iota(T(0)) < V(static_cast<T>(n - whole)), rest, fold.identity(s)), s);
     }
     transpose(acc);
 #pragma GCC unroll 4
