@@ -135,7 +135,8 @@ bool divide_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t 
     if (a_step && b_step) return divide_short<part>(to, p, 1, q, 1, n);
     return a_step ? divide_short<part>(to, p, 1, q, 0, n) : divide_short<part>(to, p, 0, q, b_step, n);
   }
-  const Source<T> x(a, a_step), by(b, b_step);
+  Lanes<T> same_x, same_by;
+  const Source<T> x(a, a_step, same_x), by(b, b_step, same_by);
   bool ok = true;
   int64_t i = 0;
   if constexpr (kHasFma && sizeof(T) == 8) {
@@ -149,11 +150,14 @@ bool divide_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t 
 
 }  // namespace
 
-#define PYNN_DIVIDE_LOOP(op, part, T)                                                                               \
-  template <>                                                                                                       \
-  bool binary_loop<Binary::op, T>(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n, \
-                                  LoopParams) {                                                                     \
-    return divide_loop<Part::part, T>(y, a, a_step, b, b_step, n);                                                  \
+#define PYNN_DIVIDE_LOOP(op, part, T)                                                         \
+  template <>                                                                                 \
+  bool binary_loop<Binary::op, T>(const LoopArgs& args) {                                     \
+    bool ok = true;                                                                           \
+    each_row<3>(args, [&](void* const* at, int64_t n) {                                       \
+      ok &= divide_loop<Part::part, T>(at[0], at[1], args.steps[1], at[2], args.steps[2], n); \
+    });                                                                                       \
+    return ok;                                                                                \
   }
 PYNN_DIVIDE_LOOP(Div, Truncated, int32_t)
 PYNN_DIVIDE_LOOP(Div, Truncated, int64_t)

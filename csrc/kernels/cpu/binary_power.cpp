@@ -50,18 +50,22 @@ bool pow_float_loop(void* y, const void* a, int64_t a_step, const void* b, int64
   T* to = static_cast<T*>(y);
   if (b_step == 0 && a_step == 1 && pow_simple_loop(to, static_cast<const T*>(a), *static_cast<const T*>(b), n))
     return true;
-  const Source<T> base(a, a_step), exponent(b, b_step);
+  Lanes<T> same_base, same_exponent;
+  const Source<T> base(a, a_step, same_base), exponent(b, b_step, same_exponent);
   for (int64_t i = 0; i < n; i += V::kSize) pow(base.at(i, n - i), exponent.at(i, n - i)).store(to + i, n - i);
   return true;
 }
 
 }  // namespace
 
-#define PYNN_POW_LOOP(T, function)                                                                                   \
-  template <>                                                                                                        \
-  bool binary_loop<Binary::Pow, T>(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n, \
-                                   LoopParams) {                                                                     \
-    return function<T>(y, a, a_step, b, b_step, n);                                                                  \
+#define PYNN_POW_LOOP(T, function)                                             \
+  template <>                                                                  \
+  bool binary_loop<Binary::Pow, T>(const LoopArgs& args) {                     \
+    bool ok = true;                                                            \
+    each_row<3>(args, [&](void* const* at, int64_t n) {                        \
+      ok &= function<T>(at[0], at[1], args.steps[1], at[2], args.steps[2], n); \
+    });                                                                        \
+    return ok;                                                                 \
   }
 PYNN_POW_LOOP(float, pow_float_loop)
 PYNN_POW_LOOP(double, pow_float_loop)

@@ -104,60 +104,63 @@ void divide(S* y, const S* a, int64_t a_step, const S* b, int64_t b_step, int64_
 }  // namespace
 
 template <Unary op, class S>
-void complex_unary_loop(void* y, const void* x, int64_t n, LoopParams) {
-  const S* from = static_cast<const S*>(x);
-  if constexpr (op == Unary::Angle && std::is_same_v<S, Complex64>) {
-    angles(static_cast<S*>(y), from, n);
-  } else if constexpr (op == Unary::Abs && std::is_same_v<S, Complex64>) {
-    for (int64_t i = 0; i < n; ++i) static_cast<S*>(y)[i] = {magnitude(from[i]), 0};
-  } else if constexpr (op == Unary::Reciprocal) {
-    const S one = {1, 0};
-    divide(static_cast<S*>(y), &one, 0, from, 1, n);
-  } else if constexpr (yields_bool(op)) {
-    for (int64_t i = 0; i < n; ++i) static_cast<bool*>(y)[i] = unary<op>(wide(from[i]));
-  } else {
-    for (int64_t i = 0; i < n; ++i) static_cast<S*>(y)[i] = cast_parts<S>(unary<op>(wide(from[i])));
-  }
+bool complex_unary_loop(const LoopArgs& args) {
+  each_row<2>(args, [](void* const* at, int64_t n) {
+    S* y = static_cast<S*>(at[0]);
+    const S* x = static_cast<const S*>(at[1]);
+    if constexpr (op == Unary::Angle && std::is_same_v<S, Complex64>) {
+      angles(y, x, n);
+    } else if constexpr (op == Unary::Abs && std::is_same_v<S, Complex64>) {
+      for (int64_t i = 0; i < n; ++i) y[i] = {magnitude(x[i]), 0};
+    } else if constexpr (op == Unary::Reciprocal) {
+      const S one = {1, 0};
+      divide(y, &one, 0, x, 1, n);
+    } else if constexpr (yields_bool(op)) {
+      for (int64_t i = 0; i < n; ++i) static_cast<bool*>(at[0])[i] = unary<op>(wide(x[i]));
+    } else {
+      for (int64_t i = 0; i < n; ++i) y[i] = cast_parts<S>(unary<op>(wide(x[i])));
+    }
+  });
+  return true;
 }
 
 template <Binary op, class S>
-bool complex_binary_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n,
-                         LoopParams p) {
+bool complex_binary_loop(const LoopArgs& args) {
   using Out = std::conditional_t<yields_bool(op), bool, S>;
   constexpr bool has_alpha = op == Binary::Add || op == Binary::Sub;
-  const S alpha = has_alpha ? parameter<S>(p) : S{1, 0};
+  const S alpha = has_alpha ? parameter<S>(args.p) : S{1, 0};
   const bool plain = alpha.re == 1 && alpha.im == 0;
-  const S *from_a = static_cast<const S*>(a), *from_b = static_cast<const S*>(b);
-  Out* to = static_cast<Out*>(y);
-  if constexpr (op == Binary::Div && std::is_same_v<S, Complex64>) {  // complex128's products could overflow
-    divide(to, from_a, a_step, from_b, b_step, n);
-    return true;
-  }
-  for (int64_t i = 0; i < n; ++i) to[i] = binary<op>(from_a[i * a_step], from_b[i * b_step], alpha, plain);
+  const int64_t a_step = args.steps[1], b_step = args.steps[2];
+  each_row<3>(args, [&](void* const* at, int64_t n) {
+    const S *a = static_cast<const S*>(at[1]), *b = static_cast<const S*>(at[2]);
+    Out* y = static_cast<Out*>(at[0]);
+    if constexpr (op == Binary::Div && std::is_same_v<S, Complex64>)  // complex128's products could overflow
+      divide(y, a, a_step, b, b_step, n);
+    else
+      for (int64_t i = 0; i < n; ++i) y[i] = binary<op>(a[i * a_step], b[i * b_step], alpha, plain);
+  });
   return true;
 }
 
 template <Ternary op, class S>
-void complex_ternary_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, const void* c,
-                          int64_t c_step, int64_t n, LoopParams p) {
+bool complex_ternary_loop(const LoopArgs& args) {
   constexpr bool has_value = op == Ternary::Addcmul || op == Ternary::Addcdiv;
-  const S value = has_value ? parameter<S>(p) : S{1, 0};
-  const S *from_a = static_cast<const S*>(a), *from_b = static_cast<const S*>(b), *from_c = static_cast<const S*>(c);
-  for (int64_t i = 0; i < n; ++i)
-    static_cast<S*>(y)[i] = ternary<op>(from_a[i * a_step], from_b[i * b_step], from_c[i * c_step], value);
+  const S value = has_value ? parameter<S>(args.p) : S{1, 0};
+  const int64_t a_step = args.steps[1], b_step = args.steps[2], c_step = args.steps[3];
+  each_row<4>(args, [&](void* const* at, int64_t n) {
+    const S *a = static_cast<const S*>(at[1]), *b = static_cast<const S*>(at[2]), *c = static_cast<const S*>(at[3]);
+    for (int64_t i = 0; i < n; ++i)
+      static_cast<S*>(at[0])[i] = ternary<op>(a[i * a_step], b[i * b_step], c[i * c_step], value);
+  });
+  return true;
 }
 
-#define PYNN_UNARY(op)                                                                             \
-  template void complex_unary_loop<Unary::op, Complex64>(void*, const void*, int64_t, LoopParams); \
-  template void complex_unary_loop<Unary::op, Complex128>(void*, const void*, int64_t, LoopParams);
-#define PYNN_BINARY_OF(op, S)                                                                                  \
-  template bool complex_binary_loop<Binary::op, S>(void*, const void*, int64_t, const void*, int64_t, int64_t, \
-                                                   LoopParams);
-#define PYNN_BINARY(op) PYNN_BINARY_OF(op, Complex64) PYNN_BINARY_OF(op, Complex128)
-#define PYNN_TERNARY_OF(op, S)                                                                                       \
-  template void complex_ternary_loop<Ternary::op, S>(void*, const void*, int64_t, const void*, int64_t, const void*, \
-                                                     int64_t, int64_t, LoopParams);
-#define PYNN_TERNARY(op) PYNN_TERNARY_OF(op, Complex64) PYNN_TERNARY_OF(op, Complex128)
+#define PYNN_OF(kind, Op, op)                                              \
+  template bool complex_##kind##_loop<Op::op, Complex64>(const LoopArgs&); \
+  template bool complex_##kind##_loop<Op::op, Complex128>(const LoopArgs&);
+#define PYNN_UNARY(op) PYNN_OF(unary, Unary, op)
+#define PYNN_BINARY(op) PYNN_OF(binary, Binary, op)
+#define PYNN_TERNARY(op) PYNN_OF(ternary, Ternary, op)
 
 PYNN_UNARY(Neg)
 PYNN_UNARY(Abs)

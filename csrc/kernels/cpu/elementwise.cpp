@@ -2,8 +2,8 @@
 //
 // The index space is cut into tiles of rows x cols. Within a tile an operand is used where it lies if it is in the
 // loop's type already and its rows are contiguous (or one element for all); otherwise it is gathered and converted
-// into scratch memory that stays in the cache, and the result is converted and scattered from there. The loop is
-// called once for the whole tile if all operands are dense there, else once per row. Tiles run in parallel; their
+// into scratch memory that stays in the cache, and the result is converted and scattered from there. The loop
+// takes the whole tile as one row if all operands are dense there. Tiles run in parallel; their
 // borders depend on sizes and strides alone.
 #include "kernels/cpu/loops.h"
 #include "kernels/cpu/tiles.h"
@@ -22,19 +22,18 @@ constexpr int column_of(DType t) {
     if (kColumns[i] == t) return i;
   return -1;
 }
-template <class Loop>
 struct Row {
   Loop of[kColumnCount];
 };
-template <class Loop, int count>
+template <int count>
 struct Table {
-  Row<Loop> rows[count];
+  Row rows[count];
 };
 
-#define PYNN_TABLE(Op, Loop, loop)                                                                               \
+#define PYNN_TABLE(Op, loop)                                                                                     \
   template <Op op>                                                                                               \
-  constexpr Row<Loop> make_row() {                                                                               \
-    Row<Loop> row = {};                                                                                          \
+  constexpr Row make_row() {                                                                                     \
+    Row row = {};                                                                                                \
     if constexpr (has_loop(op, TypeClass::Full)) row.of[0] = &loop<op, float>, row.of[1] = &loop<op, double>;    \
     if constexpr (has_loop(op, TypeClass::Wide)) row.of[2] = &loop<op, int32_t>, row.of[3] = &loop<op, int64_t>; \
     if constexpr (has_loop(op, TypeClass::Half)) row.of[4] = &loop<op, Half>, row.of[5] = &loop<op, BFloat16>;   \
@@ -45,17 +44,17 @@ struct Table {
     return row;                                                                                                  \
   }                                                                                                              \
   template <int... i>                                                                                            \
-  constexpr Table<Loop, sizeof...(i)> make_table_##Op(std::integer_sequence<int, i...>) {                        \
+  constexpr Table<sizeof...(i)> make_table_##Op(std::integer_sequence<int, i...>) {                              \
     return {{make_row<static_cast<Op>(i)>()...}};                                                                \
   }                                                                                                              \
   constexpr auto k##Op##Loops = make_table_##Op(std::make_integer_sequence<int, int(Op::Count)>());
-PYNN_TABLE(Unary, UnaryLoop, unary_loop)
-PYNN_TABLE(Binary, BinaryLoop, binary_loop)
-PYNN_TABLE(Ternary, TernaryLoop, ternary_loop)
+PYNN_TABLE(Unary, unary_loop)
+PYNN_TABLE(Binary, binary_loop)
+PYNN_TABLE(Ternary, ternary_loop)
 #undef PYNN_TABLE
 
-template <class Loop, int count, class Op>
-PYNN_INLINE Loop find_loop(const Table<Loop, count>& table, Op op, DType type, const char* name) {
+template <int count, class Op>
+PYNN_INLINE Loop find_loop(const Table<count>& table, Op op, DType type, const char* name) {
   const int column = column_of(type);
   const Loop loop = column < 0 ? nullptr : table.rows[static_cast<int>(op)].of[column];
   if (!loop) [[unlikely]]
@@ -101,11 +100,10 @@ double cost(Binary op) {
 }
 double cost(Ternary) { return 0.6; }
 
-// ---- The engine. A loop of any arity is called with one pointer and one step (0 or 1) per operand.
+// ---- The engine.
 
 struct Job {
-  bool (*call)(const Job&, void* const* at, const int64_t* steps, int64_t n);
-  void (*loop)();
+  Loop loop;
   LoopParams params;
   DType type, result;  // what the loop reads and writes
   double cost;
@@ -118,17 +116,18 @@ struct TileRunner {
   const Job& job;
   const bool* usable;             // where it lies
   Convert convert[kMaxOperands];  // into the loop's type, or (result) out of it
-  int64_t steps[kMaxOperands];
+  LoopArgs loop;
   int64_t size[kMaxOperands];               // bytes of an element in the loop
   const char* gathered[kMaxOperands] = {};  // what scratch holds, of a tile of these cols and at most these rows
   int64_t gathered_rows = 0, gathered_cols = 0;
   alignas(64) char scratch[kMaxOperands][kScratchBytes];
 
-  TileRunner(const MapArgs& a, const Tiling& t, const Job& j, const bool* u) : args(a), tiling(t), job(j), usable(u) {
+  TileRunner(const MapArgs& a, const Tiling& t, const Job& j, const bool* u)
+      : args(a), tiling(t), job(j), usable(u), loop(0, j.params) {
     for (int k = 0; k < args.noperands; ++k) {
       const DType type = args.operands[k].dtype;
       convert[k] = k == 0 ? converter(type, job.result) : converter(job.type, type);
-      steps[k] = !usable[k] || tiling.strides[k].col != 0;
+      loop.steps[k] = !usable[k] || tiling.strides[k].col != 0;
       size[k] = static_cast<int64_t>(item_size(k == 0 ? job.result : job.type));
     }
   }
@@ -146,26 +145,18 @@ struct TileRunner {
       for (const char*& p : gathered) p = nullptr;
       gathered_rows = rows, gathered_cols = cols;
     }
-    void* use[kMaxOperands];
-    int64_t row_bytes[kMaxOperands];
     bool dense = true;
     for (int k = 0; k < args.noperands; ++k) {
       const Strides s = tiling.strides[k];
-      use[k] = usable[k] ? at[k] : scratch[k];
-      row_bytes[k] = (usable[k] ? s.row : cols) * size[k];
-      dense &= row_bytes[k] == steps[k] * cols * size[k];
+      loop.at[k] = usable[k] ? at[k] : scratch[k];
+      loop.row_bytes[k] = (usable[k] ? s.row : cols) * size[k];
+      dense &= loop.row_bytes[k] == loop.steps[k] * cols * size[k];
       if (usable[k] || k == 0 || gathered[k] == at[k]) continue;
       gather(k, at[k], s, rows, cols);
     }
-    bool ok = true;
-    if (dense || rows == 1) {
-      ok = job.call(job, use, steps, rows * cols);
-    } else {
-      for (int64_t r = 0; r < rows; ++r) {
-        ok &= job.call(job, use, steps, cols);
-        for (int k = 0; k < args.noperands; ++k) use[k] = static_cast<char*>(use[k]) + row_bytes[k];
-      }
-    }
+    loop.rows = dense ? 1 : rows;
+    loop.n = dense ? rows * cols : cols;
+    const bool ok = job.loop(loop);
     if (!usable[0]) convert[0](at[0], tiling.strides[0], scratch[0], {cols, 1}, rows, cols);
     return ok;
   }
@@ -209,42 +200,30 @@ bool run_tiles(const MapArgs& args, const Job& job) {
 }
 
 // Contiguous operands, or one element for all, need no tiles.
-bool run_contiguous(const Job& job, int noperands, void* const* at, const int64_t* steps, int64_t n) {
-  if (n < kSerial) return job.call(job, at, steps, n);
+bool run_contiguous(const Job& job, int noperands, const LoopArgs& args) {
+  if (args.n < kSerial) return job.loop(args);
   const int64_t size = static_cast<int64_t>(item_size(job.type)), result = static_cast<int64_t>(item_size(job.result));
   bool ok = true;
-  parallel_for(0, n, even_lines(n, grain_for(job.cost)), [&](int64_t begin, int64_t end) {
-    void* from[kMaxOperands];
+  parallel_for(0, args.n, even_lines(args.n, grain_for(job.cost)), [&](int64_t begin, int64_t end) {
+    LoopArgs part = args;
     for (int k = 0; k < noperands; ++k)
-      from[k] = static_cast<char*>(at[k]) + begin * steps[k] * (k == 0 ? result : size);
-    if (!job.call(job, from, steps, end - begin)) __atomic_store_n(&ok, false, __ATOMIC_RELAXED);
+      part.at[k] = static_cast<char*>(args.at[k]) + begin * args.steps[k] * (k == 0 ? result : size);
+    part.n = end - begin;
+    if (!job.loop(part)) __atomic_store_n(&ok, false, __ATOMIC_RELAXED);
   });
   return ok;
 }
 
 bool run(const MapArgs& args, const Job& job) {
   if (args.numel == 0) return true;
-  void* at[kMaxOperands];
-  int64_t steps[kMaxOperands];
+  LoopArgs loop(args.numel, job.params);
   bool simple = args.ndim <= 1;
   for (int k = 0; k < args.noperands; ++k) {
-    at[k] = args.operands[k].data;
-    steps[k] = args.ndim > 0 ? args.operands[k].strides[0] : 1;
-    simple &= in_loop_type(args, job, k) && (steps[k] == 1 || (steps[k] == 0 && k > 0 && args.noperands > 2));
+    const int64_t step = loop.steps[k] = args.ndim > 0 ? args.operands[k].strides[0] : 1;
+    loop.at[k] = args.operands[k].data;
+    simple &= in_loop_type(args, job, k) && (step == 1 || (step == 0 && k > 0 && args.noperands > 2));
   }
-  return simple ? run_contiguous(job, args.noperands, at, steps, args.numel) : run_tiles(args, job);
-}
-
-bool call_unary(const Job& job, void* const* at, const int64_t*, int64_t n) {
-  reinterpret_cast<UnaryLoop>(job.loop)(at[0], at[1], n, job.params);
-  return true;
-}
-bool call_binary(const Job& job, void* const* at, const int64_t* steps, int64_t n) {
-  return reinterpret_cast<BinaryLoop>(job.loop)(at[0], at[1], steps[1], at[2], steps[2], n, job.params);
-}
-bool call_ternary(const Job& job, void* const* at, const int64_t* steps, int64_t n) {
-  reinterpret_cast<TernaryLoop>(job.loop)(at[0], at[1], steps[1], at[2], steps[2], at[3], steps[3], n, job.params);
-  return true;
+  return simple ? run_contiguous(job, args.noperands, loop) : run_tiles(args, job);
 }
 
 // Bools are bytes of 0 and 1; these operations keep them so.
@@ -258,8 +237,8 @@ constexpr bool yields_bool(Ternary) { return false; }
 
 // The job of `op`: in the operands' own type if they are all of one half or narrow type that has such a loop, else in
 // args.compute.
-template <class Loop, int count, class Op, class Call>
-PYNN_INLINE bool run_op(const Table<Loop, count>& table, Op op, const MapArgs& args, const char* name, Call call) {
+template <int count, class Op>
+PYNN_INLINE bool run_op(const Table<count>& table, Op op, const MapArgs& args, const char* name) {
   const DType own = args.operands[1].dtype;
   const bool small = is_floating(own) ? item_size(own) == 2 : item_size(own) < 4;
   bool same = small && args.compute == (is_floating(own) ? DType::Float32 : DType::Int32) &&
@@ -274,14 +253,14 @@ PYNN_INLINE bool run_op(const Table<Loop, count>& table, Op op, const MapArgs& a
   if (!loop) loop = find_loop(table, op, type, name);
   const DType result = yields_bool(op) ? DType::Bool : type;
   const double ns = cost(op) * (is_complex(type) ? 8 : 1);
-  return run(args, {call, reinterpret_cast<void (*)()>(loop), {args.params, args.iparams}, type, result, ns});
+  return run(args, {loop, {args.params, args.iparams}, type, result, ns});
 }
 
 }  // namespace
 
-void map_unary(Unary op, const MapArgs& args) { run_op(kUnaryLoops, op, args, "map_unary", call_unary); }
-bool map_binary(Binary op, const MapArgs& args) { return run_op(kBinaryLoops, op, args, "map_binary", call_binary); }
-void map_ternary(Ternary op, const MapArgs& args) { run_op(kTernaryLoops, op, args, "map_ternary", call_ternary); }
+void map_unary(Unary op, const MapArgs& args) { run_op(kUnaryLoops, op, args, "map_unary"); }
+bool map_binary(Binary op, const MapArgs& args) { return run_op(kBinaryLoops, op, args, "map_binary"); }
+void map_ternary(Ternary op, const MapArgs& args) { run_op(kTernaryLoops, op, args, "map_ternary"); }
 
 // ---- Contiguous operands of one type.
 
@@ -305,25 +284,27 @@ struct ContiguousParams {
 }  // namespace
 
 void unary_contiguous(Unary op, DType type, void* y, const void* x, int64_t n, const double* params) {
-  const UnaryLoop loop = find_loop(kUnaryLoops, op, type, "unary_contiguous");
+  const Loop loop = find_loop(kUnaryLoops, op, type, "unary_contiguous");
   const ContiguousParams c(type, params);
-  if (n < kSerial) return loop(y, x, n, c.p);
-  const DType result = yields_bool(op) ? DType::Bool : type;
-  void* const at[] = {y, const_cast<void*>(x)};
-  const int64_t steps[] = {1, 1};
-  run_contiguous({call_unary, reinterpret_cast<void (*)()>(loop), c.p, type, result, cost(op)}, 2, at, steps, n);
+  LoopArgs args(n, c.p);
+  args.at[0] = y, args.at[1] = const_cast<void*>(x);
+  args.steps[0] = args.steps[1] = 1;
+  if (n < kSerial) {
+    loop(args);
+    return;
+  }
+  run_contiguous({loop, c.p, type, yields_bool(op) ? DType::Bool : type, cost(op)}, 2, args);
 }
 
 bool binary_contiguous(Binary op, DType type, void* y, const void* a, int64_t a_step, const void* b, int64_t b_step,
                        int64_t n, const double* params) {
-  const BinaryLoop loop = find_loop(kBinaryLoops, op, type, "binary_contiguous");
+  const Loop loop = find_loop(kBinaryLoops, op, type, "binary_contiguous");
   const ContiguousParams c(type, params);
-  if (n < kSerial) return loop(y, a, a_step, b, b_step, n, c.p);
-  const DType result = yields_bool(op) ? DType::Bool : type;
-  void* const at[] = {y, const_cast<void*>(a), const_cast<void*>(b)};
-  const int64_t steps[] = {1, a_step, b_step};
-  return run_contiguous({call_binary, reinterpret_cast<void (*)()>(loop), c.p, type, result, cost(op)}, 3, at, steps,
-                        n);
+  LoopArgs args(n, c.p);
+  args.at[0] = y, args.at[1] = const_cast<void*>(a), args.at[2] = const_cast<void*>(b);
+  args.steps[0] = 1, args.steps[1] = a_step, args.steps[2] = b_step;
+  if (n < kSerial) return loop(args);
+  return run_contiguous({loop, c.p, type, yields_bool(op) ? DType::Bool : type, cost(op)}, 3, args);
 }
 
 }  // namespace PYNN_CPU_NAMESPACE

@@ -29,31 +29,48 @@ struct LoopParams {
   }
 };
 
-using UnaryLoop = void (*)(void* y, const void* x, int64_t n, LoopParams p);
-// Steps are 0 (one element for all) or 1. Returns false if an integer was divided by zero.
-using BinaryLoop = bool (*)(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n,
-                            LoopParams p);
-using TernaryLoop = void (*)(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, const void* c,
-                             int64_t c_step, int64_t n, LoopParams p);
+// What a loop works on: `rows` of n elements of each operand, the result first.
+struct LoopArgs {
+  void* at[4];
+  int64_t steps[4];  // from element to element of a row: 1, or 0 where one serves it all; of the result always 1
+  int64_t n;
+  LoopParams p;
+  int64_t rows = 1;
+  int64_t row_bytes[4];  // from row to row; unset where there is one
 
-// S: the type in memory; a half type computes in float.
+  LoopArgs(int64_t elements, LoopParams params) : n(elements), p(params) {}
+};
+
+// f(pointers to a row of each operand, n) for each row. Sizes are copies, which what f stores cannot change.
+template <int operands, class F>
+PYNN_INLINE void each_row(const LoopArgs& args, F f) {
+  void* at[operands];
+  for (int k = 0; k < operands; ++k) at[k] = args.at[k];
+  const int64_t n = args.n;
+  for (int64_t left = args.rows;;) {
+    f(at, n);
+    if (--left == 0) return;
+    for (int k = 0; k < operands; ++k) at[k] = static_cast<char*>(at[k]) + args.row_bytes[k];
+  }
+}
+
+// Returns false if an integer was divided by zero. S below: the type in memory; a half type computes in float.
+using Loop = bool (*)(const LoopArgs&);
+
 template <Unary op, class S>
-void unary_loop(void* y, const void* x, int64_t n, LoopParams p);
+bool unary_loop(const LoopArgs& args);
 template <Binary op, class S>
-bool binary_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n, LoopParams p);
+bool binary_loop(const LoopArgs& args);
 template <Ternary op, class S>
-void ternary_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, const void* c, int64_t c_step,
-                  int64_t n, LoopParams p);
+bool ternary_loop(const LoopArgs& args);
 
 // The same of complex types, whose loops stand in complex.cpp.
 template <Unary op, class S>
-void complex_unary_loop(void* y, const void* x, int64_t n, LoopParams p);
+bool complex_unary_loop(const LoopArgs& args);
 template <Binary op, class S>
-bool complex_binary_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n,
-                         LoopParams p);
+bool complex_binary_loop(const LoopArgs& args);
 template <Ternary op, class S>
-void complex_ternary_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, const void* c,
-                          int64_t c_step, int64_t n, LoopParams p);
+bool complex_ternary_loop(const LoopArgs& args);
 
 // Which loops exist: of Full types (float, double), Wide integers (int32, int64), Half types (float16, bfloat16) and
 // Narrow integers (int8, uint8, int16), Complex types (complex64, complex128). Half and Narrow are there for speed:

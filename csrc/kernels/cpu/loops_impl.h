@@ -40,12 +40,9 @@ struct TernaryFn;
 #define PYNN_BINARY(op, expr) PYNN_BINARY_FN(op, false, return expr)
 #define PYNN_BINARY_LONG(op, expr) PYNN_BINARY_FN(op, true, return expr)
 
-#define PYNN_UNARY_LOOP(op, S) template void unary_loop<Unary::op, S>(void*, const void*, int64_t, LoopParams);
-#define PYNN_BINARY_LOOP(op, S) \
-  template bool binary_loop<Binary::op, S>(void*, const void*, int64_t, const void*, int64_t, int64_t, LoopParams);
-#define PYNN_TERNARY_LOOP(op, S)                                                                                      \
-  template void ternary_loop<Ternary::op, S>(void*, const void*, int64_t, const void*, int64_t, const void*, int64_t, \
-                                             int64_t, LoopParams);
+#define PYNN_UNARY_LOOP(op, S) template bool unary_loop<Unary::op, S>(const LoopArgs&);
+#define PYNN_BINARY_LOOP(op, S) template bool binary_loop<Binary::op, S>(const LoopArgs&);
+#define PYNN_TERNARY_LOOP(op, S) template bool ternary_loop<Ternary::op, S>(const LoopArgs&);
 // As the classes of has_loop().
 #define PYNN_FULL_LOOPS(kind, op) kind(op, float) kind(op, double)
 #define PYNN_WIDE_LOOPS(kind, op) kind(op, int32_t) kind(op, int64_t)
@@ -105,31 +102,41 @@ PYNN_INLINE void each_long(S* y, const S* const (&x)[operands], const int64_t (&
 }
 
 template <Unary op, class S>
-void unary_loop(void* y, const void* x, int64_t n, LoopParams p) {
+bool unary_loop(const LoopArgs& args) {
   using Fn = typename UnaryFnOf<op, S>::type;
-  const Fn f(p);
-  const S* from = static_cast<const S*>(x);
-  if constexpr (Fn::kLong)
-    return each_long<1>(static_cast<S*>(y), {from}, {1}, n, f);
-  else
-    each<Vec<Wide<S>>::kSize>(
-        n, [=](int64_t i) __attribute__((always_inline)) { put<S>(y, i, f(load_wide(from + i))); },
-        [=](int64_t i, int64_t left)
-            __attribute__((always_inline)) { put<S>(y, i, f(load_wide(from + i, left)), left); });
+  const Fn f(args.p);
+  each_row<2>(args, [&](void* const* at, int64_t n) __attribute__((always_inline)) {
+    void* y = at[0];
+    const S* x = static_cast<const S*>(at[1]);
+    if constexpr (Fn::kLong)
+      each_long<1>(static_cast<S*>(y), {x}, {1}, n, f);
+    else
+      each<Vec<Wide<S>>::kSize>(
+          n, [=](int64_t i) __attribute__((always_inline)) { put<S>(y, i, f(load_wide(x + i))); },
+          [=](int64_t i, int64_t left)
+              __attribute__((always_inline)) { put<S>(y, i, f(load_wide(x + i, left)), left); });
+  });
+  return true;
 }
 
-// An operand that is one element for all becomes a register's worth of memory that the loop does not advance through.
+// A register's worth of memory.
+template <class S>
+struct alignas(PYNN_VEC_BYTES) Lanes {
+  S of[Vec<Wide<S>>::kSize];
+};
+
+// An operand; one that is one element for all becomes lanes that the loop does not advance through. They stand outside,
+// since the compiler keeps a struct that points into itself in memory.
 template <class S>
 struct Source {
-  static constexpr int kSize = Vec<Wide<S>>::kSize;
   const S* p;
   int64_t step;
-  alignas(PYNN_VEC_BYTES) S same[kSize];
 
-  PYNN_INLINE Source(const void* operand, int64_t operand_step) : p(static_cast<const S*>(operand)), step(1) {
+  PYNN_INLINE Source(const void* operand, int64_t operand_step, Lanes<S>& same)
+      : p(static_cast<const S*>(operand)), step(1) {
     if (operand_step == 0) {
-      store_wide(same, Vec<Wide<S>>(static_cast<Wide<S>>(*p)));
-      p = same;
+      store_wide(same.of, Vec<Wide<S>>(static_cast<Wide<S>>(*p)));
+      p = same.of;
       step = 0;
     }
   }
@@ -138,30 +145,39 @@ struct Source {
 };
 
 template <Binary op, class S>
-bool binary_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, int64_t n, LoopParams p) {
+bool binary_loop(const LoopArgs& args) {
   using Fn = BinaryFn<op, Wide<S>>;
-  const Fn f(p);
-  const Source<S> from_a(a, a_step), from_b(b, b_step);
-  if constexpr (Fn::kLong)
-    each_long<2>(static_cast<S*>(y), {from_a.p, from_b.p}, {from_a.step, from_b.step}, n, f);
-  else
-    each<Source<S>::kSize>(
-        n, [&](int64_t i) __attribute__((always_inline)) { put<S>(y, i, f(from_a.at(i), from_b.at(i))); },
-        [&](int64_t i, int64_t left)
-            __attribute__((always_inline)) { put<S>(y, i, f(from_a.at(i, left), from_b.at(i, left)), left); });
+  const Fn f(args.p);
+  const int64_t a_step = args.steps[1], b_step = args.steps[2];
+  Lanes<S> same_a, same_b;
+  each_row<3>(args, [&](void* const* at, int64_t n) __attribute__((always_inline)) {
+    void* y = at[0];
+    const Source<S> a(at[1], a_step, same_a), b(at[2], b_step, same_b);
+    if constexpr (Fn::kLong)
+      each_long<2>(static_cast<S*>(y), {a.p, b.p}, {a.step, b.step}, n, f);
+    else
+      each<Vec<Wide<S>>::kSize>(
+          n, [&](int64_t i) __attribute__((always_inline)) { put<S>(y, i, f(a.at(i), b.at(i))); },
+          [&](int64_t i, int64_t left)
+              __attribute__((always_inline)) { put<S>(y, i, f(a.at(i, left), b.at(i, left)), left); });
+  });
   return true;
 }
 
 template <Ternary op, class S>
-void ternary_loop(void* y, const void* a, int64_t a_step, const void* b, int64_t b_step, const void* c, int64_t c_step,
-                  int64_t n, LoopParams p) {
-  const TernaryFn<op, Wide<S>> f(p);
-  const Source<S> from_a(a, a_step), from_b(b, b_step), from_c(c, c_step);
-  each<Source<S>::kSize>(
-      n, [&](int64_t i) __attribute__((always_inline)) { put<S>(y, i, f(from_a.at(i), from_b.at(i), from_c.at(i))); },
-      [&](int64_t i, int64_t left) __attribute__((always_inline)) {
-        put<S>(y, i, f(from_a.at(i, left), from_b.at(i, left), from_c.at(i, left)), left);
-      });
+bool ternary_loop(const LoopArgs& args) {
+  const TernaryFn<op, Wide<S>> f(args.p);
+  const int64_t a_step = args.steps[1], b_step = args.steps[2], c_step = args.steps[3];
+  Lanes<S> same_a, same_b, same_c;
+  each_row<4>(args, [&](void* const* at, int64_t n) __attribute__((always_inline)) {
+    void* y = at[0];
+    const Source<S> a(at[1], a_step, same_a), b(at[2], b_step, same_b), c(at[3], c_step, same_c);
+    each<Vec<Wide<S>>::kSize>(
+        n, [&](int64_t i) __attribute__((always_inline)) { put<S>(y, i, f(a.at(i), b.at(i), c.at(i))); },
+        [&](int64_t i, int64_t left)
+            __attribute__((always_inline)) { put<S>(y, i, f(a.at(i, left), b.at(i, left), c.at(i, left)), left); });
+  });
+  return true;
 }
 
 }  // namespace PYNN_CPU_NAMESPACE

@@ -3,7 +3,7 @@
 
 namespace PYNN_CPU_NAMESPACE {
 
-constexpr int64_t kShortRow = 48;      // below, one call per row costs more than gathering several rows into one
+constexpr int64_t kShortRow = 24;      // below, a row on its own costs more than gathering several into one
 constexpr int64_t kFewElements = 256;  // rows and cols of the two innermost dims below which other dims are looked at
 constexpr int64_t kLongRun = 12;       // elements beside each other that are worth a call of a loop
 constexpr int64_t kWholeLine = 8;      // elements that are worth the cache line they lie in

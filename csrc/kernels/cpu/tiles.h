@@ -20,7 +20,7 @@ PYNN_INLINE int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
 struct Tiling {
   int64_t rows, cols;  // of the two dims that tiles are cut from (1 where there is none)
   int64_t tile_rows, tile_cols;
-  bool by_row;   // rows are long enough to be worth one call of a loop each
+  bool by_row;   // rows are long enough for the loop to take them one by one
   bool crossed;  // some operand's memory runs along the rows
   Strides strides[kMaxOperands] = {};
   // Tiles along each dim, from the outermost: all dims in their order, so that threads keep to parts of the result.

@@ -59,24 +59,24 @@ struct UnaryFn<Unary::NanToNum, T> {
 };
 
 // The sign of half types is a bit, whatever the number: no conversion. `four` is of four neighbours, or of one.
-#define PYNN_SIGN_LOOP(op, S, four)                                                          \
-  template <>                                                                                \
-  void unary_loop<Unary::op, S>(void* y, const void* x, int64_t n, LoopParams) {             \
-    const auto sign = [](auto v) __attribute__((always_inline)) { return four; };            \
-    const char* from = static_cast<const char*>(x);                                          \
-    char* to = static_cast<char*>(y);                                                        \
-    each<4 * Vec<int64_t>::kSize>(                                                           \
-        n,                                                                                   \
-        [=](int64_t i) __attribute__((always_inline)) {                                      \
-          const auto v = Vec<int64_t>::load(reinterpret_cast<const int64_t*>(from + 2 * i)); \
-          sign(v).store(reinterpret_cast<int64_t*>(to + 2 * i));                             \
-        },                                                                                   \
-        [=](int64_t i, int64_t left) {                                                       \
-          for (int64_t k = i; k < i + left; ++k) {                                           \
-            const int64_t v = static_cast<const uint16_t*>(x)[k];                            \
-            static_cast<uint16_t*>(y)[k] = static_cast<uint16_t>(sign(v));                   \
-          }                                                                                  \
-        });                                                                                  \
+#define PYNN_SIGN_LOOP(op, S, four)                                                                                \
+  template <>                                                                                                      \
+  bool unary_loop<Unary::op, S>(const LoopArgs& args) {                                                            \
+    const auto sign = [](auto v) __attribute__((always_inline)) { return four; };                                  \
+    each_row<2>(args, [&](void* const* at, int64_t n) {                                                            \
+      uint16_t* y = static_cast<uint16_t*>(at[0]);                                                                 \
+      const uint16_t* x = static_cast<const uint16_t*>(at[1]);                                                     \
+      each<4 * Vec<int64_t>::kSize>(                                                                               \
+          n,                                                                                                       \
+          [=](int64_t i) __attribute__((always_inline)) {                                                          \
+            const auto v = Vec<int64_t>::load(reinterpret_cast<const int64_t*>(x + i));                            \
+            sign(v).store(reinterpret_cast<int64_t*>(y + i));                                                      \
+          },                                                                                                       \
+          [=](int64_t i, int64_t left) {                                                                           \
+            for (int64_t k = i; k < i + left; ++k) y[k] = static_cast<uint16_t>(sign(static_cast<int64_t>(x[k]))); \
+          });                                                                                                      \
+    });                                                                                                            \
+    return true;                                                                                                   \
   }
 constexpr int64_t kSigns = static_cast<int64_t>(0x8000800080008000);
 PYNN_SIGN_LOOP(Neg, Half, v ^ decltype(v)(kSigns))
