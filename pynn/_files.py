@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""What writers of files share: a file whole or not at all, and the name of what is at fault."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO
+
+Path = tuple[object, ...]  # the keys and indices that lead to an object
+
+
+def show_path(path: Path) -> str:
+    """As a program would write it."""
+    return "obj" + "".join(f"[{key!r}]" for key in path)
 
 
 @contextmanager

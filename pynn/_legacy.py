@@ -48,9 +48,9 @@ def available(kind: Any) -> Any:
         TypeError: it is a type of CUDA's, which this machine has not.
     """
     if kind.place == "cuda":
-        from pynn import cuda
+        from pynn.cuda._device import is_available
 
-        if not cuda.is_available():
+        if not is_available():
             raise TypeError(f"type {kind.__module__}.{kind.__name__} not available: there is no CUDA device")
     return kind
 

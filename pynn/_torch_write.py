@@ -19,7 +19,7 @@ from typing import IO, Any, cast
 
 import pynn
 from pynn import Tensor
-from pynn._files import atomic_write
+from pynn._files import Path, atomic_write, show_path
 from pynn._safetensors import File, dtype_name
 from pynn._torch_globals import STORAGES
 
@@ -43,7 +43,7 @@ class _Pickle:
     def done(self) -> bytes:
         return bytes(self.out) + b"."
 
-    def write(self, x: Any, path: tuple[Any, ...] = ()) -> None:
+    def write(self, x: Any, path: Path = ()) -> None:
         out = self.out
         if x is None:
             out += b"N"
@@ -71,12 +71,10 @@ class _Pickle:
         else:
             self._container(x, path)
 
-    def _container(self, x: Any, path: tuple[Any, ...]) -> None:
-        from pynn.serialization import _show
-
+    def _container(self, x: Any, path: Path) -> None:
         if len(path) == _MAX_DEPTH:
             raise ValueError(
-                f"save: at most {_MAX_DEPTH} nested containers, got more at {_show(path[:4])}... (a cycle?)"
+                f"save: at most {_MAX_DEPTH} nested containers, got more at {show_path(path[:4])}... (a cycle?)"
             )
         kind, out = type(x), self.out
         if kind is dict or kind is OrderedDict:
@@ -108,10 +106,8 @@ class _Pickle:
         else:
             self._object(x, path)
 
-    def _object(self, x: Any, path: tuple[Any, ...]) -> None:
+    def _object(self, x: Any, path: Path) -> None:
         """An object of any class, by what pickle would ask it: a function and arguments, then its state."""
-        from pynn.serialization import _show
-
         if isinstance(x, type) or hasattr(x, "__qualname__") and hasattr(x, "__code__"):
             self._named(x, x.__module__, x.__qualname__, path)
             return
@@ -121,7 +117,7 @@ class _Pickle:
         except Exception as e:
             kind = type(x)
             raise pickle.PicklingError(
-                f"save: {kind.__module__}.{kind.__qualname__} at {_show(path)} cannot be pickled: {e}"
+                f"save: {kind.__module__}.{kind.__qualname__} at {show_path(path)} cannot be pickled: {e}"
             ) from e
         if isinstance(parts, str):
             self._named(x, getattr(x, "__module__", None) or type(x).__module__, parts, path)
@@ -149,15 +145,15 @@ class _Pickle:
             self.write(state, (*path, "state"))
             self.out += b"b"
 
-    def _named(self, x: Any, module: str, name: str, path: tuple[Any, ...]) -> None:
+    def _named(self, x: Any, module: str, name: str, path: Path) -> None:
         """A class, function or constant: by its name in its module."""
-        from pynn.serialization import _show
-
         found: Any = sys.modules.get(module)
         for part in name.split("."):
             found = getattr(found, part, None)
         if found is not x:
-            raise pickle.PicklingError(f"save: {module}.{name} at {_show(path)} cannot be found by its name")
+            raise pickle.PicklingError(
+                f"save: {module}.{name} at {show_path(path)} cannot be found by its name"
+            )
         if name.startswith("_C."):  # an op
             from pynn.overrides import resolve_name
 
@@ -199,17 +195,18 @@ class _Pickle:
         self.write(args)
         self.out += b"R"
 
-    def _tensor(self, t: Tensor, path: tuple[Any, ...]) -> None:
+    def _tensor(self, t: Tensor, path: Path) -> None:
         from pynn.nn import Parameter
-        from pynn.serialization import _show
 
         kind = _KIND_OF.get(dtype_name(t.dtype))
         if kind is None and dtype_name(t.dtype) not in ("uint16", "uint32", "uint64"):
             raise TypeError(
-                f"save: a dtype that PyTorch has a storage of is required, got {t.dtype} at {_show(path)}"
+                f"save: a dtype that PyTorch has a storage of is required, got {t.dtype} at {show_path(path)}"
             )
         if t.device.type == "meta":
-            raise TypeError(f"save: a tensor with data required, got one on the meta device at {_show(path)}")
+            raise TypeError(
+                f"save: a tensor with data required, got one on the meta device at {show_path(path)}"
+            )
         parameter = isinstance(t, Parameter)
         if parameter:
             self._global("torch._utils", "_rebuild_parameter")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pynn import _C
+from pynn._broadcast import broadcast_shapes
 from pynn._C import Tensor
 
 __all__ = [
@@ -87,25 +88,6 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
         pair = dims
     result = _C._tensordot(a, b, *pair)
     return result if out is None else _C.add(result, 0, out=out)
-
-
-def broadcast_shapes(*shapes: int | Sequence[int]) -> _C.Size:
-    """The shape that tensors of these shapes have together. Same as torch.broadcast_shapes."""
-    common: list[int] = []
-    for shape in shapes:
-        sizes = [shape] if isinstance(shape, int) else list(shape)
-        common = [1] * (len(sizes) - len(common)) + common
-        for i in range(-1, -len(sizes) - 1, -1):
-            n = sizes[i]
-            if n < 0:
-                raise RuntimeError(f"broadcast_shapes: sizes must not be negative, got {n}")
-            if n != 1 and common[i] not in (1, n):
-                raise RuntimeError(
-                    f"broadcast_shapes: the shapes do not broadcast, got {shapes}; {common[i]} != {n}"
-                )
-            if n != 1:
-                common[i] = n
-    return _C.Size(common)
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:

@@ -18,7 +18,8 @@ from pynn._linalg.factor import (
     qr,
 )
 from pynn._linalg.ldl import ldl_factor, ldl_factor_ex, ldl_solve
-from pynn._linalg.norms import matrix_norm, norm, vector_norm
+from pynn._linalg.lstsq import lstsq
+from pynn._linalg.norms import cond, matrix_norm, norm, vector_norm
 from pynn._linalg.products import (
     matrix_exp,
     matrix_power,
@@ -32,13 +33,12 @@ from pynn._linalg.solve import (
     det,
     inv,
     inv_ex,
-    lstsq,
     lu_solve,
     slogdet,
     solve,
     solve_ex,
 )
-from pynn._linalg.spectral import cond, eig, eigh, eigvals, eigvalsh, matrix_rank, pinv, svd, svdvals
+from pynn._linalg.spectral import eig, eigh, eigvals, eigvalsh, matrix_rank, pinv, svd, svdvals
 
 __all__ = [
     "LinAlgError",

@@ -18,6 +18,7 @@ from typing import Any
 
 import pynn
 from pynn import _C, Tensor, _safetensors, _torch_files, _torch_globals
+from pynn._files import Path, show_path
 from pynn._safetensors import File, Stored, code_of, dtype_name, dtype_named
 
 __all__ = [
@@ -36,7 +37,6 @@ _PYTORCH_NAMES = (".pt", ".pth", ".pt.tar", ".pth.tar")  # by custom files of to
 _MAX_DEPTH = 100  # nested containers, far below the interpreter's recursion limit
 
 MAP_LOCATION = Any  # None | str | device | dict[str, str | device] | Callable[[Tensor, str], Tensor | None]
-Path = tuple[object, ...]  # the keys and indices that lead to an object
 
 
 def save(
@@ -235,7 +235,7 @@ class _Encoder:
             return {"device": str(x)}
         if len(path) == _MAX_DEPTH:
             raise ValueError(
-                f"save: at most {_MAX_DEPTH} nested containers, got more at {_show(path[:4])}... (a cycle?)"
+                f"save: at most {_MAX_DEPTH} nested containers, got more at {show_path(path[:4])}... (a cycle?)"
             )
         kind = type(x)
         if kind is dict or kind is OrderedDict:
@@ -269,7 +269,7 @@ class _Encoder:
         if name is None:
             name = _unused(".".join(map(str, path)) or "tensor", self.stored)
             shape = tuple(t.shape)
-            self.stored[name] = ("F64", (*shape, 2), t) if wide else (code_of(t, _show(path)), shape, t)
+            self.stored[name] = ("F64", (*shape, 2), t) if wide else (code_of(t, show_path(path)), shape, t)
             self._name_of[memory] = name
         flags = {"complex128": wide, "parameter": isinstance(t, Parameter), "requires_grad": t.requires_grad}
         entry: dict[str, Any] = {"name": name} | {key: True for key, on in flags.items() if on}
@@ -358,10 +358,6 @@ def _place(t: Tensor, saved: str, where: MAP_LOCATION) -> Tensor:
             "(use map_location=torch.device('cpu'))"
         )
     return t if target == "cpu" else t.to(target)
-
-
-def _show(path: Path) -> str:
-    return "obj" + "".join(f"[{key!r}]" for key in path)
 
 
 def _unused(name: str, taken: Stored) -> str:

@@ -7,6 +7,7 @@ from collections import namedtuple
 from typing import Any
 
 from pynn import _C
+from pynn._broadcast import broadcast_shapes
 from pynn._C import Tensor
 
 
@@ -107,8 +108,6 @@ def batched(name: str, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _batch_shape(name: str, a: Tensor, b: Tensor) -> tuple[int, ...]:
-    from pynn.functional import broadcast_shapes
-
     try:
         return tuple(broadcast_shapes(a.shape[:-2], b.shape[:-2]))
     except RuntimeError as error:

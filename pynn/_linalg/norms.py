@@ -6,7 +6,8 @@ from typing import Any
 
 from pynn import _C
 from pynn._C import Tensor
-from pynn._linalg.common import check_matrix, with_out
+from pynn._linalg.common import LinAlgError, check_matrix, check_square, with_out
+from pynn._linalg.solve import inv, inv_ex
 from pynn._linalg.spectral import svdvals
 
 _INF = float("inf")
@@ -98,3 +99,23 @@ def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, 
             raise RuntimeError(f"linalg.norm: the order {ord!r} needs matrices, got dim={dim}")
         return vector_norm(A, ord, dim, keepdim, dtype=dtype)
     return vector_norm(A, 2, dim, keepdim, dtype=dtype)
+
+
+@with_out
+def cond(A: Tensor, p: Any = None) -> Tensor:
+    """Condition numbers with respect to a matrix norm, by default the 2-norm. Same as torch.linalg.cond."""
+    check_matrix("linalg.cond", A)
+    if A.numel() == 0 and (A.size(-1) == A.size(-2) or p in (None, 1, -1, 2, -2)):
+        return _C.zeros(A.shape[:-2], dtype=A.dtype.to_real(), device=A.device)
+    if p is None or p in (2, -2):
+        s = svdvals(A)
+        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    check_square("linalg.cond", A)
+    if p == "nuc":
+        try:
+            return matrix_norm(A, p) * matrix_norm(inv(A), p)
+        except LinAlgError:
+            return _C.full(A.shape[:-2], float("inf"), dtype=A.dtype.to_real(), device=A.device)
+    inverse, info = inv_ex(A)
+    found = matrix_norm(A, p) * matrix_norm(inverse, p)
+    return _C.where(info != 0, float("inf"), found) if info.any() else found

@@ -26,7 +26,6 @@ from pynn.autograd.function import Function
 InvEx = result_type("linalg_inv_ex", "inverse info")
 SolveEx = result_type("linalg_solve_ex", "result info")
 Slogdet = result_type("linalg_slogdet", "sign logabsdet")
-Lstsq = result_type("linalg_lstsq", "solution residuals rank singular_values")
 
 
 def _singular(name: str, info: Tensor, what: str) -> LinAlgError:
@@ -301,72 +300,3 @@ def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """A^-1 from A's Cholesky factor. Same as torch.cholesky_inverse."""
     check_square("cholesky_inverse", L)
     return cholesky_solve(_eye(L), L, upper)
-
-
-def _by_reflections(a: Tensor, b: Tensor, relative: float) -> Tensor | None:
-    """lstsq's X by A = Q R (of A^T where it is wide), or None where A may be short of full rank. No gradient."""
-    m, n = a.shape[-2:]
-    if a.numel() == 0:
-        return None
-    tall, k = (a, n) if m >= n else (a.mT, m)
-    v, t, r = (x.to(a.device) for x in _C._linalg.real_qr(tall.cpu()))
-    inverse = _C._linalg.solve_triangular(r, _eye(r), upper=True)
-    # At least the ratio of the largest singular value to the least.
-    ratio = ((r * r).sum((-2, -1)) * (inverse * inverse).sum((-2, -1))).sqrt()
-    if not (ratio * relative < 1).all():
-        return None
-    if m >= n:
-        turned = b - v @ (t.mT @ (v.mT @ b))
-        return _C._linalg.solve_triangular(r, turned[..., :k, :], upper=True)
-    y = _C._linalg.solve_triangular(r.mT, b, upper=False)
-    x = -v @ (t @ (v[..., :k, :].mT @ y))
-    x[..., :k, :] += y
-    return x
-
-
-@with_out
-def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
-    """The X of least norm that minimises the norm of A X - B. Same as torch.linalg.lstsq.
-
-    Returns:
-        solution, residuals (squares, where A is tall and of full rank; not for "gelsy", the default driver), rank (but for driver "gels") and
-        singular_values (drivers "gelsd" and "gelss").
-    """
-    from pynn._linalg.spectral import _eps, pinv, svdvals
-
-    check_floating("torch.linalg.lstsq", A, B)
-    check_matrix("torch.linalg.lstsq", A, "input")
-    if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
-        raise RuntimeError(
-            "torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), got "
-            + str(driver)
-        )
-    vector = B.dim() == 1 or (A.dim() - 1 == B.dim() and B.shape == A.shape[:-1])
-    b = B.unsqueeze(-1) if vector else B
-    m, n = A.shape[-2:]
-    if b.dim() < 2 or b.size(-2) != m:
-        raise RuntimeError(
-            "torch.linalg.lstsq: input.size(-2) should match other.size(-2), got "
-            f"{tuple(A.shape)} and {tuple(B.shape)}"
-        )
-    a, b = batched("torch.linalg.lstsq", A, b)
-    driver = driver or "gelsy"
-    relative = rcond if rcond is not None else _eps(A) * max(m, n)
-    wanted = _C.is_grad_enabled() and (a.requires_grad or b.requires_grad)
-    with_values = driver in ("gelsd", "gelss")
-    x = None if wanted or with_values or a.is_complex() else _by_reflections(a, b, relative)
-    if x is not None:
-        values, rank = None, _C.full(a.shape[:-2], min(m, n), dtype=_C.int64, device=A.device)
-    else:
-        values = svdvals(a.detach())
-        rank = (values > relative * values[..., :1]).sum(-1)
-        x = pinv(a, rtol=0.0 if driver == "gels" else relative) @ b
-    residuals = x.reshape(-1)[:0].abs()  # no elements, but a place in the graph, as in PyTorch
-    if m > n and driver != "gelsy" and (rank == n).all():
-        residuals = ((a @ x - b).abs() ** 2).sum(-2)
-    return Lstsq(
-        x.squeeze(-1) if vector else x,
-        residuals,
-        A.new_empty(0, dtype=_C.int64) if driver == "gels" else rank,
-        values if with_values else A.new_empty(0, dtype=A.dtype.to_real()),
-    )

@@ -7,6 +7,7 @@ from typing import Any
 from pynn import _C
 from pynn._C import Tensor
 from pynn._linalg.common import array, check_matrix, check_square, result_type, tensor, with_out
+from pynn._linalg.solve import solve
 from pynn.autograd.function import Function
 
 Eigh = result_type("linalg_eigh", "eigenvalues eigenvectors")
@@ -84,8 +85,6 @@ class _Eig(Function):
     @staticmethod
     def backward(ctx: Any, gl: Tensor | None, gv: Tensor | None) -> Any:
         # V^-H ((V^H gV - V^H V diag(Re V^H gV)) / conj(gaps) + diag(gL)) V^H: vectors have length 1.
-        from pynn._linalg.solve import solve
-
         values, v = ctx.saved_tensors
         vh = v.mH
         inner = _C.zeros_like(v) if gl is None else _C.diag_embed(gl)
@@ -279,28 +278,3 @@ def pinv(
     inverse = array(_C.where(singular.abs() > limit, 1 / _C.where(singular == 0, 1.0, singular), 0.0))
     values = np.swapaxes(vh, -1, -2).conj() @ (inverse[..., None] * np.swapaxes(u, -1, -2).conj())
     return _Pinv.apply(A, tensor(values, A))
-
-
-@with_out
-def cond(A: Tensor, p: Any = None) -> Tensor:
-    """Condition numbers with respect to a matrix norm, by default the 2-norm. Same as torch.linalg.cond."""
-    from pynn._linalg.norms import matrix_norm
-    from pynn._linalg.solve import LinAlgError, inv_ex
-
-    check_matrix("linalg.cond", A)
-    if A.numel() == 0 and (A.size(-1) == A.size(-2) or p in (None, 1, -1, 2, -2)):
-        return _C.zeros(A.shape[:-2], dtype=A.dtype.to_real(), device=A.device)
-    if p is None or p in (2, -2):
-        s = svdvals(A)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
-    check_square("linalg.cond", A)
-    if p == "nuc":
-        try:
-            from pynn._linalg.solve import inv
-
-            return matrix_norm(A, p) * matrix_norm(inv(A), p)
-        except LinAlgError:
-            return _C.full(A.shape[:-2], float("inf"), dtype=A.dtype.to_real(), device=A.device)
-    inverse, info = inv_ex(A)
-    found = matrix_norm(A, p) * matrix_norm(inverse, p)
-    return _C.where(info != 0, float("inf"), found) if info.any() else found

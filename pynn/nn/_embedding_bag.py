@@ -56,6 +56,16 @@ def _rows_of(weight: Tensor, indices: Tensor, scale_grad_by_freq: bool = False) 
         ) from None
 
 
+def limit_rows(weight: Tensor, input: Tensor, max_norm: float, norm_type: float) -> None:
+    """Scale the rows that `input` names, in place, to norms of at most max_norm."""
+    with pynn.no_grad():
+        used = input.unique()
+        rows = weight.detach()[used]
+        norms = rows.norm(norm_type, 1, keepdim=True)
+        scale = pynn.where(norms > max_norm, max_norm / (norms + 1e-7), pynn.ones_like(norms))
+        weight.detach()[used] = rows * scale
+
+
 def embedding_bag(
     input: Tensor,
     weight: Tensor,
@@ -124,10 +134,8 @@ def embedding_bag(
             )
         padding_idx %= rows
     if max_norm is not None:
-        from .functional import _limit_rows
-
         _rows_of(weight.detach(), indices)  # negative ones would be counted from the end
-        _limit_rows(weight, indices, max_norm, norm_type)
+        limit_rows(weight, indices, max_norm, norm_type)
     if padding_idx is not None:
         kept = (indices != padding_idx).nonzero().squeeze(1)
         indices, bag = indices[kept], bag[kept]

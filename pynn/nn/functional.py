@@ -22,7 +22,7 @@ from ._dropout import (
     alpha_dropout,
     feature_alpha_dropout,
 )
-from ._embedding_bag import embedding_bag
+from ._embedding_bag import embedding_bag, limit_rows
 from ._fold import (
     fold,
     unfold,
@@ -532,17 +532,8 @@ def embedding(
         if padding_idx < 0:
             padding_idx += rows
     if max_norm is not None:
-        _limit_rows(weight, input, max_norm, norm_type)
+        limit_rows(weight, input, max_norm, norm_type)
     return _nn.embedding(weight, input, padding_idx, scale_grad_by_freq)
-
-
-def _limit_rows(weight: Tensor, input: Tensor, max_norm: float, norm_type: float) -> None:
-    with pynn.no_grad():
-        used = input.unique()
-        rows = weight.detach()[used]
-        norms = rows.norm(norm_type, 1, keepdim=True)
-        scale = pynn.where(norms > max_norm, max_norm / (norms + 1e-7), pynn.ones_like(norms))
-        weight.detach()[used] = rows * scale
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

@@ -13,8 +13,12 @@ import signal
 import time
 from typing import Any
 
-from pynn.utils.data.dataloader import DataLoader, _BaseDataLoaderIter
+from pynn.utils.data.iteration import _BaseDataLoaderIter
 from pynn.utils.data.worker import RaisedInWorker, Resume, StreamEnded, work
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pynn.utils.data.dataloader import DataLoader
 
 _PATIENCE = 5.0  # seconds until a worker that does not end is terminated
 _WAITING = object()

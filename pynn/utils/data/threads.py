@@ -6,9 +6,12 @@ import threading
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from pynn.utils.data.dataloader import DataLoader
 from pynn.utils.data.parallel import _MultiProcessingDataLoaderIter
 from pynn.utils.data.worker import WorkerInfo, work_in_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pynn.utils.data.dataloader import DataLoader
 
 _PATIENCE = 5.0  # seconds until a thread that does not end is left alone
 
