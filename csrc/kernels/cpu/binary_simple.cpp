@@ -3,28 +3,28 @@
 
 namespace PYNN_CPU_NAMESPACE {
 
-// a + alpha * b; integers of 8 bytes have no multiplication before AVX-512, and alpha is nearly always 1.
+// a + alpha * b. Integers of 8 bytes have no multiplication before AVX-512, and alpha is nearly always 1.
 template <class T>
 struct BinaryFn<Binary::Add, T> {
   static constexpr bool kLong = false;
   Vec<T> alpha;
-  bool plain;
-  PYNN_INLINE explicit BinaryFn(LoopParams p) : alpha(p.get<T>(0)), plain(p.get<T>(0) == T(1)) {}
-  PYNN_INLINE Vec<T> operator()(Vec<T> a, Vec<T> b) const {
-    if (std::is_integral_v<T> && plain) return a + b;
-    return fma(alpha, b, a);
-  }
+  PYNN_INLINE explicit BinaryFn(LoopParams p) : alpha(p.get<T>(0)) {}
+  PYNN_INLINE Vec<T> operator()(Vec<T> a, Vec<T> b) const { return fma(alpha, b, a); }
+  PYNN_INLINE static bool is_plain(LoopParams p) { return p.get<T>(0) == T(1); }
+  struct Plain {
+    PYNN_INLINE Vec<T> operator()(Vec<T> a, Vec<T> b) const { return a + b; }
+  };
 };
 template <class T>
 struct BinaryFn<Binary::Sub, T> {
   static constexpr bool kLong = false;
   Vec<T> alpha;
-  bool plain;
-  PYNN_INLINE explicit BinaryFn(LoopParams p) : alpha(p.get<T>(0)), plain(p.get<T>(0) == T(1)) {}
-  PYNN_INLINE Vec<T> operator()(Vec<T> a, Vec<T> b) const {
-    if (std::is_integral_v<T> && plain) return a - b;
-    return fnma(alpha, b, a);
-  }
+  PYNN_INLINE explicit BinaryFn(LoopParams p) : alpha(p.get<T>(0)) {}
+  PYNN_INLINE Vec<T> operator()(Vec<T> a, Vec<T> b) const { return fnma(alpha, b, a); }
+  PYNN_INLINE static bool is_plain(LoopParams p) { return p.get<T>(0) == T(1); }
+  struct Plain {
+    PYNN_INLINE Vec<T> operator()(Vec<T> a, Vec<T> b) const { return a - b; }
+  };
 };
 PYNN_BINARY(Mul, (a * b))
 PYNN_BINARY(Div, a / b)

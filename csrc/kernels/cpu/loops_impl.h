@@ -14,7 +14,7 @@ struct UnaryFnOf {
   using type = UnaryFn<op, Wide<S>>;
 };
 template <Binary op, class T>
-struct BinaryFn;
+struct BinaryFn;  // may have Plain, a shorter formula for usual parameters, which is_plain() tells
 template <Ternary op, class T>
 struct TernaryFn;
 
@@ -144,16 +144,14 @@ struct Source {
   PYNN_INLINE Vec<Wide<S>> at(int64_t i, int64_t n) const { return load_wide(p + i * step, n); }
 };
 
-template <Binary op, class S>
-bool binary_loop(const LoopArgs& args) {
-  using Fn = BinaryFn<op, Wide<S>>;
-  const Fn f(args.p);
+template <bool is_long, class S, class F>
+PYNN_INLINE bool binary_rows(const LoopArgs& args, F f) {
   const int64_t a_step = args.steps[1], b_step = args.steps[2];
   Lanes<S> same_a, same_b;
   each_row<3>(args, [&](void* const* at, int64_t n) __attribute__((always_inline)) {
     void* y = at[0];
     const Source<S> a(at[1], a_step, same_a), b(at[2], b_step, same_b);
-    if constexpr (Fn::kLong)
+    if constexpr (is_long)
       each_long<2>(static_cast<S*>(y), {a.p, b.p}, {a.step, b.step}, n, f);
     else
       each<Vec<Wide<S>>::kSize>(
@@ -162,6 +160,14 @@ bool binary_loop(const LoopArgs& args) {
               __attribute__((always_inline)) { put<S>(y, i, f(a.at(i, left), b.at(i, left)), left); });
   });
   return true;
+}
+
+template <Binary op, class S>
+bool binary_loop(const LoopArgs& args) {
+  using Fn = BinaryFn<op, Wide<S>>;
+  if constexpr (requires { typename Fn::Plain; })
+    if (Fn::is_plain(args.p)) return binary_rows<false, S>(args, typename Fn::Plain());
+  return binary_rows<Fn::kLong, S>(args, Fn(args.p));
 }
 
 template <Ternary op, class S>
