@@ -2,9 +2,9 @@
 //
 // The index space is cut into tiles of rows x cols. Within a tile an operand is used where it lies if it is in the
 // loop's type already and its rows are contiguous (or one element for all); otherwise it is gathered and converted
-// into scratch memory that stays in the cache, and the result is converted and scattered from there. The loop
-// takes the whole tile as one row if all operands are dense there. Tiles run in parallel; their
-// borders depend on sizes and strides alone.
+// into scratch memory that stays in the cache, and the result is converted and scattered from there. The loop takes the
+// whole tile as one row if all operands are dense there. Tiles run in parallel; their borders depend on sizes and
+// strides alone.
 #include "kernels/cpu/loops.h"
 #include "kernels/cpu/tiles.h"
 
